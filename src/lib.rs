@@ -1,0 +1,7 @@
+//! weir: a rate-limit decision server for Envoy and Istio.
+
+pub mod clock;
+pub mod engine;
+pub mod policy;
+pub mod request;
+pub mod store;
