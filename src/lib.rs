@@ -2,6 +2,7 @@
 
 pub mod clock;
 pub mod engine;
+pub mod limit;
 pub mod policy;
 pub mod request;
 pub mod store;

@@ -2,9 +2,11 @@
 
 mod diagnostic;
 mod metadata;
+mod rule;
 
 pub use diagnostic::{Diagnostic, Place, Severity};
 pub use metadata::{Metadata, Value, merge};
+pub use rule::{Found, Identity, Limits, Part, Rule};
 
 use std::path::PathBuf;
 

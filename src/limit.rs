@@ -1,0 +1,61 @@
+//! Limits: what is allowed, what is remembered, and the step from one to the other.
+//!
+//! Everything here is pure: time is an argument, and nothing is shared.
+
+mod window;
+
+pub use window::Window;
+
+use std::sync::Arc;
+
+use crate::request::Unit;
+
+/// One limit, complete and valid.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limit {
+    /// How hits are counted.
+    pub algorithm: Algorithm,
+    /// Hits per window; 0 refuses all.
+    pub requests_per_unit: u32,
+    /// The window.
+    pub window: Window,
+    /// Its name: reported to the client's proxy, and what `replaces` refers to.
+    pub name: Option<Arc<str>>,
+}
+
+/// How a limit counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Algorithm {
+    /// Windows aligned to the Unix epoch, each starting from 0.
+    FixedWindow,
+    /// A window that slides in sixteenths.
+    SlidingWindow,
+    /// A bucket of `burst` tokens, filled at the limit's rate (GCRA).
+    TokenBucket {
+        /// The bucket's size in hits.
+        burst: u32,
+    },
+}
+
+/// Whether a refused hit costs anything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Charge {
+    /// Hits are added even when they exceed the limit.
+    Always,
+    /// A refused hit costs nothing, in any limit of the rule.
+    Allowed,
+}
+
+/// The limits of one rule: counted together for one client key, under one lock.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LimitSet {
+    /// In the order of the policy; 1 to [`LimitSet::MAX`].
+    pub limits: Box<[Limit]>,
+    /// The same for all of them.
+    pub charge: Charge,
+}
+
+impl LimitSet {
+    /// The most limits that one rule can have.
+    pub const MAX: usize = 16;
+}

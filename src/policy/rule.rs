@@ -1,0 +1,74 @@
+//! What the walk of the tree finds.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::limit::LimitSet;
+use crate::policy::{Metadata, Place};
+
+/// What a node of the tree asks for.
+#[derive(Debug)]
+pub struct Rule {
+    /// What is counted.
+    pub limits: Limits,
+    /// Counted and reported, never refused.
+    pub shadow_mode: bool,
+    /// Over limit only counts when every quota of the request is over.
+    pub quota_mode: bool,
+    /// Names of limits of other rules that this one displaces in the same request.
+    pub replaces: Box<[Arc<str>]>,
+    /// What the rule says of itself.
+    pub metadata: Option<Arc<Metadata>>,
+    /// Where the rule stands: its path in the tree …
+    pub path: Box<str>,
+    /// … its file …
+    pub file: Option<Arc<Path>>,
+    /// … and the place of its `rate_limit` there.
+    pub place: Option<Place>,
+}
+
+/// What a rule counts.
+#[derive(Debug)]
+pub enum Limits {
+    /// Nothing: always within limit.
+    Unlimited {
+        /// Its name, which `replaces` can refer to.
+        name: Option<Arc<str>>,
+    },
+    /// Hits, against limits that act together.
+    Counted(LimitSet),
+}
+
+/// One part of what makes a counter its own; a walk hands them to [`Identity`] in order.
+///
+/// File position plays no role, so a reload keeps counters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part<'a> {
+    /// The key of a level.
+    Key(&'a [u8]),
+    /// The value that was sent, where each has its own counter.
+    Value(&'a [u8]),
+    /// The text of a pattern.
+    Pattern(&'a [u8]),
+    /// A captured piece that `count_by` names, or the method.
+    Capture(&'a [u8]),
+    /// The text of a wildcard whose values share one counter.
+    Shared(&'a [u8]),
+}
+
+/// Gathers the identity of a counter during a walk.
+pub trait Identity {
+    /// Adds a part.
+    fn add(&mut self, part: Part<'_>);
+}
+
+/// Where a walk that used all entries has ended.
+#[derive(Clone, Copy, Debug)]
+pub struct Found<'p> {
+    /// The rule of that node, if it has one.
+    pub rule: Option<&'p Arc<Rule>>,
+    /// What the node says of itself, rule or not.
+    pub metadata: Option<&'p Arc<Metadata>>,
+    /// Every level was counted per value: nothing is shared, nothing was matched by a pattern.
+    pub per_value: bool,
+}
