@@ -29,7 +29,11 @@ pub struct Engine {
 impl Engine {
     /// An engine that counts in `store` by the time of `clock`.
     pub fn new(policy: Policy, store: Store, clock: Clock) -> Self {
-        Self { policy: ArcSwap::from_pointee(policy), store, clock }
+        Self {
+            policy: ArcSwap::from_pointee(policy),
+            store,
+            clock,
+        }
     }
 
     /// Decides and counts.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::decision::{Code, CurrentLimit, Decision, Status};
 use super::plan::{Counted, Meets, Plan, Target};
-use super::respond::respond;
+use super::respond::{Facts, respond};
 use crate::clock::Timestamp;
 use crate::limit::{Limit, Outcome, Outcomes};
 use crate::policy::{self, Domain, Metadata};
@@ -41,11 +41,29 @@ pub(super) fn conclude(plan: &Plan<'_>, outcomes: &[Outcomes], now: Timestamp) -
     }
     let code = verdict.code(plan.domain);
     let (headers, body) = match (plan.domain, told) {
-        (Some(domain), Some(told)) => respond(plan, domain, &told, (code, now)),
+        (Some(domain), Some(told)) => {
+            let (request, targets) = (plan.request, plan.targets.as_slice());
+            respond(
+                &Facts {
+                    request,
+                    domain,
+                    targets,
+                    told,
+                    now,
+                },
+                code,
+            )
+        }
         _ => Default::default(),
     };
     let metadata = metadata(plan, &statuses);
-    Decision { code, statuses, headers, body, metadata }
+    Decision {
+        code,
+        statuses,
+        headers,
+        body,
+        metadata,
+    }
 }
 
 /// The status of a target of which no limit is reported.
@@ -107,7 +125,11 @@ impl<'p> Reported<'p> {
             unit_multiplier: self.limit.window.multiplier(),
         };
         Status {
-            code: if self.refused() { Code::OverLimit } else { Code::Ok },
+            code: if self.refused() {
+                Code::OverLimit
+            } else {
+                Code::Ok
+            },
             limit: Some(limit),
             remaining: self.outcome.remaining,
             reset_after_secs: Some(self.outcome.reset.secs_ceil()),
@@ -139,7 +161,11 @@ impl Verdict {
     fn code(&self, domain: Option<&Domain>) -> Code {
         let over = self.over || (self.quotas > 0 && self.quotas == self.quotas_over);
         let shadow = domain.is_some_and(|domain| domain.shadow_mode);
-        if over && !shadow { Code::OverLimit } else { Code::Ok }
+        if over && !shadow {
+            Code::OverLimit
+        } else {
+            Code::Ok
+        }
     }
 }
 
@@ -155,7 +181,11 @@ fn is_quota(target: &Target<'_>, domain: Option<&Domain>) -> bool {
 
 /// The metadata of all that passed, in order; what came first stays.
 fn metadata(plan: &Plan<'_>, statuses: &[Status]) -> Option<Arc<Metadata>> {
-    let passed = plan.targets.iter().zip(statuses).filter(|(_, status)| status.code == Code::Ok);
+    let passed = plan
+        .targets
+        .iter()
+        .zip(statuses)
+        .filter(|(_, status)| status.code == Code::Ok);
     let mut found = passed.filter_map(|(target, _)| target.metadata());
     let first = found.next()?;
     let Some(second) = found.next() else {

@@ -68,12 +68,19 @@ mod kind {
 impl<'a> Plan<'a> {
     pub(super) fn new(policy: &'a Policy, request: &'a Request, hasher: &KeyHasher) -> Self {
         let domain = policy.domain(&request.domain);
-        let mut plan = Self { request, domain, targets: SmallVec::new() };
+        let mut plan = Self {
+            request,
+            domain,
+            targets: SmallVec::new(),
+        };
         let mut identity = KeyBuilder::default();
         for descriptor in &request.descriptors {
             let target = match domain {
                 Some(domain) => Target::new(domain, descriptor, (&mut identity, hasher)),
-                None => Target { found: None, meets: Meets::Nothing },
+                None => Target {
+                    found: None,
+                    meets: Meets::Nothing,
+                },
             };
             plan.targets.push(target);
         }
@@ -110,8 +117,12 @@ impl<'a> Plan<'a> {
             let Some(rule) = target.rule() else { continue };
             let is_replaced = |name: &Option<Arc<str>>| {
                 name.as_ref().is_some_and(|name| {
-                    let others = replacing.iter().filter(|other| !std::ptr::eq(**other, rule));
-                    others.flat_map(|other| &other.replaces).any(|replaced| replaced == name)
+                    let others = replacing
+                        .iter()
+                        .filter(|other| !std::ptr::eq(**other, rule));
+                    others
+                        .flat_map(|other| &other.replaces)
+                        .any(|replaced| replaced == name)
                 })
             };
             target.displace(rule, is_replaced);
@@ -129,7 +140,12 @@ impl<'a> Target<'a> {
         identity.add(kind::DOMAIN, domain.name.as_bytes());
         let found = domain.walk(&descriptor.entries, &mut Parts(identity));
         let counted = |set, key| {
-            Meets::Limits(Counted { set, key, active: Active::ALL, cost: descriptor.cost })
+            Meets::Limits(Counted {
+                set,
+                key,
+                active: Active::ALL,
+                cost: descriptor.cost,
+            })
         };
         let rule = found.and_then(|found| found.rule);
         let meets = match (descriptor.limit, rule.map(|rule| (rule, &rule.limits))) {
@@ -231,7 +247,10 @@ fn override_set(limit: Override) -> LimitSet {
         window,
         name: None,
     };
-    LimitSet { limits: Box::new([limit]), charge: Charge::Always }
+    LimitSet {
+        limits: Box::new([limit]),
+        charge: Charge::Always,
+    }
 }
 
 /// Whether the rule that was found counts exactly as the override does, so that they share a counter.
@@ -239,13 +258,16 @@ fn is_just(found: &Found<'_>, set: &LimitSet) -> bool {
     let Some(Limits::Counted(own)) = found.rule.map(|rule| &rule.limits) else {
         return false;
     };
-    let alike = |a: &Limit, b: &Limit| {
-        a.algorithm == b.algorithm && a.window.secs() == b.window.secs()
-    };
+    let alike =
+        |a: &Limit, b: &Limit| a.algorithm == b.algorithm && a.window.secs() == b.window.secs();
     found.per_value
         && own.charge == set.charge
         && own.limits.len() == set.limits.len()
-        && own.limits.iter().zip(&set.limits).all(|(own, other)| alike(own, other))
+        && own
+            .limits
+            .iter()
+            .zip(&set.limits)
+            .all(|(own, other)| alike(own, other))
 }
 
 fn identify_override(

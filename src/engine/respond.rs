@@ -5,27 +5,25 @@ use std::sync::Arc;
 
 use super::conclude::Reported;
 use super::decision::{Code, Header};
-use super::plan::Plan;
+use super::plan::Target;
 use crate::clock::Timestamp;
 use crate::limit::Algorithm;
 use crate::policy::{Domain, HeaderTemplate, Operator, Value, Values};
+use crate::request::Request;
 
 /// The headers and the body of an answer that reports a limit.
-pub(super) fn respond(
-    plan: &Plan<'_>,
-    domain: &Domain,
-    told: &Reported<'_>,
-    (code, now): (Code, Timestamp),
-) -> (Vec<Header>, Option<String>) {
-    let Some(response) = told.target.response(domain) else {
+pub(super) fn respond(facts: &Facts<'_>, code: Code) -> (Vec<Header>, Option<String>) {
+    let Some(response) = facts.told.target.response(facts.domain) else {
         return (Vec::new(), None);
     };
-    let facts = Facts { plan, domain, told, now };
     match code {
-        Code::Ok => (headers(response.on_pass(), &facts), None),
+        Code::Ok => (headers(response.on_pass(), facts), None),
         Code::OverLimit => {
             let body = response.over_limit.body.as_ref();
-            (headers(response.on_refusal(), &facts), body.map(|body| body.render(&facts)))
+            (
+                headers(response.on_refusal(), facts),
+                body.map(|body| body.render(facts)),
+            )
         }
     }
 }
@@ -35,17 +33,24 @@ fn headers<'a>(
     facts: &Facts<'_>,
 ) -> Vec<Header> {
     let filled_in = templates.filter_map(|template| {
-        Some(Header { name: Arc::clone(&template.name), value: template.text.render(facts)? })
+        Some(Header {
+            name: Arc::clone(&template.name),
+            value: template.text.render(facts)?,
+        })
     });
     filled_in.collect()
 }
 
 /// What the operators stand for.
-struct Facts<'a> {
-    plan: &'a Plan<'a>,
-    domain: &'a Domain,
-    told: &'a Reported<'a>,
-    now: Timestamp,
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Facts<'a> {
+    pub(super) request: &'a Request,
+    pub(super) domain: &'a Domain,
+    /// One per descriptor.
+    pub(super) targets: &'a [Target<'a>],
+    /// The one that is reported.
+    pub(super) told: Reported<'a>,
+    pub(super) now: Timestamp,
 }
 
 impl Values for Facts<'_> {
@@ -76,13 +81,15 @@ impl Values for Facts<'_> {
 impl Facts<'_> {
     /// What the reported rule says, else the first rule that says anything.
     fn metadata(&self, key: &str) -> Option<&Value> {
-        let targets = std::iter::once(self.told.target).chain(&self.plan.targets);
-        targets.filter_map(|target| target.metadata()).find_map(|metadata| metadata.get(key))
+        let targets = std::iter::once(self.told.target).chain(self.targets);
+        targets
+            .filter_map(|target| target.metadata())
+            .find_map(|metadata| metadata.get(key))
     }
 
     /// The value that the reported descriptor was sent with.
     fn entry(&self, key: &str) -> Option<&[u8]> {
-        let entries = &self.plan.request.descriptors.get(self.told.index)?.entries;
+        let entries = &self.request.descriptors.get(self.told.index)?.entries;
         let entry = entries.iter().find(|entry| entry.key == key.as_bytes())?;
         Some(&entry.value)
     }

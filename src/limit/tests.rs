@@ -13,7 +13,12 @@ fn window(unit: Unit, multiplier: u32) -> Window {
 }
 
 fn limit(algorithm: Algorithm, requests_per_unit: u32, window: Window) -> Limit {
-    Limit { algorithm, requests_per_unit, window, name: None }
+    Limit {
+        algorithm,
+        requests_per_unit,
+        window,
+        name: None,
+    }
 }
 
 fn bucket(requests_per_unit: u32, burst: u32, window: Window) -> Limit {
@@ -29,7 +34,10 @@ struct Counter {
 
 impl Counter {
     fn new(limits: impl Into<Box<[Limit]>>, charge: Charge) -> Self {
-        let set = LimitSet { limits: limits.into(), charge };
+        let set = LimitSet {
+            limits: limits.into(),
+            charge,
+        };
         let states = States::fresh(&set);
         Self { set, states }
     }
@@ -58,7 +66,14 @@ fn any_algorithm() -> impl Strategy<Value = (u8, u32, u32)> {
 }
 
 fn any_limit() -> impl Strategy<Value = Limit> {
-    (any_algorithm(), prop_oneof![Just((Unit::Second, 1)), Just((Unit::Second, 7)), Just((Unit::Minute, 1))])
+    (
+        any_algorithm(),
+        prop_oneof![
+            Just((Unit::Second, 1)),
+            Just((Unit::Second, 7)),
+            Just((Unit::Minute, 1))
+        ],
+    )
         .prop_map(|((algorithm, requests, burst), (unit, multiplier))| {
             let window = window(unit, multiplier);
             match algorithm {
@@ -91,7 +106,9 @@ fn admitted(counter: &mut Counter, calls: &[(u64, u32)]) -> Vec<(u64, u64)> {
 /// The most hits within any span of `length`, its end excluded.
 fn most_within(hits: &[(u64, u64)], length: u64) -> u64 {
     let sums = hits.iter().enumerate().map(|(from, (start, _))| {
-        let within = hits[from..].iter().take_while(|(at, _)| at - start < length);
+        let within = hits[from..]
+            .iter()
+            .take_while(|(at, _)| at - start < length);
         within.map(|(_, hits)| hits).sum()
     });
     sums.max().unwrap_or(0)
@@ -99,12 +116,23 @@ fn most_within(hits: &[(u64, u64)], length: u64) -> u64 {
 
 #[test]
 fn a_fixed_window_lets_exactly_the_limit_pass_and_starts_anew_with_the_next() {
-    let mut counter =
-        Counter::new([limit(Algorithm::FixedWindow, 3, window(Unit::Minute, 1))], Charge::Always);
+    let mut counter = Counter::new(
+        [limit(Algorithm::FixedWindow, 3, window(Unit::Minute, 1))],
+        Charge::Always,
+    );
     let start = 120 * SECOND;
-    let remaining: Vec<_> = (0..5).map(|_| counter.hit(start + 10, 1)).map(|o| (o.over, o.remaining)).collect();
-    assert_eq!(remaining, [(false, 2), (false, 1), (false, 0), (true, 0), (true, 0)]);
-    assert_eq!(counter.hit(start + 59 * SECOND, 1).reset, Micros::from_secs(1));
+    let remaining: Vec<_> = (0..5)
+        .map(|_| counter.hit(start + 10, 1))
+        .map(|o| (o.over, o.remaining))
+        .collect();
+    assert_eq!(
+        remaining,
+        [(false, 2), (false, 1), (false, 0), (true, 0), (true, 0)]
+    );
+    assert_eq!(
+        counter.hit(start + 59 * SECOND, 1).reset,
+        Micros::from_secs(1)
+    );
     assert_eq!(counter.hit(start + 60 * SECOND, 1).remaining, 2);
 }
 
@@ -112,14 +140,22 @@ fn a_fixed_window_lets_exactly_the_limit_pass_and_starts_anew_with_the_next() {
 fn a_multiplied_window_is_aligned_to_the_epoch() {
     let five_minutes = window(Unit::Minute, 5);
     let (start, end) = five_minutes.around(Timestamp::from_secs(1_700_000_123));
-    assert_eq!((start, end), (Timestamp::from_secs(1_700_000_100), Timestamp::from_secs(1_700_000_400)));
+    assert_eq!(
+        (start, end),
+        (
+            Timestamp::from_secs(1_700_000_100),
+            Timestamp::from_secs(1_700_000_400)
+        )
+    );
 }
 
 #[test]
 fn charging_always_counts_what_was_refused_and_charging_allowed_does_not() {
     for (charge, after) in [(Charge::Always, true), (Charge::Allowed, false)] {
-        let mut counter =
-            Counter::new([limit(Algorithm::FixedWindow, 20, window(Unit::Hour, 1))], charge);
+        let mut counter = Counter::new(
+            [limit(Algorithm::FixedWindow, 20, window(Unit::Hour, 1))],
+            charge,
+        );
         counter.hit(0, 19);
         assert!(counter.hit(0, 3).over);
         assert_eq!(counter.hit(0, 1).over, after);
@@ -134,9 +170,18 @@ fn a_look_at_a_limit_just_used_up_is_ok_only_as_the_reference_has_it() {
         counter.look(0).over
     };
     let hour = window(Unit::Hour, 1);
-    assert!(!used_up(limit(Algorithm::FixedWindow, 5, hour), Charge::Always));
-    assert!(used_up(limit(Algorithm::FixedWindow, 5, hour), Charge::Allowed));
-    assert!(used_up(limit(Algorithm::SlidingWindow, 5, hour), Charge::Always));
+    assert!(!used_up(
+        limit(Algorithm::FixedWindow, 5, hour),
+        Charge::Always
+    ));
+    assert!(used_up(
+        limit(Algorithm::FixedWindow, 5, hour),
+        Charge::Allowed
+    ));
+    assert!(used_up(
+        limit(Algorithm::SlidingWindow, 5, hour),
+        Charge::Always
+    ));
     assert!(used_up(bucket(5, 5, hour), Charge::Always));
 }
 
@@ -164,8 +209,14 @@ fn a_bucket_in_debt_by_late_charges_refuses_until_it_is_paid() {
 fn a_changed_number_acts_on_the_kept_count() {
     let minute = window(Unit::Minute, 1);
     for (before, after) in [
-        (limit(Algorithm::FixedWindow, 10, minute), limit(Algorithm::FixedWindow, 7, minute)),
-        (limit(Algorithm::SlidingWindow, 10, minute), limit(Algorithm::SlidingWindow, 7, minute)),
+        (
+            limit(Algorithm::FixedWindow, 10, minute),
+            limit(Algorithm::FixedWindow, 7, minute),
+        ),
+        (
+            limit(Algorithm::SlidingWindow, 10, minute),
+            limit(Algorithm::SlidingWindow, 7, minute),
+        ),
         (bucket(10, 10, minute), bucket(7, 7, minute)),
     ] {
         let mut counter = Counter::new([before], Charge::Allowed);
@@ -182,22 +233,40 @@ fn a_limit_added_to_a_rule_leaves_the_others_their_counts() {
     let mut counter = Counter::new([by_minute.clone()], Charge::Allowed);
     counter.hit(0, 4);
     counter.set.limits = Box::new([limit(Algorithm::FixedWindow, 100, day), by_minute.clone()]);
-    let remaining: Vec<_> = counter.call(0, Cost::Look).limits.iter().map(|o| o.remaining).collect();
+    let remaining: Vec<_> = counter
+        .call(0, Cost::Look)
+        .limits
+        .iter()
+        .map(|o| o.remaining)
+        .collect();
     assert_eq!(remaining, [100, 6]);
     counter.set.limits = Box::new([limit(Algorithm::SlidingWindow, 10, minute), by_minute]);
-    let remaining: Vec<_> = counter.call(0, Cost::Look).limits.iter().map(|o| o.remaining).collect();
+    let remaining: Vec<_> = counter
+        .call(0, Cost::Look)
+        .limits
+        .iter()
+        .map(|o| o.remaining)
+        .collect();
     assert_eq!(remaining, [10, 6]);
 }
 
 #[test]
 fn a_limit_that_is_displaced_is_neither_asked_nor_charged() {
     let minute = window(Unit::Minute, 1);
-    let set = [limit(Algorithm::FixedWindow, 1, minute), limit(Algorithm::SlidingWindow, 5, minute)];
+    let set = [
+        limit(Algorithm::FixedWindow, 1, minute),
+        limit(Algorithm::SlidingWindow, 5, minute),
+    ];
     let mut counter = Counter::new(set, Charge::Allowed);
     for _ in 0..3 {
         let now = Timestamp::from_micros(0);
         let active = Active::ALL.without(0);
-        let outcomes = step(&counter.set, active, &mut counter.states, (now, Cost::Hits(1)));
+        let outcomes = step(
+            &counter.set,
+            active,
+            &mut counter.states,
+            (now, Cost::Hits(1)),
+        );
         assert!(!outcomes.over() && outcomes.limits.len() == 1);
     }
     assert!(counter.passes(0, 1));
@@ -232,7 +301,12 @@ fn the_largest_numbers_do_not_overflow() {
         for charge in [Charge::Always, Charge::Allowed] {
             let mut counter = Counter::new([widest.clone()], charge);
             for now in [0, 1 << 50, 1 << 52, u64::MAX >> 11] {
-                for cost in [Cost::Hits(u32::MAX), Cost::Look, Cost::Refund(u32::MAX), Cost::Hits(1)] {
+                for cost in [
+                    Cost::Hits(u32::MAX),
+                    Cost::Look,
+                    Cost::Refund(u32::MAX),
+                    Cost::Hits(1),
+                ] {
                     counter.call(now, cost);
                 }
                 counter.call(0, Cost::Hits(u32::MAX));
@@ -244,9 +318,15 @@ fn the_largest_numbers_do_not_overflow() {
 #[test]
 fn a_bucket_that_cannot_be_is_refused() {
     let second = window(Unit::Second, 1);
-    assert_eq!(TokenBucket::new(1, 1_000_001, second), Err(InvalidBucket::TooFast));
+    assert_eq!(
+        TokenBucket::new(1, 1_000_001, second),
+        Err(InvalidBucket::TooFast)
+    );
     assert!(TokenBucket::new(u32::MAX, 1_000_000, second).is_ok());
-    assert_eq!(TokenBucket::new(u32::MAX, 1, Window::LONGEST), Err(InvalidBucket::TooSlow));
+    assert_eq!(
+        TokenBucket::new(u32::MAX, 1, Window::LONGEST),
+        Err(InvalidBucket::TooSlow)
+    );
     assert!(TokenBucket::new(14, 1, Window::LONGEST).is_ok());
 }
 

@@ -15,7 +15,10 @@ impl Window {
     pub const MAX_SECS: u64 = 10 * Unit::Year.secs();
 
     /// A window of [`Window::MAX_SECS`].
-    pub const LONGEST: Self = Self { unit: Unit::Year, multiplier: 10 };
+    pub const LONGEST: Self = Self {
+        unit: Unit::Year,
+        multiplier: 10,
+    };
 
     /// A window of `multiplier` units; none if that is 0 or more than [`Window::MAX_SECS`].
     pub const fn new(unit: Unit, multiplier: u32) -> Option<Self> {
