@@ -387,22 +387,6 @@ proptest! {
     }
 
     #[test]
-    fn a_bucket_keeps_its_rate_to_two_millionths(requests in 1u32..=1_000_000, multiplier in 1u32..400) {
-        let length = window(Unit::Second, multiplier);
-        prop_assume!(requests <= multiplier * 1_000_000);
-        let mut counter = Counter::new([bucket(requests, requests, length)], Charge::Always);
-        counter.hit(0, requests);
-        let exact = length.length().get();
-        let taken = counter.look(0).reset.get() + u64::from(requests > 1) * 0;
-        let full = step(
-            &counter.set, Active::ALL, &mut counter.states.clone(),
-            (Timestamp::from_micros(0), Cost::Refund(0)),
-        ).limits[0].reset.get();
-        prop_assert!(taken <= exact + exact / 500_000 + 1);
-        prop_assert!(full <= exact + exact / 500_000 + 1);
-    }
-
-    #[test]
     fn a_retry_at_the_reset_passes_and_one_earlier_does_not(
         limit in any_limit(),
         charge in prop_oneof![Just(Charge::Always), Just(Charge::Allowed)],

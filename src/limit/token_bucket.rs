@@ -204,3 +204,28 @@ impl Count for Debt {
         self.until_paid(limit, now, self.now(limit, now))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::request::Unit;
+
+    proptest! {
+        #[test]
+        fn a_hit_never_costs_less_than_its_time_and_at_most_two_millionths_more(
+            requests in 1..=u32::MAX,
+            multiplier in 1..=1_000_000u32,
+        ) {
+            let window = Window::new(Unit::Second, multiplier).unwrap();
+            prop_assume!(u64::from(requests) <= window.length().get());
+            let rate = Rate::new(requests, window);
+            let time = u128::from(window.length().get()) * u128::from(rate.payback);
+            let cost = u128::from(rate.cost) * u128::from(requests);
+            prop_assert!(cost >= time);
+            prop_assert!((cost - time) * 500_000 <= time);
+            prop_assert!(rate.payback == 1 || rate.cost <= MAX_PARTS);
+        }
+    }
+}
