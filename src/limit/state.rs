@@ -29,6 +29,9 @@ pub enum States {
     Many(Box<[State]>),
 }
 
+/// What an allocator takes for itself, on average.
+const ALLOCATION_BYTES: usize = 16;
+
 /// What every algorithm can say of a limit and do for it; `now` may stand still or go back.
 pub(super) trait Count {
     /// Whether so many hits would be within the limit.
@@ -90,7 +93,7 @@ impl State {
 
     fn heap_bytes(&self) -> usize {
         match self {
-            Self::SlidingWindow(..) => size_of::<Slots>(),
+            Self::SlidingWindow(..) => size_of::<Slots>() + ALLOCATION_BYTES,
             Self::FixedWindow(..) | Self::TokenBucket(..) => 0,
         }
     }
@@ -130,12 +133,12 @@ impl States {
         true
     }
 
-    /// Bytes that they hold on the heap.
+    /// Bytes that they hold on the heap, what the allocator takes for itself included.
     pub fn heap_bytes(&self) -> usize {
         let inner: usize = self.as_slice().iter().map(State::heap_bytes).sum();
         match self {
             Self::One(_) => inner,
-            Self::Many(states) => inner + size_of_val::<[State]>(states),
+            Self::Many(states) => inner + size_of_val::<[State]>(states) + ALLOCATION_BYTES,
         }
     }
 
