@@ -4,4 +4,5 @@
 //! goes into a file of its own beside it.
 
 mod conformance;
+mod docs;
 mod offline;
