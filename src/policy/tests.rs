@@ -181,10 +181,10 @@ fn a_limit_says_all_it_can() {
     };
     assert!(rule.shadow_mode && rule.quota_mode);
     assert_eq!(set.charge, Charge::Allowed);
-    assert_eq!(
-        set.limits[0].algorithm,
-        Algorithm::TokenBucket { burst: 150 }
-    );
+    let Algorithm::TokenBucket(bucket) = set.limits[0].algorithm else {
+        panic!()
+    };
+    assert_eq!(bucket.burst(), 150);
     assert_eq!(set.limits[0].window.unit(), Unit::Minute);
     assert_eq!(set.limits[1].algorithm, Algorithm::SlidingWindow);
     assert_eq!(set.limits[1].window.secs(), 30);

@@ -69,7 +69,7 @@ fn of_the_refused_the_one_with_the_longest_wait_is_reported() {
     assert_eq!(decision.code, Code::OverLimit);
     assert_eq!(
         headers(&decision),
-        "L=10 N=by_hour T=gold R=none Retry=3590".replace("R=none Retry=3590", "Retry=3590 R=none")
+        "L=10 N=by_hour T=gold Retry=3590 R=none"
     );
 }
 
@@ -92,7 +92,8 @@ fn the_body_is_filled_in_and_stays_json() {
         "limit": "who", "wait": 50, "who": "a\"b\\c\u{1}", "burst": null,
     });
     assert_eq!(body, expected);
-    let decision = weir.ask("told", &[d("bucket=x").hits(3)]);
+    weir.ask("told", &[d("bucket=x").hits(2)]);
+    let decision = weir.ask("told", &[d("bucket=x").hits(2)]);
     let body: serde_json::Value = serde_json::from_str(&decision.body.unwrap()).unwrap();
     assert_eq!(
         body,

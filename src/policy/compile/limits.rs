@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::facts::Facts;
-use crate::limit::{Algorithm, Charge, Limit, LimitSet, Window};
+use crate::limit::{Algorithm, Charge, InvalidBucket, Limit, LimitSet, TokenBucket, Window};
 use crate::policy::report::{Report, Step, did_you_mean, quoted};
 use crate::policy::schema::{Field, RawLimit, RawRateLimit, Spanned, Text};
 use crate::policy::{Code, Limits};
@@ -11,9 +11,6 @@ use crate::request::Unit;
 
 /// The limits of a rule, and the names of those of other rules that it displaces.
 type Compiled = (Limits, Box<[Arc<str>]>);
-
-/// The most hits a second that a bucket can be filled with.
-const MAX_RATE: u64 = 1_000_000;
 
 /// None if there is a fault.
 pub(super) fn compile(raw: &RawRateLimit, facts: &Facts, report: &mut Report) -> Option<Compiled> {
@@ -177,21 +174,7 @@ fn counted(raw: &RawLimit, report: &mut Report) -> Option<Limit> {
     let requests_per_unit = requests_per_unit?;
     let window = window(raw, (unit?, multiplier?), report)?;
     let algorithm = match algorithm? {
-        "token_bucket" => {
-            if u64::from(requests_per_unit) > MAX_RATE * u64::from(window.secs()) {
-                let message = format!("a bucket is filled with at most {MAX_RATE} hits a second");
-                let place = raw
-                    .requests_per_unit
-                    .given()
-                    .and_then(|number| number.place);
-                report.say(Code::RateTooHigh, place, message);
-            }
-            let burst = raw
-                .burst
-                .given()
-                .map_or(requests_per_unit, |burst| burst.value);
-            Algorithm::TokenBucket { burst }
-        }
+        "token_bucket" => Algorithm::TokenBucket(bucket(raw, (requests_per_unit, window), report)?),
         "sliding_window" => Algorithm::SlidingWindow,
         _ => Algorithm::FixedWindow,
     };
@@ -201,6 +184,30 @@ fn counted(raw: &RawLimit, report: &mut Report) -> Option<Limit> {
         window,
         name: raw.name.given().map(|name| Arc::from(&*name.value)),
     })
+}
+
+fn bucket(
+    raw: &RawLimit,
+    (requests_per_unit, window): (u32, Window),
+    report: &mut Report,
+) -> Option<TokenBucket> {
+    let burst = raw.burst.given();
+    let size = burst.map_or(requests_per_unit, |burst| burst.value);
+    let requests = raw.requests_per_unit.given();
+    match TokenBucket::new(size, requests_per_unit, window) {
+        Ok(bucket) => return Some(bucket),
+        Err(InvalidBucket::TooFast) => {
+            let place = requests.and_then(|number| number.place);
+            let message = "a bucket is filled with at most 1000000 hits a second";
+            report.say(Code::RateTooHigh, place, message);
+        }
+        Err(InvalidBucket::TooSlow) => {
+            let place = burst.and_then(|number| number.place);
+            let message = "filling this bucket would take more than 142 years";
+            report.say(Code::InvalidNumber, place, message);
+        }
+    }
+    None
 }
 
 fn unit(raw: &RawLimit, report: &mut Report) -> Option<Unit> {
