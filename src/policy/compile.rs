@@ -206,6 +206,9 @@ impl Compiler<'_> {
                 Flag::ValueToMetric if !shows_value => {
                     "where the name of the metric already says which value it is"
                 }
+                Flag::ValueToMetric if raw.rate_limit.is_none() && raw.descriptors.is_empty() => {
+                    "without `rate_limit` here or below"
+                }
                 _ => continue,
             };
             let message = format!("`{}` has no effect {why}", flag.value.name());

@@ -136,7 +136,7 @@ pub(crate) fn did_you_mean<'a>(
     if text.len() > MAX_LEN {
         return None;
     }
-    let allowed = (text.chars().count() / 3).clamp(1, 3);
+    let allowed = (text.chars().count() / 3).min(3);
     known
         .into_iter()
         .map(|name| (strsim::damerau_levenshtein(text, name), name))

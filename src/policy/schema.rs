@@ -157,6 +157,9 @@ pub(crate) fn read(text: &str, report: &mut Report) -> Option<RawDomain> {
         response: None,
         descriptors: Vec::new(),
     };
+    if root.is_null() {
+        return Some(domain);
+    }
     for field in fields(&root, Level::Root, report)? {
         report.within(Step::Key(field.name), |report| match field.name {
             "domain" => domain.name = scalar::text(field.node, report),
