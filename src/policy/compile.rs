@@ -14,7 +14,7 @@ use level::Draft;
 use super::report::{Report, Step};
 use super::schema::{Flag, RawDescriptor, RawDomain, Spanned};
 use super::tree::{Domain, Level, Node};
-use super::{Code, MetricDetail, Response, Rule};
+use super::{Code, Metadata, MetricDetail, Response, Rule};
 
 /// The most nodes and values of one domain.
 const MAX_NODES: usize = 4_000_000;
@@ -149,20 +149,24 @@ impl Compiler<'_> {
         };
         self.check_flags(&raw, shows_value);
         let descriptors = std::mem::take(&mut raw.descriptors);
-        let filled = Node {
-            metadata: raw.metadata.take().map(Arc::new),
+        let metadata = raw.metadata.take().map(Arc::new);
+        self.nodes[node as usize] = Node {
+            rule: self.rule(&raw, metadata.as_ref(), &below),
+            metadata,
             response: below.response.clone(),
             below: self.level(descriptors, &below),
-            rule: None,
         };
-        let rule = self.rule(&raw, &filled, &below);
-        self.nodes[node as usize] = Node { rule, ..filled };
         if let (Some(key), Some(matcher)) = (raw.key.given(), matcher) {
             draft.add(key, matcher, (node, index), self.report);
         }
     }
 
-    fn rule(&mut self, raw: &RawDescriptor, node: &Node, below: &Context) -> Option<Arc<Rule>> {
+    fn rule(
+        &mut self,
+        raw: &RawDescriptor,
+        metadata: Option<&Arc<Metadata>>,
+        below: &Context,
+    ) -> Option<Arc<Rule>> {
         let rate_limit = raw.rate_limit.as_ref()?;
         let facts = &self.facts;
         let (limits, replaces) = self.report.within(Step::Key("rate_limit"), |report| {
@@ -178,7 +182,7 @@ impl Compiler<'_> {
                 detailed: has(Flag::DetailedMetric),
                 value_levels: below.value_levels,
             },
-            metadata: node.metadata.clone(),
+            metadata: metadata.cloned(),
             path: self.report.path().into(),
             file: Some(self.report.file().clone()),
             place: rate_limit.place,

@@ -103,6 +103,24 @@ fn the_reference_s_matching_cases() {
 }
 
 #[test]
+fn rules_are_in_the_order_of_the_policy() {
+    let policy = loaded(SHOP);
+    let rules = policy.domain(b"shop").unwrap().rules();
+    let paths: Vec<&str> = rules.iter().map(|rule| &*rule.path).collect();
+    assert_eq!(
+        paths[..2],
+        [
+            "descriptors[0].descriptors[0]",
+            "descriptors[0].descriptors[1]"
+        ]
+    );
+    assert_eq!(
+        paths[5..7],
+        ["descriptors[5]", "descriptors[5].descriptors[0]"]
+    );
+}
+
+#[test]
 fn nothing_goes_back_between_levels() {
     let policy = loaded(
         "domain: d\ndescriptors:\n\

@@ -2,6 +2,8 @@
 //!
 //! A file's first lines say `# expect: LINE:COLUMN code` for each diagnostic, `-` for no place.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 

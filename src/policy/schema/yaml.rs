@@ -48,8 +48,11 @@ pub(crate) struct Pair {
 /// Deeper than 64 levels of descriptors, shallower than any stack.
 const MAX_DEPTH: usize = 256;
 
-/// The most nodes that all aliases of a file may stand for together.
+/// The most nodes that all aliases of a file may stand for together; long text counts as several.
 const MAX_ALIASED: usize = 4_000_000;
+
+/// So many bytes of text are one more node.
+const NODE_BYTES: usize = 64;
 
 /// Shorter texts are worth sharing.
 const SHARED_LEN: usize = 40;
@@ -125,15 +128,9 @@ impl Builder<'_> {
                 let mut plain = style == ScalarStyle::Plain;
                 plain &= self.means_text(tag.as_deref(), place) != Some(true);
                 let style = if plain { Style::Plain } else { Style::Quoted };
-                let text = self.share(&text);
-                self.complete(
-                    anchor,
-                    1,
-                    Node {
-                        place,
-                        kind: Kind::Scalar(text, style),
-                    },
-                );
+                let size = 1 + text.len() / NODE_BYTES;
+                let kind = Kind::Scalar(self.share(&text), style);
+                self.complete(anchor, size, Node { place, kind });
             }
             Event::SequenceStart(anchor, tag) => {
                 self.means_text(tag.as_deref(), place);

@@ -6,6 +6,10 @@ use std::collections::HashMap;
 #[derive(Debug)]
 pub(crate) enum ByteMap<T> {
     Few(Box<[(Box<[u8]>, T)]>),
+    #[expect(
+        clippy::box_collection,
+        reason = "most maps are few: the rest may cost a hop"
+    )]
     Many(Box<HashMap<Box<[u8]>, T>>),
 }
 
