@@ -108,3 +108,35 @@ fn diagnostics_are_in_the_order_of_files_and_places() {
     ];
     assert_eq!(codes(&loaded), expected);
 }
+
+#[test]
+fn json_is_yaml_and_keeps_its_places() {
+    let loaded = load_text(
+        "a".as_ref(),
+        "{\"domain\": \"d\", \"unit\": 1,\n \"key\": 2}\n",
+    );
+    assert_eq!(codes(&loaded), [Code::MisplacedKey, Code::MisplacedKey]);
+    let places: Vec<_> = loaded
+        .diagnostics
+        .iter()
+        .map(|found| found.place.unwrap())
+        .collect();
+    assert_eq!(
+        places,
+        [
+            Place {
+                line: 1,
+                column: 17
+            },
+            Place { line: 2, column: 2 }
+        ]
+    );
+    let broken = load_text("a".as_ref(), "{domain: d, `");
+    assert_eq!(
+        broken.diagnostics[0].place,
+        Some(Place {
+            line: 1,
+            column: 13
+        })
+    );
+}
