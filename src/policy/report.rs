@@ -141,6 +141,6 @@ pub(crate) fn did_you_mean<'a>(
         .into_iter()
         .map(|name| (strsim::damerau_levenshtein(text, name), name))
         .filter(|(distance, _)| *distance <= allowed)
-        .min_by_key(|(distance, _)| *distance)
+        .min()
         .map(|(_, name)| format!("did you mean `{name}`?"))
 }

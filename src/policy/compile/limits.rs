@@ -91,7 +91,7 @@ fn check_names(raw: &RawLimit, facts: &Facts, report: &mut Report) {
             report.say(Code::ReplacesItself, replaced.place, message);
         } else if !facts.names.contains(&replaced.value) {
             let message = format!("no limit of this domain is named {quoted}");
-            match did_you_mean(&replaced.value, facts.names.iter().map(|name| &**name)) {
+            match facts.nearest_name(&replaced.value) {
                 Some(hint) => report.hint(Code::UnknownReplaced, replaced.place, (message, hint)),
                 None => report.say(Code::UnknownReplaced, replaced.place, message),
             }

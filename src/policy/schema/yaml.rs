@@ -218,7 +218,7 @@ impl Builder<'_> {
         let kind = match frame.inside {
             Inside::List(nodes) => Kind::List(nodes.into()),
             Inside::Map(pairs, _) => {
-                self.find_repeated(&pairs);
+                let pairs = self.without_repeated(pairs);
                 Kind::Map(merged(pairs, self.report).into())
             }
         };
@@ -277,33 +277,28 @@ impl Builder<'_> {
         true
     }
 
-    fn find_repeated(&mut self, pairs: &[Pair]) {
+    /// The pairs whose key is the first of its name; the others are said to be too many.
+    fn without_repeated(&mut self, pairs: Vec<Pair>) -> Vec<Pair> {
         const FEW: usize = 12;
-        if pairs.len() <= FEW {
-            for (at, pair) in pairs.iter().enumerate() {
-                let first = pairs[..at].iter().find(|other| other.key == pair.key);
-                self.say_repeated(first, pair);
-            }
-            return;
+        let is_first = |(at, pair): (usize, &Pair)| !pairs[..at].iter().any(|p| p.key == pair.key);
+        if pairs.len() <= FEW && pairs.iter().enumerate().all(is_first) {
+            return pairs;
         }
-        let mut seen: HashMap<&str, &Pair> = HashMap::new();
+        let mut seen: HashMap<Text, u32> = HashMap::new();
+        let mut first = Vec::with_capacity(pairs.len());
         for pair in pairs {
-            let first = *seen.entry(&pair.key).or_insert(pair);
-            self.say_repeated(
-                Some(first).filter(|first| !std::ptr::eq(*first, pair)),
-                pair,
-            );
+            if let Some(line) = seen.get(&pair.key) {
+                let key = quoted(&pair.key);
+                let message =
+                    format!("the key {key} stands twice in one mapping, first on line {line}");
+                self.report
+                    .say(Code::RepeatedKey, Some(pair.place), message);
+            } else {
+                seen.insert(pair.key.clone(), pair.place.line);
+                first.push(pair);
+            }
         }
-    }
-
-    fn say_repeated(&mut self, first: Option<&Pair>, pair: &Pair) {
-        if let Some(first) = first {
-            let (key, line) = (quoted(&pair.key), first.place.line);
-            let message =
-                format!("the key {key} stands twice in one mapping, first on line {line}");
-            self.report
-                .say(Code::RepeatedKey, Some(pair.place), message);
-        }
+        first
     }
 
     /// The parser's texts are fixed but for this one, which quotes a character of the file.

@@ -26,6 +26,7 @@ fn nested(depth: usize) -> String {
 fn depth_is_bounded() {
     assert_eq!(codes(&nested(64)), []);
     assert_eq!(codes(&nested(66)), [Code::Unreachable]);
+    assert_eq!(codes(&nested(126)), [Code::Unreachable]);
     assert_eq!(codes(&nested(5_000)), [Code::NestedTooDeeply]);
     assert_eq!(codes(&"[".repeat(100_000)).len(), 1);
     assert_eq!(codes(&"- ".repeat(100_000)), [Code::NestedTooDeeply]);
@@ -48,8 +49,21 @@ fn aliases_are_bounded() {
 }
 
 #[test]
+fn the_tree_is_bounded() {
+    let values: Vec<String> = (0..4_000).map(|at| format!("x{at}")).collect();
+    let values = values.join(", ");
+    let mut yaml = "domain: d\ndescriptors:\n".to_owned();
+    for key in ["a", "b", "c"] {
+        yaml.push_str(&format!("- {{key: {key}, values: [{values}]}}\n"));
+    }
+    assert_eq!(codes(&yaml), []);
+    yaml.push_str("- key: d\n- key: e\n");
+    assert_eq!(codes(&yaml), [Code::TooManyDescriptors]);
+}
+
+#[test]
 fn repeated_faults_are_bounded() {
-    let yaml = format!("domain: d\ndescriptors: [{}]", "{}, ".repeat(20_000));
+    let yaml = format!("domain: d\ndescriptors: [{}]", "x, ".repeat(20_000));
     let found = diagnostics(&yaml);
     assert_eq!(found.len(), 10_000);
     assert_eq!(found[0].path, "descriptors[0]");
