@@ -15,6 +15,9 @@ type Compiled = (Limits, Box<[Arc<str>]>);
 /// The most hits a second that a bucket can be filled with.
 const MAX_RATE: u64 = 1_000_000;
 
+/// How a limit can count; the first if nothing is said.
+const ALGORITHMS: [&str; 3] = ["fixed_window", "sliding_window", "token_bucket"];
+
 /// None if there is a fault.
 pub(super) fn compile(raw: &RawRateLimit, facts: &Facts, report: &mut Report) -> Option<Compiled> {
     let mut replaces: Vec<Arc<str>> = Vec::new();
@@ -145,11 +148,9 @@ fn check_unlimited(raw: &RawLimit, is_list: bool, report: &mut Report) {
 /// A limit that counts; none if there is a fault.
 fn counted(raw: &RawLimit, report: &mut Report) -> Option<Limit> {
     let unit = unit(raw, report);
-    let algorithm = word(
-        &raw.algorithm,
-        &["fixed_window", "sliding_window", "token_bucket"],
-        report,
-    );
+    let algorithm = report.within(Step::Key("algorithm"), |report| {
+        word(&raw.algorithm, &ALGORITHMS, report)
+    });
     if raw.is_sound && raw.requests_per_unit.is_absent() {
         let message = "`requests_per_unit` is left out, and so 0: every hit is refused";
         let hint = "write `requests_per_unit: 0` if that is meant";
@@ -160,32 +161,17 @@ fn counted(raw: &RawLimit, report: &mut Report) -> Option<Limit> {
         Field::Absent => Some(0),
         Field::Bad => None,
     };
-    let multiplier = multiplier(raw, report);
-    if let Some(burst) = raw.burst.given() {
-        if burst.value == 0 {
-            report.say(
-                Code::InvalidNumber,
-                burst.place,
-                "a bucket holds at least 1",
-            );
-        }
-        if algorithm.is_some_and(|algorithm| algorithm != "token_bucket") {
-            let message = "`burst` belongs to `algorithm: token_bucket`";
-            report.say(Code::BurstWithoutBucket, burst.place, message);
-        }
-    }
+    let multiplier = report.within(Step::Key("unit_multiplier"), |report| {
+        multiplier(raw, report)
+    });
+    report.within(Step::Key("burst"), |report| {
+        check_burst(raw, algorithm, report);
+    });
     let requests_per_unit = requests_per_unit?;
     let window = window(raw, (unit?, multiplier?), report)?;
     let algorithm = match algorithm? {
         "token_bucket" => {
-            if u64::from(requests_per_unit) > MAX_RATE * u64::from(window.secs()) {
-                let message = format!("a bucket is filled with at most {MAX_RATE} hits a second");
-                let place = raw
-                    .requests_per_unit
-                    .given()
-                    .and_then(|number| number.place);
-                report.say(Code::RateTooHigh, place, message);
-            }
+            check_rate(raw, (requests_per_unit, window), report);
             let burst = raw
                 .burst
                 .given()
@@ -201,6 +187,31 @@ fn counted(raw: &RawLimit, report: &mut Report) -> Option<Limit> {
         window,
         name: raw.name.given().map(|name| Arc::from(&*name.value)),
     })
+}
+
+fn check_burst(raw: &RawLimit, algorithm: Option<&str>, report: &mut Report) {
+    let Some(burst) = raw.burst.given() else {
+        return;
+    };
+    if burst.value == 0 {
+        let message = "a bucket holds at least 1";
+        report.say(Code::InvalidNumber, burst.place, message);
+    }
+    if algorithm.is_some_and(|algorithm| algorithm != "token_bucket") {
+        let message = "`burst` belongs to `algorithm: token_bucket`";
+        report.say(Code::BurstWithoutBucket, burst.place, message);
+    }
+}
+
+fn check_rate(raw: &RawLimit, (requests_per_unit, window): (u32, Window), report: &mut Report) {
+    if u64::from(requests_per_unit) > MAX_RATE * u64::from(window.secs()) {
+        let message = format!("a bucket is filled with at most {MAX_RATE} hits a second");
+        let number = raw.requests_per_unit.given();
+        let place = number.and_then(|number| number.place);
+        report.within(Step::Key("requests_per_unit"), |report| {
+            report.say(Code::RateTooHigh, place, message);
+        });
+    }
 }
 
 fn unit(raw: &RawLimit, report: &mut Report) -> Option<Unit> {
@@ -221,7 +232,9 @@ fn unit(raw: &RawLimit, report: &mut Report) -> Option<Unit> {
         let message = format!("unknown unit {}", quoted(&written.value));
         let near = did_you_mean(&written.value.to_ascii_lowercase(), names);
         let hint = near.unwrap_or_else(|| format!("a unit is one of {}", names.join(", ")));
-        report.hint(Code::UnknownUnit, written.place, (message, hint));
+        report.within(Step::Key("unit"), |report| {
+            report.hint(Code::UnknownUnit, written.place, (message, hint));
+        });
     }
     unit
 }
@@ -266,7 +279,9 @@ fn charge(raw: &RawRateLimit, limits: Option<&[Limit]>, report: &mut Report) -> 
     for limit in &raw.limits {
         let charge = match &limit.charge {
             Field::Absent => default,
-            written => word(written, &["always", "allowed"], report)?,
+            written => report.within(Step::Key("charge"), |report| {
+                word(written, &["always", "allowed"], report)
+            })?,
         };
         if *first.get_or_insert(charge) != charge && !is_mixed {
             is_mixed = true;

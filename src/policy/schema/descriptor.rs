@@ -65,7 +65,7 @@ fn fill(descriptor: &mut RawDescriptor, field: &KnownField<'_>, report: &mut Rep
         "key" => descriptor.key = scalar::text(node, report),
         "value" => descriptor.value = scalar::text(node, report),
         "values" => descriptor.values = scalar::texts(node, report),
-        "pattern" => descriptor.pattern = scalar::text(node, report),
+        "pattern" => descriptor.pattern = scalar::written(node, report),
         "count_by" => descriptor.count_by = scalar::texts(node, report),
         "rate_limit" => descriptor.rate_limit = Some(limit::read(node, field.place, report)),
         "metadata" => descriptor.metadata = metadata::read(node, report),

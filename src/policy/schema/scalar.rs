@@ -53,6 +53,17 @@ pub(super) fn text(node: &Node, report: &mut Report) -> Field<Text> {
     }
 }
 
+/// Text as written, where nothing at all is a fault and not the same as left out.
+pub(super) fn written(node: &Node, report: &mut Report) -> Field<Text> {
+    match &node.kind {
+        Kind::Scalar(text, _) if !node.is_null() => Field::Given(spanned(node, text.clone())),
+        _ => {
+            wrong_type(node, "text", report);
+            Field::Bad
+        }
+    }
+}
+
 /// A list of texts, each as written; what is no text is left out.
 pub(super) fn texts(node: &Node, report: &mut Report) -> Field<Vec<Spanned<Text>>> {
     let Some(nodes) = super::fields::list(node, report) else {
@@ -65,6 +76,9 @@ pub(super) fn texts(node: &Node, report: &mut Report) -> Field<Vec<Spanned<Text>
             Field::Absent => wrong_type(node, "text", report),
             Field::Bad => {}
         }
+    }
+    if texts.is_empty() && !nodes.is_empty() {
+        return Field::Bad;
     }
     Field::Given(spanned(node, texts))
 }

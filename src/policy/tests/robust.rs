@@ -70,6 +70,22 @@ fn repeated_faults_are_bounded() {
 }
 
 #[test]
+fn a_matcher_that_holds_nothing_does_not_fit_everything() {
+    for part in [
+        "values: ~",
+        "values:",
+        "values: []",
+        "pattern: ''",
+        "pattern: ~",
+        "values: ['']",
+    ] {
+        let yaml = format!("domain: d\ndescriptors:\n- key: k\n  {part}\n");
+        assert_eq!(diagnostics(&yaml).len(), 1, "{part}");
+        assert!(load_text("a".as_ref(), &yaml).policy.is_none());
+    }
+}
+
+#[test]
 fn no_value_of_a_descriptor_is_ever_shown() {
     let secret = "pk_live_SECRET";
     for part in [
@@ -136,7 +152,7 @@ fn every_fault_is_reported_at_once() {
         .iter()
         .find(|found| found.code == Code::UnknownUnit)
         .unwrap();
-    assert_eq!(unit.path, "descriptors[0].rate_limit");
+    assert_eq!(unit.path, "descriptors[0].rate_limit.unit");
 }
 
 const GOOD: [&str; 2] = [
