@@ -82,7 +82,7 @@ struct Context {
 }
 
 impl Compiler<'_> {
-    /// Compiles the nodes of one level; none if there are none.
+    /// Compiles the nodes of one level; none if there are none in reach.
     fn level(&mut self, descriptors: Vec<RawDescriptor>, context: &Context) -> Option<u32> {
         if descriptors.is_empty() {
             return None;
@@ -101,7 +101,8 @@ impl Compiler<'_> {
         });
         let at = self.levels.len() as u32;
         self.levels.push(draft.finish());
-        Some(at)
+        // What is deeper was checked, and warned of; it is not to be walked.
+        (context.depth < Domain::MAX_DEPTH).then_some(at)
     }
 
     fn descriptor(

@@ -169,6 +169,17 @@ fn a_pattern_comes_after_exact_values_and_before_wildcards() {
 }
 
 #[test]
+fn many_values_of_one_key_are_told_apart() {
+    let values: Vec<String> = (0..100).map(|at| format!("v{at}")).collect();
+    let values = values.join(", ");
+    let policy = loaded(&format!(
+        "domain: d\ndescriptors: [{{key: k, values: [{values}], rate_limit: {{unit: hour, requests_per_unit: 1}}}}]"
+    ));
+    assert!(limit(&policy, &[("k", "v0")]).is_some() && limit(&policy, &[("k", "v99")]).is_some());
+    assert!(limit(&policy, &[("k", "v100")]).is_none() && limit(&policy, &[("k", "")]).is_none());
+}
+
+#[test]
 fn any_bytes_are_matched() {
     let policy = loaded(SHOP);
     let domain = policy.domain(b"shop").unwrap();

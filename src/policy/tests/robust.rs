@@ -34,6 +34,15 @@ fn depth_is_bounded() {
 }
 
 #[test]
+fn the_64th_level_is_the_last_that_is_walked() {
+    let policy = loaded(&nested(66));
+    let domain = policy.domain(b"d").unwrap();
+    let found = |depth| domain.walk(&entries(&vec![("k", ""); depth]), &mut Parts::default());
+    assert!(found(64).is_some());
+    assert!(found(65).is_none());
+}
+
+#[test]
 fn aliases_are_bounded() {
     let mut yaml = "domain: d\nmetadata:\n- &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
     for level in 1..12 {
