@@ -14,10 +14,10 @@ use level::Draft;
 use super::report::{Report, Step};
 use super::schema::{Flag, RawDescriptor, RawDomain, Spanned};
 use super::tree::{Domain, Level, Node};
-use super::{Code, MetricDetail, Response, Rule};
+use super::{Code, Metadata, MetricDetail, Response, Rule};
 
-/// The most nodes and values of one domain.
-const MAX_NODES: usize = 4_000_000;
+/// The most nodes and values of one domain; fewer in tests, which have to get there.
+const MAX_NODES: usize = if cfg!(test) { 10_000 } else { 4_000_000 };
 
 /// Compiles one domain; none if it has no name. It is only to be used if the report has no error.
 pub(crate) fn compile(raw: RawDomain, report: &mut Report) -> Option<Domain> {
@@ -34,6 +34,7 @@ pub(crate) fn compile(raw: RawDomain, report: &mut Report) -> Option<Domain> {
         levels: Vec::new(),
         rules: Vec::new(),
         values: 0,
+        is_full: false,
     };
     let response = raw.response.as_ref().map(|raw| {
         let report = &mut *compiler.report;
@@ -68,6 +69,8 @@ struct Compiler<'r> {
     rules: Vec<Arc<Rule>>,
     /// How many exact values there are.
     values: usize,
+    /// It was said that there is no room for more.
+    is_full: bool,
 }
 
 /// What a level has from those above it.
@@ -79,7 +82,7 @@ struct Context {
 }
 
 impl Compiler<'_> {
-    /// Compiles the nodes of one level; none if there are none.
+    /// Compiles the nodes of one level; none if there are none in reach.
     fn level(&mut self, descriptors: Vec<RawDescriptor>, context: &Context) -> Option<u32> {
         if descriptors.is_empty() {
             return None;
@@ -87,7 +90,7 @@ impl Compiler<'_> {
         let mut draft = Draft::default();
         self.report_within(Step::Key("descriptors"), |compiler| {
             for (at, descriptor) in descriptors.into_iter().enumerate() {
-                if compiler.is_full(&descriptor) {
+                if !compiler.has_room(&descriptor) {
                     return;
                 }
                 compiler.report_within(Step::Index(at), |compiler| {
@@ -98,7 +101,8 @@ impl Compiler<'_> {
         });
         let at = self.levels.len() as u32;
         self.levels.push(draft.finish());
-        Some(at)
+        // What is deeper was checked, and warned of; it is not to be walked.
+        (context.depth < Domain::MAX_DEPTH).then_some(at)
     }
 
     fn descriptor(
@@ -149,20 +153,24 @@ impl Compiler<'_> {
         };
         self.check_flags(&raw, shows_value);
         let descriptors = std::mem::take(&mut raw.descriptors);
-        let filled = Node {
-            metadata: raw.metadata.take().map(Arc::new),
+        let metadata = raw.metadata.take().map(Arc::new);
+        self.nodes[node as usize] = Node {
+            rule: self.rule(&raw, metadata.as_ref(), &below),
+            metadata,
             response: below.response.clone(),
             below: self.level(descriptors, &below),
-            rule: None,
         };
-        let rule = self.rule(&raw, &filled, &below);
-        self.nodes[node as usize] = Node { rule, ..filled };
         if let (Some(key), Some(matcher)) = (raw.key.given(), matcher) {
             draft.add(key, matcher, (node, index), self.report);
         }
     }
 
-    fn rule(&mut self, raw: &RawDescriptor, node: &Node, below: &Context) -> Option<Arc<Rule>> {
+    fn rule(
+        &mut self,
+        raw: &RawDescriptor,
+        metadata: Option<&Arc<Metadata>>,
+        below: &Context,
+    ) -> Option<Arc<Rule>> {
         let rate_limit = raw.rate_limit.as_ref()?;
         let facts = &self.facts;
         let (limits, replaces) = self.report.within(Step::Key("rate_limit"), |report| {
@@ -178,7 +186,7 @@ impl Compiler<'_> {
                 detailed: has(Flag::DetailedMetric),
                 value_levels: below.value_levels,
             },
-            metadata: node.metadata.clone(),
+            metadata: metadata.cloned(),
             path: self.report.path().into(),
             file: Some(self.report.file().clone()),
             place: rate_limit.place,
@@ -206,6 +214,9 @@ impl Compiler<'_> {
                 Flag::ValueToMetric if !shows_value => {
                     "where the name of the metric already says which value it is"
                 }
+                Flag::ValueToMetric if raw.rate_limit.is_none() && raw.descriptors.is_empty() => {
+                    "without `rate_limit` here or below"
+                }
                 _ => continue,
             };
             let message = format!("`{}` has no effect {why}", flag.value.name());
@@ -213,16 +224,18 @@ impl Compiler<'_> {
         }
     }
 
-    /// Whether there is no room for more; said once.
-    fn is_full(&mut self, next: &RawDescriptor) -> bool {
-        let total = self.nodes.len() + self.values;
-        if total == MAX_NODES {
+    /// Whether there is room for more; if not, that is said once.
+    fn has_room(&mut self, next: &RawDescriptor) -> bool {
+        if self.nodes.len() + self.values < MAX_NODES {
+            return true;
+        }
+        if !self.is_full {
+            self.is_full = true;
             let message = format!("a domain has at most {MAX_NODES} descriptors and values");
             self.report
                 .say(Code::TooManyDescriptors, next.place, message);
-            self.values += 1;
         }
-        total >= MAX_NODES
+        false
     }
 
     fn report_within(&mut self, step: Step, what: impl FnOnce(&mut Self)) {

@@ -14,6 +14,9 @@ pub(crate) struct Pattern {
     pub(crate) tail: Option<Box<str>>,
 }
 
+/// The most methods of a pattern.
+const MAX_METHODS: usize = 32;
+
 /// Which methods a pattern takes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Methods {
@@ -61,6 +64,9 @@ impl Pattern {
         let mut tail: Option<Box<str>> = None;
         let mut names: Vec<&str> = Vec::new();
         for segment in path.split('/').filter(|_| !path.is_empty()) {
+            if segments.len() == Self::MAX_SEGMENTS && !segment.starts_with("{*") {
+                return Err("a pattern has at most 64 segments");
+            }
             if tail.is_some() {
                 return Err("`{*…}` is the last segment of a pattern");
             }
@@ -82,9 +88,6 @@ impl Pattern {
                 return Err("a name stands twice in the pattern");
             }
             names.push(name);
-        }
-        if segments.len() > Self::MAX_SEGMENTS {
-            return Err("a pattern has at most 64 segments");
         }
         Ok(Self {
             text: text.into(),
@@ -140,6 +143,9 @@ fn split_methods(text: &str) -> Result<(Methods, &str), &'static str> {
         }
         if named.iter().any(|other| **other == *method) {
             return Err("a method stands twice in the pattern");
+        }
+        if named.len() == MAX_METHODS {
+            return Err("a pattern has at most 32 methods");
         }
         named.push(method.into());
     }

@@ -136,11 +136,11 @@ pub(crate) fn did_you_mean<'a>(
     if text.len() > MAX_LEN {
         return None;
     }
-    let allowed = (text.chars().count() / 3).clamp(1, 3);
+    let allowed = (text.chars().count() / 3).min(3);
     known
         .into_iter()
         .map(|name| (strsim::damerau_levenshtein(text, name), name))
         .filter(|(distance, _)| *distance <= allowed)
-        .min_by_key(|(distance, _)| *distance)
+        .min()
         .map(|(_, name)| format!("did you mean `{name}`?"))
 }

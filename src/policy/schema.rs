@@ -157,14 +157,25 @@ pub(crate) fn read(text: &str, report: &mut Report) -> Option<RawDomain> {
         response: None,
         descriptors: Vec::new(),
     };
+    if root.is_null() {
+        return Some(domain);
+    }
+    let mut descriptors = None;
     for field in fields(&root, Level::Root, report)? {
         report.within(Step::Key(field.name), |report| match field.name {
             "domain" => domain.name = scalar::text(field.node, report),
             "shadow_mode" => domain.shadow_mode = scalar::is_set(field.node, report),
             "quota_mode" => domain.quota_mode = scalar::is_set(field.node, report),
             "response" => domain.response = response::read(field.node, report),
-            "descriptors" => domain.descriptors = descriptor::read_all(field.node, report),
+            "descriptors" => descriptors = Some(field.node.clone()),
             _ => {}
+        });
+    }
+    // Now the descriptors are nobody else's, and each is freed when it is read.
+    drop(root);
+    if let Some(node) = descriptors {
+        domain.descriptors = report.within(Step::Key("descriptors"), |report| {
+            descriptor::read_all(node, report)
         });
     }
     Some(domain)

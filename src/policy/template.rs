@@ -40,7 +40,7 @@ pub trait Values {
     /// Appends the value of `operator`, raw; whoever asks makes it safe for where it stands.
     ///
     /// False, and nothing appended, if there is none. [`Operator::is_number`] ones are written
-    /// as decimal integers, metadata numbers as JSON numbers.
+    /// as decimal integers, metadata that is a number, a list or a mapping as JSON.
     fn write(&self, operator: &Operator, out: &mut Vec<u8>) -> bool;
 }
 

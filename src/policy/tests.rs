@@ -103,6 +103,24 @@ fn the_reference_s_matching_cases() {
 }
 
 #[test]
+fn rules_are_in_the_order_of_the_policy() {
+    let policy = loaded(SHOP);
+    let rules = policy.domain(b"shop").unwrap().rules();
+    let paths: Vec<&str> = rules.iter().map(|rule| &*rule.path).collect();
+    assert_eq!(
+        paths[..2],
+        [
+            "descriptors[0].descriptors[0]",
+            "descriptors[0].descriptors[1]"
+        ]
+    );
+    assert_eq!(
+        paths[5..7],
+        ["descriptors[5]", "descriptors[5].descriptors[0]"]
+    );
+}
+
+#[test]
 fn nothing_goes_back_between_levels() {
     let policy = loaded(
         "domain: d\ndescriptors:\n\
@@ -148,6 +166,17 @@ fn a_pattern_comes_after_exact_values_and_before_wildcards() {
     assert_eq!(of("GET /sites/1").as_deref(), Some("1/hour"));
     assert_eq!(of("GET /sites/3?x").as_deref(), Some("2/hour"));
     assert_eq!(of("POST /sites/3").as_deref(), Some("4/hour"));
+}
+
+#[test]
+fn many_values_of_one_key_are_told_apart() {
+    let values: Vec<String> = (0..100).map(|at| format!("v{at}")).collect();
+    let values = values.join(", ");
+    let policy = loaded(&format!(
+        "domain: d\ndescriptors: [{{key: k, values: [{values}], rate_limit: {{unit: hour, requests_per_unit: 1}}}}]"
+    ));
+    assert!(limit(&policy, &[("k", "v0")]).is_some() && limit(&policy, &[("k", "v99")]).is_some());
+    assert!(limit(&policy, &[("k", "v100")]).is_none() && limit(&policy, &[("k", "")]).is_none());
 }
 
 #[test]

@@ -8,6 +8,7 @@
 //! - `discovery`: health checks and reflection
 //! - `docs`: what the documentation shows
 //! - `lifetime`: connections, workers and the server's end
+//! - `policies`: files that load, and files that are refused, each with all that is said of it
 //! - `response`: what the client is told
 //!
 //! `offline` and `running` are no tests: they make a weir without a wire, and servers.
@@ -23,5 +24,6 @@ mod discovery;
 mod docs;
 mod lifetime;
 mod offline;
+mod policies;
 mod response;
 mod running;

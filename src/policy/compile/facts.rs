@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::policy::Value;
+use crate::policy::report::did_you_mean;
 use crate::policy::schema::{Flag, RawDescriptor, Text};
 
 /// Facts about a domain.
@@ -59,6 +60,13 @@ impl Facts {
 
     pub(super) fn is_secret(&self, key: &str) -> bool {
         self.secrets.contains(key.as_bytes())
+    }
+
+    /// "did you mean …?", as long as asking every name is cheap.
+    pub(super) fn nearest_name(&self, name: &str) -> Option<String> {
+        const MANY: usize = 1_000;
+        let names = self.names.iter().map(|name| &**name);
+        did_you_mean(name, names.take(MANY)).filter(|_| self.names.len() <= MANY)
     }
 
     /// Whether any metadata has that key.

@@ -12,6 +12,9 @@ use crate::request::Unit;
 /// The limits of a rule, and the names of those of other rules that it displaces.
 type Compiled = (Limits, Box<[Arc<str>]>);
 
+/// How a limit can count; the first if nothing is said.
+const ALGORITHMS: [&str; 3] = ["fixed_window", "sliding_window", "token_bucket"];
+
 /// None if there is a fault.
 pub(super) fn compile(raw: &RawRateLimit, facts: &Facts, report: &mut Report) -> Option<Compiled> {
     let mut replaces: Vec<Arc<str>> = Vec::new();
@@ -88,7 +91,7 @@ fn check_names(raw: &RawLimit, facts: &Facts, report: &mut Report) {
             report.say(Code::ReplacesItself, replaced.place, message);
         } else if !facts.names.contains(&replaced.value) {
             let message = format!("no limit of this domain is named {quoted}");
-            match did_you_mean(&replaced.value, facts.names.iter().map(|name| &**name)) {
+            match facts.nearest_name(&replaced.value) {
                 Some(hint) => report.hint(Code::UnknownReplaced, replaced.place, (message, hint)),
                 None => report.say(Code::UnknownReplaced, replaced.place, message),
             }
@@ -142,11 +145,9 @@ fn check_unlimited(raw: &RawLimit, is_list: bool, report: &mut Report) {
 /// A limit that counts; none if there is a fault.
 fn counted(raw: &RawLimit, report: &mut Report) -> Option<Limit> {
     let unit = unit(raw, report);
-    let algorithm = word(
-        &raw.algorithm,
-        &["fixed_window", "sliding_window", "token_bucket"],
-        report,
-    );
+    let algorithm = report.within(Step::Key("algorithm"), |report| {
+        word(&raw.algorithm, &ALGORITHMS, report)
+    });
     if raw.is_sound && raw.requests_per_unit.is_absent() {
         let message = "`requests_per_unit` is left out, and so 0: every hit is refused";
         let hint = "write `requests_per_unit: 0` if that is meant";
@@ -157,20 +158,12 @@ fn counted(raw: &RawLimit, report: &mut Report) -> Option<Limit> {
         Field::Absent => Some(0),
         Field::Bad => None,
     };
-    let multiplier = multiplier(raw, report);
-    if let Some(burst) = raw.burst.given() {
-        if burst.value == 0 {
-            report.say(
-                Code::InvalidNumber,
-                burst.place,
-                "a bucket holds at least 1",
-            );
-        }
-        if algorithm.is_some_and(|algorithm| algorithm != "token_bucket") {
-            let message = "`burst` belongs to `algorithm: token_bucket`";
-            report.say(Code::BurstWithoutBucket, burst.place, message);
-        }
-    }
+    let multiplier = report.within(Step::Key("unit_multiplier"), |report| {
+        multiplier(raw, report)
+    });
+    report.within(Step::Key("burst"), |report| {
+        check_burst(raw, algorithm, report);
+    });
     let requests_per_unit = requests_per_unit?;
     let window = window(raw, (unit?, multiplier?), report)?;
     let algorithm = match algorithm? {
@@ -186,6 +179,20 @@ fn counted(raw: &RawLimit, report: &mut Report) -> Option<Limit> {
     })
 }
 
+fn check_burst(raw: &RawLimit, algorithm: Option<&str>, report: &mut Report) {
+    let Some(burst) = raw.burst.given() else {
+        return;
+    };
+    if burst.value == 0 {
+        let message = "a bucket holds at least 1";
+        report.say(Code::InvalidNumber, burst.place, message);
+    }
+    if algorithm.is_some_and(|algorithm| algorithm != "token_bucket") {
+        let message = "`burst` belongs to `algorithm: token_bucket`";
+        report.say(Code::BurstWithoutBucket, burst.place, message);
+    }
+}
+
 fn bucket(
     raw: &RawLimit,
     (requests_per_unit, window): (u32, Window),
@@ -193,20 +200,23 @@ fn bucket(
 ) -> Option<TokenBucket> {
     let burst = raw.burst.given();
     let size = burst.map_or(requests_per_unit, |burst| burst.value);
-    let requests = raw.requests_per_unit.given();
-    match TokenBucket::new(size, requests_per_unit, window) {
+    let (key, number, code, message) = match TokenBucket::new(size, requests_per_unit, window) {
         Ok(bucket) => return Some(bucket),
-        Err(InvalidBucket::TooFast) => {
-            let place = requests.and_then(|number| number.place);
-            let message = "a bucket is filled with at most 1000000 hits a second";
-            report.say(Code::RateTooHigh, place, message);
-        }
-        Err(InvalidBucket::TooSlow) => {
-            let place = burst.and_then(|number| number.place);
-            let message = "filling this bucket would take more than 142 years";
-            report.say(Code::InvalidNumber, place, message);
-        }
-    }
+        Err(InvalidBucket::TooFast) => (
+            "requests_per_unit",
+            raw.requests_per_unit.given(),
+            Code::RateTooHigh,
+            "a bucket is filled with at most 1000000 hits a second",
+        ),
+        Err(InvalidBucket::TooSlow) => (
+            "burst",
+            burst,
+            Code::InvalidNumber,
+            "filling this bucket would take more than 142 years",
+        ),
+    };
+    let place = number.and_then(|number| number.place);
+    report.within(Step::Key(key), |report| report.say(code, place, message));
     None
 }
 
@@ -228,7 +238,9 @@ fn unit(raw: &RawLimit, report: &mut Report) -> Option<Unit> {
         let message = format!("unknown unit {}", quoted(&written.value));
         let near = did_you_mean(&written.value.to_ascii_lowercase(), names);
         let hint = near.unwrap_or_else(|| format!("a unit is one of {}", names.join(", ")));
-        report.hint(Code::UnknownUnit, written.place, (message, hint));
+        report.within(Step::Key("unit"), |report| {
+            report.hint(Code::UnknownUnit, written.place, (message, hint));
+        });
     }
     unit
 }
@@ -273,7 +285,9 @@ fn charge(raw: &RawRateLimit, limits: Option<&[Limit]>, report: &mut Report) -> 
     for limit in &raw.limits {
         let charge = match &limit.charge {
             Field::Absent => default,
-            written => word(written, &["always", "allowed"], report)?,
+            written => report.within(Step::Key("charge"), |report| {
+                word(written, &["always", "allowed"], report)
+            })?,
         };
         if *first.get_or_insert(charge) != charge && !is_mixed {
             is_mixed = true;

@@ -1,5 +1,7 @@
 //! Templates of a `response` block, checked as far as they can be before there is an answer.
 
+use std::collections::HashSet;
+
 use super::facts::Facts;
 use crate::policy::report::{Report, Step, did_you_mean, quoted};
 use crate::policy::response::{HeaderTemplate, OverLimit, Response};
@@ -25,9 +27,13 @@ pub(super) fn compile(raw: &RawResponse, facts: &Facts, report: &mut Report) -> 
         headers: block.within("headers", |block| block.headers(&raw.over_limit_headers)),
         body: block.within("body", |block| block.body(raw)),
     });
+    let names = over_limit
+        .headers
+        .iter()
+        .map(|header| header.name.to_ascii_lowercase());
+    let names: HashSet<String> = names.collect();
     for header in &mut headers {
-        let is_same = |other: &HeaderTemplate| other.name.eq_ignore_ascii_case(&header.name);
-        header.replaced_on_refusal = over_limit.headers.iter().any(is_same);
+        header.replaced_on_refusal = names.contains(&header.name.to_ascii_lowercase());
     }
     Response {
         headers,
@@ -50,10 +56,10 @@ impl Block<'_> {
 
     fn headers(&mut self, raw: &[RawHeader]) -> Box<[HeaderTemplate]> {
         let mut headers: Vec<HeaderTemplate> = Vec::new();
+        let mut names: HashSet<String> = HashSet::new();
         for header in raw {
             let name = &header.name;
-            let is_same = |other: &HeaderTemplate| other.name.eq_ignore_ascii_case(&name.value);
-            if headers.iter().any(is_same) {
+            if !names.insert(name.value.to_ascii_lowercase()) {
                 let message = format!("the header {} stands twice", quoted(&name.value));
                 self.report.say(Code::DuplicateHeader, name.place, message);
                 continue;

@@ -104,12 +104,15 @@ impl<T> Chains<T> {
     ) -> impl Iterator<Item = &T> {
         let not_greater = |link: &Link<T>| link.text.iter().le(value.clone());
         let mut next = self.links.partition_point(not_greater).checked_sub(1);
+        // Once one fits, those that it begins with do too.
+        let mut fits = false;
         std::iter::from_fn(move || {
             loop {
                 let link = &self.links[next?];
                 next = link.shorter.map(|at| at as usize);
                 let mut value = value.clone();
-                if link.text.iter().all(|byte| value.next() == Some(byte)) {
+                fits = fits || link.text.iter().all(|byte| value.next() == Some(byte));
+                if fits {
                     return Some(&link.what);
                 }
             }

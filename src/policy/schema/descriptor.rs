@@ -1,16 +1,36 @@
 //! `descriptors`, at the root and below.
 
-use super::fields::{KnownField, fields, list};
-use super::yaml::Node;
+use std::rc::Rc;
+
+use super::fields::{KnownField, fields, wrong_type};
+use super::yaml::{Kind, Node, Style, Text};
 use super::{Field, Flag, Level, RawDescriptor, Spanned};
 use super::{limit, metadata, response, scalar};
 use crate::policy::report::{Report, Step};
 
 /// Reads a list of descriptors.
-pub(super) fn read_all(node: &Node, report: &mut Report) -> Vec<RawDescriptor> {
-    let nodes = list(node, report).unwrap_or_default();
-    let read_at = |(at, node)| report.within(Step::Index(at), |report| read(node, report));
-    nodes.iter().enumerate().map(read_at).collect()
+///
+/// A large one is freed while it is read: its raw form and its YAML need not be there at once.
+pub(super) fn read_all(node: Node, report: &mut Report) -> Vec<RawDescriptor> {
+    let Kind::List(mut nodes) = node.kind else {
+        wrong_type(&node, "a list", report);
+        return Vec::new();
+    };
+    let nothing: Text = "".into();
+    let mut descriptors = Vec::with_capacity(nodes.len());
+    for at in 0..nodes.len() {
+        let node = match Rc::get_mut(&mut nodes) {
+            Some(nodes) => {
+                let place = nodes[at].place;
+                let kind = Kind::Scalar(nothing.clone(), Style::Plain);
+                std::mem::replace(&mut nodes[at], Node { place, kind })
+            }
+            None => nodes[at].clone(),
+        };
+        let read_one = |report: &mut Report| read(&node, report);
+        descriptors.push(report.within(Step::Index(at), read_one));
+    }
+    descriptors
 }
 
 fn read(node: &Node, report: &mut Report) -> RawDescriptor {
@@ -45,12 +65,12 @@ fn fill(descriptor: &mut RawDescriptor, field: &KnownField<'_>, report: &mut Rep
         "key" => descriptor.key = scalar::text(node, report),
         "value" => descriptor.value = scalar::text(node, report),
         "values" => descriptor.values = scalar::texts(node, report),
-        "pattern" => descriptor.pattern = scalar::text(node, report),
+        "pattern" => descriptor.pattern = scalar::written(node, report),
         "count_by" => descriptor.count_by = scalar::texts(node, report),
         "rate_limit" => descriptor.rate_limit = Some(limit::read(node, field.place, report)),
         "metadata" => descriptor.metadata = metadata::read(node, report),
         "response" => descriptor.response = response::read(node, report).map(Box::new),
-        "descriptors" => descriptor.descriptors = read_all(node, report),
+        "descriptors" => descriptor.descriptors = read_all(node.clone(), report),
         name => {
             if let Some(flag) = flag(name)
                 && scalar::is_set(node, report)

@@ -5,12 +5,15 @@ use super::yaml::{Kind, Node, Pair};
 use crate::policy::report::{Report, did_you_mean, quoted};
 use crate::policy::{Code, Place};
 
-/// A key that means something here, and what it holds; never null.
+/// A key that means something here, and what it holds.
 pub(super) struct KnownField<'n> {
     pub(super) name: &'static str,
     pub(super) place: Place,
     pub(super) node: &'n Node,
 }
+
+/// Keys that must hold something: left out they would mean any value, which nobody who wrote them meant.
+const NEVER_NULL: [&str; 2] = ["values", "pattern"];
 
 /// The fields of a mapping that mean something at `level`; none if it is no mapping.
 ///
@@ -28,7 +31,7 @@ pub(super) fn fields<'n>(
                 let message = format!("`{}` is not supported yet", key.name);
                 report.say(Code::NotSupportedYet, Some(pair.place), message);
             }
-            Some(_) if pair.node.is_null() => {}
+            Some(key) if pair.node.is_null() && !NEVER_NULL.contains(&key.name) => {}
             Some(key) => known.push(KnownField {
                 name: key.name,
                 place: pair.place,

@@ -69,9 +69,9 @@ fn fill(limit: &mut RawLimit, field: &KnownField<'_>, report: &mut Report) {
         "unit_multiplier" => limit.unit_multiplier = scalar::number(node, report),
         "name" => limit.name = scalar::text(node, report),
         "replaces" => limit.replaces = read_replaces(node, report),
-        "algorithm" => limit.algorithm = scalar::text(node, report),
+        "algorithm" => limit.algorithm = scalar::written(node, report),
         "burst" => limit.burst = scalar::number(node, report),
-        "charge" => limit.charge = scalar::text(node, report),
+        "charge" => limit.charge = scalar::written(node, report),
         "unlimited" => {
             limit.unlimited = scalar::boolean(node, report).map(|value| Spanned {
                 value,

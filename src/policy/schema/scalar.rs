@@ -53,6 +53,17 @@ pub(super) fn text(node: &Node, report: &mut Report) -> Field<Text> {
     }
 }
 
+/// Text as written, where nothing at all is a fault and not the same as left out.
+pub(super) fn written(node: &Node, report: &mut Report) -> Field<Text> {
+    match &node.kind {
+        Kind::Scalar(text, _) if !node.is_null() => Field::Given(spanned(node, text.clone())),
+        _ => {
+            wrong_type(node, "text", report);
+            Field::Bad
+        }
+    }
+}
+
 /// A list of texts, each as written; what is no text is left out.
 pub(super) fn texts(node: &Node, report: &mut Report) -> Field<Vec<Spanned<Text>>> {
     let Some(nodes) = super::fields::list(node, report) else {
@@ -65,6 +76,9 @@ pub(super) fn texts(node: &Node, report: &mut Report) -> Field<Vec<Spanned<Text>
             Field::Absent => wrong_type(node, "text", report),
             Field::Bad => {}
         }
+    }
+    if texts.is_empty() && !nodes.is_empty() {
+        return Field::Bad;
     }
     Field::Given(spanned(node, texts))
 }
@@ -92,6 +106,8 @@ pub(super) fn is_set(node: &Node, report: &mut Report) -> bool {
     boolean(node, report) == Some(true)
 }
 
+const TOO_LARGE: &str = "the number is more than 4294967295";
+
 /// A whole number from 0 to 2³²−1.
 pub(super) fn number(node: &Node, report: &mut Report) -> Field<u32> {
     let Kind::Scalar(text, Style::Plain) = &node.kind else {
@@ -107,10 +123,12 @@ pub(super) fn number(node: &Node, report: &mut Report) -> Field<u32> {
         match resolve(text) {
             Value::Number(number) => match number.as_u64().map(u32::try_from) {
                 Some(Ok(number)) => return Field::Given(spanned(node, number)),
-                Some(Err(_)) => "the number is more than 4294967295",
+                Some(Err(_)) => TOO_LARGE,
                 None if number.is_i64() => "the number is negative",
                 None => "the number is not whole",
             },
+            // serde_yaml takes digits beyond 64 bits for text.
+            _ if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) => TOO_LARGE,
             _ => {
                 wrong_type(node, "a whole number", report);
                 return Field::Bad;

@@ -6,7 +6,7 @@
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
-use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span, Tag};
+use saphyr_parser::{Event, Marker, Parser, ScalarStyle, ScanError, Span, Tag};
 
 use super::merge::merged;
 use crate::policy::report::{Report, quoted};
@@ -48,16 +48,34 @@ pub(crate) struct Pair {
 /// Deeper than 64 levels of descriptors, shallower than any stack.
 const MAX_DEPTH: usize = 256;
 
-/// The most nodes that all aliases of a file may stand for together.
+/// The most nodes that all aliases of a file may stand for together; long text counts as several.
 const MAX_ALIASED: usize = 4_000_000;
+
+/// So many bytes of text are one more node.
+const NODE_BYTES: usize = 64;
 
 /// Shorter texts are worth sharing.
 const SHARED_LEN: usize = 40;
 
+/// What is put before a file that is JSON.
+///
+/// The parser takes a `{` at the start of a line for what may become a key of a mapping, and then
+/// holds the whole file as tokens until it knows better: 35 bytes for each of its own.
+const JSON_START: &str = "--- ";
+
 /// Reads the only document of `text`; none if there is no sense in going on.
 pub(crate) fn parse(text: &str, report: &mut Report) -> Option<Node> {
+    if text.starts_with('{') {
+        return read(&format!("{JSON_START}{text}"), JSON_START.len(), report);
+    }
+    read(text, 0, report)
+}
+
+/// Reads text whose first line begins `shift` columns early.
+fn read(text: &str, shift: usize, report: &mut Report) -> Option<Node> {
     let mut builder = Builder {
         report,
+        shift,
         frames: Vec::new(),
         anchors: HashMap::new(),
         texts: HashSet::new(),
@@ -85,6 +103,7 @@ pub(crate) fn parse(text: &str, report: &mut Report) -> Option<Node> {
 
 struct Builder<'r> {
     report: &'r mut Report,
+    shift: usize,
     frames: Vec<Frame>,
     /// What each anchor stands for, and how many nodes that is.
     anchors: HashMap<usize, (Node, usize)>,
@@ -112,7 +131,7 @@ type Key = Option<(Text, Style, Place)>;
 impl Builder<'_> {
     /// False if there is no sense in going on.
     fn take(&mut self, event: Event<'_>, span: Span) -> bool {
-        let place = place(span);
+        let place = self.place(&span.start);
         match event {
             Event::DocumentStart(_) if self.root.is_some() => {
                 let hint = "one file holds one domain: split it into files";
@@ -125,15 +144,9 @@ impl Builder<'_> {
                 let mut plain = style == ScalarStyle::Plain;
                 plain &= self.means_text(tag.as_deref(), place) != Some(true);
                 let style = if plain { Style::Plain } else { Style::Quoted };
-                let text = self.share(&text);
-                self.complete(
-                    anchor,
-                    1,
-                    Node {
-                        place,
-                        kind: Kind::Scalar(text, style),
-                    },
-                );
+                let size = 1 + text.len() / NODE_BYTES;
+                let kind = Kind::Scalar(self.share(&text), style);
+                self.complete(anchor, size, Node { place, kind });
             }
             Event::SequenceStart(anchor, tag) => {
                 self.means_text(tag.as_deref(), place);
@@ -205,7 +218,7 @@ impl Builder<'_> {
         let kind = match frame.inside {
             Inside::List(nodes) => Kind::List(nodes.into()),
             Inside::Map(pairs, _) => {
-                self.find_repeated(&pairs);
+                let pairs = self.without_repeated(pairs);
                 Kind::Map(merged(pairs, self.report).into())
             }
         };
@@ -264,33 +277,28 @@ impl Builder<'_> {
         true
     }
 
-    fn find_repeated(&mut self, pairs: &[Pair]) {
+    /// The pairs whose key is the first of its name; the others are said to be too many.
+    fn without_repeated(&mut self, pairs: Vec<Pair>) -> Vec<Pair> {
         const FEW: usize = 12;
-        if pairs.len() <= FEW {
-            for (at, pair) in pairs.iter().enumerate() {
-                let first = pairs[..at].iter().find(|other| other.key == pair.key);
-                self.say_repeated(first, pair);
-            }
-            return;
+        let is_first = |(at, pair): (usize, &Pair)| !pairs[..at].iter().any(|p| p.key == pair.key);
+        if pairs.len() <= FEW && pairs.iter().enumerate().all(is_first) {
+            return pairs;
         }
-        let mut seen: HashMap<&str, &Pair> = HashMap::new();
+        let mut seen: HashMap<Text, u32> = HashMap::new();
+        let mut first = Vec::with_capacity(pairs.len());
         for pair in pairs {
-            let first = *seen.entry(&pair.key).or_insert(pair);
-            self.say_repeated(
-                Some(first).filter(|first| !std::ptr::eq(*first, pair)),
-                pair,
-            );
+            if let Some(line) = seen.get(&pair.key) {
+                let key = quoted(&pair.key);
+                let message =
+                    format!("the key {key} stands twice in one mapping, first on line {line}");
+                self.report
+                    .say(Code::RepeatedKey, Some(pair.place), message);
+            } else {
+                seen.insert(pair.key.clone(), pair.place.line);
+                first.push(pair);
+            }
         }
-    }
-
-    fn say_repeated(&mut self, first: Option<&Pair>, pair: &Pair) {
-        if let Some(first) = first {
-            let (key, line) = (quoted(&pair.key), first.place.line);
-            let message =
-                format!("the key {key} stands twice in one mapping, first on line {line}");
-            self.report
-                .say(Code::RepeatedKey, Some(pair.place), message);
-        }
+        first
     }
 
     /// The parser's texts are fixed but for this one, which quotes a character of the file.
@@ -299,22 +307,19 @@ impl Builder<'_> {
             info if info.starts_with("unexpected character") => "unexpected character",
             info => info,
         };
-        let marker = error.marker();
-        let place = Place {
-            line: marker.line() as u32,
-            column: marker.col() as u32 + 1,
-        };
+        let place = self.place(error.marker());
         self.report.say(
             Code::YamlSyntax,
             Some(place),
             format!("no valid YAML: {what}"),
         );
     }
-}
 
-fn place(span: Span) -> Place {
-    Place {
-        line: span.start.line() as u32,
-        column: span.start.col() as u32 + 1,
+    fn place(&self, marker: &Marker) -> Place {
+        let shift = if marker.line() == 1 { self.shift } else { 0 };
+        Place {
+            line: marker.line() as u32,
+            column: marker.col().saturating_sub(shift) as u32 + 1,
+        }
     }
 }

@@ -1,1 +1,142 @@
+use std::fs;
 
+use super::*;
+
+fn folder(files: &[(&str, &[u8])]) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, bytes) in files {
+        fs::write(folder.path().join(name), bytes).unwrap();
+    }
+    folder
+}
+
+fn codes(loaded: &Loaded) -> Vec<Code> {
+    loaded.diagnostics.iter().map(|found| found.code).collect()
+}
+
+#[test]
+fn a_folder_is_its_yaml_files_by_name() {
+    let folder = folder(&[
+        ("b.yml", b"domain: b"),
+        ("a.yaml", b"domain: a"),
+        ("a.test.yaml", b"no policy"),
+        ("a.test.yml", b"no policy"),
+        (".hidden.yaml", b"{"),
+        ("..data", b"{"),
+        ("README.md", b"{"),
+    ]);
+    fs::create_dir(folder.path().join("sub.yaml")).unwrap();
+    fs::create_dir(folder.path().join("sub")).unwrap();
+    let loaded = load(&[folder.path().to_owned()]).unwrap();
+    assert_eq!(codes(&loaded), [Code::SkippedFile]);
+    assert!(loaded.diagnostics[0].file.ends_with("README.md"));
+    let names: Vec<_> = loaded
+        .files
+        .iter()
+        .map(|file| file.file_name().unwrap())
+        .collect();
+    assert_eq!(names, ["a.yaml", "b.yml"]);
+    assert_eq!(loaded.policy.unwrap().domain_count(), 2);
+}
+
+#[test]
+fn a_named_file_is_read_whatever_its_name() {
+    let folder = folder(&[("policy.conf", b"domain: a"), (".x", b"domain: b")]);
+    let paths = ["policy.conf", ".x", "policy.conf"].map(|name| folder.path().join(name));
+    let loaded = load(&paths).unwrap();
+    assert_eq!(codes(&loaded), []);
+    assert_eq!(loaded.policy.unwrap().domain_count(), 2);
+}
+
+#[test]
+fn an_empty_folder_is_an_empty_policy() {
+    let folder = folder(&[]);
+    let loaded = load(&[folder.path().to_owned()]).unwrap();
+    assert_eq!(codes(&loaded), [Code::EmptyFolder]);
+    assert_eq!(loaded.policy.unwrap().domain_count(), 0);
+}
+
+#[test]
+fn a_domain_is_in_one_file() {
+    let folder = folder(&[
+        ("a.yaml", b"\ndomain: d"),
+        ("b.yaml", b"domain: e"),
+        ("c.yaml", b"domain: d"),
+    ]);
+    let loaded = load(&[folder.path().to_owned()]).unwrap();
+    assert_eq!(codes(&loaded), [Code::DuplicateDomain]);
+    let found = &loaded.diagnostics[0];
+    assert!(found.file.ends_with("c.yaml"));
+    assert!(found.message.ends_with("a.yaml:2"), "{}", found.message);
+    assert!(loaded.policy.is_none());
+}
+
+#[test]
+fn what_is_not_utf8_is_refused_with_its_place() {
+    let folder = folder(&[("a.yaml", b"domain: d\nx: \xc3\xa9\xff")]);
+    let loaded = load(&[folder.path().to_owned()]).unwrap();
+    assert_eq!(codes(&loaded), [Code::NotUtf8]);
+    assert_eq!(
+        loaded.diagnostics[0].place,
+        Some(Place { line: 2, column: 5 })
+    );
+}
+
+#[test]
+fn a_byte_order_mark_is_no_text() {
+    assert_eq!(codes(&load_text("a".as_ref(), "\u{feff}domain: d")), []);
+}
+
+#[test]
+fn a_path_that_is_not_there_is_an_error() {
+    let error = load(&[PathBuf::from("/nowhere/at/all")]).unwrap_err();
+    assert_eq!(error.to_string(), "cannot read /nowhere/at/all");
+}
+
+#[test]
+fn diagnostics_are_in_the_order_of_files_and_places() {
+    let folder = folder(&[
+        ("b.yaml", b"x: 1\ndescriptors: [{}]\ndomain: [b]"),
+        ("a.yaml", b"domain: a\nunit: hour"),
+    ]);
+    let loaded = load(&[folder.path().join("b.yaml"), folder.path().join("a.yaml")]).unwrap();
+    let expected = [
+        Code::MisplacedKey,
+        Code::UnknownKey,
+        Code::MissingKey,
+        Code::WrongType,
+    ];
+    assert_eq!(codes(&loaded), expected);
+}
+
+#[test]
+fn json_is_yaml_and_keeps_its_places() {
+    let loaded = load_text(
+        "a".as_ref(),
+        "{\"domain\": \"d\", \"unit\": 1,\n \"key\": 2}\n",
+    );
+    assert_eq!(codes(&loaded), [Code::MisplacedKey, Code::MisplacedKey]);
+    let places: Vec<_> = loaded
+        .diagnostics
+        .iter()
+        .map(|found| found.place.unwrap())
+        .collect();
+    assert_eq!(
+        places,
+        [
+            Place {
+                line: 1,
+                column: 17
+            },
+            Place { line: 2, column: 2 }
+        ]
+    );
+    let broken = load_text("a".as_ref(), "{domain: d, `");
+    assert_eq!(
+        broken.diagnostics[0].place,
+        Some(Place {
+            line: 1,
+            column: 13
+        })
+    );
+}

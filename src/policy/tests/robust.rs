@@ -26,10 +26,20 @@ fn nested(depth: usize) -> String {
 fn depth_is_bounded() {
     assert_eq!(codes(&nested(64)), []);
     assert_eq!(codes(&nested(66)), [Code::Unreachable]);
+    assert_eq!(codes(&nested(126)), [Code::Unreachable]);
     assert_eq!(codes(&nested(5_000)), [Code::NestedTooDeeply]);
     assert_eq!(codes(&"[".repeat(100_000)).len(), 1);
     assert_eq!(codes(&"- ".repeat(100_000)), [Code::NestedTooDeeply]);
     assert_eq!(codes(&"? ".repeat(100_000)), [Code::NestedTooDeeply]);
+}
+
+#[test]
+fn the_64th_level_is_the_last_that_is_walked() {
+    let policy = loaded(&nested(66));
+    let domain = policy.domain(b"d").unwrap();
+    let found = |depth| domain.walk(&entries(&vec![("k", ""); depth]), &mut Parts::default());
+    assert!(found(64).is_some());
+    assert!(found(65).is_none());
 }
 
 #[test]
@@ -48,11 +58,40 @@ fn aliases_are_bounded() {
 }
 
 #[test]
+fn the_tree_is_bounded() {
+    let values: Vec<String> = (0..4_000).map(|at| format!("x{at}")).collect();
+    let values = values.join(", ");
+    let mut yaml = "domain: d\ndescriptors:\n".to_owned();
+    for key in ["a", "b", "c"] {
+        yaml.push_str(&format!("- {{key: {key}, values: [{values}]}}\n"));
+    }
+    assert_eq!(codes(&yaml), []);
+    yaml.push_str("- key: d\n- key: e\n");
+    assert_eq!(codes(&yaml), [Code::TooManyDescriptors]);
+}
+
+#[test]
 fn repeated_faults_are_bounded() {
-    let yaml = format!("domain: d\ndescriptors: [{}]", "{}, ".repeat(20_000));
+    let yaml = format!("domain: d\ndescriptors: [{}]", "x, ".repeat(20_000));
     let found = diagnostics(&yaml);
     assert_eq!(found.len(), 10_000);
     assert_eq!(found[0].path, "descriptors[0]");
+}
+
+#[test]
+fn a_matcher_that_holds_nothing_does_not_fit_everything() {
+    for part in [
+        "values: ~",
+        "values:",
+        "values: []",
+        "pattern: ''",
+        "pattern: ~",
+        "values: ['']",
+    ] {
+        let yaml = format!("domain: d\ndescriptors:\n- key: k\n  {part}\n");
+        assert_eq!(diagnostics(&yaml).len(), 1, "{part}");
+        assert!(load_text("a".as_ref(), &yaml).policy.is_none());
+    }
 }
 
 #[test]
@@ -122,7 +161,7 @@ fn every_fault_is_reported_at_once() {
         .iter()
         .find(|found| found.code == Code::UnknownUnit)
         .unwrap();
-    assert_eq!(unit.path, "descriptors[0].rate_limit");
+    assert_eq!(unit.path, "descriptors[0].rate_limit.unit");
 }
 
 const GOOD: [&str; 2] = [

@@ -6,7 +6,14 @@ use std::collections::HashMap;
 #[derive(Debug)]
 pub(crate) enum ByteMap<T> {
     Few(Box<[(Box<[u8]>, T)]>),
-    Many(Box<HashMap<Box<[u8]>, T>>),
+    Many(Box<Many<T>>),
+}
+
+#[derive(Debug)]
+pub(crate) struct Many<T> {
+    /// No key is longer: what is longer need not be hashed, be it a megabyte.
+    longest: usize,
+    map: HashMap<Box<[u8]>, T>,
 }
 
 /// Up to here comparing is faster than hashing.
@@ -19,7 +26,8 @@ impl<T> ByteMap<T> {
                 .iter()
                 .find(|(own, _)| **own == *key)
                 .map(|(_, what)| what),
-            Self::Many(map) => map.get(key),
+            Self::Many(many) if key.len() > many.longest => None,
+            Self::Many(many) => many.map.get(key),
         }
     }
 }
@@ -34,9 +42,10 @@ impl<T> FromIterator<(Box<[u8]>, T)> for ByteMap<T> {
     fn from_iter<I: IntoIterator<Item = (Box<[u8]>, T)>>(pairs: I) -> Self {
         let pairs: Vec<(Box<[u8]>, T)> = pairs.into_iter().collect();
         if pairs.len() <= FEW {
-            Self::Few(pairs.into())
-        } else {
-            Self::Many(Box::new(pairs.into_iter().collect()))
+            return Self::Few(pairs.into());
         }
+        let longest = pairs.iter().map(|(key, _)| key.len()).max().unwrap_or(0);
+        let map = pairs.into_iter().collect();
+        Self::Many(Box::new(Many { longest, map }))
     }
 }
