@@ -52,7 +52,7 @@ async fn start(settings: &ServeSettings) -> Result<(Listener, Engine, Signals), 
     let policy = load(&settings.policies)?;
     let (domains, rules) = (policy.domain_count(), policy.rule_count());
     let listener = Listener::bind(&settings.listen).await?;
-    let engine = Engine::new(policy, Store::memory(settings.memory), Clock::System);
+    let engine = Engine::new(policy, Store::memory(settings.memory)?, Clock::System);
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
         grpc = %listener.address(),
@@ -104,8 +104,8 @@ fn load(paths: &[PathBuf]) -> Result<Policy, Box<dyn Error>> {
 
 fn say(diagnostic: &Diagnostic) {
     match diagnostic.severity {
-        Severity::Error => tracing::error!(code = diagnostic.code, "{diagnostic}"),
-        Severity::Warning => tracing::warn!(code = diagnostic.code, "{diagnostic}"),
+        Severity::Error => tracing::error!(code = diagnostic.code.as_str(), "{diagnostic}"),
+        Severity::Warning => tracing::warn!(code = diagnostic.code.as_str(), "{diagnostic}"),
     }
 }
 

@@ -119,9 +119,7 @@ fn engine() -> Engine {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("t.yaml"), POLICY).unwrap();
     let loaded = weir::policy::load(&[folder.path().to_owned()]).unwrap();
-    let store = Store::memory(MemoryConfig {
-        budget_bytes: 16 << 20,
-    });
+    let store = Store::memory(MemoryConfig::default()).unwrap();
     Engine::new(loaded.policy.unwrap(), store, Clock::System)
 }
 
