@@ -227,7 +227,6 @@ fn a_port_in_use_is_one_clear_message_and_2() {
 }
 
 #[test]
-#[ignore = "the policy loader is still to come"]
 fn a_missing_policy_is_one_clear_message_and_2() {
     let output = output(&["serve", "--policies=/nowhere/t.yaml", "--grpc=127.0.0.1:0"]);
     assert_eq!(output.status.code(), Some(2));
@@ -236,7 +235,6 @@ fn a_missing_policy_is_one_clear_message_and_2() {
 }
 
 #[test]
-#[ignore = "the policy loader is still to come"]
 fn a_bad_policy_is_not_served() {
     let folder = folder("domain: t\ndescriptors: [{kye: api_key}]\n");
     let output = output(&[
@@ -254,7 +252,6 @@ fn a_bad_policy_is_not_served() {
 }
 
 #[test]
-#[ignore = "the policy loader is still to come"]
 fn check_counts_and_tells_by_its_exit_code() {
     let good = folder(POLICY);
     let fine = output(&["check", text(good.path())]);
