@@ -25,6 +25,8 @@ pub struct Config {
     pub workers: NonZeroUsize,
     /// How long to go on after the end was asked for, telling health checks to go elsewhere.
     pub drain: Duration,
+    /// How long calls may take to end after that; then they are cut off.
+    pub grace: Duration,
     /// After how long a connection is asked to go, give or take a tenth; none if never.
     pub max_connection_age: Option<Duration>,
 }
@@ -38,9 +40,18 @@ pub struct App {
     pub config: Config,
 }
 
+/// How a server has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// Every call was answered, every connection closed.
+    InOrder,
+    /// Something took too long and was cut off.
+    CutOff,
+}
+
 /// Serves until `shutdown` ends, and then in three steps: health checks are told to go elsewhere while everything is
 /// still served (up to [`Config::drain`], less if nobody is connected); no connection is taken any more and clients
-/// are asked to go; what is not done a few seconds later is cut off.
+/// are asked to go; what is not done within [`Config::grace`] is cut off.
 ///
 /// # Errors
 /// When workers cannot be started, or one of them ends by itself.
@@ -48,7 +59,7 @@ pub async fn run(
     listener: Listener,
     app: App,
     shutdown: impl Future<Output = ()>,
-) -> Result<(), RunError> {
+) -> Result<End, RunError> {
     let (services, health) = grpc::services(app.engine)
         .await
         .map_err(RunError::Protocol)?;
@@ -76,9 +87,14 @@ pub async fn run(
     drop(listener);
     workers.stop();
     health.end().await;
-    workers.ended().await;
-    tracing::info!("stopped");
-    Ok(())
+    let end = workers.ended().await;
+    match end {
+        End::InOrder => tracing::info!("stopped"),
+        End::CutOff => {
+            tracing::warn!("stopped; calls or connections that did not end in time were cut off")
+        }
+    }
+    Ok(end)
 }
 
 /// Why a server could not go on.

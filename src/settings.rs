@@ -16,6 +16,9 @@ use crate::server::{Config as ServerConfig, ListenConfig};
 use crate::store::MemoryConfig;
 use crate::telemetry::LogConfig;
 
+/// How long calls may take to end after the drain. Envoy gives up on a call after 20 ms, unless told otherwise.
+const GRACE: Duration = Duration::from_secs(5);
+
 /// The arguments of `weir serve`, as they were given.
 #[derive(Args, Clone, Debug)]
 pub struct ServeArgs {
@@ -134,6 +137,7 @@ impl ServeArgs {
             server: ServerConfig {
                 workers,
                 drain: Duration::from_secs(self.drain),
+                grace: GRACE,
                 max_connection_age,
             },
             memory: MemoryConfig {

@@ -16,7 +16,7 @@ use super::{CliError, DONE, FAILED, UNUSABLE};
 use crate::clock::Clock;
 use crate::engine::Engine;
 use crate::policy::{self, Diagnostic, Policy, Severity};
-use crate::server::{self, App, Listener};
+use crate::server::{self, App, End, Listener};
 use crate::settings::ServeSettings;
 use crate::store::Store;
 use crate::telemetry;
@@ -78,7 +78,7 @@ async fn until_signalled(listener: Listener, app: App, mut signals: Signals) -> 
     });
     tokio::select! {
         outcome = in_order => match outcome {
-            Ok(()) => DONE,
+            Ok(End::InOrder | End::CutOff) => DONE,
             Err(error) => {
                 tracing::error!("{error}");
                 FAILED

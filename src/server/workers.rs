@@ -4,7 +4,6 @@
 //! never changes its thread. SO_REUSEPORT is a little faster still, but leaves workers idle when connections are few,
 //! and Envoy opens only one per thread of its own.
 
-use std::convert::Infallible;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -19,11 +18,8 @@ use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 use tonic::transport::Server;
 
-use super::Config;
 use super::connection::{Connection, Seat, Socket};
-
-/// How long calls may take to end once clients were asked to go.
-const GRACE: Duration = Duration::from_secs(5);
+use super::{Config, End};
 
 /// What may be on its way to one call, and to all of a connection, before it is read.
 const WINDOW_BYTES: u32 = 1024 * 1024;
@@ -45,8 +41,12 @@ pub(super) struct Workers {
     connections: watch::Sender<usize>,
     stop: CancellationToken,
     any_ended: CancellationToken,
-    all_ended: mpsc::Receiver<Infallible>,
+    all_ended: mpsc::UnboundedReceiver<CutOff>,
 }
+
+/// What a worker says if it could not end in good order.
+#[derive(Debug)]
+struct CutOff;
 
 /// The acceptor's end of a worker.
 #[derive(Debug)]
@@ -61,7 +61,7 @@ impl Workers {
     pub(super) fn start(config: &Config, services: &Routes) -> io::Result<Self> {
         let stop = CancellationToken::new();
         let any_ended = CancellationToken::new();
-        let (alive, all_ended) = mpsc::channel(1);
+        let (alive, all_ended) = mpsc::unbounded_channel();
         let mut workers = Vec::with_capacity(config.workers.get());
         for index in 0..config.workers.get() {
             let (sockets, incoming) = mpsc::unbounded_channel();
@@ -70,14 +70,18 @@ impl Workers {
                 .build()?;
             let server = server(connection_age(config, index));
             let services = services.clone();
-            let stop = stop.clone();
+            let end = (stop.clone(), config.grace);
             let life = (any_ended.clone().drop_guard(), alive.clone());
             thread::Builder::new()
                 .name(format!("weir-worker-{index}"))
                 .spawn(move || {
-                    runtime.block_on(serve(server, services, incoming, stop));
-                    // Cuts off what is left before the worker counts as ended.
+                    let cut_off = runtime.block_on(serve(server, services, incoming, end));
+                    // What is left is gone before the worker counts as ended.
                     drop(runtime);
+                    if let Err(cut_off) = cut_off {
+                        // Whoever started it may not care any more.
+                        let _ = life.1.send(cut_off);
+                    }
                     drop(life);
                 })?;
             workers.push(Worker {
@@ -124,16 +128,18 @@ impl Workers {
         self.any_ended.cancelled().await;
     }
 
-    /// Asks clients to go and gives calls [`GRACE`] to end.
+    /// Asks clients to go and gives calls [`Config::grace`] to end.
     pub(super) fn stop(&self) {
         self.stop.cancel();
     }
 
-    /// Ends when all workers have ended.
-    pub(super) async fn ended(&mut self) {
-        if let Some(never) = self.all_ended.recv().await {
-            match never {}
+    /// Ends when all workers have ended, and says how.
+    pub(super) async fn ended(&mut self) -> End {
+        let mut end = End::InOrder;
+        while let Some(CutOff) = self.all_ended.recv().await {
+            end = End::CutOff;
         }
+        end
     }
 }
 
@@ -172,8 +178,8 @@ async fn serve(
     mut server: Server,
     services: Routes,
     incoming: mpsc::UnboundedReceiver<(Socket, Seat)>,
-    stop: CancellationToken,
-) {
+    (stop, grace): (CancellationToken, Duration),
+) -> Result<(), CutOff> {
     let connections = UnboundedReceiverStream::new(incoming)
         .map(|(socket, seat)| Connection::new(socket, seat, stop.clone()));
     let served = server
@@ -181,40 +187,74 @@ async fn serve(
         .serve_with_incoming_shutdown(connections, stop.cancelled());
     let cut_off = async {
         stop.cancelled().await;
-        tokio::time::sleep(GRACE).await;
+        tokio::time::sleep(grace).await;
     };
     tokio::select! {
-        outcome = served => if let Err(error) = outcome {
-            tracing::error!(error = &error as &dyn std::error::Error, "a worker has failed");
-        },
-        () = cut_off => tracing::warn!(
-            grace_secs = GRACE.as_secs(),
-            "calls or connections were still open and have been cut off"
-        ),
+        outcome = served => {
+            if let Err(error) = outcome {
+                tracing::error!(%error, "a worker has failed");
+            }
+            Ok(())
+        }
+        () = cut_off => Err(CutOff),
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::net::{TcpListener, TcpStream};
     use std::num::NonZeroUsize;
 
     use super::*;
 
-    fn ages(workers: usize, age_secs: Option<u64>) -> Vec<Option<u64>> {
-        let config = Config {
+    fn config(workers: usize, age_secs: Option<u64>) -> Config {
+        Config {
             workers: NonZeroUsize::new(workers).unwrap(),
             drain: Duration::ZERO,
+            grace: Duration::ZERO,
             max_connection_age: age_secs.map(Duration::from_secs),
-        };
-        (0..workers)
-            .map(|worker| connection_age(&config, worker).map(|age| age.as_secs()))
-            .collect()
+        }
     }
 
     #[test]
     fn connections_of_different_workers_go_at_different_times() {
+        let ages = |workers, age_secs| {
+            let config = config(workers, age_secs);
+            (0..workers)
+                .map(|worker| connection_age(&config, worker).map(|age| age.as_secs()))
+                .collect::<Vec<_>>()
+        };
         assert_eq!(ages(3, Some(100)), [Some(90), Some(100), Some(110)]);
         assert_eq!(ages(1, Some(100)), [Some(100)]);
         assert_eq!(ages(2, None), [None, None]);
+    }
+
+    fn spread(workers: &Workers) -> Vec<usize> {
+        let connections = |worker: &Worker| worker.connections.load(Ordering::Relaxed);
+        workers.workers.iter().map(connections).collect()
+    }
+
+    #[tokio::test]
+    async fn a_connection_goes_to_the_worker_with_the_fewest() {
+        let workers = Workers::start(&config(3, None), &Routes::default()).unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut clients = Vec::new();
+        for _ in 0..7 {
+            clients.push(TcpStream::connect(listener.local_addr().unwrap()).unwrap());
+            let (stream, _) = listener.accept().unwrap();
+            stream.set_nonblocking(true).unwrap();
+            workers.hand_over(Socket::Tcp(stream));
+        }
+        assert_eq!(spread(&workers), [3, 2, 2]);
+        assert_eq!(workers.connections(), 7);
+
+        clients.remove(1);
+        let mut connections = workers.connections.subscribe();
+        connections.wait_for(|&left| left == 6).await.unwrap();
+        assert_eq!(spread(&workers), [3, 1, 2]);
+
+        clients.clear();
+        workers.idle().await;
+        assert_eq!(spread(&workers), [0, 0, 0]);
     }
 }

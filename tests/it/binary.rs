@@ -1,1 +1,287 @@
+//! The `weir` command, as a process.
 
+use std::io::{BufRead, BufReader, Read};
+use std::path::Path;
+use std::process::{Child, ChildStderr, Command, Output, Stdio};
+
+use hyper_util::rt::TokioIo;
+use tonic::transport::{Channel, Endpoint};
+use weir::proto::envoy::service::ratelimit::v3::rate_limit_service_client::RateLimitServiceClient;
+
+use crate::running::{descriptor, request};
+
+const POLICY: &str = "
+domain: t
+descriptors:
+  - key: api_key
+    rate_limit: {unit: hour, requests_per_unit: 10}
+";
+
+fn weir(args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_weir"));
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("WEIR_") {
+            command.env_remove(name);
+        }
+    }
+    command.args(args);
+    command
+}
+
+fn output(args: &[&str]) -> Output {
+    weir(args).output().unwrap()
+}
+
+fn stdout(output: &Output) -> &str {
+    std::str::from_utf8(&output.stdout).unwrap()
+}
+
+fn stderr(output: &Output) -> &str {
+    std::str::from_utf8(&output.stderr).unwrap()
+}
+
+/// A folder with one policy file.
+fn folder(policy: &str) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("t.yaml"), policy).unwrap();
+    folder
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+/// `weir serve`, once it serves.
+struct Serving {
+    process: Child,
+    log: BufReader<ChildStderr>,
+    address: String,
+    _folder: tempfile::TempDir,
+}
+
+impl Serving {
+    fn start(flags: &[&str]) -> Self {
+        let folder = folder(POLICY);
+        let mut process = weir(&["serve", "--workers=1", "--log-format=json"])
+            .args(["--policies", text(folder.path())])
+            .args(flags)
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let log = BufReader::new(process.stderr.take().unwrap());
+        let mut serving = Self {
+            process,
+            log,
+            address: String::new(),
+            _folder: folder,
+        };
+        let started = serving.wait_for("serving");
+        serving.address = started["grpc"].as_str().unwrap().to_owned();
+        serving
+    }
+
+    /// Reads the log up to that message.
+    fn wait_for(&mut self, message: &str) -> serde_json::Value {
+        let mut line = String::new();
+        while self.log.read_line(&mut line).unwrap() > 0 {
+            let event: serde_json::Value = serde_json::from_str(&line).unwrap();
+            if event["message"].as_str().unwrap().starts_with(message) {
+                return event;
+            }
+            line.clear();
+        }
+        panic!("weir ended before it said {message:?}");
+    }
+
+    fn signal(&self, name: &str) {
+        let pid = self.process.id().to_string();
+        let sent = Command::new("kill").args(["-s", name, &pid]).status();
+        assert!(sent.unwrap().success());
+    }
+
+    /// Its exit code, and the rest of its log.
+    fn end(&mut self) -> (Option<i32>, String) {
+        let mut rest = String::new();
+        self.log.read_to_string(&mut rest).unwrap();
+        (self.process.wait().unwrap().code(), rest)
+    }
+
+    async fn connect(&self) -> Channel {
+        match self.address.strip_prefix("unix:") {
+            None => {
+                let uri = format!("http://{}", self.address);
+                Endpoint::from_shared(uri).unwrap().connect().await.unwrap()
+            }
+            Some(path) => {
+                let path = path.to_owned();
+                let connector = tower::service_fn(move |_| {
+                    let path = path.clone();
+                    async move {
+                        tokio::net::UnixStream::connect(path)
+                            .await
+                            .map(TokioIo::new)
+                    }
+                });
+                Endpoint::from_static("http://weir")
+                    .connect_with_connector(connector)
+                    .await
+                    .unwrap()
+            }
+        }
+    }
+}
+
+/// A test that fails leaves no server behind.
+impl Drop for Serving {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+async fn call(channel: Channel) {
+    RateLimitServiceClient::new(channel)
+        .should_rate_limit(request(vec![descriptor(b"api_key", b"k")]))
+        .await
+        .unwrap();
+}
+
+/// The client has a thread of its own: it must answer while the test waits for the process.
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn serve_answers_and_ends_with_0_on_sigterm_and_sigint() {
+    for signal in ["TERM", "INT"] {
+        let mut serving = Serving::start(&["--grpc=127.0.0.1:0", "--drain=0"]);
+        let channel = serving.connect().await;
+        call(channel.clone()).await;
+        serving.signal(signal);
+        let (code, log) = serving.end();
+        assert_eq!(code, Some(0), "{log}");
+        assert!(log.contains("stopped"), "{log}");
+    }
+}
+
+/// The client has a thread of its own: it must answer while the test waits for the process.
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_second_signal_ends_a_drain_at_once() {
+    let mut serving = Serving::start(&["--grpc=127.0.0.1:0", "--drain=600"]);
+    let channel = serving.connect().await;
+    serving.signal("TERM");
+    serving.wait_for("shutting down");
+    call(channel.clone()).await;
+    serving.signal("TERM");
+    let (code, log) = serving.end();
+    assert_eq!(code, Some(1), "{log}");
+}
+
+/// The client has a thread of its own: it must answer while the test waits for the process.
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn serve_answers_on_a_unix_socket_and_removes_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("weir.sock");
+    let address = format!("unix:{}", text(&path));
+    let mut serving = Serving::start(&["--grpc", &address, "--drain=0"]);
+    call(serving.connect().await).await;
+    serving.signal("TERM");
+    assert_eq!(serving.end().0, Some(0));
+    assert!(!path.exists());
+}
+
+#[test]
+fn environment_is_read_and_flags_win() {
+    let folder = folder(POLICY);
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let output = weir(&["serve", "--grpc", &address])
+        .env("WEIR_GRPC", "not an address, and not looked at")
+        .env("WEIR_POLICIES", text(folder.path()))
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    assert!(stderr(&output).contains(&address), "{output:?}");
+
+    let output = weir(&["serve"]).env("WEIR_WORKERS", "none").output();
+    let output = output.unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).contains("--workers"), "{output:?}");
+}
+
+#[test]
+fn a_port_in_use_is_one_clear_message_and_2() {
+    let folder = folder(POLICY);
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let output = output(&[
+        "serve",
+        "--grpc",
+        &address,
+        "--policies",
+        text(folder.path()),
+    ]);
+    assert_eq!(output.status.code(), Some(2));
+    assert_eq!(stderr(&output).lines().count(), 1, "{output:?}");
+    assert!(
+        stderr(&output).contains(&format!("cannot listen on {address}: it is in use; stop")),
+        "{output:?}"
+    );
+    assert_eq!(stdout(&output), "");
+}
+
+#[test]
+fn a_missing_policy_is_one_clear_message_and_2() {
+    let output = output(&["serve", "--policies=/nowhere/t.yaml", "--grpc=127.0.0.1:0"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert_eq!(stderr(&output).lines().count(), 1, "{output:?}");
+    assert!(stderr(&output).contains("/nowhere/t.yaml"), "{output:?}");
+}
+
+#[test]
+fn a_bad_policy_is_not_served() {
+    let folder = folder("domain: t\ndescriptors: [{kye: api_key}]\n");
+    let output = output(&[
+        "serve",
+        "--grpc=127.0.0.1:0",
+        "--policies",
+        text(folder.path()),
+    ]);
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    assert!(stderr(&output).contains("t.yaml:2:"), "{output:?}");
+    assert!(
+        stderr(&output).contains("the policies are not served"),
+        "{output:?}"
+    );
+}
+
+#[test]
+fn check_counts_and_tells_by_its_exit_code() {
+    let good = folder(POLICY);
+    let fine = output(&["check", text(good.path())]);
+    assert_eq!(fine.status.code(), Some(0), "{fine:?}");
+    assert_eq!(stdout(&fine), "0 errors, 0 warnings in 1 file\n");
+    assert_eq!(stderr(&fine), "");
+
+    let bad = folder("domain: t\ndescriptors: [{kye: api_key}]\n");
+    let wrong = output(&["check", text(good.path()), text(bad.path())]);
+    assert_eq!(wrong.status.code(), Some(1), "{wrong:?}");
+    assert!(stdout(&wrong).contains("t.yaml:2:"), "{wrong:?}");
+
+    let missing = output(&["check", "/nowhere/t.yaml"]);
+    assert_eq!(missing.status.code(), Some(2), "{missing:?}");
+    assert!(stderr(&missing).contains("/nowhere/t.yaml"), "{missing:?}");
+
+    assert_eq!(output(&["check"]).status.code(), Some(2));
+}
+
+#[test]
+fn the_command_introduces_itself() {
+    let version = output(&["--version"]);
+    assert_eq!(version.status.code(), Some(0));
+    let expected = format!("weir {}\n", env!("CARGO_PKG_VERSION"));
+    assert_eq!(stdout(&version), expected);
+    for args in [&["--help"][..], &["serve", "--help"], &["check", "--help"]] {
+        let help = output(args);
+        assert_eq!(help.status.code(), Some(0));
+        assert!(stdout(&help).contains("Usage: weir"), "{help:?}");
+    }
+    assert_eq!(output(&[]).status.code(), Some(2));
+    assert_eq!(output(&["--no-such-flag"]).status.code(), Some(2));
+}

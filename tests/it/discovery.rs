@@ -9,6 +9,7 @@ use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 use tonic_reflection::pb::{v1, v1alpha};
+use weir::server::End;
 
 use crate::running::{Running, config, descriptor, request};
 
@@ -59,7 +60,7 @@ async fn a_server_that_drains_is_unhealthy_and_answers() {
     assert_eq!(ratelimit.into_inner().status(), ServingStatus::NotServing);
 
     drop((newcomer, health, watch, channel));
-    running.ended().await;
+    assert_eq!(running.ended().await, End::InOrder);
 }
 
 fn expected(reflection: &str) -> BTreeSet<String> {

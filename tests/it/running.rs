@@ -20,7 +20,7 @@ use weir::proto::envoy::extensions::common::ratelimit::v3::RateLimitDescriptor;
 use weir::proto::envoy::extensions::common::ratelimit::v3::rate_limit_descriptor::Entry;
 use weir::proto::envoy::service::ratelimit::v3::rate_limit_service_client::RateLimitServiceClient;
 use weir::proto::envoy::service::ratelimit::v3::{RateLimitRequest, RateLimitResponse};
-use weir::server::{App, Config, ListenConfig, Listener, RunError};
+use weir::server::{App, Config, End, ListenConfig, Listener, RunError};
 use weir::store::{MemoryConfig, Store};
 
 /// A policy in which `api_key` has plenty.
@@ -35,7 +35,7 @@ descriptors:
 pub(crate) struct Running {
     address: String,
     shutdown: Option<oneshot::Sender<()>>,
-    server: JoinHandle<Result<(), RunError>>,
+    server: JoinHandle<Result<End, RunError>>,
 }
 
 impl Running {
@@ -90,9 +90,19 @@ impl Running {
         self.shutdown.take().unwrap().send(()).unwrap();
     }
 
-    /// Waits until it has.
-    pub(crate) async fn ended(self) {
-        self.server.await.unwrap().unwrap();
+    /// Drops it in mid-work.
+    pub(crate) fn abort(self) {
+        self.server.abort();
+    }
+
+    /// Waits until it takes no connections any more, which is when it has asked its clients to go.
+    pub(crate) async fn closed(&self) {
+        while TcpStream::connect(&self.address).await.is_ok() {}
+    }
+
+    /// Waits until it has ended.
+    pub(crate) async fn ended(self) -> End {
+        self.server.await.unwrap().unwrap()
     }
 }
 
@@ -100,6 +110,7 @@ pub(crate) fn config(workers: usize, drain: Duration) -> Config {
     Config {
         workers: NonZeroUsize::new(workers).unwrap(),
         drain,
+        grace: Duration::from_secs(600),
         max_connection_age: None,
     }
 }
