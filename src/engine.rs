@@ -1,38 +1,60 @@
-//! The decision: plan, hit, conclude.
+//! The decision: [`plan`] (pure), [`Store::hit`] (the only wait), [`conclude`] (pure).
 
+mod conclude;
 mod decision;
+mod plan;
+mod respond;
 
 pub use decision::{Code, CurrentLimit, Decision, Header, Status};
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
 
 use crate::clock::Clock;
 use crate::policy::Policy;
 use crate::request::Request;
-use crate::store::Store;
+use crate::store::{Stats, Store};
+use conclude::conclude;
+use plan::Plan;
 
 /// Answers requests by the policy in force.
 #[derive(Debug)]
-pub struct Engine {}
+pub struct Engine {
+    policy: ArcSwap<Policy>,
+    store: Store,
+    clock: Clock,
+}
 
 impl Engine {
     /// An engine that counts in `store` by the time of `clock`.
     pub fn new(policy: Policy, store: Store, clock: Clock) -> Self {
-        let _ = (policy, store, clock);
-        Self {}
+        Self {
+            policy: ArcSwap::from_pointee(policy),
+            store,
+            clock,
+        }
     }
 
-    /// Decides and counts. Never fails: what cannot be counted is resolved by the policy.
+    /// Decides and counts.
+    ///
+    /// One policy and one moment hold for the whole call. It never fails: a descriptor that meets
+    /// no limit is within it.
     pub async fn decide(&self, request: &Request) -> Decision {
-        let statuses = request
-            .descriptors
-            .iter()
-            .map(|_| Status::UNMATCHED)
-            .collect();
-        Decision {
-            code: Code::Ok,
-            statuses,
-            headers: Vec::new(),
-            body: None,
-            metadata: None,
-        }
+        let now = self.clock.now();
+        let policy = self.policy.load();
+        let plan = Plan::new(&policy, request, self.store.hasher());
+        let outcomes = self.store.hit(now, &plan.hits()).await;
+        conclude(&plan, &outcomes, now)
+    }
+
+    /// Puts another policy in force for the calls that come; counters stay.
+    pub fn replace_policy(&self, policy: Policy) {
+        self.policy.store(Arc::new(policy));
+    }
+
+    /// How the store stands.
+    pub fn stats(&self) -> Stats {
+        self.store.stats()
     }
 }

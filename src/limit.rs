@@ -1,14 +1,24 @@
 //! Limits: what is allowed, what is remembered, and the step from one to the other.
 //!
-//! Everything here is pure: time is an argument, and nothing is shared.
+//! Everything here is pure: time is an argument, and nothing is shared. All numbers stay below
+//! 2^53, so that a store which computes in doubles decides the same.
 
+mod fixed_window;
+mod sliding_window;
+mod state;
+mod step;
+mod token_bucket;
 mod window;
 
+pub use state::{State, States};
+pub use step::{Active, Outcome, Outcomes, step};
+pub use token_bucket::{InvalidBucket, TokenBucket};
 pub use window::Window;
 
 use std::sync::Arc;
 
-use crate::request::Unit;
+/// The highest number a counter reaches; it stays there.
+pub const MAX_COUNT: u64 = 1 << 52;
 
 /// One limit, complete and valid.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,6 +33,15 @@ pub struct Limit {
     pub name: Option<Arc<str>>,
 }
 
+impl Limit {
+    const fn bucket(&self) -> TokenBucket {
+        match self.algorithm {
+            Algorithm::TokenBucket(bucket) => bucket,
+            Algorithm::FixedWindow | Algorithm::SlidingWindow => TokenBucket::NONE,
+        }
+    }
+}
+
 /// How a limit counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Algorithm {
@@ -30,11 +49,8 @@ pub enum Algorithm {
     FixedWindow,
     /// A window that slides in sixteenths.
     SlidingWindow,
-    /// A bucket of `burst` tokens, filled at the limit's rate (GCRA).
-    TokenBucket {
-        /// The bucket's size in hits.
-        burst: u32,
-    },
+    /// A bucket of tokens, filled at the limit's rate (GCRA).
+    TokenBucket(TokenBucket),
 }
 
 /// Whether a refused hit costs anything.
@@ -59,3 +75,6 @@ impl LimitSet {
     /// The most limits that one rule can have.
     pub const MAX: usize = 16;
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,23 +1,95 @@
-//! Counters.
+//! Counters: one [`States`](crate::limit::States) per rule and client key.
+
+mod key;
+mod memory;
+
+pub use key::{Key, KeyBuilder, KeyHasher};
+pub use memory::MemoryConfig;
+
+use smallvec::SmallVec;
+
+use crate::clock::Timestamp;
+use crate::limit::{Active, LimitSet, Outcomes};
+use crate::request::Cost;
 
 /// Where counters live.
 #[derive(Debug)]
 pub enum Store {
     /// In this process.
-    Memory,
+    Memory(memory::Memory),
 }
 
-/// What a store in memory is given.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct MemoryConfig {
-    /// Bytes that counters may take, resident.
-    pub budget_bytes: u64,
+/// One call at one counter.
+#[derive(Clone, Copy, Debug)]
+pub struct Hit<'a> {
+    /// The counter.
+    pub key: Key,
+    /// What it counts against.
+    pub set: &'a LimitSet,
+    /// Which limits of the set take part; at least one.
+    pub active: Active,
+    /// What the call costs.
+    pub cost: Cost,
+}
+
+/// How the store stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Counters that it holds.
+    pub counters: u64,
+    /// Bytes that they are reckoned to take.
+    pub bytes: u64,
+    /// Counters over their limit that are kept until their reset, whatever else comes.
+    pub pinned: u64,
+    /// Counters that were dropped, since the start, to make room; what they had counted is forgotten.
+    pub evicted: u64,
+    /// Pinned counters that lost their place, since the start, before their reset.
+    pub unpinned_early: u64,
 }
 
 impl Store {
     /// A store in this process.
-    pub fn memory(config: MemoryConfig) -> Self {
-        let _ = config;
-        Self::Memory
+    ///
+    /// # Errors
+    /// When the system has no randomness for the key of its hash.
+    pub fn memory(config: MemoryConfig) -> Result<Self, NoRandomness> {
+        memory::Memory::new(config).map(Self::Memory)
+    }
+
+    /// What turns an identity into a [`Key`] of this store.
+    pub fn hasher(&self) -> &KeyHasher {
+        match self {
+            Self::Memory(memory) => memory.hasher(),
+        }
+    }
+
+    /// Takes the hits in their order, each seeing those before it, and says how each counter stands then.
+    pub async fn hit(&self, now: Timestamp, hits: &[Hit<'_>]) -> SmallVec<[Outcomes; 2]> {
+        match self {
+            Self::Memory(memory) => memory.hit(now, hits),
+        }
+    }
+
+    /// How it stands.
+    pub fn stats(&self) -> Stats {
+        match self {
+            Self::Memory(memory) => memory.stats(),
+        }
+    }
+}
+
+/// The system gave no random bytes.
+#[derive(Debug)]
+pub struct NoRandomness(getrandom::Error);
+
+impl std::fmt::Display for NoRandomness {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("the system has no random bytes to key the counters' hash with")
+    }
+}
+
+impl std::error::Error for NoRandomness {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.0)
     }
 }

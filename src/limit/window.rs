@@ -14,6 +14,12 @@ impl Window {
     /// The longest window there is: ten years of 365 days.
     pub const MAX_SECS: u64 = 10 * Unit::Year.secs();
 
+    /// A window of [`Window::MAX_SECS`].
+    pub const LONGEST: Self = Self {
+        unit: Unit::Year,
+        multiplier: 10,
+    };
+
     /// A window of `multiplier` units; none if that is 0 or more than [`Window::MAX_SECS`].
     pub const fn new(unit: Unit, multiplier: u32) -> Option<Self> {
         let secs = unit.secs().saturating_mul(multiplier as u64);

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::limit::LimitSet;
-use crate::policy::{Metadata, Place};
+use crate::policy::{Metadata, Place, Response};
 
 /// What a node of the tree asks for.
 #[derive(Debug)]
@@ -17,6 +17,8 @@ pub struct Rule {
     pub quota_mode: bool,
     /// Names of limits of other rules that this one displaces in the same request.
     pub replaces: Box<[Arc<str>]>,
+    /// How its hits are named in metrics.
+    pub metric: MetricDetail,
     /// What the rule says of itself.
     pub metadata: Option<Arc<Metadata>>,
     /// Where the rule stands: its path in the tree …
@@ -25,6 +27,15 @@ pub struct Rule {
     pub file: Option<Arc<Path>>,
     /// … and the place of its `rate_limit` there.
     pub place: Option<Place>,
+}
+
+/// How a rule's hits are named in metrics.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MetricDetail {
+    /// By the values that were sent, at every level (`detailed_metric`).
+    pub detailed: bool,
+    /// By the value that was sent, at the levels of this mask (`value_to_metric`); bit 0 is the first level.
+    pub value_levels: u64,
 }
 
 /// What a rule counts.
@@ -69,6 +80,8 @@ pub struct Found<'p> {
     pub rule: Option<&'p Arc<Rule>>,
     /// What the node says of itself, rule or not.
     pub metadata: Option<&'p Arc<Metadata>>,
+    /// What the client is told: the nearest `response` up the tree, else the domain's.
+    pub response: Option<&'p Arc<Response>>,
     /// Every level was counted per value: nothing is shared, nothing was matched by a pattern.
     pub per_value: bool,
 }

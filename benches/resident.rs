@@ -1,0 +1,105 @@
+//! Resident bytes of a live counter, the store's own tables included.
+//!
+//! `cargo bench --bench resident` prints them for each kind of rule. The constants by which
+//! `src/store/memory.rs` charges its budget come from here. Linux only: it reads `/proc`.
+
+use weir::clock::Timestamp;
+use weir::limit::{Active, Algorithm, Charge, Limit, LimitSet, TokenBucket, Window};
+use weir::request::{Cost, Unit};
+use weir::store::{Hit, KeyBuilder, MemoryConfig, Store};
+
+const COUNTERS: u64 = 1_000_000;
+/// Tells a child process which kind to measure.
+const ONLY: &str = "WEIR_BENCH_RESIDENT_ONLY";
+const NOW: Timestamp = Timestamp::from_secs(1_700_000_000);
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let kinds = [
+        ("fixed_window", rule(vec![limit(Algorithm::FixedWindow)])),
+        ("token_bucket", rule(vec![bucket()?])),
+        (
+            "sliding_window",
+            rule(vec![limit(Algorithm::SlidingWindow)]),
+        ),
+        (
+            "list of two",
+            rule(vec![limit(Algorithm::FixedWindow), bucket()?]),
+        ),
+    ];
+    // Each in a process of its own, so that one does not live in what another has freed.
+    if let Ok(only) = std::env::var(ONLY) {
+        let kind = kinds.iter().find(|(name, _)| *name == only);
+        return kind.map_or(Ok(()), |(name, set)| measure(name, set));
+    }
+    println!(
+        "{:<16} {:>8} {:>10} {:>9}",
+        "rule", "counters", "resident B", "charged B"
+    );
+    for (name, _) in kinds {
+        std::process::Command::new(std::env::current_exe()?)
+            .env(ONLY, name)
+            .status()?;
+    }
+    Ok(())
+}
+
+fn measure(name: &str, set: &LimitSet) -> Result<(), Box<dyn std::error::Error>> {
+    let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+    let store = Store::memory(MemoryConfig {
+        budget_bytes: 64 << 30,
+    })?;
+    let before = resident_bytes()?;
+    let mut identity = KeyBuilder::default();
+    for n in 0..COUNTERS {
+        identity.clear();
+        identity.add(0, &n.to_le_bytes());
+        let key = identity.key(store.hasher());
+        let hit = Hit {
+            key,
+            set,
+            active: Active::ALL,
+            cost: Cost::Hits(1),
+        };
+        runtime.block_on(store.hit(NOW, &[hit]));
+    }
+    let bytes = (resident_bytes()? - before) / COUNTERS;
+    let stats = store.stats();
+    let charged = stats.bytes / stats.counters.max(1);
+    println!("{name:<16} {:>8} {bytes:>10} {charged:>9}", stats.counters);
+    Ok(())
+}
+
+fn resident_bytes() -> Result<u64, Box<dyn std::error::Error>> {
+    let status = std::fs::read_to_string("/proc/self/status")?;
+    let line = status
+        .lines()
+        .find(|line| line.starts_with("VmRSS:"))
+        .ok_or("no VmRSS")?;
+    let kib: u64 = line.split_whitespace().nth(1).ok_or("no number")?.parse()?;
+    Ok(kib * 1024)
+}
+
+fn limit(algorithm: Algorithm) -> Limit {
+    Limit {
+        algorithm,
+        requests_per_unit: 100,
+        window: Window::LONGEST,
+        name: None,
+    }
+}
+
+fn bucket() -> Result<Limit, &'static str> {
+    let window = Window::new(Unit::Hour, 1).ok_or("no such window")?;
+    let bucket = TokenBucket::new(100, 100, window).map_err(|_| "no such bucket")?;
+    Ok(Limit {
+        window,
+        ..limit(Algorithm::TokenBucket(bucket))
+    })
+}
+
+fn rule(limits: Vec<Limit>) -> LimitSet {
+    LimitSet {
+        limits: limits.into(),
+        charge: Charge::Allowed,
+    }
+}

@@ -1,0 +1,62 @@
+//! Windows aligned to the Unix epoch: at most the limit in each of them.
+
+use super::state::Count;
+use super::{Limit, MAX_COUNT};
+use crate::clock::{Micros, Timestamp};
+
+/// The hits of one window.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct WindowCount {
+    start: Timestamp,
+    count: u64,
+}
+
+impl WindowCount {
+    /// The hits counted in the window of now. A clock that went back is still in the later window.
+    fn used(&self, limit: &Limit, now: Timestamp) -> u64 {
+        if self.start >= limit.window.around(now).0 {
+            self.count
+        } else {
+            0
+        }
+    }
+
+    fn until_end(&self, limit: &Limit, now: Timestamp) -> Micros {
+        let (_, end) = limit.window.around(now.max(self.start));
+        end.since(now)
+    }
+
+    fn write(&mut self, limit: &Limit, now: Timestamp, count: u64) {
+        self.start = self.start.max(limit.window.around(now).0);
+        self.count = count;
+    }
+}
+
+impl Count for WindowCount {
+    fn fits(&self, limit: &Limit, now: Timestamp, hits: u64) -> bool {
+        self.used(limit, now) + hits <= u64::from(limit.requests_per_unit)
+    }
+
+    fn add(&mut self, limit: &Limit, now: Timestamp, hits: u64) {
+        let count = (self.used(limit, now) + hits).min(MAX_COUNT);
+        self.write(limit, now, count);
+    }
+
+    fn refund(&mut self, limit: &Limit, now: Timestamp, hits: u64) {
+        let count = self.used(limit, now).saturating_sub(hits);
+        self.write(limit, now, count);
+    }
+
+    fn remaining(&self, limit: &Limit, now: Timestamp) -> u64 {
+        u64::from(limit.requests_per_unit).saturating_sub(self.used(limit, now))
+    }
+
+    /// The end of the window, whatever was asked.
+    fn until_fits(&self, limit: &Limit, now: Timestamp, _hits: u64) -> Micros {
+        self.until_end(limit, now)
+    }
+
+    fn until_clear(&self, limit: &Limit, now: Timestamp) -> Micros {
+        self.until_end(limit, now)
+    }
+}

@@ -1,0 +1,213 @@
+//! All patterns of one level as one tree of segments.
+//!
+//! A lookup tries static segments before captures before tails, and goes back where that fails.
+//! Every node has one way that leads to it, so it is visited at most once: the work is bounded by
+//! the tree, whatever the value.
+
+use std::collections::HashMap;
+
+use super::{Counted, Methods, Pattern, Segment};
+
+/// Patterns, each leading to a `u32`.
+#[derive(Debug, Default)]
+pub(crate) struct PatternTrie {
+    nodes: Vec<Node>,
+    /// No static segment is longer: longer ones are not even hashed.
+    longest_static: usize,
+    depth: usize,
+}
+
+#[derive(Debug, Default)]
+struct Node {
+    statics: HashMap<Box<[u8]>, u32>,
+    capture: Option<u32>,
+    end: Ends,
+    tail: Ends,
+}
+
+/// What a path leads to, by method.
+#[derive(Debug, Default)]
+struct Ends {
+    absent: Option<u32>,
+    any: Option<u32>,
+    named: HashMap<Box<[u8]>, u32>,
+}
+
+/// A value that fits a pattern.
+#[derive(Debug)]
+pub(crate) struct Match<'v> {
+    /// What the pattern leads to.
+    pub(crate) target: u32,
+    path: Path<'v>,
+}
+
+/// A value, taken apart.
+#[derive(Debug)]
+struct Path<'v> {
+    method: Option<&'v [u8]>,
+    /// Without the query, the first slash and one at the end.
+    path: &'v [u8],
+    /// Where each segment starts in it, as many as the trie is deep.
+    starts: [u32; Pattern::MAX_SEGMENTS + 1],
+    /// How many segments those are, and whether there are more.
+    len: usize,
+}
+
+impl PatternTrie {
+    /// Adds a pattern, or says what a pattern of the same shape leads to.
+    pub(crate) fn insert(&mut self, pattern: &Pattern, target: u32) -> Result<(), u32> {
+        if self.nodes.is_empty() {
+            self.nodes.push(Node::default());
+        }
+        let mut at = 0;
+        for segment in &pattern.segments {
+            let fresh = self.nodes.len() as u32;
+            let next = match segment {
+                Segment::Static(text) => {
+                    self.longest_static = self.longest_static.max(text.len());
+                    let statics = &mut self.nodes[at].statics;
+                    *statics.entry(text.as_bytes().into()).or_insert(fresh)
+                }
+                Segment::Capture(_) => *self.nodes[at].capture.get_or_insert(fresh),
+            };
+            if next == fresh {
+                self.nodes.push(Node::default());
+            }
+            at = next as usize;
+        }
+        self.depth = self.depth.max(pattern.segments.len());
+        let node = &mut self.nodes[at];
+        let ends = match pattern.tail {
+            Some(_) => &mut node.tail,
+            None => &mut node.end,
+        };
+        ends.insert(&pattern.methods, target)
+    }
+
+    /// The best pattern that fits.
+    pub(crate) fn find<'v>(&self, value: &'v [u8]) -> Option<Match<'v>> {
+        if self.nodes.is_empty() {
+            return None;
+        }
+        let path = Path::new(value, self.depth)?;
+        let target = self.descend(0, 0, &path)?;
+        Some(Match { target, path })
+    }
+
+    fn descend(&self, at: u32, level: usize, path: &Path<'_>) -> Option<u32> {
+        let node = &self.nodes[at as usize];
+        let Some(segment) = path.segment(level) else {
+            let end = if path.len == level {
+                node.end.find(path.method)
+            } else {
+                None
+            };
+            return end.or_else(|| node.tail.find(path.method));
+        };
+        let by_static = || {
+            if segment.len() > self.longest_static {
+                return None;
+            }
+            let next = node.statics.get(segment)?;
+            self.descend(*next, level + 1, path)
+        };
+        let by_capture = || {
+            let next = node.capture.filter(|_| !segment.is_empty())?;
+            self.descend(next, level + 1, path)
+        };
+        by_static()
+            .or_else(by_capture)
+            .or_else(|| node.tail.find(path.method))
+    }
+}
+
+impl Ends {
+    fn insert(&mut self, methods: &Methods, target: u32) -> Result<(), u32> {
+        match methods {
+            Methods::Absent => taken(*self.absent.get_or_insert(target), target),
+            Methods::Any => taken(*self.any.get_or_insert(target), target),
+            Methods::Named(names) => names.iter().try_for_each(|name| {
+                let entry = self.named.entry(name.as_bytes().into());
+                taken(*entry.or_insert(target), target)
+            }),
+        }
+    }
+
+    fn find(&self, method: Option<&[u8]>) -> Option<u32> {
+        match method {
+            None => self.absent,
+            Some(_) if self.named.is_empty() => self.any,
+            Some(method) => self.named.get(method).copied().or(self.any),
+        }
+    }
+}
+
+fn taken(present: u32, target: u32) -> Result<(), u32> {
+    if present == target {
+        Ok(())
+    } else {
+        Err(present)
+    }
+}
+
+impl<'v> Path<'v> {
+    fn new(value: &'v [u8], depth: usize) -> Option<Self> {
+        let (method, path) = if value.first() == Some(&b'/') {
+            (None, value)
+        } else {
+            let space = value.iter().position(|b| *b == b' ').filter(|at| *at > 0)?;
+            (Some(&value[..space]), &value[space + 1..])
+        };
+        let query = path.iter().position(|b| *b == b'?');
+        let path = path[..query.unwrap_or(path.len())].strip_prefix(b"/")?;
+        let path = path.strip_suffix(b"/").unwrap_or(path);
+        let mut starts = [0; Pattern::MAX_SEGMENTS + 1];
+        let mut len = 0;
+        if !path.is_empty() {
+            len = 1;
+            let slashes = path.iter().enumerate().filter(|(_, b)| **b == b'/');
+            // One segment more than the trie is deep is enough to know that there are too many.
+            for (at, _) in slashes.take(depth) {
+                starts[len.min(Pattern::MAX_SEGMENTS)] = at as u32 + 1;
+                len += 1;
+            }
+        }
+        Some(Self {
+            method,
+            path,
+            starts,
+            len,
+        })
+    }
+
+    fn segment(&self, at: usize) -> Option<&'v [u8]> {
+        if at >= self.len || at >= Pattern::MAX_SEGMENTS {
+            return None;
+        }
+        let rest = &self.path[self.starts[at] as usize..];
+        let end = if at + 1 < self.len {
+            (self.starts[at + 1] - self.starts[at]) as usize - 1
+        } else {
+            rest.iter().position(|b| *b == b'/').unwrap_or(rest.len())
+        };
+        Some(&rest[..end])
+    }
+
+    fn tail(&self, at: usize) -> &'v [u8] {
+        if at >= self.len {
+            return &[];
+        }
+        &self.path[self.starts[at] as usize..]
+    }
+}
+
+impl<'v> Match<'v> {
+    /// The piece of the value that `counted` stands for.
+    pub(crate) fn piece(&self, counted: Counted) -> &'v [u8] {
+        match counted {
+            Counted::Method => self.path.method.unwrap_or_default(),
+            Counted::Segment(at) => self.path.segment(at as usize).unwrap_or_default(),
+            Counted::Tail(at) => self.path.tail(at as usize),
+        }
+    }
+}

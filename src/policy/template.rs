@@ -1,0 +1,206 @@
+//! Text with operators in Envoy's style (`%REMAINING%`), filled in for one answer.
+
+mod json;
+mod parse;
+
+pub(crate) use json::{BodyFault, parse_body};
+pub(crate) use parse::{Fault, Piece, parse};
+
+/// What stands between two `%`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Operator {
+    /// `%LIMIT%`: hits per window of the reported limit.
+    Limit,
+    /// `%BURST%`: the size of its bucket.
+    Burst,
+    /// `%REMAINING%`: hits that would pass now.
+    Remaining,
+    /// `%RESET_AT%`: Unix seconds.
+    ResetAt,
+    /// `%RESET_AFTER%`: seconds.
+    ResetAfter,
+    /// `%RETRY_AFTER%`: seconds, at least 1.
+    RetryAfter,
+    /// `%NAME%`: the name of the limit.
+    Name,
+    /// `%UNIT%`: the unit of its window.
+    Unit,
+    /// `%WINDOW%`: the length of its window in seconds.
+    Window,
+    /// `%DOMAIN%`: the name of the domain.
+    Domain,
+    /// `%METADATA(key)%`: a piece of a rule's metadata.
+    Metadata(Box<str>),
+    /// `%ENTRY(key)%`: the value of an entry of the request, never of a secret one.
+    Entry(Box<str>),
+}
+
+/// What the operators stand for in one answer.
+pub trait Values {
+    /// Appends the value of `operator`, raw; whoever asks makes it safe for where it stands.
+    ///
+    /// False, and nothing appended, if there is none. [`Operator::is_number`] ones are written
+    /// as decimal integers, metadata numbers as JSON numbers.
+    fn write(&self, operator: &Operator, out: &mut Vec<u8>) -> bool;
+}
+
+/// The value of a header.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeaderText {
+    pieces: Box<[Piece]>,
+}
+
+/// A body, JSON or plain.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BodyText {
+    pieces: Box<[(Piece, Slot)]>,
+}
+
+/// Where an operator stands, and so how its value is made safe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Slot {
+    /// In text that is not JSON.
+    Plain,
+    /// Inside a JSON string literal.
+    Quoted,
+    /// Outside of JSON strings, as a whole token.
+    Token,
+}
+
+impl Operator {
+    /// Whether its value is always a whole number.
+    pub fn is_number(&self) -> bool {
+        matches!(
+            self,
+            Self::Limit
+                | Self::Burst
+                | Self::Remaining
+                | Self::ResetAt
+                | Self::ResetAfter
+                | Self::RetryAfter
+                | Self::Window
+        )
+    }
+}
+
+impl HeaderText {
+    pub(crate) fn new(pieces: Vec<Piece>) -> Self {
+        Self {
+            pieces: pieces.into(),
+        }
+    }
+
+    /// The text for one answer, without control characters; none if an operator has no value.
+    pub fn render(&self, values: &impl Values) -> Option<String> {
+        let mut out = Vec::with_capacity(text_len(self.pieces.iter()));
+        for piece in &self.pieces {
+            match piece {
+                Piece::Text(text) => out.extend_from_slice(text.as_bytes()),
+                Piece::Operator(operator) => {
+                    let start = out.len();
+                    if !values.write(operator, &mut out) {
+                        return None;
+                    }
+                    make_plain(&mut out, start, |c| !c.is_control());
+                }
+            }
+        }
+        Some(into_text(out))
+    }
+}
+
+impl BodyText {
+    pub(crate) fn new(pieces: Vec<(Piece, Slot)>) -> Self {
+        Self {
+            pieces: pieces.into(),
+        }
+    }
+
+    /// The text for one answer. A value that is missing is empty, or `null` as a JSON token.
+    pub fn render(&self, values: &impl Values) -> String {
+        let mut out = Vec::with_capacity(text_len(self.pieces.iter().map(|(piece, _)| piece)));
+        for (piece, slot) in &self.pieces {
+            let operator = match piece {
+                Piece::Text(text) => {
+                    out.extend_from_slice(text.as_bytes());
+                    continue;
+                }
+                Piece::Operator(operator) => operator,
+            };
+            let start = out.len();
+            let present = values.write(operator, &mut out);
+            match slot {
+                Slot::Plain => {
+                    make_plain(&mut out, start, |c| {
+                        !c.is_control() || c == '\n' || c == '\t'
+                    });
+                }
+                Slot::Quoted => make_quoted(&mut out, start),
+                Slot::Token if present && is_number(&out[start..]) => {}
+                Slot::Token => {
+                    out.truncate(start);
+                    out.extend_from_slice(b"null");
+                }
+            }
+        }
+        into_text(out)
+    }
+}
+
+/// The length of the literal text, and some room for each value.
+fn text_len<'a>(pieces: impl Iterator<Item = &'a Piece>) -> usize {
+    pieces
+        .map(|piece| match piece {
+            Piece::Text(text) => text.len(),
+            Piece::Operator(_) => 24,
+        })
+        .sum()
+}
+
+/// Makes what was appended since `start` valid text of characters that are kept.
+fn make_plain(out: &mut Vec<u8>, start: usize, keep: impl Fn(char) -> bool) {
+    if out[start..].iter().all(|b| (0x20..0x7f).contains(b)) {
+        return;
+    }
+    let text: String = String::from_utf8_lossy(&out[start..])
+        .chars()
+        .filter(|c| keep(*c))
+        .collect();
+    out.truncate(start);
+    out.extend_from_slice(text.as_bytes());
+}
+
+/// Escapes what was appended since `start` for the inside of a JSON string.
+fn make_quoted(out: &mut Vec<u8>, start: usize) {
+    let is_safe = |b: &u8| (0x20..0x7f).contains(b) && *b != b'"' && *b != b'\\';
+    if out[start..].iter().all(is_safe) {
+        return;
+    }
+    let text = String::from_utf8_lossy(&out[start..]).into_owned();
+    out.truncate(start);
+    for c in text.chars() {
+        match c {
+            '"' => out.extend_from_slice(b"\\\""),
+            '\\' => out.extend_from_slice(b"\\\\"),
+            '\n' => out.extend_from_slice(b"\\n"),
+            '\r' => out.extend_from_slice(b"\\r"),
+            '\t' => out.extend_from_slice(b"\\t"),
+            c if c.is_control() => out.extend_from_slice(format!("\\u{:04x}", c as u32).as_bytes()),
+            c => out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes()),
+        }
+    }
+}
+
+/// A JSON number, by its letters: what a body promised at load, kept even if a value breaks its word.
+fn is_number(bytes: &[u8]) -> bool {
+    let allowed = |b: &u8| b.is_ascii_digit() || matches!(b, b'+' | b'-' | b'.' | b'e' | b'E');
+    bytes.iter().any(u8::is_ascii_digit) && bytes.iter().all(allowed)
+}
+
+fn into_text(bytes: Vec<u8>) -> String {
+    String::from_utf8(bytes)
+        .unwrap_or_else(|fault| String::from_utf8_lossy(fault.as_bytes()).into_owned())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,115 @@
+//! Bodies: JSON is checked at load, so that no answer can break it.
+
+use super::{Operator, Piece, Slot};
+
+/// What is wrong with a JSON body.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum BodyFault {
+    /// It does not parse with every operator replaced by 0; a line and a column inside the body.
+    Json {
+        /// From 1.
+        line: usize,
+        /// From 1.
+        column: usize,
+    },
+    /// An operator in the middle of an escape sequence.
+    InEscape,
+    /// An operator outside of strings that is part of a longer token.
+    NotWhole,
+    /// An operator outside of strings whose value may be no number.
+    NotNumber,
+}
+
+/// Gives each operator its slot.
+///
+/// `is_number` says whether a piece of metadata is a number wherever the domain has it.
+pub(crate) fn parse_body(
+    pieces: Vec<Piece>,
+    is_number: impl Fn(&str) -> bool,
+) -> Result<Vec<(Piece, Slot)>, BodyFault> {
+    let sample: String = pieces
+        .iter()
+        .map(|piece| match piece {
+            Piece::Text(text) => &**text,
+            Piece::Operator(_) => "0",
+        })
+        .collect();
+    if let Err(fault) = serde_json::from_str::<serde_json::Value>(&sample) {
+        return Err(BodyFault::Json {
+            line: fault.line(),
+            column: fault.column(),
+        });
+    }
+    let mut lexer = Lexer::default();
+    let mut slots = Vec::with_capacity(pieces.len());
+    for at in 0..pieces.len() {
+        slots.push(match &pieces[at] {
+            Piece::Text(text) => {
+                lexer.read(text);
+                Slot::Plain
+            }
+            Piece::Operator(_) if lexer.escape > 0 => return Err(BodyFault::InEscape),
+            Piece::Operator(_) if lexer.in_string => Slot::Quoted,
+            Piece::Operator(operator) => {
+                if !lexer.may_begin_token() || !may_end_token(pieces.get(at + 1)) {
+                    return Err(BodyFault::NotWhole);
+                }
+                let numeric = match operator {
+                    Operator::Metadata(key) => is_number(key),
+                    operator => operator.is_number(),
+                };
+                if !numeric {
+                    return Err(BodyFault::NotNumber);
+                }
+                Slot::Token
+            }
+        });
+    }
+    Ok(pieces.into_iter().zip(slots).collect())
+}
+
+/// Follows JSON text just far enough to know what surrounds the next character.
+#[derive(Default)]
+struct Lexer {
+    in_string: bool,
+    /// How many more characters belong to an escape sequence.
+    escape: u8,
+    last: Option<char>,
+}
+
+impl Lexer {
+    fn read(&mut self, text: &str) {
+        for c in text.chars() {
+            if self.escape > 0 {
+                self.escape = match (self.last, c) {
+                    (Some('\\'), 'u') => 4,
+                    _ => self.escape - 1,
+                };
+                // A backslash that was escaped begins nothing.
+                self.last = Some('"');
+                continue;
+            }
+            match c {
+                '"' => self.in_string = !self.in_string,
+                '\\' if self.in_string => self.escape = 1,
+                _ => {}
+            }
+            self.last = Some(c);
+        }
+    }
+
+    fn may_begin_token(&self) -> bool {
+        self.last
+            .is_none_or(|c| c.is_ascii_whitespace() || matches!(c, ':' | ',' | '['))
+    }
+}
+
+fn may_end_token(next: Option<&Piece>) -> bool {
+    match next {
+        None => true,
+        Some(Piece::Operator(_)) => false,
+        Some(Piece::Text(text)) => {
+            text.starts_with(|c: char| c.is_ascii_whitespace() || matches!(c, ',' | ']' | '}'))
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! From text with `%` to pieces.
+
+use super::Operator;
+
+/// Text that stands for itself, or an operator.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Piece {
+    Text(Box<str>),
+    Operator(Operator),
+}
+
+/// What is wrong with a template.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// A `%` that neither begins an operator nor is doubled.
+    LonePercent,
+    /// No operator has that name.
+    Unknown(String),
+    /// `%METADATA%` or `%ENTRY%` without a key, or another operator with one.
+    Argument(String),
+}
+
+/// Every operator without a key, by name.
+const PLAIN: [(&str, Operator); 10] = [
+    ("LIMIT", Operator::Limit),
+    ("BURST", Operator::Burst),
+    ("REMAINING", Operator::Remaining),
+    ("RESET_AT", Operator::ResetAt),
+    ("RESET_AFTER", Operator::ResetAfter),
+    ("RETRY_AFTER", Operator::RetryAfter),
+    ("NAME", Operator::Name),
+    ("UNIT", Operator::Unit),
+    ("WINDOW", Operator::Window),
+    ("DOMAIN", Operator::Domain),
+];
+
+/// The names of all operators, for "did you mean".
+pub(crate) fn operator_names() -> impl Iterator<Item = &'static str> {
+    PLAIN
+        .iter()
+        .map(|(name, _)| *name)
+        .chain(["METADATA", "ENTRY"])
+}
+
+/// Splits `text` into pieces; every fault in it is returned.
+pub(crate) fn parse(text: &str) -> (Vec<Piece>, Vec<Fault>) {
+    let mut pieces = Vec::new();
+    let mut faults = Vec::new();
+    let mut literal = String::new();
+    let mut rest = text;
+    while let Some(at) = rest.find('%') {
+        literal.push_str(&rest[..at]);
+        rest = &rest[at + 1..];
+        if let Some(after) = rest.strip_prefix('%') {
+            literal.push('%');
+            rest = after;
+            continue;
+        }
+        let Some((inside, after)) = split_operator(rest) else {
+            faults.push(Fault::LonePercent);
+            continue;
+        };
+        match operator(inside) {
+            Ok(operator) => {
+                if !literal.is_empty() {
+                    pieces.push(Piece::Text(std::mem::take(&mut literal).into()));
+                }
+                pieces.push(Piece::Operator(operator));
+            }
+            Err(fault) => faults.push(fault),
+        }
+        rest = after;
+    }
+    literal.push_str(rest);
+    if !literal.is_empty() {
+        pieces.push(Piece::Text(literal.into()));
+    }
+    (pieces, faults)
+}
+
+/// What stands before the closing `%`, and what comes after it. A key in brackets may hold a `%`.
+fn split_operator(rest: &str) -> Option<(&str, &str)> {
+    let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let name_len = rest.find(|c| !is_name(c)).unwrap_or(rest.len());
+    if name_len == 0 {
+        return None;
+    }
+    let end = match rest.as_bytes().get(name_len)? {
+        b'%' => name_len,
+        b'(' => name_len + rest[name_len..].find(")%")? + 1,
+        _ => return None,
+    };
+    Some((&rest[..end], &rest[end + 1..]))
+}
+
+fn operator(inside: &str) -> Result<Operator, Fault> {
+    let (name, key) = match inside.split_once('(') {
+        Some((name, key)) => (name, key.strip_suffix(')')),
+        None => (inside, None),
+    };
+    let key = key.filter(|key| !key.is_empty());
+    match (name, key) {
+        ("METADATA", Some(key)) => return Ok(Operator::Metadata(key.into())),
+        ("ENTRY", Some(key)) => return Ok(Operator::Entry(key.into())),
+        ("METADATA" | "ENTRY", None) => return Err(Fault::Argument(name.to_owned())),
+        _ => {}
+    }
+    let Some((_, operator)) = PLAIN.iter().find(|(known, _)| *known == name) else {
+        return Err(Fault::Unknown(name.to_owned()));
+    };
+    if inside.len() > name.len() {
+        return Err(Fault::Argument(name.to_owned()));
+    }
+    Ok(operator.clone())
+}

@@ -1,0 +1,94 @@
+use super::*;
+
+struct Fixed;
+
+impl Values for Fixed {
+    fn write(&self, operator: &Operator, out: &mut Vec<u8>) -> bool {
+        let value: &[u8] = match operator {
+            Operator::Limit => b"60",
+            Operator::Metadata(key) if &**key == "tier" => b"free \"x\"\\",
+            Operator::Entry(key) if &**key == "agent" => b"a\r\n\xffb",
+            _ => return false,
+        };
+        out.extend_from_slice(value);
+        true
+    }
+}
+
+fn header(text: &str) -> Option<String> {
+    let (pieces, faults) = parse(text);
+    assert_eq!(faults, []);
+    HeaderText::new(pieces).render(&Fixed)
+}
+
+fn body(text: &str) -> Result<String, BodyFault> {
+    let (pieces, faults) = parse(text);
+    assert_eq!(faults, []);
+    let slots = parse_body(pieces, |key| key == "number")?;
+    Ok(BodyText::new(slots).render(&Fixed))
+}
+
+#[test]
+fn a_header_is_filled_in_or_left_out() {
+    assert_eq!(header("%LIMIT%;100%%").as_deref(), Some("60;100%"));
+    assert_eq!(header("%BURST%"), None);
+    assert_eq!(header("%METADATA(tier)%").as_deref(), Some("free \"x\"\\"));
+}
+
+#[test]
+fn a_header_loses_control_characters_and_invalid_text() {
+    assert_eq!(header("<%ENTRY(agent)%>").as_deref(), Some("<a\u{fffd}b>"));
+}
+
+#[test]
+fn strings_in_a_json_body_are_escaped() {
+    let text =
+        r#"{"a":"%ENTRY(agent)%","b":"%METADATA(tier)%","c":%LIMIT%,"d":%BURST%,"e":"%NAME%"}"#;
+    let expected =
+        "{\"a\":\"a\\r\\n\u{fffd}b\",\"b\":\"free \\\"x\\\"\\\\\",\"c\":60,\"d\":null,\"e\":\"\"}";
+    assert_eq!(body(text).as_deref(), Ok(expected));
+    serde_json::from_str::<serde_json::Value>(expected).unwrap();
+}
+
+#[test]
+fn a_json_body_that_an_answer_could_break_is_refused() {
+    assert!(matches!(
+        body("{\"a\":}"),
+        Err(BodyFault::Json { line: 1, .. })
+    ));
+    assert_eq!(body(r#"["\u000%LIMIT%"]"#), Err(BodyFault::InEscape));
+    assert_eq!(body("[1%LIMIT%]"), Err(BodyFault::NotWhole));
+    assert_eq!(
+        body("[%LIMIT%1]"),
+        Err(BodyFault::Json { line: 1, column: 3 })
+    );
+    assert_eq!(body("[%LIMIT%.5]"), Err(BodyFault::NotWhole));
+    assert_eq!(body("[-%LIMIT%]"), Err(BodyFault::NotWhole));
+    assert_eq!(body("[%NAME%]"), Err(BodyFault::NotNumber));
+    assert_eq!(body("[%METADATA(tier)%]"), Err(BodyFault::NotNumber));
+    assert_eq!(body("[%METADATA(number)%]").as_deref(), Ok("[null]"));
+    assert_eq!(body(r#"["\\%LIMIT%"]"#).as_deref(), Ok(r#"["\\60"]"#));
+    assert_eq!(
+        body(r#"["\u00e9%LIMIT%"]"#).as_deref(),
+        Ok(r#"["\u00e960"]"#)
+    );
+}
+
+#[test]
+fn a_plain_body_keeps_lines() {
+    let (pieces, _) = parse("wait %ENTRY(agent)%%BURST%\n");
+    let slots = pieces.into_iter().map(|piece| (piece, Slot::Plain));
+    let text = BodyText::new(slots.collect()).render(&Fixed);
+    assert_eq!(text, "wait a\n\u{fffd}b\n");
+}
+
+#[test]
+fn faults_are_named() {
+    let faults = |text: &str| parse(text).1;
+    assert_eq!(faults("50%"), [Fault::LonePercent]);
+    assert_eq!(faults("50% of %LIMIT%"), [Fault::LonePercent]);
+    assert_eq!(faults("%LIMITS%"), [Fault::Unknown("LIMITS".into())]);
+    assert_eq!(faults("%METADATA%"), [Fault::Argument("METADATA".into())]);
+    assert_eq!(faults("%ENTRY()%"), [Fault::Argument("ENTRY".into())]);
+    assert_eq!(faults("%LIMIT(x)%"), [Fault::Argument("LIMIT".into())]);
+}

@@ -1,0 +1,211 @@
+//! The tree that a decision walks: complete, immutable, one arena per domain.
+//!
+//! Everything optional was decided at load, so a walk allocates nothing and its cost does not
+//! depend on how many rules there are. What the tree deliberately does not have: backtracking
+//! between levels, and rules of its inner nodes that apply to a longer descriptor.
+
+mod keys;
+
+pub(crate) use keys::ByteMap;
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use crate::policy::glob::GlobIndex;
+use crate::policy::pattern::{Counted, PatternTrie};
+use crate::policy::{Found, Identity, Metadata, Part, Response, Rule};
+use crate::request::Entry;
+
+/// All domains that were loaded together.
+#[derive(Debug, Default)]
+pub struct Policy {
+    domains: HashMap<Box<[u8]>, Domain>,
+    rule_count: usize,
+}
+
+/// One domain: what one policy file says.
+#[derive(Debug)]
+pub struct Domain {
+    /// Its name; never empty.
+    pub name: Arc<str>,
+    /// The overall decision is never a refusal.
+    pub shadow_mode: bool,
+    /// Every descriptor is a quota.
+    pub quota_mode: bool,
+    pub(crate) response: Option<Arc<Response>>,
+    pub(crate) secrets: HashSet<Box<[u8]>>,
+    pub(crate) rules: Vec<Arc<Rule>>,
+    pub(crate) nodes: Vec<Node>,
+    pub(crate) levels: Vec<Level>,
+    pub(crate) top: Option<u32>,
+}
+
+/// Where a walk can end.
+#[derive(Debug, Default)]
+pub(crate) struct Node {
+    pub(crate) rule: Option<Arc<Rule>>,
+    pub(crate) metadata: Option<Arc<Metadata>>,
+    pub(crate) response: Option<Arc<Response>>,
+    pub(crate) below: Option<u32>,
+}
+
+/// The nodes below one node, by key.
+#[derive(Debug)]
+pub(crate) struct Level {
+    pub(crate) keys: ByteMap<Choice>,
+}
+
+/// The nodes of one key at one level, in the order in which they are tried.
+#[derive(Debug, Default)]
+pub(crate) struct Choice {
+    pub(crate) exact: ByteMap<u32>,
+    pub(crate) by_shape: Option<Box<ByShape>>,
+    pub(crate) any: Option<u32>,
+}
+
+/// The rarer ways to choose a node.
+#[derive(Debug)]
+pub(crate) struct ByShape {
+    pub(crate) trie: PatternTrie,
+    /// What the trie leads to.
+    pub(crate) patterns: Box<[PatternNode]>,
+    pub(crate) globs: GlobIndex<GlobNode>,
+}
+
+#[derive(Debug)]
+pub(crate) struct PatternNode {
+    pub(crate) text: Box<str>,
+    /// Sorted by name, so that the order in the file does not matter.
+    pub(crate) count_by: Box<[Counted]>,
+    pub(crate) node: u32,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct GlobNode {
+    pub(crate) is_shared: bool,
+    pub(crate) node: u32,
+}
+
+impl Policy {
+    pub(crate) fn new(domains: Vec<Domain>) -> Self {
+        Self {
+            rule_count: domains.iter().map(|domain| domain.rules.len()).sum(),
+            domains: domains
+                .into_iter()
+                .map(|domain| (domain.name.as_bytes().into(), domain))
+                .collect(),
+        }
+    }
+
+    /// The domain of that name.
+    pub fn domain(&self, name: &[u8]) -> Option<&Domain> {
+        self.domains.get(name)
+    }
+
+    /// All domains, by name.
+    pub fn domains(&self) -> Vec<&Domain> {
+        let mut domains: Vec<&Domain> = self.domains.values().collect();
+        domains.sort_by(|a, b| a.name.cmp(&b.name));
+        domains
+    }
+
+    /// How many domains it holds.
+    pub fn domain_count(&self) -> usize {
+        self.domains.len()
+    }
+
+    /// How many rules with a limit it holds, over all domains.
+    pub fn rule_count(&self) -> usize {
+        self.rule_count
+    }
+}
+
+impl Domain {
+    /// Levels below this one are out of reach.
+    pub const MAX_DEPTH: usize = 64;
+
+    /// What the domain tells a client when no node has anything nearer.
+    pub fn response(&self) -> Option<&Arc<Response>> {
+        self.response.as_ref()
+    }
+
+    /// Whether values of `key` must not be shown.
+    pub fn is_secret(&self, key: &[u8]) -> bool {
+        self.secrets.contains(key)
+    }
+
+    /// Every rule, in the order of the policy.
+    pub fn rules(&self) -> &[Arc<Rule>] {
+        &self.rules
+    }
+
+    /// Walks the tree, one entry a level; none if the entries do not all match, or there are none.
+    ///
+    /// `identity` is given the parts of the counter on the way, the domain excepted. A walk that
+    /// finds nothing may have given it some.
+    pub fn walk<'p>(
+        &'p self,
+        entries: &[Entry],
+        identity: &mut impl Identity,
+    ) -> Option<Found<'p>> {
+        let mut below = self.top;
+        let mut node = None;
+        let mut per_value = true;
+        for entry in entries {
+            let choice = self.levels[below? as usize].keys.get(&entry.key)?;
+            identity.add(Part::Key(&entry.key));
+            let (chosen, is_per_value) = choice.choose(&entry.value, identity)?;
+            per_value &= is_per_value;
+            let chosen = &self.nodes[chosen as usize];
+            below = chosen.below;
+            node = Some(chosen);
+        }
+        let node = node?;
+        Some(Found {
+            rule: node.rule.as_ref(),
+            metadata: node.metadata.as_ref(),
+            response: node.response.as_ref(),
+            per_value,
+        })
+    }
+}
+
+impl Choice {
+    /// The node for `value`, and whether each value has its own counter there.
+    fn choose(&self, value: &[u8], identity: &mut impl Identity) -> Option<(u32, bool)> {
+        if let Some(node) = self.exact.get(value) {
+            identity.add(Part::Value(value));
+            return Some((*node, true));
+        }
+        if let Some(found) = self
+            .by_shape
+            .as_ref()
+            .and_then(|by| by.choose(value, identity))
+        {
+            return Some(found);
+        }
+        let node = self.any?;
+        identity.add(Part::Value(value));
+        Some((node, true))
+    }
+}
+
+impl ByShape {
+    fn choose(&self, value: &[u8], identity: &mut impl Identity) -> Option<(u32, bool)> {
+        if let Some(found) = self.trie.find(value) {
+            let pattern = &self.patterns[found.target as usize];
+            identity.add(Part::Pattern(pattern.text.as_bytes()));
+            for counted in &pattern.count_by {
+                identity.add(Part::Capture(found.piece(*counted)));
+            }
+            return Some((pattern.node, false));
+        }
+        let (glob, target) = self.globs.find(value)?;
+        identity.add(if target.is_shared {
+            Part::Shared(glob.text())
+        } else {
+            Part::Value(value)
+        });
+        Some((target.node, !target.is_shared))
+    }
+}

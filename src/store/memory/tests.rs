@@ -1,0 +1,239 @@
+use std::sync::atomic::AtomicU32;
+use std::thread;
+
+use super::*;
+use crate::limit::{Active, Algorithm, Charge, Limit, TokenBucket, Window};
+use crate::request::Unit;
+use crate::store::KeyBuilder;
+
+const NOW: Timestamp = Timestamp::from_secs(1_700_000_000);
+
+fn memory(budget_bytes: u64) -> Memory {
+    Memory::new(MemoryConfig { budget_bytes }).unwrap()
+}
+
+fn limit(algorithm: Algorithm, requests_per_unit: u32) -> Limit {
+    let window = Window::new(Unit::Hour, 1).unwrap();
+    Limit {
+        algorithm,
+        requests_per_unit,
+        window,
+        name: None,
+    }
+}
+
+fn rule(limits: impl Into<Box<[Limit]>>) -> LimitSet {
+    LimitSet {
+        limits: limits.into(),
+        charge: Charge::Allowed,
+    }
+}
+
+fn by_hour(requests: u32) -> LimitSet {
+    rule([limit(Algorithm::FixedWindow, requests)])
+}
+
+fn key(memory: &Memory, name: &str) -> Key {
+    let mut identity = KeyBuilder::default();
+    identity.add(0, name.as_bytes());
+    identity.key(memory.hasher())
+}
+
+fn call(memory: &Memory, name: &str, set: &LimitSet, (now, cost): (Timestamp, Cost)) -> Outcomes {
+    let hit = Hit {
+        key: key(memory, name),
+        set,
+        active: Active::ALL,
+        cost,
+    };
+    memory.hit(now, &[hit]).remove(0)
+}
+
+fn passes(memory: &Memory, name: &str, set: &LimitSet) -> bool {
+    !call(memory, name, set, (NOW, Cost::Hits(1))).over()
+}
+
+fn settled(memory: &Memory) -> Stats {
+    memory.cache.run_pending_tasks();
+    memory.stats()
+}
+
+#[test]
+fn threads_at_one_key_get_exactly_the_limit() {
+    let memory = memory(1 << 20);
+    for set in [
+        by_hour(1_000),
+        LimitSet {
+            charge: Charge::Always,
+            ..by_hour(1_000)
+        },
+        rule([limit(Algorithm::SlidingWindow, 1_000)]),
+        rule([
+            limit(Algorithm::FixedWindow, 5_000),
+            limit(Algorithm::SlidingWindow, 1_000),
+        ]),
+    ] {
+        let name = format!("{set:?}");
+        let passed = AtomicU32::new(0);
+        thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    for _ in 0..500 {
+                        passed.fetch_add(passes(&memory, &name, &set).into(), Ordering::Relaxed);
+                    }
+                });
+            }
+        });
+        assert_eq!(passed.into_inner(), 1_000);
+    }
+}
+
+#[test]
+fn a_batch_sees_its_own_earlier_hits() {
+    let memory = memory(1 << 20);
+    let set = by_hour(20);
+    let hit = Hit {
+        key: key(&memory, "a"),
+        set: &set,
+        active: Active::ALL,
+        cost: Cost::Hits(1),
+    };
+    let outcomes = memory.hit(NOW, &[hit, hit]);
+    let remaining: Vec<_> = outcomes
+        .iter()
+        .map(|outcomes| outcomes.limits[0].remaining)
+        .collect();
+    assert_eq!(remaining, [19, 18]);
+}
+
+#[test]
+fn a_flood_of_new_keys_is_evicted_and_counted_and_stays_within_the_budget() {
+    let memory = memory(200_000);
+    let set = by_hour(1);
+    for n in 0..20_000 {
+        passes(&memory, &n.to_string(), &set);
+    }
+    let stats = settled(&memory);
+    assert!(stats.bytes <= 200_000, "{stats:?}");
+    assert_eq!(stats.evicted + stats.counters, 20_000);
+}
+
+#[test]
+fn a_flood_does_not_launder_a_key_that_is_over() {
+    let memory = memory(200_000);
+    let set = by_hour(3);
+    let offends = || passes(&memory, "offender", &set);
+    assert_eq!(
+        [offends(), offends(), offends(), offends()],
+        [true, true, true, false]
+    );
+    for round in 0..5 {
+        for n in 0..10_000 {
+            passes(&memory, &format!("{round}/{n}"), &set);
+        }
+        memory.cache.run_pending_tasks();
+        assert!(!offends());
+    }
+    let after = NOW.plus(crate::clock::Micros::from_secs(3_600));
+    assert!(!call(&memory, "offender", &set, (after, Cost::Hits(1))).over());
+}
+
+#[test]
+fn offenders_are_refused_while_threads_flood() {
+    let memory = memory(100_000);
+    let set = rule([limit(Algorithm::SlidingWindow, 2)]);
+    let passed = AtomicU32::new(0);
+    thread::scope(|scope| {
+        for thread in 0..4 {
+            let (memory, set, passed) = (&memory, &set, &passed);
+            scope.spawn(move || {
+                for n in 0..5_000 {
+                    passes(memory, &format!("{thread}/{n}"), set);
+                    for offender in 0..10 {
+                        let name = format!("offender {offender}");
+                        passed.fetch_add(passes(memory, &name, set).into(), Ordering::Relaxed);
+                    }
+                }
+            });
+        }
+    });
+    assert_eq!(passed.into_inner(), 20);
+}
+
+#[test]
+fn when_too_many_are_over_the_one_that_resets_soonest_is_forgotten_and_counted() {
+    let memory = memory(40_000);
+    let bucket = |requests| TokenBucket::new(1, requests, Window::new(Unit::Hour, 1).unwrap());
+    let slow = rule([limit(Algorithm::TokenBucket(bucket(1).unwrap()), 1)]);
+    let quick = rule([limit(Algorithm::TokenBucket(bucket(2).unwrap()), 2)]);
+    let offend =
+        |name: &str, set: &LimitSet| [passes(&memory, name, set), passes(&memory, name, set)];
+    assert_eq!(offend("slow", &slow), [true, false]);
+    for n in 0..1_000 {
+        assert_eq!(offend(&n.to_string(), &quick), [true, false]);
+    }
+    let stats = settled(&memory);
+    assert!(
+        stats.unpinned_early > 900 && stats.bytes <= 40_000,
+        "{stats:?}"
+    );
+    assert!(!passes(&memory, "slow", &slow));
+    assert!(passes(&memory, "0", &quick));
+}
+
+#[test]
+fn pins_past_their_reset_make_room_for_new_ones() {
+    let memory = memory(1 << 20);
+    let set = by_hour(0);
+    for hour in 0..50 {
+        let now = NOW.plus(crate::clock::Micros::from_secs(hour * 3_600));
+        for n in 0..20 {
+            call(&memory, &format!("{hour}/{n}"), &set, (now, Cost::Hits(1)));
+        }
+    }
+    let stats = settled(&memory);
+    assert!(stats.pinned <= 40, "{stats:?}");
+    assert_eq!(stats.unpinned_early, 0);
+}
+
+#[test]
+fn looks_and_refunds_make_no_counter() {
+    let memory = memory(1 << 20);
+    let set = by_hour(5);
+    for cost in [Cost::Look, Cost::Refund(3)] {
+        assert_eq!(call(&memory, "a", &set, (NOW, cost)).limits[0].remaining, 5);
+    }
+    assert_eq!(settled(&memory).counters, 0);
+    passes(&memory, "a", &set);
+    assert_eq!(
+        call(&memory, "a", &set, (NOW, Cost::Look)).limits[0].remaining,
+        4
+    );
+    assert_eq!(
+        call(&memory, "a", &set, (NOW, Cost::Refund(9))).limits[0].remaining,
+        5
+    );
+}
+
+#[test]
+fn a_counter_that_grows_by_a_changed_policy_is_weighed_again() {
+    let memory = memory(1 << 20);
+    passes(&memory, "a", &by_hour(5));
+    let before = settled(&memory).bytes;
+    let windows = [
+        limit(Algorithm::FixedWindow, 5),
+        limit(Algorithm::SlidingWindow, 5),
+    ];
+    let outcomes = call(&memory, "a", &rule(windows), (NOW, Cost::Hits(1)));
+    assert_eq!(
+        (outcomes.limits[0].remaining, outcomes.limits[1].remaining),
+        (3, 4)
+    );
+    let stats = settled(&memory);
+    assert!(
+        stats.bytes > before + 100 && stats.counters == 1,
+        "{stats:?}"
+    );
+    let counter = memory.cache.get(&key(&memory, "a")).unwrap();
+    assert_eq!(counter.0.lock().places, 1);
+}
