@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::envoy::Envoy;
 use crate::grpcurl::Grpcurl;
-use crate::http::{Request, statuses};
+use crate::http::{Client, Request, statuses};
 use crate::weir::Weir;
 use crate::window::{now_secs, within};
 
@@ -151,17 +151,18 @@ fn eight_connections_share_one_limit() {
     let Some(envoy) = Envoy::start("peeker") else {
         return;
     };
+    let envoy_address = envoy.address;
 
     let passed: usize = within(60, |tried| {
         let request = Request::new(ORDERS).key(&format!("pk_live_{tried}"));
         thread::scope(|scope| {
             let connections: Vec<_> = (0..8)
-                .map(|_| scope.spawn(|| statuses(&envoy.client().repeat(&request, 100))))
+                .map(|_| scope.spawn(|| Client::connect(envoy_address).repeat(&request, 100)))
                 .collect();
             connections
                 .into_iter()
                 .map(|connection| connection.join().expect("no panic"))
-                .map(|statuses| statuses.iter().filter(|&&status| status == 200).count())
+                .map(|answers| answers.iter().filter(|answer| answer.status == 200).count())
                 .sum()
         })
     });

@@ -13,7 +13,7 @@ pub(crate) struct Weir {
 }
 
 impl Weir {
-    /// Serves `config/NAME.yaml` on a free port.
+    /// Serves `config/NAME.yaml` on a free port. Told to end, it would wait for its clients longer than any test lasts.
     pub(crate) fn start(name: &str) -> Self {
         let mut process = Process::start(
             Command::new(env!("CARGO_BIN_EXE_weir"))
@@ -21,7 +21,7 @@ impl Weir {
                 .arg("serve")
                 .args(["--policies", &format!("config/{name}.yaml")])
                 .args(["--grpc", "127.0.0.1:0"])
-                .args(["--log-format", "json"]),
+                .args(["--log-format", "json", "--drain", "120"]),
         );
         let address = process.wait_for(|line| {
             let event: Value = serde_json::from_str(line).ok()?;

@@ -24,8 +24,14 @@ impl Weir {
         let clock = ManualClock::new(START);
         let store = Store::memory(MemoryConfig::default()).unwrap();
         let engine = Engine::new(load(yaml), store, Clock::Manual(clock.clone()));
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        Self { engine, clock, runtime }
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .unwrap();
+        Self {
+            engine,
+            clock,
+            runtime,
+        }
     }
 
     pub fn advance(&self, secs: u64) {
@@ -42,7 +48,10 @@ impl Weir {
 
     pub fn ask(&self, domain: &str, descriptors: &[Descriptor]) -> Decision {
         let domain = domain.to_owned().into();
-        let request = Request { domain, descriptors: descriptors.to_vec() };
+        let request = Request {
+            domain,
+            descriptors: descriptors.to_vec(),
+        };
         self.runtime.block_on(self.engine.decide(&request))
     }
 
@@ -66,7 +75,9 @@ impl Weir {
 fn load(yaml: &str) -> policy::Policy {
     let loaded = policy::load_text(Path::new("test.yaml"), yaml);
     let faults: Vec<_> = loaded.diagnostics.iter().map(ToString::to_string).collect();
-    loaded.policy.unwrap_or_else(|| panic!("{}", faults.join("\n")))
+    loaded
+        .policy
+        .unwrap_or_else(|| panic!("{}", faults.join("\n")))
 }
 
 pub fn words(status: &Status) -> String {
@@ -84,7 +95,10 @@ pub fn words(status: &Status) -> String {
         times => format!("{times} "),
     };
     let limited = format!("{}/{times}{}", limit.requests_per_unit, limit.unit.name());
-    let named = limit.name.as_ref().map_or(String::new(), |name| format!(" {name}"));
+    let named = limit
+        .name
+        .as_ref()
+        .map_or(String::new(), |name| format!(" {name}"));
     match status.code {
         Code::Ok => format!("ok {} of {limited}{named}", status.remaining),
         Code::OverLimit => {
@@ -98,9 +112,15 @@ pub fn words(status: &Status) -> String {
 pub fn d(text: &str) -> Descriptor {
     let entries = text.split_whitespace().map(|entry| {
         let (key, value) = entry.split_once('=').unwrap();
-        Entry { key: key.to_owned().into(), value: value.to_owned().into() }
+        Entry {
+            key: key.to_owned().into(),
+            value: value.to_owned().into(),
+        }
     });
-    Descriptor { entries: entries.collect(), ..Descriptor::default() }
+    Descriptor {
+        entries: entries.collect(),
+        ..Descriptor::default()
+    }
 }
 
 /// The same with another cost or a limit of its own.
@@ -113,18 +133,34 @@ pub trait With {
 
 impl With for Descriptor {
     fn hits(self, hits: u32) -> Self {
-        Self { cost: Cost::Hits(hits), ..self }
+        Self {
+            cost: Cost::Hits(hits),
+            ..self
+        }
     }
 
     fn look(self) -> Self {
-        Self { cost: Cost::Look, ..self }
+        Self {
+            cost: Cost::Look,
+            ..self
+        }
     }
 
     fn refund(self, hits: u32) -> Self {
-        Self { cost: Cost::Refund(hits), ..self }
+        Self {
+            cost: Cost::Refund(hits),
+            ..self
+        }
     }
 
     fn limit(self, requests_per_unit: u32, unit: Unit) -> Self {
-        Self { limit: Some(Override { requests_per_unit, unit, unit_multiplier: 1 }), ..self }
+        Self {
+            limit: Some(Override {
+                requests_per_unit,
+                unit,
+                unit_multiplier: 1,
+            }),
+            ..self
+        }
     }
 }

@@ -14,10 +14,16 @@ fn by_hour(requests: u32) -> Weir {
 fn case_24_exactly_the_limit_passes() {
     let weir = Weir::new(SHOP);
     for remaining in (0..20).rev() {
-        assert_eq!(weir.words("shop", &[d("ip=A")]), format!("ok {remaining} of 20/hour => OK"));
+        assert_eq!(
+            weir.words("shop", &[d("ip=A")]),
+            format!("ok {remaining} of 20/hour => OK")
+        );
     }
     for _ in 0..5 {
-        assert_eq!(weir.words("shop", &[d("ip=A")]), "over 20/hour => OVER_LIMIT");
+        assert_eq!(
+            weir.words("shop", &[d("ip=A")]),
+            "over 20/hour => OVER_LIMIT"
+        );
     }
 }
 
@@ -74,7 +80,10 @@ fn case_31_more_than_the_limit_at_once_is_over() {
 #[test]
 fn case_32_a_limit_of_nothing_is_a_ban() {
     let weir = Weir::new(SHOP);
-    assert_eq!(weir.words("shop", &[d("ban=x")]), "over 0/hour => OVER_LIMIT");
+    assert_eq!(
+        weir.words("shop", &[d("ban=x")]),
+        "over 0/hour => OVER_LIMIT"
+    );
 }
 
 #[test]
@@ -99,7 +108,10 @@ descriptors:
     assert_eq!(reset("day"), Some(86_400 - 12));
     for micros in [0, 1, 500_000, 999_999] {
         weir.set_clock(Timestamp::from_micros(START.micros() + micros));
-        assert_eq!((reset("second"), reset("day")), (Some(1), Some(86_400 - 10)));
+        assert_eq!(
+            (reset("second"), reset("day")),
+            (Some(1), Some(86_400 - 10))
+        );
     }
 }
 

@@ -44,7 +44,10 @@ fn case_38_one_replaces_several() {
         let expected = format!("none, none, ok {remaining} of 4/hour => OK");
         assert_eq!(weir.words("d", &request), expected);
     }
-    assert_eq!(weir.words("d", &request), "none, none, over 4/hour => OVER_LIMIT");
+    assert_eq!(
+        weir.words("d", &request),
+        "none, none, over 4/hour => OVER_LIMIT"
+    );
     assert_eq!(weir.one("d", d("x=1")), "ok 8 of 9/hour x");
 }
 
@@ -55,7 +58,10 @@ fn case_39_a_ban_is_lifted() {
     assert_eq!(weir.words("d", &request), "none, ok 1 of 2/hour => OK");
     assert_eq!(weir.words("d", &request), "none, ok 0 of 2/hour => OK");
     assert_eq!(weir.words("d", &request), "none, over 2/hour => OVER_LIMIT");
-    assert_eq!(weir.words("d", &[d("banned=u")]), "over 0/hour banned => OVER_LIMIT");
+    assert_eq!(
+        weir.words("d", &[d("banned=u")]),
+        "over 0/hour banned => OVER_LIMIT"
+    );
 }
 
 #[test]
@@ -63,7 +69,10 @@ fn what_is_replaced_itself_still_replaces_and_unlimited_takes_part() {
     let weir = Weir::new(REPLACES);
     let words = weir.words("d", &[d("x=1"), d("free=1"), d("paid=1")]);
     assert_eq!(words, "none, none, ok 2 of 3/hour => OK");
-    assert_eq!(weir.words("d", &[d("x=1"), d("free=1")]), "none, unlimited => OK");
+    assert_eq!(
+        weir.words("d", &[d("x=1"), d("free=1")]),
+        "none, unlimited => OK"
+    );
 }
 
 const MODES: &str = "
@@ -89,7 +98,10 @@ fn case_40_a_shadow_counts_and_never_refuses() {
 fn case_41_a_shadow_does_not_hide_an_enforced_limit() {
     let weir = Weir::new(MODES);
     let request = [d("shadow=x").hits(4), d("plain=x").hits(2)];
-    assert_eq!(weir.words("d", &request), "ok 0 of 3/hour, over 1/hour => OVER_LIMIT");
+    assert_eq!(
+        weir.words("d", &request),
+        "ok 0 of 3/hour, over 1/hour => OVER_LIMIT"
+    );
 }
 
 #[test]
@@ -103,19 +115,37 @@ fn case_42_a_domain_in_shadow_mode_only_changes_the_overall_code() {
 fn case_43_quotas_refuse_when_all_are_used_up() {
     let weir = Weir::new(MODES);
     let request = [d("q1=x"), d("q2=x")];
-    assert_eq!(weir.words("d", &request), "ok 0 of 1/hour, ok 1 of 2/hour => OK");
-    assert_eq!(weir.words("d", &request), "over 1/hour, ok 0 of 2/hour => OK");
-    assert_eq!(weir.words("d", &request), "over 1/hour, over 2/hour => OVER_LIMIT");
+    assert_eq!(
+        weir.words("d", &request),
+        "ok 0 of 1/hour, ok 1 of 2/hour => OK"
+    );
+    assert_eq!(
+        weir.words("d", &request),
+        "over 1/hour, ok 0 of 2/hour => OK"
+    );
+    assert_eq!(
+        weir.words("d", &request),
+        "over 1/hour, over 2/hour => OVER_LIMIT"
+    );
 }
 
 #[test]
 fn case_44_quotas_beside_other_limits() {
     let weir = Weir::new(MODES);
     let request = [d("plain=x"), d("q2=x")];
-    assert_eq!(weir.words("d", &request), "ok 0 of 1/hour, ok 1 of 2/hour => OK");
-    assert_eq!(weir.words("d", &request), "over 1/hour, ok 0 of 2/hour => OVER_LIMIT");
+    assert_eq!(
+        weir.words("d", &request),
+        "ok 0 of 1/hour, ok 1 of 2/hour => OK"
+    );
+    assert_eq!(
+        weir.words("d", &request),
+        "over 1/hour, ok 0 of 2/hour => OVER_LIMIT"
+    );
     let request = [d("plain=y"), d("q1=y").hits(2)];
-    assert_eq!(weir.words("d", &request), "ok 0 of 1/hour, over 1/hour => OVER_LIMIT");
+    assert_eq!(
+        weir.words("d", &request),
+        "ok 0 of 1/hour, over 1/hour => OVER_LIMIT"
+    );
 }
 
 #[test]
@@ -128,7 +158,10 @@ fn case_45_a_domain_in_quota_mode_treats_all_as_quotas() {
     let words = weir.words("d", &[d("plain=x"), d("plain=z")]);
     assert_eq!(words, "over 1/hour, ok 0 of 1/hour => OK");
     // One that matches nothing passes; one that is unlimited does not count.
-    assert_eq!(weir.words("d", &[d("plain=x"), d("zzz=1")]), "over 1/hour, none => OK");
+    assert_eq!(
+        weir.words("d", &[d("plain=x"), d("zzz=1")]),
+        "over 1/hour, none => OK"
+    );
     let words = weir.words("d", &[d("plain=x"), d("free=1")]);
     assert_eq!(words, "over 1/hour, unlimited => OVER_LIMIT");
 }
@@ -145,9 +178,18 @@ fn case_47_an_override_needs_no_rule_but_a_domain() {
     let weir = Weir::new(SHOP);
     let with = |requests| d("tenant=gold route=home").limit(requests, Unit::Day);
     assert_eq!(weir.one("shop", with(10)), "ok 9 of 10/day");
-    assert_eq!(weir.one("shop", d("anything=1").limit(1, Unit::Hour)), "ok 0 of 1/hour");
-    assert_eq!(weir.one("shop", d("anything=1").limit(1, Unit::Hour)), "over 1/hour");
-    assert_eq!(weir.one("nope", d("anything=1").limit(1, Unit::Hour)), "none");
+    assert_eq!(
+        weir.one("shop", d("anything=1").limit(1, Unit::Hour)),
+        "ok 0 of 1/hour"
+    );
+    assert_eq!(
+        weir.one("shop", d("anything=1").limit(1, Unit::Hour)),
+        "over 1/hour"
+    );
+    assert_eq!(
+        weir.one("nope", d("anything=1").limit(1, Unit::Hour)),
+        "none"
+    );
     assert_eq!(weir.one("shop", with(5)), "ok 3 of 5/day");
 }
 
@@ -163,7 +205,13 @@ fn case_48_an_override_ends_a_rules_shadow() {
 fn an_override_shares_the_counter_of_a_rule_that_is_just_that() {
     let weir = Weir::new(SHOP);
     weir.one("shop", d("ip=A").hits(7));
-    assert_eq!(weir.one("shop", d("ip=A").limit(10, Unit::Hour)), "ok 2 of 10/hour");
+    assert_eq!(
+        weir.one("shop", d("ip=A").limit(10, Unit::Hour)),
+        "ok 2 of 10/hour"
+    );
     assert_eq!(weir.one("shop", d("ip=A")), "ok 11 of 20/hour");
-    assert_eq!(weir.one("shop", d("ip=A").limit(10, Unit::Minute)), "ok 9 of 10/minute");
+    assert_eq!(
+        weir.one("shop", d("ip=A").limit(10, Unit::Minute)),
+        "ok 9 of 10/minute"
+    );
 }

@@ -23,8 +23,14 @@ fn case_3_a_node_without_a_limit_has_none() {
 #[test]
 fn case_4_a_value_goes_before_any_value() {
     let weir = Weir::new(SHOP);
-    assert_eq!(weir.one("shop", d("tenant=gold route=home")), "ok 4 of 5/hour");
-    assert_eq!(weir.one("shop", d("tenant=gold route=pay")), "ok 9 of 10/hour");
+    assert_eq!(
+        weir.one("shop", d("tenant=gold route=home")),
+        "ok 4 of 5/hour"
+    );
+    assert_eq!(
+        weir.one("shop", d("tenant=gold route=pay")),
+        "ok 9 of 10/hour"
+    );
 }
 
 #[test]
@@ -54,7 +60,10 @@ fn case_7_a_request_deeper_than_the_policy_touches_nothing() {
 fn case_8_a_parent_is_not_charged_for_its_child() {
     let weir = Weir::new(SHOP);
     for remaining in [24, 23, 22] {
-        assert_eq!(weir.one("shop", d("team=red job=build")), format!("ok {remaining} of 25/day"));
+        assert_eq!(
+            weir.one("shop", d("team=red job=build")),
+            format!("ok {remaining} of 25/day")
+        );
     }
     assert_eq!(weir.one("shop", d("team=red")), "ok 14 of 15/day");
 }
@@ -98,7 +107,10 @@ fn case_13_an_empty_value_is_a_value() {
 
 #[test]
 fn case_14_the_limits_name_is_reported() {
-    assert_eq!(Weir::new(SHOP).one("shop", d("plan=x")), "ok 9 of 10/day plan_cap");
+    assert_eq!(
+        Weir::new(SHOP).one("shop", d("plan=x")),
+        "ok 9 of 10/day plan_cap"
+    );
 }
 
 #[test]
