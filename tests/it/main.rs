@@ -1,7 +1,23 @@
-//! One integration binary: weir through its library and its command line, in virtual time.
+//! One integration binary; tests go into the file of what they are about.
 //!
-//! `conformance` holds what envoyproxy/ratelimit answers; something new about decisions probably
-//! goes into a file of its own beside it.
+//! - `architecture`: who may import whom
+//! - `binary`: the `weir` command, as a process
+//! - `calls`: `ShouldRateLimit` over the wire, good and bad
+//! - `conformance`: what envoyproxy/ratelimit answers, in virtual time
+//! - `discovery`: health checks and reflection
+//! - `docs`: what the documentation shows
+//! - `lifetime`: connections, workers and the server's end
+//!
+//! `offline` and `running` are no tests: they make a weir without a wire, and servers.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod architecture;
+mod binary;
+mod calls;
 mod conformance;
+mod discovery;
+mod docs;
+mod lifetime;
 mod offline;
+mod running;

@@ -1,0 +1,100 @@
+//! The command line: one function per command, each from arguments to an exit code.
+
+mod check;
+mod serve;
+
+use std::error::Error;
+use std::ffi::OsString;
+use std::fmt;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::settings::ServeArgs;
+
+/// All went well.
+const DONE: u8 = 0;
+/// `check`: the policies have errors. `serve`: it ended, but not in good order.
+const FAILED: u8 = 1;
+/// The command could not be run as it was given.
+const UNUSABLE: u8 = 2;
+
+/// A rate-limit decision server for Envoy and Istio
+#[derive(Debug, Parser)]
+#[command(name = "weir", version, subcommand_required = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve rate limits over gRPC
+    ///
+    /// Exits with 0 after SIGTERM or SIGINT, with 1 if it failed or a second signal ended it at once, and with 2 if it
+    /// could not start.
+    Serve(ServeArgs),
+    /// Check policy files and say everything that is wrong with them
+    ///
+    /// Exits with 0 if there are no errors, with 1 if there are, and with 2 if a path cannot be read.
+    Check(check::CheckArgs),
+}
+
+/// Runs the command that the arguments name; the first is the program's name.
+///
+/// # Errors
+/// When the command could not do its work; exit code 2.
+pub fn run(args: impl IntoIterator<Item = OsString>) -> Result<ExitCode, CliError> {
+    let cli = match Cli::try_parse_from(args) {
+        Ok(cli) => cli,
+        Err(asked_or_wrong) => {
+            // `--help` and `--version` arrive here too, with code 0 and for stdout.
+            asked_or_wrong.print().map_err(CliError::new)?;
+            let code = u8::try_from(asked_or_wrong.exit_code()).unwrap_or(UNUSABLE);
+            return Ok(ExitCode::from(code));
+        }
+    };
+    match cli.command {
+        Command::Serve(args) => serve::run(args.resolve()),
+        Command::Check(args) => check::run(&args),
+    }
+}
+
+/// Why a command could not do its work, in one line.
+#[derive(Debug)]
+pub struct CliError(Box<dyn Error + Send + Sync>);
+
+impl CliError {
+    fn new(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self(error.into())
+    }
+
+    /// The exit code that goes with it.
+    pub fn exit_code(&self) -> ExitCode {
+        ExitCode::from(UNUSABLE)
+    }
+}
+
+impl fmt::Display for CliError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl Error for CliError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.0.source()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::Cli;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,282 @@
+//! Between the protocol and weir's own words.
+//!
+//! What does not make sense is refused, with the field's name. A call that was quietly answered "go on" would be a
+//! limit that is off.
+
+use std::fmt;
+
+use tonic::Status;
+
+use crate::engine::{Code, CurrentLimit, Decision, Header, Status as Standing};
+use crate::limit::Window;
+use crate::policy::{Metadata, Value};
+use crate::proto::envoy::config::core::v3::HeaderValue;
+use crate::proto::envoy::extensions::common::ratelimit::v3::RateLimitDescriptor;
+use crate::proto::envoy::extensions::common::ratelimit::v3::rate_limit_descriptor as descriptor_pb;
+use crate::proto::envoy::service::ratelimit::v3::rate_limit_response as response_pb;
+use crate::proto::envoy::service::ratelimit::v3::{RateLimitRequest, RateLimitResponse};
+use crate::proto::envoy::r#type::v3::RateLimitUnit;
+use crate::request::{Cost, Descriptor, Entry, MAX_HITS, Override, Request, Unit};
+
+/// The most descriptors that a request may have.
+pub const MAX_DESCRIPTORS: usize = 256;
+
+/// The most entries that a descriptor may have.
+pub const MAX_ENTRIES: usize = 64;
+
+/// `WEEK`, which Envoy has in answers only; taken in overrides too.
+const WEEK: i32 = response_pb::rate_limit::Unit::Week as i32;
+
+/// A request that makes no sense: the field and what is wrong with it. It never holds the field's value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Invalid {
+    field: String,
+    problem: String,
+}
+
+/// Takes a request over, moving its bytes.
+///
+/// # Errors
+/// Names the first field that makes no sense.
+pub fn request(message: RateLimitRequest) -> Result<Request, Invalid> {
+    if message.domain.is_empty() {
+        return Err(Invalid::new("domain", "must not be empty"));
+    }
+    if message.descriptors.is_empty() {
+        return Err(Invalid::new("descriptors", "at least one is needed"));
+    }
+    if message.descriptors.len() > MAX_DESCRIPTORS {
+        return Err(Invalid::too_many_descriptors());
+    }
+    // 0 is what an absent field looks like.
+    let hits = message.hits_addend.max(1);
+    let descriptors = message
+        .descriptors
+        .into_iter()
+        .enumerate()
+        .map(|(index, message)| descriptor(index, message, hits))
+        .collect::<Result<_, _>>()?;
+    Ok(Request {
+        domain: message.domain,
+        descriptors,
+    })
+}
+
+fn descriptor(
+    index: usize,
+    message: RateLimitDescriptor,
+    hits: u32,
+) -> Result<Descriptor, Invalid> {
+    if message.entries.len() > MAX_ENTRIES {
+        return Err(Invalid::too_many_entries(index));
+    }
+    let cost = cost(&message, hits);
+    let limit = message
+        .limit
+        .map(|limit| brought_along(index, &limit))
+        .transpose()?;
+    let entries = message
+        .entries
+        .into_iter()
+        .map(|entry| Entry {
+            key: entry.key,
+            value: entry.value,
+        })
+        .collect();
+    Ok(Descriptor {
+        entries,
+        cost,
+        limit,
+    })
+}
+
+fn cost(message: &RateLimitDescriptor, hits: u32) -> Cost {
+    let hits = match message.hits_addend {
+        Some(own) => u32::try_from(own).unwrap_or(MAX_HITS),
+        None => hits,
+    };
+    match (hits, message.is_negative_hits) {
+        (0, _) => Cost::Look,
+        (hits, false) => Cost::Hits(hits),
+        (hits, true) => Cost::Refund(hits),
+    }
+}
+
+fn brought_along(
+    index: usize,
+    message: &descriptor_pb::RateLimitOverride,
+) -> Result<Override, Invalid> {
+    let unit = override_unit(message.unit).ok_or_else(|| {
+        let field = format!("descriptors[{index}].limit.unit");
+        let problem = format!("{} is not a unit of time", message.unit);
+        Invalid { field, problem }
+    })?;
+    let unit_multiplier = message.unit_multiplier.unwrap_or(0).max(1);
+    if Window::new(unit, unit_multiplier).is_none() {
+        let field = format!("descriptors[{index}].limit.unit_multiplier");
+        let problem = format!("a window is at most {} seconds long", Window::MAX_SECS);
+        return Err(Invalid { field, problem });
+    }
+    Ok(Override {
+        requests_per_unit: message.requests_per_unit,
+        unit,
+        unit_multiplier,
+    })
+}
+
+fn override_unit(number: i32) -> Option<Unit> {
+    if number == WEEK {
+        return Some(Unit::Week);
+    }
+    match RateLimitUnit::try_from(number).ok()? {
+        RateLimitUnit::Unknown => None,
+        RateLimitUnit::Second => Some(Unit::Second),
+        RateLimitUnit::Minute => Some(Unit::Minute),
+        RateLimitUnit::Hour => Some(Unit::Hour),
+        RateLimitUnit::Day => Some(Unit::Day),
+        RateLimitUnit::Month => Some(Unit::Month),
+        RateLimitUnit::Year => Some(Unit::Year),
+    }
+}
+
+/// Says a decision in the protocol's words.
+pub fn response(decision: Decision) -> RateLimitResponse {
+    RateLimitResponse {
+        overall_code: code(decision.code).into(),
+        statuses: decision.statuses.into_iter().map(status).collect(),
+        response_headers_to_add: decision.headers.into_iter().map(header).collect(),
+        request_headers_to_add: Vec::new(),
+        raw_body: decision.body.map(Into::into).unwrap_or_default(),
+        dynamic_metadata: decision.metadata.map(|metadata| under_metadata(&metadata)),
+        quota: None,
+    }
+}
+
+fn code(code: Code) -> response_pb::Code {
+    match code {
+        Code::Ok => response_pb::Code::Ok,
+        Code::OverLimit => response_pb::Code::OverLimit,
+    }
+}
+
+fn status(status: Standing) -> response_pb::DescriptorStatus {
+    response_pb::DescriptorStatus {
+        code: code(status.code).into(),
+        current_limit: status.limit.map(current_limit),
+        limit_remaining: status.remaining,
+        duration_until_reset: status.reset_after_secs.map(|secs| prost_types::Duration {
+            seconds: i64::try_from(secs).unwrap_or(i64::MAX),
+            nanos: 0,
+        }),
+        quota: None,
+    }
+}
+
+fn current_limit(limit: CurrentLimit) -> response_pb::RateLimit {
+    response_pb::RateLimit {
+        requests_per_unit: limit.requests_per_unit,
+        unit: response_unit(limit.unit).into(),
+        name: limit
+            .name
+            .map(|name| name.as_ref().to_owned())
+            .unwrap_or_default(),
+        unit_multiplier: Some(limit.unit_multiplier).filter(|&multiplier| multiplier != 1),
+    }
+}
+
+fn response_unit(unit: Unit) -> response_pb::rate_limit::Unit {
+    use response_pb::rate_limit::Unit as Pb;
+    match unit {
+        Unit::Second => Pb::Second,
+        Unit::Minute => Pb::Minute,
+        Unit::Hour => Pb::Hour,
+        Unit::Day => Pb::Day,
+        Unit::Week => Pb::Week,
+        Unit::Month => Pb::Month,
+        Unit::Year => Pb::Year,
+    }
+}
+
+fn header(header: Header) -> HeaderValue {
+    HeaderValue {
+        key: header.name.as_ref().to_owned(),
+        value: header.value,
+        raw_value: bytes::Bytes::new(),
+    }
+}
+
+/// The reference server puts what rules say of themselves under one key of the struct, `metadata`.
+fn under_metadata(metadata: &Metadata) -> prost_types::Struct {
+    let inner = prost_types::Value {
+        kind: Some(prost_types::value::Kind::StructValue(structure(metadata))),
+    };
+    prost_types::Struct {
+        fields: [("metadata".to_owned(), inner)].into(),
+    }
+}
+
+fn structure(metadata: &Metadata) -> prost_types::Struct {
+    prost_types::Struct {
+        fields: metadata
+            .iter()
+            .map(|(key, inner)| (key.clone(), value(inner)))
+            .collect(),
+    }
+}
+
+fn value(value_of: &Value) -> prost_types::Value {
+    use prost_types::value::Kind;
+    let kind = match value_of {
+        Value::Null => Kind::NullValue(prost_types::NullValue::NullValue.into()),
+        Value::Bool(truth) => Kind::BoolValue(*truth),
+        Value::Number(number) => Kind::NumberValue(*number),
+        Value::Text(text) => Kind::StringValue(text.clone()),
+        Value::List(list) => Kind::ListValue(prost_types::ListValue {
+            values: list.iter().map(value).collect(),
+        }),
+        Value::Map(map) => Kind::StructValue(structure(map)),
+    };
+    prost_types::Value { kind: Some(kind) }
+}
+
+impl Invalid {
+    fn new(field: &str, problem: &str) -> Self {
+        Self {
+            field: field.to_owned(),
+            problem: problem.to_owned(),
+        }
+    }
+
+    /// More than [`MAX_DESCRIPTORS`].
+    pub fn too_many_descriptors() -> Self {
+        Self::new(
+            "descriptors",
+            &format!("at most {MAX_DESCRIPTORS} are taken"),
+        )
+    }
+
+    /// More than [`MAX_ENTRIES`] in that descriptor.
+    pub fn too_many_entries(descriptor: usize) -> Self {
+        Self {
+            field: format!("descriptors[{descriptor}].entries"),
+            problem: format!("at most {MAX_ENTRIES} are taken"),
+        }
+    }
+}
+
+impl fmt::Display for Invalid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.field, self.problem)
+    }
+}
+
+impl std::error::Error for Invalid {}
+
+impl From<Invalid> for Status {
+    fn from(invalid: Invalid) -> Self {
+        Self::invalid_argument(invalid.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests;

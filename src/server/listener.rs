@@ -1,0 +1,253 @@
+//! Where connections come from: a TCP port or a Unix socket.
+
+use std::convert::Infallible;
+use std::fmt;
+use std::fs;
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::time::Duration;
+
+use tokio::net::{TcpListener, UnixListener};
+
+use super::connection::Socket;
+
+/// The first and the longest pause after an error that is not one connection's.
+const PAUSE: Duration = Duration::from_millis(50);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+/// Where to listen: `HOST:PORT` or `unix:PATH`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ListenConfig {
+    /// A host name or address, with a port; port 0 is any free one.
+    Tcp(String),
+    /// The path of a socket.
+    Unix(PathBuf),
+}
+
+impl FromStr for ListenConfig {
+    type Err = ListenConfigError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if let Some(path) = text.strip_prefix("unix:") {
+            return match path {
+                "" => Err(ListenConfigError),
+                path => Ok(Self::Unix(path.into())),
+            };
+        }
+        match text.rsplit_once(':') {
+            Some((host, port)) if !host.is_empty() && port.parse::<u16>().is_ok() => {
+                Ok(Self::Tcp(text.to_owned()))
+            }
+            _ => Err(ListenConfigError),
+        }
+    }
+}
+
+impl fmt::Display for ListenConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => f.write_str(address),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
+/// Text that is no address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ListenConfigError;
+
+impl fmt::Display for ListenConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("expected HOST:PORT or unix:PATH, such as 0.0.0.0:8081 or unix:/run/weir.sock")
+    }
+}
+
+impl std::error::Error for ListenConfigError {}
+
+/// A bound socket.
+#[derive(Debug)]
+pub struct Listener {
+    inner: Inner,
+    address: ListenConfig,
+}
+
+#[derive(Debug)]
+enum Inner {
+    Tcp(TcpListener),
+    Unix {
+        socket: UnixListener,
+        // The file goes after the socket that it names.
+        _file: SocketFile,
+    },
+}
+
+/// The file of a Unix socket; removed in the end, unless it has become someone else's.
+#[derive(Debug)]
+struct SocketFile {
+    path: PathBuf,
+    inode: Option<(u64, u64)>,
+}
+
+impl Listener {
+    /// Binds. The file of a Unix socket whose server is gone is replaced.
+    ///
+    /// # Errors
+    /// When the address is in use, is not this machine's, or is not allowed.
+    pub async fn bind(config: &ListenConfig) -> Result<Self, BindError> {
+        let bound = match config {
+            ListenConfig::Tcp(address) => tcp(address).await,
+            ListenConfig::Unix(path) => unix(path),
+        };
+        bound.map_err(|source| BindError {
+            address: config.clone(),
+            source,
+        })
+    }
+
+    /// Where it listens, with the real port.
+    pub fn address(&self) -> &ListenConfig {
+        &self.address
+    }
+
+    async fn accept(&self) -> io::Result<Socket> {
+        match &self.inner {
+            Inner::Tcp(listener) => {
+                let (stream, _) = listener.accept().await?;
+                // Answers are smaller than a packet; they must not wait for one another.
+                stream.set_nodelay(true)?;
+                Ok(Socket::Tcp(stream.into_std()?))
+            }
+            Inner::Unix { socket, .. } => {
+                let (stream, _) = socket.accept().await?;
+                Ok(Socket::Unix(stream.into_std()?))
+            }
+        }
+    }
+}
+
+async fn tcp(address: &str) -> io::Result<Listener> {
+    let listener = TcpListener::bind(address).await?;
+    let address = ListenConfig::Tcp(listener.local_addr()?.to_string());
+    Ok(Listener {
+        inner: Inner::Tcp(listener),
+        address,
+    })
+}
+
+fn unix(path: &Path) -> io::Result<Listener> {
+    let socket = match UnixListener::bind(path) {
+        Err(error) if error.kind() == ErrorKind::AddrInUse && is_stale(path) => {
+            fs::remove_file(path)?;
+            UnixListener::bind(path)?
+        }
+        bound => bound?,
+    };
+    let file = SocketFile {
+        path: path.to_owned(),
+        inode: inode(path),
+    };
+    Ok(Listener {
+        inner: Inner::Unix {
+            socket,
+            _file: file,
+        },
+        address: ListenConfig::Unix(path.to_owned()),
+    })
+}
+
+/// Whether the file is a socket on which nobody listens. A file of another kind refuses connections too.
+fn is_stale(path: &Path) -> bool {
+    let is_socket = fs::symlink_metadata(path).is_ok_and(|file| file.file_type().is_socket());
+    is_socket
+        && std::os::unix::net::UnixStream::connect(path)
+            .is_err_and(|error| error.kind() == ErrorKind::ConnectionRefused)
+}
+
+fn inode(path: &Path) -> Option<(u64, u64)> {
+    let file = fs::symlink_metadata(path).ok()?;
+    Some((file.dev(), file.ino()))
+}
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        if self.inode.is_some() && self.inode == inode(&self.path) {
+            // Nobody can be told any more, and the next server replaces it.
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+/// Takes connections for ever. No error ends it: one connection's is of no interest to the others, and when the
+/// machine has run out of something, such as files, taking more has to wait.
+pub(super) async fn accept(listener: &Listener, mut taken: impl FnMut(Socket)) -> Infallible {
+    let mut pause = PAUSE;
+    loop {
+        match listener.accept().await {
+            Ok(socket) => {
+                pause = PAUSE;
+                taken(socket);
+            }
+            Err(error) if is_of_one_connection(&error) => {
+                tracing::debug!(%error, "a connection was gone before it was taken");
+                // Many in a row never wait for the socket.
+                tokio::task::yield_now().await;
+            }
+            Err(error) => {
+                tracing::warn!(%error, "cannot take connections, trying again");
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(LONGEST_PAUSE);
+            }
+        }
+    }
+}
+
+fn is_of_one_connection(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::ConnectionAborted
+            | ErrorKind::ConnectionReset
+            | ErrorKind::ConnectionRefused
+            | ErrorKind::NotConnected
+            | ErrorKind::InvalidInput
+            | ErrorKind::Interrupted
+    )
+}
+
+/// An address that cannot be had.
+#[derive(Debug)]
+pub struct BindError {
+    address: ListenConfig,
+    source: io::Error,
+}
+
+impl fmt::Display for BindError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { address, source } = self;
+        match source.kind() {
+            ErrorKind::AddrInUse => write!(
+                f,
+                "cannot listen on {address}: it is in use; stop what uses it, or choose another address with --grpc"
+            ),
+            ErrorKind::AddrNotAvailable => write!(
+                f,
+                "cannot listen on {address}: this machine has no such address; choose another with --grpc"
+            ),
+            ErrorKind::PermissionDenied => write!(
+                f,
+                "cannot listen on {address}: not allowed; choose another address with --grpc"
+            ),
+            _ => write!(
+                f,
+                "cannot listen on {address}: {source}; choose another address with --grpc"
+            ),
+        }
+    }
+}
+
+impl std::error::Error for BindError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.source)
+    }
+}

@@ -1,0 +1,243 @@
+//! What a user can set: flags, or `WEIR_…` variables where a flag is not given.
+//!
+//! Arguments are one type, what the parts of weir are given another; nothing but this file knows both.
+
+mod size;
+
+use std::io::IsTerminal;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::thread;
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+
+use crate::server::{Config as ServerConfig, ListenConfig};
+use crate::store::MemoryConfig;
+use crate::telemetry::LogConfig;
+
+/// The arguments of `weir serve`, as they were given.
+#[derive(Args, Clone, Debug)]
+pub struct ServeArgs {
+    /// Policy files, and folders of them (*.yaml and *.yml, but not *.test.yaml)
+    ///
+    /// Can be given more than once, or as a list with commas.
+    #[arg(
+        long,
+        value_name = "PATH",
+        env = "WEIR_POLICIES",
+        value_delimiter = ',',
+        default_value = "config"
+    )]
+    policies: Vec<PathBuf>,
+
+    /// Where to serve gRPC: HOST:PORT or unix:PATH
+    #[arg(
+        long,
+        value_name = "ADDR",
+        env = "WEIR_GRPC",
+        default_value = "127.0.0.1:8081"
+    )]
+    grpc: ListenConfig,
+
+    /// Threads that answer requests [default: one for each core]
+    #[arg(long, value_name = "N", env = "WEIR_WORKERS")]
+    workers: Option<NonZeroUsize>,
+
+    /// Memory for counters, in bytes or with a unit (k, M, G, KiB, MiB, GiB)
+    ///
+    /// When it is full, counters that were not used for the longest time are forgotten.
+    #[arg(long, value_name = "BYTES", env = "WEIR_MEMORY", default_value = "1GiB", value_parser = size::bytes)]
+    memory: u64,
+
+    /// How long to go on serving after SIGTERM or SIGINT, telling health checks NOT_SERVING
+    ///
+    /// Ends earlier when nobody is connected. Calls then have 5 seconds to finish. A second signal ends at once.
+    #[arg(long, value_name = "SECONDS", env = "WEIR_DRAIN", default_value_t = 5)]
+    drain: u64,
+
+    /// Ask clients to connect anew after this time, give or take 10 %, so that they spread over servers; 0 is never
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        env = "WEIR_MAX_CONNECTION_AGE",
+        default_value_t = 0
+    )]
+    max_connection_age: u64,
+
+    /// How logs are written to stderr
+    #[arg(
+        long,
+        value_name = "FORMAT",
+        env = "WEIR_LOG_FORMAT",
+        default_value = "auto"
+    )]
+    log_format: LogFormat,
+
+    /// The least important that is logged
+    #[arg(
+        long,
+        value_name = "LEVEL",
+        env = "WEIR_LOG_LEVEL",
+        default_value = "info"
+    )]
+    log_level: LogLevel,
+}
+
+/// How logs are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum LogFormat {
+    /// text on a terminal, else json
+    Auto,
+    /// For people
+    Text,
+    /// One JSON object a line
+    Json,
+}
+
+/// How important an event is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum LogLevel {
+    Error,
+    Warn,
+    Info,
+    Debug,
+    Trace,
+}
+
+/// What `weir serve` needs, complete.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServeSettings {
+    /// Files and folders.
+    pub policies: Vec<PathBuf>,
+    /// Where to serve.
+    pub listen: ListenConfig,
+    /// How to serve.
+    pub server: ServerConfig,
+    /// How to count.
+    pub memory: MemoryConfig,
+    /// How to log.
+    pub log: LogConfig,
+}
+
+impl ServeArgs {
+    /// Fills in what depends on the machine and the terminal.
+    pub fn resolve(self) -> ServeSettings {
+        let workers = self
+            .workers
+            .unwrap_or_else(|| thread::available_parallelism().unwrap_or(NonZeroUsize::MIN));
+        let max_connection_age =
+            Some(Duration::from_secs(self.max_connection_age)).filter(|age| !age.is_zero());
+        ServeSettings {
+            policies: self.policies,
+            listen: self.grpc,
+            server: ServerConfig {
+                workers,
+                drain: Duration::from_secs(self.drain),
+                max_connection_age,
+            },
+            memory: MemoryConfig {
+                budget_bytes: self.memory,
+            },
+            log: LogConfig {
+                level: self.log_level.into(),
+                json: match self.log_format {
+                    LogFormat::Auto => !std::io::stderr().is_terminal(),
+                    LogFormat::Text => false,
+                    LogFormat::Json => true,
+                },
+            },
+        }
+    }
+}
+
+impl From<LogLevel> for tracing::Level {
+    fn from(level: LogLevel) -> Self {
+        match level {
+            LogLevel::Error => Self::ERROR,
+            LogLevel::Warn => Self::WARN,
+            LogLevel::Info => Self::INFO,
+            LogLevel::Debug => Self::DEBUG,
+            LogLevel::Trace => Self::TRACE,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Serve {
+        #[command(flatten)]
+        args: ServeArgs,
+    }
+
+    fn resolve(flags: &[&str]) -> Result<ServeSettings, clap::Error> {
+        let args = ["weir"].iter().chain(flags);
+        Ok(Serve::try_parse_from(args)?.args.resolve())
+    }
+
+    #[test]
+    fn a_bare_serve_listens_on_loopback_with_a_gibibyte() {
+        let settings = resolve(&[]).unwrap();
+        assert_eq!(settings.policies, [PathBuf::from("config")]);
+        assert_eq!(settings.listen.to_string(), "127.0.0.1:8081");
+        assert_eq!(settings.memory.budget_bytes, 1 << 30);
+        assert_eq!(settings.server.drain, Duration::from_secs(5));
+        assert_eq!(settings.server.max_connection_age, None);
+        assert_eq!(settings.log.level, tracing::Level::INFO);
+    }
+
+    #[test]
+    fn flags_are_taken() {
+        let settings = resolve(&[
+            "--policies=a",
+            "--policies=b,c",
+            "--grpc=unix:/run/weir.sock",
+            "--workers=3",
+            "--memory=2M",
+            "--drain=0",
+            "--max-connection-age=60",
+            "--log-format=text",
+            "--log-level=warn",
+        ])
+        .unwrap();
+        assert_eq!(settings.policies, ["a", "b", "c"].map(PathBuf::from));
+        assert_eq!(settings.listen, ListenConfig::Unix("/run/weir.sock".into()));
+        assert_eq!(settings.server.workers.get(), 3);
+        assert_eq!(settings.server.drain, Duration::ZERO);
+        assert_eq!(
+            settings.server.max_connection_age,
+            Some(Duration::from_secs(60))
+        );
+        assert_eq!(settings.memory.budget_bytes, 2_000_000);
+        assert_eq!(
+            settings.log,
+            LogConfig {
+                level: tracing::Level::WARN,
+                json: false
+            }
+        );
+    }
+
+    #[test]
+    fn nonsense_is_refused() {
+        for flag in [
+            "--grpc=8081",
+            "--grpc=:8081",
+            "--grpc=unix:",
+            "--grpc=localhost:x",
+            "--workers=0",
+            "--memory=lots",
+            "--memory=0",
+            "--drain=-1",
+            "--log-format=xml",
+            "--log-level=loud",
+        ] {
+            assert!(resolve(&[flag]).is_err(), "{flag}");
+        }
+    }
+}

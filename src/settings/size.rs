@@ -1,0 +1,62 @@
+//! Sizes as people write them: `1GiB`, `512M`, `65536`.
+
+const UNITS: [(&str, u64); 11] = [
+    ("kib", 1 << 10),
+    ("mib", 1 << 20),
+    ("gib", 1 << 30),
+    ("tib", 1 << 40),
+    ("kb", 1_000),
+    ("mb", 1_000_000),
+    ("gb", 1_000_000_000),
+    ("k", 1_000),
+    ("m", 1_000_000),
+    ("g", 1_000_000_000),
+    ("b", 1),
+];
+
+/// Reads a number of bytes with a unit, in any case; at least 1.
+pub(super) fn bytes(text: &str) -> Result<u64, String> {
+    let lower = text.trim().to_ascii_lowercase();
+    let (number, unit) = UNITS
+        .iter()
+        .find_map(|(name, unit)| Some((lower.strip_suffix(name)?, *unit)))
+        .unwrap_or((&lower, 1));
+    number
+        .trim_end()
+        .parse::<u64>()
+        .ok()
+        .and_then(|number| number.checked_mul(unit))
+        .filter(|&bytes| bytes > 0)
+        .ok_or_else(|| {
+            "expected a whole number of bytes, such as 1GiB, 512MiB or 1000000".to_owned()
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::bytes;
+
+    #[test]
+    fn units_are_decimal_or_binary() {
+        for (text, expected) in [
+            ("1", 1),
+            ("64k", 64_000),
+            ("64KiB", 65_536),
+            ("512M", 512_000_000),
+            ("512 MiB", 536_870_912),
+            ("1G", 1_000_000_000),
+            ("1gib", 1 << 30),
+            ("2TiB", 1 << 41),
+            ("10b", 10),
+        ] {
+            assert_eq!(bytes(text), Ok(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_size_is_refused() {
+        for text in ["", "0", "-1", "1.5G", "G", "1XiB", "99999999999GiB"] {
+            assert!(bytes(text).is_err(), "{text}");
+        }
+    }
+}

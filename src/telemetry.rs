@@ -1,0 +1,5 @@
+//! What weir tells its operators.
+
+mod logs;
+
+pub use logs::{LogConfig, LogError, log};
