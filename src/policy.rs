@@ -3,16 +3,21 @@
 //! source (files) → schema (raw tree with places) → compile → tree. Loading never stops at the
 //! first fault, and nothing that it says quotes a value of a descriptor.
 
+mod code;
+mod compile;
 mod diagnostic;
 mod glob;
 mod metadata;
 mod pattern;
+mod report;
 mod response;
 mod rule;
+pub mod schema;
 mod source;
 mod template;
 mod tree;
 
+pub use code::Code;
 pub use diagnostic::{Diagnostic, Place, Severity};
 pub use metadata::{Metadata, Value, merge};
 pub use response::{BodyTemplate, HeaderTemplate, OverLimit, Response};
@@ -20,3 +25,6 @@ pub use rule::{Found, Identity, Limits, MetricDetail, Part, Rule};
 pub use source::{LoadError, Loaded, load, load_text};
 pub use template::{BodyText, HeaderText, Operator, Values};
 pub use tree::{Domain, Policy};
+
+#[cfg(test)]
+mod tests;

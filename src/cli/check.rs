@@ -88,7 +88,7 @@ mod tests {
     fn diagnostic(severity: Severity) -> Diagnostic {
         Diagnostic {
             severity,
-            code: "unknown-key",
+            code: policy::Code::UnknownKey,
             file: "a.yaml".into(),
             place: None,
             path: String::new(),

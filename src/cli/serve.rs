@@ -104,8 +104,8 @@ fn load(paths: &[PathBuf]) -> Result<Policy, Box<dyn Error>> {
 
 fn say(diagnostic: &Diagnostic) {
     match diagnostic.severity {
-        Severity::Error => tracing::error!(code = diagnostic.code, "{diagnostic}"),
-        Severity::Warning => tracing::warn!(code = diagnostic.code, "{diagnostic}"),
+        Severity::Error => tracing::error!(code = diagnostic.code.as_str(), "{diagnostic}"),
+        Severity::Warning => tracing::warn!(code = diagnostic.code.as_str(), "{diagnostic}"),
     }
 }
 

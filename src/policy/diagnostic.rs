@@ -3,6 +3,8 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use super::Code;
+
 /// One fault or doubt, found while a policy was loaded.
 ///
 /// It never holds a value of a descriptor: that may be an API key.
@@ -11,7 +13,7 @@ pub struct Diagnostic {
     /// Whether it refuses the load.
     pub severity: Severity,
     /// Its stable name, such as `unknown-key`.
-    pub code: &'static str,
+    pub code: Code,
     /// The file.
     pub file: PathBuf,
     /// Where in the file; none if the whole file is meant.

@@ -2,7 +2,7 @@
 
 mod trie;
 
-pub(crate) use trie::{Match, PatternTrie};
+pub(crate) use trie::PatternTrie;
 
 /// A path template, complete and valid.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,8 +1,12 @@
 //! Where policies come from: files and folders.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use crate::policy::{Diagnostic, Policy};
+use crate::policy::report::{Report, Step, quoted};
+use crate::policy::tree::Domain;
+use crate::policy::{Code, Diagnostic, Place, Policy, Severity, compile, schema};
 
 /// What came of a load.
 #[derive(Debug)]
@@ -36,21 +40,204 @@ impl std::error::Error for LoadError {
     }
 }
 
+/// The largest file in bytes; a policy of a million rules is smaller.
+const MAX_FILE_BYTES: usize = 256 << 20;
+
 /// Loads files, and the policy files of folders (`*.yaml` and `*.yml`, not `*.test.yaml`, not recursive, by name).
 ///
 /// # Errors
 /// When a path cannot be read at all; everything else is a diagnostic.
 pub fn load(paths: &[PathBuf]) -> Result<Loaded, LoadError> {
-    let _ = paths;
-    Ok(load_text(Path::new(""), ""))
+    let mut load = Load::default();
+    for path in paths {
+        if metadata(path)?.is_dir() {
+            for file in load.files_of(path)? {
+                load.read(&file)?;
+            }
+        } else {
+            load.read(path)?;
+        }
+    }
+    Ok(load.finish())
 }
 
 /// Loads one domain from text; `file` is what diagnostics call it.
 pub fn load_text(file: &Path, text: &str) -> Loaded {
-    let _ = (file, text);
-    Loaded {
-        policy: Some(Policy::default()),
-        diagnostics: Vec::new(),
-        files: Vec::new(),
+    let mut load = Load::default();
+    load.add(file, text.as_bytes());
+    load.finish()
+}
+
+/// Files that are being put together.
+#[derive(Default)]
+struct Load {
+    domains: Vec<Domain>,
+    /// Where each domain was first named.
+    origins: HashMap<Arc<str>, (PathBuf, Option<Place>)>,
+    diagnostics: Vec<Diagnostic>,
+    files: Vec<PathBuf>,
+}
+
+impl Load {
+    /// The policy files of a folder, by name.
+    fn files_of(&mut self, folder: &Path) -> Result<Vec<PathBuf>, LoadError> {
+        let error = |source| LoadError {
+            path: folder.to_owned(),
+            source,
+        };
+        let mut files = Vec::new();
+        for entry in std::fs::read_dir(folder).map_err(error)? {
+            files.push(entry.map_err(error)?.path());
+        }
+        files.sort();
+        let mut policies = Vec::new();
+        for path in files {
+            match kind_of(&path) {
+                Kind::Hidden | Kind::Test => {}
+                Kind::Policy if metadata(&path)?.is_dir() => {}
+                Kind::Policy => policies.push(path),
+                Kind::Other if metadata(&path)?.is_dir() => {}
+                Kind::Other => {
+                    let hint = "a policy file is named `*.yaml` or `*.yml`";
+                    self.say(&path, Code::SkippedFile, ("the file is passed over", hint));
+                }
+            }
+        }
+        if policies.is_empty() {
+            let hint = "a policy file is named `*.yaml` or `*.yml`";
+            self.say(
+                folder,
+                Code::EmptyFolder,
+                ("the folder has no policy file", hint),
+            );
+        }
+        Ok(policies)
+    }
+
+    fn read(&mut self, path: &Path) -> Result<(), LoadError> {
+        // A file that is named, and in a named folder too, is still one file.
+        if self.files.iter().any(|file| file == path) {
+            return Ok(());
+        }
+        let bytes = std::fs::read(path).map_err(|source| LoadError {
+            path: path.to_owned(),
+            source,
+        })?;
+        self.add(path, &bytes);
+        Ok(())
+    }
+
+    fn add(&mut self, path: &Path, bytes: &[u8]) {
+        self.files.push(path.to_owned());
+        let mut report = Report::new(path);
+        if let Some(text) = self.text(bytes, &mut report)
+            && let Some(raw) = schema::read(text, &mut report)
+        {
+            let place = raw.name.given().and_then(|name| name.place);
+            if let Some(domain) = compile::compile(raw, &mut report) {
+                self.add_domain(domain, (path, place), &mut report);
+            }
+        }
+        self.diagnostics.extend(report.into_diagnostics());
+    }
+
+    fn text<'t>(&self, bytes: &'t [u8], report: &mut Report) -> Option<&'t str> {
+        if bytes.len() > MAX_FILE_BYTES {
+            let message = format!("the file is larger than {} MiB", MAX_FILE_BYTES >> 20);
+            report.say(Code::TooLarge, None, message);
+            return None;
+        }
+        match std::str::from_utf8(bytes) {
+            Ok(text) => Some(text.strip_prefix('\u{feff}').unwrap_or(text)),
+            Err(fault) => {
+                let place = place_after(&bytes[..fault.valid_up_to()]);
+                report.say(Code::NotUtf8, Some(place), "the file is no text in UTF-8");
+                None
+            }
+        }
+    }
+
+    fn add_domain(
+        &mut self,
+        domain: Domain,
+        (path, place): (&Path, Option<Place>),
+        report: &mut Report,
+    ) {
+        if let Some((first, first_place)) = self.origins.get(&domain.name) {
+            let line = first_place.map_or(String::new(), |place| format!(":{}", place.line));
+            let (name, first) = (quoted(&domain.name), first.display());
+            let message = format!("the domain {name} is already in {first}{line}");
+            let hint = "one domain is one file: put the descriptors together";
+            report.within(Step::Key("domain"), |report| {
+                report.hint(Code::DuplicateDomain, place, (message, hint));
+            });
+            return;
+        }
+        self.origins
+            .insert(domain.name.clone(), (path.to_owned(), place));
+        self.domains.push(domain);
+    }
+
+    fn say(&mut self, path: &Path, code: Code, message_and_hint: (&str, &str)) {
+        let mut report = Report::new(path);
+        report.hint(code, None, message_and_hint);
+        self.diagnostics.extend(report.into_diagnostics());
+    }
+
+    fn finish(mut self) -> Loaded {
+        // Stable: within a file the order of its places stays.
+        self.diagnostics.sort_by(|a, b| a.file.cmp(&b.file));
+        let is_refused = self
+            .diagnostics
+            .iter()
+            .any(|found| found.severity == Severity::Error);
+        Loaded {
+            policy: (!is_refused).then(|| Policy::new(self.domains)),
+            diagnostics: self.diagnostics,
+            files: self.files,
+        }
     }
 }
+
+/// What the name of a file in a folder says of it.
+enum Kind {
+    Hidden,
+    Test,
+    Policy,
+    Other,
+}
+
+fn kind_of(path: &Path) -> Kind {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    if name.starts_with('.') {
+        return Kind::Hidden;
+    }
+    match name
+        .strip_suffix(".yaml")
+        .or_else(|| name.strip_suffix(".yml"))
+    {
+        Some(stem) if stem.ends_with(".test") => Kind::Test,
+        Some(_) => Kind::Policy,
+        None => Kind::Other,
+    }
+}
+
+fn metadata(path: &Path) -> Result<std::fs::Metadata, LoadError> {
+    std::fs::metadata(path).map_err(|source| LoadError {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+/// The place that follows text.
+fn place_after(before: &[u8]) -> Place {
+    let text = String::from_utf8_lossy(before);
+    let line = text.rsplit('\n').next().unwrap_or_default();
+    Place {
+        line: text.matches('\n').count() as u32 + 1,
+        column: line.chars().count() as u32 + 1,
+    }
+}
+
+#[cfg(test)]
+mod tests;

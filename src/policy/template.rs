@@ -4,7 +4,7 @@ mod json;
 mod parse;
 
 pub(crate) use json::{BodyFault, parse_body};
-pub(crate) use parse::{Fault, Piece, parse};
+pub(crate) use parse::{Fault, Piece, operator_names, parse};
 
 /// What stands between two `%`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

@@ -4,9 +4,11 @@
 //! - `binary`: the `weir` command, as a process
 //! - `calls`: `ShouldRateLimit` over the wire, good and bad
 //! - `conformance`: what envoyproxy/ratelimit answers, in virtual time
+//! - `counters`: whose counter a descriptor meets, and what is charged to it
 //! - `discovery`: health checks and reflection
 //! - `docs`: what the documentation shows
 //! - `lifetime`: connections, workers and the server's end
+//! - `response`: what the client is told
 //!
 //! `offline` and `running` are no tests: they make a weir without a wire, and servers.
 
@@ -16,8 +18,10 @@ mod architecture;
 mod binary;
 mod calls;
 mod conformance;
+mod counters;
 mod discovery;
 mod docs;
 mod lifetime;
 mod offline;
+mod response;
 mod running;

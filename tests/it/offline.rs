@@ -10,9 +10,9 @@ use weir::request::{Cost, Descriptor, Entry, Override, Request, Unit};
 use weir::store::{MemoryConfig, Store};
 
 /// A Tuesday, ten seconds into a minute, an hour and a day (UTC).
-pub const START: Timestamp = Timestamp::from_secs(1_699_920_010);
+pub(crate) const START: Timestamp = Timestamp::from_secs(1_699_920_010);
 
-pub struct Weir {
+pub(crate) struct Weir {
     engine: Engine,
     clock: ManualClock,
     runtime: tokio::runtime::Runtime,
@@ -20,7 +20,7 @@ pub struct Weir {
 
 impl Weir {
     /// With the policy of a text, which must be without errors.
-    pub fn new(yaml: &str) -> Self {
+    pub(crate) fn new(yaml: &str) -> Self {
         let clock = ManualClock::new(START);
         let store = Store::memory(MemoryConfig::default()).unwrap();
         let engine = Engine::new(load(yaml), store, Clock::Manual(clock.clone()));
@@ -34,19 +34,19 @@ impl Weir {
         }
     }
 
-    pub fn advance(&self, secs: u64) {
+    pub(crate) fn advance(&self, secs: u64) {
         self.clock.advance(Duration::from_secs(secs));
     }
 
-    pub fn set_clock(&self, now: Timestamp) {
+    pub(crate) fn set_clock(&self, now: Timestamp) {
         self.clock.set(now);
     }
 
-    pub fn reload(&self, yaml: &str) {
+    pub(crate) fn reload(&self, yaml: &str) {
         self.engine.replace_policy(load(yaml));
     }
 
-    pub fn ask(&self, domain: &str, descriptors: &[Descriptor]) -> Decision {
+    pub(crate) fn ask(&self, domain: &str, descriptors: &[Descriptor]) -> Decision {
         let domain = domain.to_owned().into();
         let request = Request {
             domain,
@@ -56,7 +56,7 @@ impl Weir {
     }
 
     /// The statuses and the overall code in short words: `none`, `unlimited`, `ok 19 of 20/hour`, `over 20/hour`.
-    pub fn words(&self, domain: &str, descriptors: &[Descriptor]) -> String {
+    pub(crate) fn words(&self, domain: &str, descriptors: &[Descriptor]) -> String {
         let decision = self.ask(domain, descriptors);
         let statuses: Vec<_> = decision.statuses.iter().map(words).collect();
         let code = match decision.code {
@@ -67,7 +67,7 @@ impl Weir {
     }
 
     /// The words of the only status.
-    pub fn one(&self, domain: &str, descriptor: Descriptor) -> String {
+    pub(crate) fn one(&self, domain: &str, descriptor: Descriptor) -> String {
         words(&self.ask(domain, &[descriptor]).statuses[0])
     }
 }
@@ -80,7 +80,7 @@ fn load(yaml: &str) -> policy::Policy {
         .unwrap_or_else(|| panic!("{}", faults.join("\n")))
 }
 
-pub fn words(status: &Status) -> String {
+pub(crate) fn words(status: &Status) -> String {
     let Some(limit) = &status.limit else {
         assert_eq!((status.code, status.reset_after_secs), (Code::Ok, None));
         return match status.remaining {
@@ -109,7 +109,7 @@ pub fn words(status: &Status) -> String {
 }
 
 /// A descriptor written as `key=value key=value`; a value may hold anything but a blank.
-pub fn d(text: &str) -> Descriptor {
+pub(crate) fn d(text: &str) -> Descriptor {
     let entries = text.split_whitespace().map(|entry| {
         let (key, value) = entry.split_once('=').unwrap();
         Entry {
@@ -124,7 +124,7 @@ pub fn d(text: &str) -> Descriptor {
 }
 
 /// The same with another cost or a limit of its own.
-pub trait With {
+pub(crate) trait With {
     fn hits(self, hits: u32) -> Self;
     fn look(self) -> Self;
     fn refund(self, hits: u32) -> Self;

@@ -1,0 +1,75 @@
+//! What has to be known of the whole domain before a part of it can be compiled.
+
+use std::collections::{HashMap, HashSet};
+
+use crate::policy::Value;
+use crate::policy::schema::{Flag, RawDescriptor, Text};
+
+/// Facts about a domain.
+#[derive(Debug, Default)]
+pub(super) struct Facts {
+    /// Keys whose values are never shown.
+    pub(super) secrets: HashSet<Box<[u8]>>,
+    /// The names of all limits.
+    pub(super) names: HashSet<Text>,
+    /// The keys of all metadata of rules, and whether they hold numbers wherever they stand.
+    metadata: HashMap<String, Metadata>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Metadata {
+    Numbers,
+    Mixed,
+}
+
+impl Facts {
+    pub(super) fn gather(descriptors: &[RawDescriptor]) -> Self {
+        let mut facts = Self::default();
+        facts.add(descriptors);
+        facts
+    }
+
+    fn add(&mut self, descriptors: &[RawDescriptor]) {
+        for raw in descriptors {
+            let is_secret = raw.flags.iter().any(|flag| flag.value == Flag::Secret);
+            if let Some(key) = raw.key.given().filter(|_| is_secret) {
+                self.secrets.insert(key.value.as_bytes().into());
+            }
+            for limit in raw
+                .rate_limit
+                .iter()
+                .flat_map(|rate_limit| &rate_limit.limits)
+            {
+                self.names
+                    .extend(limit.name.given().map(|name| name.value.clone()));
+            }
+            for (key, value) in raw.metadata.iter().flatten() {
+                let kind = match value {
+                    Value::Number(_) => Metadata::Numbers,
+                    _ => Metadata::Mixed,
+                };
+                let known = self.metadata.entry(key.clone()).or_insert(kind);
+                if kind == Metadata::Mixed {
+                    *known = kind;
+                }
+            }
+            self.add(&raw.descriptors);
+        }
+    }
+
+    pub(super) fn is_secret(&self, key: &str) -> bool {
+        self.secrets.contains(key.as_bytes())
+    }
+
+    /// Whether any metadata has that key.
+    pub(super) fn has_metadata(&self, key: &str) -> bool {
+        self.metadata.contains_key(key)
+    }
+
+    /// Whether all metadata of that key is a number; so it is if there is none.
+    pub(super) fn is_number(&self, key: &str) -> bool {
+        self.metadata
+            .get(key)
+            .is_none_or(|kind| *kind == Metadata::Numbers)
+    }
+}

@@ -1,0 +1,317 @@
+//! What a rule counts.
+
+use std::sync::Arc;
+
+use super::facts::Facts;
+use crate::limit::{Algorithm, Charge, InvalidBucket, Limit, LimitSet, TokenBucket, Window};
+use crate::policy::report::{Report, Step, did_you_mean, quoted};
+use crate::policy::schema::{Field, RawLimit, RawRateLimit, Spanned, Text};
+use crate::policy::{Code, Limits};
+use crate::request::Unit;
+
+/// The limits of a rule, and the names of those of other rules that it displaces.
+type Compiled = (Limits, Box<[Arc<str>]>);
+
+/// None if there is a fault.
+pub(super) fn compile(raw: &RawRateLimit, facts: &Facts, report: &mut Report) -> Option<Compiled> {
+    let mut replaces: Vec<Arc<str>> = Vec::new();
+    let mut limits = Vec::new();
+    for (at, limit) in raw.limits.iter().enumerate() {
+        if raw.is_list {
+            report.enter(Step::Index(at));
+        }
+        check_names(limit, facts, report);
+        replaces.extend(limit.replaces.iter().map(|name| Arc::from(&*name.value)));
+        limits.push(if is_unlimited(limit) {
+            check_unlimited(limit, raw.is_list, report);
+            None
+        } else {
+            counted(limit, report)
+        });
+        if raw.is_list {
+            report.leave();
+        }
+    }
+    if let [limit] = &raw.limits[..]
+        && is_unlimited(limit)
+    {
+        let name = limit.name.given().map(|name| Arc::from(&*name.value));
+        return Some((Limits::Unlimited { name }, replaces.into()));
+    }
+    check_count(raw, report);
+    let limits: Option<Box<[Limit]>> = limits.into_iter().collect();
+    let charge = charge(raw, limits.as_deref(), report);
+    let set = LimitSet {
+        limits: limits.filter(|limits| !limits.is_empty())?,
+        charge: charge?,
+    };
+    Some((Limits::Counted(set), replaces.into()))
+}
+
+fn is_unlimited(raw: &RawLimit) -> bool {
+    raw.unlimited
+        .as_ref()
+        .is_some_and(|unlimited| unlimited.value)
+}
+
+fn check_count(raw: &RawRateLimit, report: &mut Report) {
+    if raw.limits.is_empty() {
+        report.say(
+            Code::EmptyList,
+            raw.place,
+            "a list of limits without a limit",
+        );
+    }
+    if raw.limits.len() > LimitSet::MAX {
+        let message = format!("a rule has at most {} limits", LimitSet::MAX);
+        report.say(Code::TooManyLimits, raw.place, message);
+    }
+}
+
+fn check_names(raw: &RawLimit, facts: &Facts, report: &mut Report) {
+    let own = raw.name.given();
+    if let Some(name) = own {
+        let is_usual = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
+        if !name.value.chars().all(is_usual) {
+            let message = "Envoy copies the name of a limit into headers as it is";
+            let hint = "use letters, digits, `_`, `.` and `-` only";
+            report.hint(Code::UnusualName, name.place, (message, hint));
+        }
+    }
+    for replaced in &raw.replaces {
+        let quoted = quoted(&replaced.value);
+        if replaced.value.is_empty() {
+            let message = "`replaces` without the name of a limit";
+            report.say(Code::ReplacesNothing, replaced.place, message);
+        } else if own.is_some_and(|own| own.value == replaced.value) {
+            let message = format!("the limit {quoted} replaces itself");
+            report.say(Code::ReplacesItself, replaced.place, message);
+        } else if !facts.names.contains(&replaced.value) {
+            let message = format!("no limit of this domain is named {quoted}");
+            match did_you_mean(&replaced.value, facts.names.iter().map(|name| &**name)) {
+                Some(hint) => report.hint(Code::UnknownReplaced, replaced.place, (message, hint)),
+                None => report.say(Code::UnknownReplaced, replaced.place, message),
+            }
+        }
+    }
+}
+
+/// What stands next to `unlimited`.
+fn check_unlimited(raw: &RawLimit, is_list: bool, report: &mut Report) {
+    let place = raw.unlimited.as_ref().and_then(|unlimited| unlimited.place);
+    if is_list {
+        let message = "`unlimited` in a list of limits";
+        let hint = "leave the list out: a rule without limits is `unlimited: true`";
+        report.hint(Code::UnlimitedInList, place, (message, hint));
+    }
+    let unit = raw.unit.given();
+    if let Some(unit) = unit.filter(|unit| Unit::from_name(&unit.value).is_some()) {
+        let message = "`unlimited` together with `unit`";
+        report.hint(
+            Code::UnlimitedWithUnit,
+            unit.place,
+            (message, "remove one of them"),
+        );
+    }
+    let others = [
+        (
+            "unit",
+            unit.filter(|unit| Unit::from_name(&unit.value).is_none())
+                .map(|f| f.place),
+        ),
+        (
+            "requests_per_unit",
+            raw.requests_per_unit.given().map(|f| f.place),
+        ),
+        (
+            "unit_multiplier",
+            raw.unit_multiplier.given().map(|f| f.place),
+        ),
+        ("algorithm", raw.algorithm.given().map(|f| f.place)),
+        ("burst", raw.burst.given().map(|f| f.place)),
+        ("charge", raw.charge.given().map(|f| f.place)),
+    ];
+    for (key, place) in others {
+        if let Some(place) = place {
+            let message = format!("`{key}` has no effect next to `unlimited`");
+            report.say(Code::NoEffect, place, message);
+        }
+    }
+}
+
+/// A limit that counts; none if there is a fault.
+fn counted(raw: &RawLimit, report: &mut Report) -> Option<Limit> {
+    let unit = unit(raw, report);
+    let algorithm = word(
+        &raw.algorithm,
+        &["fixed_window", "sliding_window", "token_bucket"],
+        report,
+    );
+    if raw.is_sound && raw.requests_per_unit.is_absent() {
+        let message = "`requests_per_unit` is left out, and so 0: every hit is refused";
+        let hint = "write `requests_per_unit: 0` if that is meant";
+        report.hint(Code::ZeroByOmission, raw.place, (message, hint));
+    }
+    let requests_per_unit = match &raw.requests_per_unit {
+        Field::Given(number) => Some(number.value),
+        Field::Absent => Some(0),
+        Field::Bad => None,
+    };
+    let multiplier = multiplier(raw, report);
+    if let Some(burst) = raw.burst.given() {
+        if burst.value == 0 {
+            report.say(
+                Code::InvalidNumber,
+                burst.place,
+                "a bucket holds at least 1",
+            );
+        }
+        if algorithm.is_some_and(|algorithm| algorithm != "token_bucket") {
+            let message = "`burst` belongs to `algorithm: token_bucket`";
+            report.say(Code::BurstWithoutBucket, burst.place, message);
+        }
+    }
+    let requests_per_unit = requests_per_unit?;
+    let window = window(raw, (unit?, multiplier?), report)?;
+    let algorithm = match algorithm? {
+        "token_bucket" => Algorithm::TokenBucket(bucket(raw, (requests_per_unit, window), report)?),
+        "sliding_window" => Algorithm::SlidingWindow,
+        _ => Algorithm::FixedWindow,
+    };
+    Some(Limit {
+        algorithm,
+        requests_per_unit,
+        window,
+        name: raw.name.given().map(|name| Arc::from(&*name.value)),
+    })
+}
+
+fn bucket(
+    raw: &RawLimit,
+    (requests_per_unit, window): (u32, Window),
+    report: &mut Report,
+) -> Option<TokenBucket> {
+    let burst = raw.burst.given();
+    let size = burst.map_or(requests_per_unit, |burst| burst.value);
+    let requests = raw.requests_per_unit.given();
+    match TokenBucket::new(size, requests_per_unit, window) {
+        Ok(bucket) => return Some(bucket),
+        Err(InvalidBucket::TooFast) => {
+            let place = requests.and_then(|number| number.place);
+            let message = "a bucket is filled with at most 1000000 hits a second";
+            report.say(Code::RateTooHigh, place, message);
+        }
+        Err(InvalidBucket::TooSlow) => {
+            let place = burst.and_then(|number| number.place);
+            let message = "filling this bucket would take more than 142 years";
+            report.say(Code::InvalidNumber, place, message);
+        }
+    }
+    None
+}
+
+fn unit(raw: &RawLimit, report: &mut Report) -> Option<Unit> {
+    let names = Unit::ALL.map(Unit::name);
+    let Some(written) = raw.unit.given() else {
+        if raw.is_sound && raw.unit.is_absent() && !is_concurrency(&raw.algorithm) {
+            let hint = format!("a unit is one of {}", names.join(", "));
+            report.hint(
+                Code::MissingUnit,
+                raw.place,
+                ("a limit without `unit`", hint),
+            );
+        }
+        return None;
+    };
+    let unit = Unit::from_name(&written.value);
+    if unit.is_none() {
+        let message = format!("unknown unit {}", quoted(&written.value));
+        let near = did_you_mean(&written.value.to_ascii_lowercase(), names);
+        let hint = near.unwrap_or_else(|| format!("a unit is one of {}", names.join(", ")));
+        report.hint(Code::UnknownUnit, written.place, (message, hint));
+    }
+    unit
+}
+
+fn multiplier(raw: &RawLimit, report: &mut Report) -> Option<u32> {
+    match &raw.unit_multiplier {
+        Field::Absent => Some(1),
+        Field::Bad => None,
+        Field::Given(number) if number.value == 0 => {
+            report.say(
+                Code::InvalidNumber,
+                number.place,
+                "`unit_multiplier` is at least 1",
+            );
+            None
+        }
+        Field::Given(number) => Some(number.value),
+    }
+}
+
+fn window(raw: &RawLimit, (unit, multiplier): (Unit, u32), report: &mut Report) -> Option<Window> {
+    let window = Window::new(unit, multiplier);
+    if window.is_none() {
+        let place = raw.unit_multiplier.given().and_then(|number| number.place);
+        report.say(
+            Code::InvalidWindow,
+            place,
+            "a window is at most ten years long",
+        );
+    }
+    window
+}
+
+/// The charge of all limits of a rule; none if there is a fault.
+fn charge(raw: &RawRateLimit, limits: Option<&[Limit]>, report: &mut Report) -> Option<Charge> {
+    let default = match limits {
+        Some([limit]) if limit.algorithm == Algorithm::FixedWindow => "always",
+        _ => "allowed",
+    };
+    let mut first = None;
+    let mut is_mixed = false;
+    for limit in &raw.limits {
+        let charge = match &limit.charge {
+            Field::Absent => default,
+            written => word(written, &["always", "allowed"], report)?,
+        };
+        if *first.get_or_insert(charge) != charge && !is_mixed {
+            is_mixed = true;
+            let place = limit
+                .charge
+                .given()
+                .map_or(limit.place, |charge| charge.place);
+            let message = "the limits of one rule have different `charge`";
+            let hint = "write the same `charge` in each; left out in a list it is `allowed`";
+            report.hint(Code::MixedCharge, place, (message, hint));
+        }
+    }
+    match first? {
+        "always" => Some(Charge::Always),
+        _ => Some(Charge::Allowed),
+    }
+}
+
+fn is_concurrency(algorithm: &Field<Text>) -> bool {
+    matches!(algorithm.given(), Some(Spanned { value, .. }) if &**value == "concurrency")
+}
+
+/// One of the words that a key takes, the first if it is left out; none if there is a fault.
+fn word(field: &Field<Text>, words: &[&'static str], report: &mut Report) -> Option<&'static str> {
+    let written = match field {
+        Field::Absent => return words.first().copied(),
+        Field::Bad => return None,
+        Field::Given(written) => written,
+    };
+    let known = words.iter().find(|word| ***word == *written.value).copied();
+    if is_concurrency(field) {
+        let message = "`algorithm: concurrency` is not supported yet";
+        report.say(Code::NotSupportedYet, written.place, message);
+    } else if known.is_none() {
+        let message = format!("unknown word {}", quoted(&written.value));
+        let near = did_you_mean(&written.value, words.iter().copied());
+        let hint = near.unwrap_or_else(|| format!("it is one of {}", words.join(", ")));
+        report.hint(Code::UnknownWord, written.place, (message, hint));
+    }
+    known
+}

@@ -1,0 +1,163 @@
+//! Which values a descriptor fits.
+
+use crate::policy::glob::Glob;
+use crate::policy::pattern::{Counted, Pattern};
+use crate::policy::report::Report;
+use crate::policy::schema::{Flag, RawDescriptor, Spanned, Text};
+use crate::policy::{Code, Place};
+
+/// The values that a descriptor fits.
+#[derive(Debug)]
+pub(super) enum Matcher {
+    /// These, exactly; one or more.
+    Exact(Vec<Spanned<Text>>),
+    Pattern(Box<PatternMatcher>),
+    Glob(Box<GlobMatcher>),
+    Any,
+}
+
+#[derive(Debug)]
+pub(super) struct PatternMatcher {
+    pub(super) pattern: Pattern,
+    pub(super) count_by: Box<[Counted]>,
+    pub(super) place: Option<Place>,
+}
+
+#[derive(Debug)]
+pub(super) struct GlobMatcher {
+    pub(super) glob: Glob,
+    pub(super) is_shared: bool,
+    pub(super) place: Option<Place>,
+}
+
+impl Matcher {
+    /// Whether the value that was sent says more than the descriptor does.
+    pub(super) fn shows_value(&self) -> bool {
+        match self {
+            Self::Exact(values) => values.len() > 1,
+            Self::Glob(matcher) => !matcher.is_shared,
+            Self::Pattern(_) | Self::Any => true,
+        }
+    }
+}
+
+/// None if there is a fault that leaves nothing to match.
+pub(super) fn compile(raw: &RawDescriptor, report: &mut Report) -> Option<Matcher> {
+    let written = [
+        ("value", !raw.value.is_absent()),
+        ("values", !raw.values.is_absent()),
+        ("pattern", !raw.pattern.is_absent()),
+    ];
+    let written: Vec<&str> = written
+        .iter()
+        .filter(|(_, is)| *is)
+        .map(|(key, _)| *key)
+        .collect();
+    if written.len() > 1 {
+        let message = format!("a descriptor with `{}`", written.join("` and `"));
+        let hint = "keep one of them, and move the other to a descriptor of its own";
+        report.hint(Code::SeveralMatchers, raw.place, (message, hint));
+        return None;
+    }
+    if let Some(key) = raw.key.given().filter(|key| key.value.contains('*')) {
+        say_literal_star(key.place, "a key", report);
+    }
+    let matcher = matcher(raw, report);
+    let shared = raw.flags.iter().find(|flag| flag.value == Flag::Shared);
+    if let Some(flag) = shared
+        && !matches!(matcher, Some(Matcher::Glob(_)) | None)
+    {
+        let message = "`share_threshold` without a `*` in `value`";
+        report.say(Code::SharedWithoutWildcard, flag.place, message);
+    }
+    if let Some(count_by) = raw.count_by.given()
+        && raw.pattern.is_absent()
+    {
+        let message = "`count_by` without `pattern`";
+        report.say(Code::InvalidCountBy, count_by.place, message);
+    }
+    matcher
+}
+
+fn matcher(raw: &RawDescriptor, report: &mut Report) -> Option<Matcher> {
+    if let Some(values) = raw.values.given() {
+        if values.value.is_empty() {
+            report.say(Code::EmptyList, values.place, "`values` without a value");
+        }
+        for value in values
+            .value
+            .iter()
+            .filter(|value| value.value.contains('*'))
+        {
+            say_literal_star(value.place, "`values`", report);
+        }
+        return Some(Matcher::Exact(values.value.clone()));
+    }
+    if raw.pattern.given().is_some() {
+        return pattern(raw, report);
+    }
+    if let Some(value) = raw.value.given() {
+        let Some(glob) = Glob::new(value.value.as_bytes()) else {
+            return Some(Matcher::Exact(vec![value.clone()]));
+        };
+        return Some(Matcher::Glob(Box::new(GlobMatcher {
+            glob,
+            is_shared: raw.flags.iter().any(|flag| flag.value == Flag::Shared),
+            place: value.place,
+        })));
+    }
+    let is_any = raw.value.is_absent() && raw.values.is_absent() && raw.pattern.is_absent();
+    is_any.then_some(Matcher::Any)
+}
+
+fn pattern(raw: &RawDescriptor, report: &mut Report) -> Option<Matcher> {
+    let text = raw.pattern.given()?;
+    let pattern = match Pattern::parse(&text.value) {
+        Ok(pattern) => pattern,
+        Err(why) => {
+            let hint = "a pattern looks like `GET /sites/{site}/{*rest}`";
+            report.hint(Code::InvalidPattern, text.place, (why, hint));
+            return None;
+        }
+    };
+    if pattern.has_literal_star() {
+        say_literal_star(text.place, "a segment of a pattern", report);
+    }
+    let mut names: Vec<(&str, Counted)> = Vec::new();
+    for name in raw
+        .count_by
+        .given()
+        .iter()
+        .flat_map(|count_by| &count_by.value)
+    {
+        let is_repeated = names.iter().any(|(other, _)| *other == &*name.value);
+        match pattern.counted(&name.value) {
+            Some(counted) if !is_repeated => names.push((&name.value, counted)),
+            Some(_) => {
+                report.say(
+                    Code::InvalidCountBy,
+                    name.place,
+                    "`count_by` names a capture twice",
+                );
+            }
+            None => {
+                let message = "`count_by` names something that the pattern does not capture";
+                let hint = "it takes the names in `{…}`, and `method` if the pattern has methods";
+                report.hint(Code::InvalidCountBy, name.place, (message, hint));
+            }
+        }
+    }
+    // The order in the file must not decide which counter it is.
+    names.sort_by_key(|(name, _)| *name);
+    Some(Matcher::Pattern(Box::new(PatternMatcher {
+        pattern,
+        count_by: names.into_iter().map(|(_, counted)| counted).collect(),
+        place: text.place,
+    })))
+}
+
+fn say_literal_star(place: Option<Place>, within: &str, report: &mut Report) {
+    let message = format!("`*` is an ordinary character in {within}");
+    let hint = "a wildcard is written as `value`";
+    report.hint(Code::LiteralStar, place, (message, hint));
+}

@@ -1,0 +1,220 @@
+//! Templates of a `response` block, checked as far as they can be before there is an answer.
+
+use super::facts::Facts;
+use crate::policy::report::{Report, Step, did_you_mean, quoted};
+use crate::policy::response::{HeaderTemplate, OverLimit, Response};
+use crate::policy::schema::{RawHeader, RawResponse, Spanned, Text};
+use crate::policy::template::{
+    self, BodyFault, BodyText, Fault, HeaderText, Operator, Piece, Slot,
+};
+use crate::policy::{Code, Place};
+
+/// Headers that would break the answer.
+const FORBIDDEN: [&str; 3] = ["content-length", "transfer-encoding", "connection"];
+
+/// Compiles a block; what is wrong in it is left out.
+pub(super) fn compile(raw: &RawResponse, facts: &Facts, report: &mut Report) -> Response {
+    let mut block = Block { facts, report };
+    let mut headers = block.within("headers", |block| {
+        for header in &raw.headers {
+            block.refuse_content_type(header);
+        }
+        block.headers(&raw.headers)
+    });
+    let over_limit = block.within("over_limit", |block| OverLimit {
+        headers: block.within("headers", |block| block.headers(&raw.over_limit_headers)),
+        body: block.within("body", |block| block.body(raw)),
+    });
+    for header in &mut headers {
+        let is_same = |other: &HeaderTemplate| other.name.eq_ignore_ascii_case(&header.name);
+        header.replaced_on_refusal = over_limit.headers.iter().any(is_same);
+    }
+    Response {
+        headers,
+        over_limit,
+    }
+}
+
+struct Block<'a> {
+    facts: &'a Facts,
+    report: &'a mut Report,
+}
+
+impl Block<'_> {
+    fn within<T>(&mut self, key: &'static str, what: impl FnOnce(&mut Self) -> T) -> T {
+        self.report.enter(Step::Key(key));
+        let done = what(self);
+        self.report.leave();
+        done
+    }
+
+    fn headers(&mut self, raw: &[RawHeader]) -> Box<[HeaderTemplate]> {
+        let mut headers: Vec<HeaderTemplate> = Vec::new();
+        for header in raw {
+            let name = &header.name;
+            let is_same = |other: &HeaderTemplate| other.name.eq_ignore_ascii_case(&name.value);
+            if headers.iter().any(is_same) {
+                let message = format!("the header {} stands twice", quoted(&name.value));
+                self.report.say(Code::DuplicateHeader, name.place, message);
+                continue;
+            }
+            self.check_name(name);
+            if header.value.value.chars().any(char::is_control) {
+                let message = "the value of a header has no control characters";
+                let hint = "write it on one line";
+                self.report.hint(
+                    Code::InvalidHeaderValue,
+                    header.value.place,
+                    (message, hint),
+                );
+            }
+            headers.push(HeaderTemplate {
+                name: (*name.value).into(),
+                text: HeaderText::new(self.pieces(&header.value)),
+                replaced_on_refusal: false,
+            });
+        }
+        headers.into()
+    }
+
+    fn check_name(&mut self, name: &Spanned<Text>) {
+        let is_token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
+        let lower = name.value.to_ascii_lowercase();
+        if FORBIDDEN.contains(&lower.as_str()) {
+            let message = format!("a policy cannot set {}", quoted(&name.value));
+            self.report.say(Code::ForbiddenHeader, name.place, message);
+        } else if name.value.starts_with(':') {
+            let message = "a policy cannot set headers that begin with `:`";
+            self.report.say(Code::ForbiddenHeader, name.place, message);
+        } else if name.value.is_empty() || !name.value.bytes().all(is_token) {
+            let message = format!("{} is no name of a header", quoted(&name.value));
+            self.report
+                .say(Code::InvalidHeaderName, name.place, message);
+        }
+    }
+
+    fn refuse_content_type(&mut self, header: &RawHeader) {
+        if is_content_type(header) {
+            let message = "`content-type` would be added to what the upstream says";
+            let hint = "put it under `over_limit.headers`";
+            self.report
+                .hint(Code::ForbiddenHeader, header.name.place, (message, hint));
+        }
+    }
+
+    fn body(&mut self, raw: &RawResponse) -> Option<BodyText> {
+        let body = raw.body.as_ref()?;
+        let pieces = self.pieces(body);
+        if !is_json(raw, &body.value) {
+            let plain = pieces.into_iter().map(|piece| (piece, Slot::Plain));
+            return Some(BodyText::new(plain.collect()));
+        }
+        match template::parse_body(pieces, |key| self.facts.is_number(key)) {
+            Ok(slots) => Some(BodyText::new(slots)),
+            Err(fault) => {
+                self.say_body(&fault, body.place);
+                None
+            }
+        }
+    }
+
+    /// The pieces of a template, without those that are wrong.
+    fn pieces(&mut self, text: &Spanned<Text>) -> Vec<Piece> {
+        let (mut pieces, faults) = template::parse(&text.value);
+        for fault in &faults {
+            self.say_fault(fault, text.place);
+        }
+        pieces.retain(|piece| {
+            let Piece::Operator(operator) = piece else {
+                return true;
+            };
+            self.is_allowed(operator, text.place)
+        });
+        pieces
+    }
+
+    fn is_allowed(&mut self, operator: &Operator, place: Option<Place>) -> bool {
+        match operator {
+            Operator::Entry(key) if self.facts.is_secret(key) => {
+                let message = format!(
+                    "the key {} is secret: its values are not shown",
+                    quoted(key)
+                );
+                self.report.say(Code::SecretShown, place, message);
+                false
+            }
+            Operator::Metadata(key) if !self.facts.has_metadata(key) => {
+                let message = format!("no descriptor of this domain has metadata {}", quoted(key));
+                self.report.say(Code::NoEffect, place, message);
+                true
+            }
+            _ => true,
+        }
+    }
+
+    fn say_fault(&mut self, fault: &Fault, place: Option<Place>) {
+        let message_and_hint = match fault {
+            Fault::LonePercent => {
+                let message = "a `%` that begins no operator".to_owned();
+                let hint = "write `%%` for the character".to_owned();
+                self.report.hint(Code::LonePercent, place, (message, hint));
+                return;
+            }
+            Fault::Unknown(name) => {
+                let near = did_you_mean(&name.to_ascii_uppercase(), template::operator_names());
+                let names: Vec<&str> = template::operator_names().collect();
+                let hint = near.unwrap_or_else(|| format!("it is one of {}", names.join(", ")));
+                (format!("unknown operator {}", quoted(name)), hint)
+            }
+            Fault::Argument(name) => {
+                let hint = "`METADATA` and `ENTRY` have a key, as in `%ENTRY(path)%`, others none";
+                (
+                    format!("the operator {} is not complete", quoted(name)),
+                    hint.to_owned(),
+                )
+            }
+        };
+        self.report
+            .hint(Code::UnknownOperator, place, message_and_hint);
+    }
+
+    fn say_body(&mut self, fault: &BodyFault, place: Option<Place>) {
+        let (message, hint) = match fault {
+            BodyFault::Json { line, column } => (
+                format!("the body is no JSON: line {line}, column {column} of it"),
+                "it is checked with every operator replaced by 0",
+            ),
+            BodyFault::InEscape => (
+                "an operator stands inside of an escape sequence of the body".to_owned(),
+                "write the backslash twice",
+            ),
+            BodyFault::NotWhole => (
+                "an operator outside of quotes is part of a longer word of the body".to_owned(),
+                "put it in quotes, or between `:`, `,` and brackets",
+            ),
+            BodyFault::NotNumber => (
+                "an operator outside of quotes may be no number".to_owned(),
+                "put it in quotes",
+            ),
+        };
+        self.report.hint(Code::InvalidBody, place, (message, hint));
+    }
+}
+
+fn is_content_type(header: &RawHeader) -> bool {
+    header.name.value.eq_ignore_ascii_case("content-type")
+}
+
+/// Whether the body is JSON by its type or by its first character.
+fn is_json(raw: &RawResponse, body: &str) -> bool {
+    let header = raw
+        .over_limit_headers
+        .iter()
+        .find(|header| is_content_type(header));
+    let by_type = header.is_some_and(|header| {
+        let value = header.value.value.to_ascii_lowercase();
+        let kind = value.split(';').next().unwrap_or_default().trim();
+        kind == "application/json" || kind.ends_with("+json")
+    });
+    by_type || body.trim_start().starts_with(['{', '['])
+}

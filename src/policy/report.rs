@@ -1,0 +1,146 @@
+//! What was found so far, and where in the tree we are.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::policy::{Code, Diagnostic, Place};
+
+/// Collects the diagnostics of one file.
+#[derive(Debug)]
+pub(crate) struct Report {
+    file: Arc<Path>,
+    trail: Vec<Step>,
+    diagnostics: Vec<Diagnostic>,
+}
+
+/// One step into the tree.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Step {
+    Key(&'static str),
+    Index(usize),
+}
+
+/// More than anybody reads; a file of a million faults must not fill the memory.
+const MAX_DIAGNOSTICS: usize = 10_000;
+
+impl Report {
+    pub(crate) fn new(file: &Path) -> Self {
+        Self {
+            file: file.into(),
+            trail: Vec::new(),
+            diagnostics: Vec::new(),
+        }
+    }
+
+    pub(crate) fn file(&self) -> &Arc<Path> {
+        &self.file
+    }
+
+    /// What was found, by place.
+    pub(crate) fn into_diagnostics(mut self) -> Vec<Diagnostic> {
+        self.diagnostics.sort_by_key(|found| found.place);
+        self.diagnostics
+    }
+
+    /// Where we are, such as `descriptors[2].rate_limit`.
+    pub(crate) fn path(&self) -> String {
+        let mut path = String::new();
+        for step in &self.trail {
+            match step {
+                Step::Index(at) => path.push_str(&format!("[{at}]")),
+                Step::Key(key) if path.is_empty() => path.push_str(key),
+                Step::Key(key) => {
+                    path.push('.');
+                    path.push_str(key);
+                }
+            }
+        }
+        path
+    }
+
+    /// Does something one step further into the tree.
+    pub(crate) fn within<T>(&mut self, step: Step, what: impl FnOnce(&mut Self) -> T) -> T {
+        self.enter(step);
+        let done = what(self);
+        self.leave();
+        done
+    }
+
+    /// Goes one step further into the tree.
+    pub(crate) fn enter(&mut self, step: Step) {
+        self.trail.push(step);
+    }
+
+    /// Goes back one step.
+    pub(crate) fn leave(&mut self) {
+        self.trail.pop();
+    }
+
+    /// Adds what was found.
+    pub(crate) fn say(&mut self, code: Code, place: Option<Place>, message: impl Into<String>) {
+        self.add(code, place, message.into(), None);
+    }
+
+    /// Adds what was found and a way out.
+    pub(crate) fn hint(
+        &mut self,
+        code: Code,
+        place: Option<Place>,
+        (message, hint): (impl Into<String>, impl Into<String>),
+    ) {
+        self.add(code, place, message.into(), Some(hint.into()));
+    }
+
+    fn add(&mut self, code: Code, place: Option<Place>, message: String, hint: Option<String>) {
+        let severity = code.severity();
+        if self.diagnostics.len() >= MAX_DIAGNOSTICS {
+            let last = self.diagnostics.pop();
+            // One error always stays: it is what refuses the load.
+            if let Some(last) = last.filter(|last| last.severity > severity) {
+                self.diagnostics.push(last);
+                return;
+            }
+        }
+        self.diagnostics.push(Diagnostic {
+            severity,
+            code,
+            file: PathBuf::from(&*self.file),
+            place,
+            path: self.path(),
+            message,
+            hint,
+        });
+    }
+}
+
+/// Someone else's text in a message: short, and without control characters.
+pub(crate) fn quoted(text: &str) -> String {
+    const MAX_CHARS: usize = 60;
+    let mut short: String = text
+        .chars()
+        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
+        .take(MAX_CHARS)
+        .collect();
+    if text.chars().nth(MAX_CHARS).is_some() {
+        short.push('…');
+    }
+    format!("`{short}`")
+}
+
+/// "did you mean …?", if one of `known` is close to `text`.
+pub(crate) fn did_you_mean<'a>(
+    text: &str,
+    known: impl IntoIterator<Item = &'a str>,
+) -> Option<String> {
+    const MAX_LEN: usize = 40;
+    if text.len() > MAX_LEN {
+        return None;
+    }
+    let allowed = (text.chars().count() / 3).clamp(1, 3);
+    known
+        .into_iter()
+        .map(|name| (strsim::damerau_levenshtein(text, name), name))
+        .filter(|(distance, _)| *distance <= allowed)
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, name)| format!("did you mean `{name}`?"))
+}

@@ -1,0 +1,171 @@
+//! The raw form of a policy: what a file says, with places, before anybody asks what it means.
+//!
+//! Places are optional, because files are not the only source that a policy can have.
+
+mod descriptor;
+mod fields;
+mod keys;
+mod limit;
+mod merge;
+mod metadata;
+mod response;
+mod scalar;
+mod yaml;
+
+pub use keys::{KEYS, Key, Level, Status};
+pub(crate) use yaml::Text;
+
+use super::report::{Report, Step};
+use super::{Metadata, Place};
+use fields::fields;
+
+/// Something and where it stands.
+#[derive(Clone, Debug)]
+pub(crate) struct Spanned<T> {
+    pub(crate) value: T,
+    pub(crate) place: Option<Place>,
+}
+
+/// What a key holds.
+#[derive(Clone, Debug)]
+pub(crate) enum Field<T> {
+    /// It is left out, or null.
+    Absent,
+    /// It is wrong, which was said already.
+    Bad,
+    /// This.
+    Given(Spanned<T>),
+}
+
+/// One domain.
+#[derive(Debug)]
+pub(crate) struct RawDomain {
+    pub(crate) place: Option<Place>,
+    pub(crate) name: Field<Text>,
+    pub(crate) shadow_mode: bool,
+    pub(crate) quota_mode: bool,
+    pub(crate) response: Option<RawResponse>,
+    pub(crate) descriptors: Vec<RawDescriptor>,
+}
+
+/// One node of the tree.
+#[derive(Debug)]
+pub(crate) struct RawDescriptor {
+    /// False if it is no mapping at all, which was said already.
+    pub(crate) is_sound: bool,
+    pub(crate) place: Option<Place>,
+    pub(crate) key: Field<Text>,
+    pub(crate) value: Field<Text>,
+    pub(crate) values: Field<Vec<Spanned<Text>>>,
+    pub(crate) pattern: Field<Text>,
+    pub(crate) count_by: Field<Vec<Spanned<Text>>>,
+    /// The flags that are set.
+    pub(crate) flags: Vec<Spanned<Flag>>,
+    pub(crate) rate_limit: Option<RawRateLimit>,
+    pub(crate) metadata: Option<Metadata>,
+    pub(crate) response: Option<Box<RawResponse>>,
+    pub(crate) descriptors: Vec<RawDescriptor>,
+}
+
+/// What a descriptor can be besides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Flag {
+    Shadow,
+    Quota,
+    DetailedMetric,
+    ValueToMetric,
+    Shared,
+    Secret,
+}
+
+/// `rate_limit`: one limit or a list of them.
+#[derive(Debug)]
+pub(crate) struct RawRateLimit {
+    pub(crate) place: Option<Place>,
+    pub(crate) is_list: bool,
+    pub(crate) limits: Vec<RawLimit>,
+}
+
+/// One limit.
+#[derive(Debug)]
+pub(crate) struct RawLimit {
+    /// False if it is no mapping, or has keys that were refused.
+    pub(crate) is_sound: bool,
+    pub(crate) place: Option<Place>,
+    pub(crate) unit: Field<Text>,
+    pub(crate) requests_per_unit: Field<u32>,
+    pub(crate) unit_multiplier: Field<u32>,
+    pub(crate) unlimited: Option<Spanned<bool>>,
+    pub(crate) name: Field<Text>,
+    /// Names; empty if there is none.
+    pub(crate) replaces: Vec<Spanned<Text>>,
+    pub(crate) algorithm: Field<Text>,
+    pub(crate) burst: Field<u32>,
+    pub(crate) charge: Field<Text>,
+}
+
+/// A `response` block.
+#[derive(Debug, Default)]
+pub(crate) struct RawResponse {
+    pub(crate) headers: Vec<RawHeader>,
+    pub(crate) over_limit_headers: Vec<RawHeader>,
+    pub(crate) body: Option<Spanned<Text>>,
+}
+
+/// A header and its template.
+#[derive(Debug)]
+pub(crate) struct RawHeader {
+    pub(crate) name: Spanned<Text>,
+    pub(crate) value: Spanned<Text>,
+}
+
+impl<T> Field<T> {
+    pub(crate) fn given(&self) -> Option<&Spanned<T>> {
+        match self {
+            Self::Given(spanned) => Some(spanned),
+            Self::Absent | Self::Bad => None,
+        }
+    }
+
+    pub(crate) fn is_absent(&self) -> bool {
+        matches!(self, Self::Absent)
+    }
+}
+
+impl Flag {
+    /// The key that sets it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Shadow => "shadow_mode",
+            Self::Quota => "quota_mode",
+            Self::DetailedMetric => "detailed_metric",
+            Self::ValueToMetric => "value_to_metric",
+            Self::Shared => "share_threshold",
+            Self::Secret => "secret",
+        }
+    }
+}
+
+/// Reads one domain from the text of a file; none if there is no sense in going on.
+pub(crate) fn read(text: &str, report: &mut Report) -> Option<RawDomain> {
+    let root = yaml::parse(text, report)?;
+    let mut domain = RawDomain {
+        place: Some(root.place),
+        name: Field::Absent,
+        shadow_mode: false,
+        quota_mode: false,
+        response: None,
+        descriptors: Vec::new(),
+    };
+    for field in fields(&root, Level::Root, report)? {
+        report.within(Step::Key(field.name), |report| match field.name {
+            "domain" => domain.name = scalar::text(field.node, report),
+            "shadow_mode" => domain.shadow_mode = scalar::is_set(field.node, report),
+            "quota_mode" => domain.quota_mode = scalar::is_set(field.node, report),
+            "response" => domain.response = response::read(field.node, report),
+            "descriptors" => domain.descriptors = descriptor::read_all(field.node, report),
+            _ => {}
+        });
+    }
+    Some(domain)
+}

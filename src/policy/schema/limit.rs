@@ -1,0 +1,108 @@
+//! `rate_limit`: one limit or a list of them.
+
+use super::fields::{KnownField, fields, list};
+use super::yaml::{Kind, Node, Pair};
+use super::{Field, Level, RawLimit, RawRateLimit, Spanned, Status, Text, scalar};
+use crate::policy::Place;
+use crate::policy::report::{Report, Step};
+
+/// Reads `rate_limit`, whose key stands at `place`.
+pub(super) fn read(node: &Node, place: Place, report: &mut Report) -> RawRateLimit {
+    let (is_list, limits) = match &node.kind {
+        Kind::List(nodes) => {
+            let read_at = |(at, node)| {
+                report.within(Step::Index(at), |report| {
+                    read_limit(node, Level::ListedLimit, report)
+                })
+            };
+            (true, nodes.iter().enumerate().map(read_at).collect())
+        }
+        _ => (false, vec![read_limit(node, Level::Limit, report)]),
+    };
+    RawRateLimit {
+        place: Some(place),
+        is_list,
+        limits,
+    }
+}
+
+fn read_limit(node: &Node, level: Level, report: &mut Report) -> RawLimit {
+    let mut limit = RawLimit {
+        is_sound: false,
+        place: Some(node.place),
+        unit: Field::Absent,
+        requests_per_unit: Field::Absent,
+        unit_multiplier: Field::Absent,
+        unlimited: None,
+        name: Field::Absent,
+        replaces: Vec::new(),
+        algorithm: Field::Absent,
+        burst: Field::Absent,
+        charge: Field::Absent,
+    };
+    if let Some(fields) = fields(node, level, report) {
+        limit.is_sound = !has_refused_key(node, level);
+        for field in fields {
+            report.within(Step::Key(field.name), |report| {
+                fill(&mut limit, &field, report);
+            });
+        }
+    }
+    limit
+}
+
+/// Whether a key was refused, so that what is missing besides is not worth a word.
+fn has_refused_key(node: &Node, level: Level) -> bool {
+    let is_refused = |pair: &Pair| {
+        let key = level.find(&pair.key);
+        key.is_none_or(|key| key.status == Status::NotYet)
+            && !super::keys::is_of_reference(&pair.key)
+    };
+    matches!(&node.kind, Kind::Map(pairs) if pairs.iter().any(is_refused))
+}
+
+fn fill(limit: &mut RawLimit, field: &KnownField<'_>, report: &mut Report) {
+    let node = field.node;
+    match field.name {
+        "unit" => limit.unit = scalar::text(node, report),
+        "requests_per_unit" => limit.requests_per_unit = scalar::number(node, report),
+        "unit_multiplier" => limit.unit_multiplier = scalar::number(node, report),
+        "name" => limit.name = scalar::text(node, report),
+        "replaces" => limit.replaces = read_replaces(node, report),
+        "algorithm" => limit.algorithm = scalar::text(node, report),
+        "burst" => limit.burst = scalar::number(node, report),
+        "charge" => limit.charge = scalar::text(node, report),
+        "unlimited" => {
+            limit.unlimited = scalar::boolean(node, report).map(|value| Spanned {
+                value,
+                place: Some(field.place),
+            });
+        }
+        _ => {}
+    }
+}
+
+fn read_replaces(node: &Node, report: &mut Report) -> Vec<Spanned<Text>> {
+    let mut names = Vec::new();
+    for (at, node) in list(node, report).unwrap_or_default().iter().enumerate() {
+        report.within(Step::Index(at), |report| {
+            let Some(fields) = fields(node, Level::Replaces, report) else {
+                return;
+            };
+            let mut name = Field::Absent;
+            for field in fields {
+                name = scalar::text(field.node, report);
+            }
+            let empty = || Spanned {
+                value: "".into(),
+                place: Some(node.place),
+            };
+            match name {
+                Field::Given(name) => names.push(name),
+                Field::Absent => names.push(empty()),
+                Field::Bad => {}
+            }
+        });
+    }
+    names
+}

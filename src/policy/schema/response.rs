@@ -1,0 +1,55 @@
+//! `response`: headers and a body.
+
+use super::fields::{fields, mapping};
+use super::yaml::Node;
+use super::{Field, Level, RawHeader, RawResponse, Spanned, scalar};
+use crate::policy::report::{Report, Step};
+
+/// Reads a `response` block.
+pub(super) fn read(node: &Node, report: &mut Report) -> Option<RawResponse> {
+    let mut response = RawResponse::default();
+    for field in fields(node, Level::Response, report)? {
+        report.within(Step::Key(field.name), |report| match field.name {
+            "headers" => response.headers = read_headers(field.node, report),
+            "over_limit" => read_over_limit(field.node, &mut response, report),
+            _ => {}
+        });
+    }
+    Some(response)
+}
+
+fn read_over_limit(node: &Node, response: &mut RawResponse, report: &mut Report) {
+    for field in fields(node, Level::OverLimit, report).unwrap_or_default() {
+        report.within(Step::Key(field.name), |report| match field.name {
+            "headers" => response.over_limit_headers = read_headers(field.node, report),
+            "body" => {
+                if let Field::Given(body) = scalar::text(field.node, report) {
+                    response.body = Some(body);
+                }
+            }
+            _ => {}
+        });
+    }
+}
+
+fn read_headers(node: &Node, report: &mut Report) -> Vec<RawHeader> {
+    let mut headers = Vec::new();
+    for pair in mapping(node, report).unwrap_or_default() {
+        let value = match scalar::text(&pair.node, report) {
+            Field::Given(value) => value,
+            Field::Absent => Spanned {
+                value: "".into(),
+                place: Some(pair.node.place),
+            },
+            Field::Bad => continue,
+        };
+        headers.push(RawHeader {
+            name: Spanned {
+                value: pair.key.clone(),
+                place: Some(pair.place),
+            },
+            value,
+        });
+    }
+    headers
+}

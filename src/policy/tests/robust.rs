@@ -1,0 +1,163 @@
+//! Whatever a file holds, loading ends, says where, and keeps the values of descriptors to itself.
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn diagnostics(yaml: &str) -> Vec<Diagnostic> {
+    load_text("test.yaml".as_ref(), yaml).diagnostics
+}
+
+fn codes(yaml: &str) -> Vec<Code> {
+    diagnostics(yaml).iter().map(|found| found.code).collect()
+}
+
+/// Descriptors nested `depth` deep, in flow style and out of the builder's sight.
+fn nested(depth: usize) -> String {
+    let mut yaml = "domain: d\n".to_owned();
+    for level in 0..depth {
+        let indent = " ".repeat(level * 2);
+        yaml.push_str(&format!("{indent}descriptors:\n{indent}- key: k\n"));
+    }
+    yaml
+}
+
+#[test]
+fn depth_is_bounded() {
+    assert_eq!(codes(&nested(64)), []);
+    assert_eq!(codes(&nested(66)), [Code::Unreachable]);
+    assert_eq!(codes(&nested(5_000)), [Code::NestedTooDeeply]);
+    assert_eq!(codes(&"[".repeat(100_000)).len(), 1);
+    assert_eq!(codes(&"- ".repeat(100_000)), [Code::NestedTooDeeply]);
+    assert_eq!(codes(&"? ".repeat(100_000)), [Code::NestedTooDeeply]);
+}
+
+#[test]
+fn aliases_are_bounded() {
+    let mut yaml = "domain: d\nmetadata:\n- &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
+    for level in 1..12 {
+        let alias = format!("*a{}", level - 1);
+        let list = vec![alias; 10].join(", ");
+        yaml.push_str(&format!("- &a{level} [{list}]\n"));
+    }
+    assert_eq!(codes(&yaml), [Code::TooLarge]);
+    assert_eq!(
+        codes("domain: d\ndescriptors: &a [*a]\n"),
+        [Code::AliasOfItself]
+    );
+}
+
+#[test]
+fn repeated_faults_are_bounded() {
+    let yaml = format!("domain: d\ndescriptors: [{}]", "{}, ".repeat(20_000));
+    let found = diagnostics(&yaml);
+    assert_eq!(found.len(), 10_000);
+    assert_eq!(found[0].path, "descriptors[0]");
+}
+
+#[test]
+fn no_value_of_a_descriptor_is_ever_shown() {
+    let secret = "pk_live_SECRET";
+    for part in [
+        "value: V, values: [V, V]",
+        "value: [V]",
+        "value: {V: 1}",
+        "value: 'V*', pattern: /V",
+        "pattern: V",
+        "pattern: 'GET V'",
+        "pattern: '/V{a}'",
+        "pattern: '/{a}', count_by: [V]",
+        "pattern: '/{a}', count_by: [{a: V}]",
+        "values: 'V*'",
+        "values: ['V*', V, V, {a: V}]",
+        "value: \"V\\q\"",
+        "value: @V",
+        "value: `V",
+        "value: !V V",
+        "value: V: V",
+        "value: *V",
+        "value: &V V, value: *V",
+        "value: V, share_threshold: true",
+        "value: V}, {key: k, value: V",
+        "value: 'V*'}, {key: k, value: 'V*'}, {key: k, value: 'VV*'",
+        "secret: V",
+        "value: a, V",
+    ] {
+        let yaml = format!(
+            "domain: d\ndescriptors: [{{key: k, {}}}]\n",
+            part.replace('V', secret)
+        );
+        let found = diagnostics(&yaml);
+        assert!(!found.is_empty(), "{part}");
+        for found in found {
+            let shown = format!("{found}{found:?}");
+            assert!(!shown.contains("SECRET"), "{part}: {shown}");
+        }
+    }
+}
+
+#[test]
+fn every_fault_is_reported_at_once() {
+    let found =
+        diagnostics("descriptors:\n- kee: a\n  rate_limit: {unit: hours, requests_per_unit: -1}\n");
+    let codes: Vec<Code> = found.iter().map(|found| found.code).collect();
+    let expected = [
+        Code::MissingDomain,
+        Code::UnknownKey,
+        Code::MissingKey,
+        Code::UnknownUnit,
+        Code::InvalidNumber,
+    ];
+    for code in expected {
+        assert!(codes.contains(&code), "{code} in {codes:?}");
+    }
+    assert_eq!(codes.len(), expected.len());
+    let key = found
+        .iter()
+        .find(|found| found.code == Code::UnknownKey)
+        .unwrap();
+    assert_eq!(key.hint.as_deref(), Some("did you mean `key`?"));
+    assert_eq!(key.place, Some(Place { line: 2, column: 3 }));
+    let unit = found
+        .iter()
+        .find(|found| found.code == Code::UnknownUnit)
+        .unwrap();
+    assert_eq!(unit.path, "descriptors[0].rate_limit");
+}
+
+const GOOD: [&str; 2] = [
+    SHOP,
+    include_str!("../../../tests/policies/good/everything.yaml"),
+];
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    #[test]
+    fn arbitrary_text_never_panics(text in "[-a-c:{}\\[\\],&*!|>'\"%@` \n\t#?<~0-9.]{0,60}") {
+        load_text("test.yaml".as_ref(), &text);
+    }
+
+    #[test]
+    fn arbitrary_unicode_never_panics(text in ".{0,40}") {
+        load_text("test.yaml".as_ref(), &text);
+    }
+
+    #[test]
+    fn mutated_good_files_never_panic(
+        which in 0..GOOD.len(),
+        changes in prop::collection::vec((any::<prop::sample::Index>(), 0..6_usize, "[-a-z:{}\\[\\],&*!|'\"% \n]{0,3}"), 1..4),
+    ) {
+        let mut chars: Vec<char> = GOOD[which].chars().collect();
+        for (at, removed, added) in changes {
+            let start = at.index(chars.len());
+            let end = (start + removed).min(chars.len());
+            chars.splice(start..end, added.chars());
+            if chars.is_empty() {
+                break;
+            }
+        }
+        let text: String = chars.into_iter().collect();
+        load_text("test.yaml".as_ref(), &text);
+    }
+}
