@@ -38,7 +38,7 @@ impl Envoy {
                 .arg(&bootstrap)
                 .arg("--admin-address-path")
                 .arg(&admin_address)
-                .args(["--use-dynamic-base-id", "--concurrency", "2"]),
+                .args(["--disable-hot-restart", "--concurrency", "2"]),
         );
         // Said when the first health check of weir is through and the listeners listen.
         process.wait_for(|line| line.contains("starting workers").then_some(()));

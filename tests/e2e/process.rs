@@ -11,6 +11,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Killed when dropped.
 pub(crate) struct Process {
+    name: String,
     child: Child,
     lines: Receiver<String>,
     said: Vec<String>,
@@ -33,6 +34,7 @@ impl Process {
             }
         });
         Self {
+            name: command.get_program().to_string_lossy().into_owned(),
             child,
             lines,
             said: Vec::new(),
@@ -75,6 +77,16 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
+        if thread::panicking() {
+            // The test harness shows it with the test that failed.
+            self.said.extend(self.lines.try_iter());
+            println!(
+                "{}, {:?}, said at last:\n{}\n",
+                self.name,
+                self.child.try_wait(),
+                self.said[self.said.len().saturating_sub(30)..].join("\n")
+            );
+        }
         // It may have ended by itself.
         let _ = self.child.kill();
         let _ = self.child.wait();
