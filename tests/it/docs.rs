@@ -18,17 +18,18 @@ fn markdown() -> Vec<PathBuf> {
     files
 }
 
-/// The text of each block in that language.
-fn blocks<'a>(text: &'a str, language: &'a str) -> impl Iterator<Item = &'a str> {
-    let fence = format!("```{language}\n");
-    let starts: Vec<_> = text
-        .match_indices(&fence)
-        .map(|(at, fence)| at + fence.len())
-        .collect();
-    starts.into_iter().map(|start| {
-        let end = text[start..].find("\n```").unwrap();
-        &text[start..=start + end]
-    })
+/// The text of each block in that language; one that stands in a list loses its indentation.
+fn blocks(text: &str, language: &str) -> Vec<String> {
+    let fence = format!("```{language}");
+    let mut blocks = Vec::new();
+    let mut lines = text.lines();
+    while let Some(opening) = lines.find(|line| line.trim_start() == fence) {
+        let indent = opening.len() - opening.trim_start().len();
+        let inside = lines.by_ref().take_while(|line| line.trim_start() != "```");
+        let block = inside.map(|line| format!("{}\n", line.get(indent..).unwrap_or_default()));
+        blocks.push(block.collect());
+    }
+    blocks
 }
 
 #[test]
@@ -36,7 +37,10 @@ fn every_policy_in_the_documentation_loads_without_a_word() {
     let mut policies = 0;
     for file in markdown() {
         let text = std::fs::read_to_string(&file).unwrap();
-        for block in blocks(&text, "yaml").filter(|block| block.contains("domain:")) {
+        for block in blocks(&text, "yaml")
+            .iter()
+            .filter(|block| block.contains("domain:"))
+        {
             let loaded = policy::load_text(&file, block);
             assert!(
                 loaded.diagnostics.is_empty(),
@@ -47,4 +51,18 @@ fn every_policy_in_the_documentation_loads_without_a_word() {
         }
     }
     assert!(policies >= 5, "only {policies} policies found");
+}
+
+#[test]
+fn the_readme_shows_what_check_says() {
+    let readme = std::fs::read_to_string(markdown().remove(0)).unwrap();
+    let shop = blocks(&readme, "yaml").remove(1);
+    let misspelt = shop.replace("requests_per_unit: 600", "requets_per_unit: 600");
+    let loaded = policy::load_text(Path::new("policies/shop.yaml"), &misspelt);
+    let said: Vec<_> = loaded
+        .diagnostics
+        .iter()
+        .map(|said| format!("{said}\n"))
+        .collect();
+    assert_eq!(blocks(&readme, "text"), said);
 }
