@@ -1,1 +1,19 @@
-//! Real parts.
+//! Real parts: the `weir` binary, Envoy with the bootstraps of `examples/envoy`, and grpcurl.
+//!
+//! Envoy and grpcurl are fetched once, into `target/parts`. Where that is not possible the tests say SKIPPED and pass; with
+//! `CI=true` they fail.
+
+mod parts;
+mod process;
+
+mod envoy;
+mod grpcurl;
+mod http;
+mod weir;
+mod window;
+
+mod partner_v1;
+mod peeker;
+mod platform;
+mod protocol;
+mod skakio;

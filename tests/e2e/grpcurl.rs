@@ -1,0 +1,69 @@
+//! grpcurl, which knows the protocol only from weir's reflection.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use serde_json::{Value, json};
+
+use crate::parts;
+
+pub(crate) struct Grpcurl {
+    binary: &'static Path,
+    server: SocketAddr,
+}
+
+impl Grpcurl {
+    /// None if the test is to be skipped.
+    pub(crate) fn new(server: SocketAddr) -> Option<Self> {
+        let binary = parts::grpcurl()?;
+        Some(Self { binary, server })
+    }
+
+    /// What it prints; the error if the call failed.
+    pub(crate) fn run(&self, data: Option<&Value>, words: &[&str]) -> Result<String, String> {
+        let mut command = Command::new(self.binary);
+        command.args(["-plaintext", "-emit-defaults"]);
+        if let Some(data) = data {
+            command.args(["-d", &data.to_string()]);
+        }
+        let output = command
+            .arg(self.server.to_string())
+            .args(words)
+            .stdin(Stdio::null())
+            .output()
+            .expect("grpcurl starts");
+        if output.status.success() {
+            Ok(String::from_utf8(output.stdout).expect("UTF-8"))
+        } else {
+            Err(String::from_utf8_lossy(&output.stderr).into_owned())
+        }
+    }
+
+    /// The answer of a call.
+    pub(crate) fn call(&self, method: &str, data: &Value) -> Value {
+        let answer = self.run(Some(data), &[method]).expect("an answer");
+        serde_json::from_str(&answer).expect("JSON")
+    }
+
+    /// Asks for one descriptor.
+    pub(crate) fn should_rate_limit(&self, domain: &str, entries: &[(&str, &str)]) -> Value {
+        let entries: Vec<Value> = entries
+            .iter()
+            .map(|(key, value)| json!({ "key": key, "value": value }))
+            .collect();
+        self.call(
+            "envoy.service.ratelimit.v3.RateLimitService/ShouldRateLimit",
+            &json!({ "domain": domain, "descriptors": [{ "entries": entries }] }),
+        )
+    }
+
+    /// `SERVING`, `NOT_SERVING`, …
+    pub(crate) fn health(&self, service: &str) -> String {
+        let answer = self.call(
+            "grpc.health.v1.Health/Check",
+            &json!({ "service": service }),
+        );
+        answer["status"].as_str().expect("a status").to_owned()
+    }
+}
