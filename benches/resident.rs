@@ -85,6 +85,7 @@ fn limit(algorithm: Algorithm) -> Limit {
         requests_per_unit: 100,
         window: Window::LONGEST,
         name: None,
+        shadow_mode: false,
     }
 }
 

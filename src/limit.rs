@@ -31,6 +31,8 @@ pub struct Limit {
     pub window: Window,
     /// Its name: reported to the client's proxy, and what `replaces` refers to.
     pub name: Option<Arc<str>>,
+    /// Counted, but never refuses and is never reported: tomorrow's number beside today's.
+    pub shadow_mode: bool,
 }
 
 impl Limit {

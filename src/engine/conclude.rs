@@ -82,7 +82,13 @@ impl<'p> Reported<'p> {
         (index, target, counted): (usize, &'p Target<'p>, &'p Counted<'p>),
         domain: Option<&Domain>,
     ) -> Option<Self> {
-        let outcome = *outcomes.limits.iter().reduce(|first, next| {
+        let limits = &counted.limits().limits;
+        let enforced = outcomes.limits.iter().filter(|outcome| {
+            limits
+                .get(usize::from(outcome.limit))
+                .is_some_and(|limit| !limit.shadow_mode)
+        });
+        let outcome = *enforced.reduce(|first, next| {
             let outranks = match (next.over, first.over) {
                 (true, true) => next.reset > first.reset,
                 (false, false) => next.remaining < first.remaining,
@@ -90,7 +96,7 @@ impl<'p> Reported<'p> {
             };
             if outranks { next } else { first }
         })?;
-        let limit = counted.limits().limits.get(usize::from(outcome.limit))?;
+        let limit = limits.get(usize::from(outcome.limit))?;
         let rule = counted.rule();
         Some(Self {
             index,

@@ -246,6 +246,7 @@ fn override_set(limit: Override) -> LimitSet {
         requests_per_unit: limit.requests_per_unit,
         window,
         name: None,
+        shadow_mode: false,
     };
     LimitSet {
         limits: Box::new([limit]),

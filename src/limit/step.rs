@@ -48,20 +48,16 @@ pub struct Outcome {
 pub struct Outcomes {
     /// One per active limit.
     pub limits: SmallVec<[Outcome; 2]>,
+    /// Whether the call was over a limit that is not in shadow mode.
+    pub refused: bool,
     /// If the call was over a limit that would now refuse a single hit as well: until when it would.
     pub blocked_until: Option<Timestamp>,
 }
 
-impl Outcomes {
-    /// Whether any limit was over.
-    pub fn over(&self) -> bool {
-        self.limits.iter().any(|outcome| outcome.over)
-    }
-}
-
 /// Takes a call at `now` to the states of a set, which must be aligned to it, and says how they stand then.
 ///
-/// A look writes nothing. Under [`Charge::Allowed`] hits that any active limit refuses are charged to none.
+/// A look writes nothing. Under [`Charge::Allowed`] hits that any active limit refuses are charged to none; a limit in
+/// shadow mode refuses nobody, and is charged with what it would let pass.
 pub fn step(
     set: &LimitSet,
     active: Active,
@@ -71,6 +67,7 @@ pub fn step(
     let mut outcomes = Outcomes::default();
     for (index, limit, state) in pairs(set, active, states.as_mut_slice()) {
         let over = is_over(set.charge, limit, state, (now, cost));
+        outcomes.refused |= over && !limit.shadow_mode;
         outcomes.limits.push(Outcome {
             limit: index as u8,
             over,
@@ -78,15 +75,15 @@ pub fn step(
             reset: Micros::ZERO,
         });
     }
-    let write = match set.charge {
-        Charge::Always => true,
-        Charge::Allowed => !outcomes.over(),
-    };
     for ((_, limit, state), outcome) in
         pairs(set, active, states.as_mut_slice()).zip(&mut outcomes.limits)
     {
+        let charged = match set.charge {
+            Charge::Always => true,
+            Charge::Allowed => !outcomes.refused && !outcome.over,
+        };
         match cost {
-            Cost::Hits(hits) if write => state.count_mut().add(limit, now, hits.into()),
+            Cost::Hits(hits) if charged => state.count_mut().add(limit, now, hits.into()),
             Cost::Refund(hits) => state.count_mut().refund(limit, now, hits.into()),
             Cost::Hits(_) | Cost::Look => {}
         }

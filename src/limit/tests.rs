@@ -18,6 +18,7 @@ fn limit(algorithm: Algorithm, requests_per_unit: u32, window: Window) -> Limit 
         requests_per_unit,
         window,
         name: None,
+        shadow_mode: false,
     }
 }
 
@@ -53,7 +54,7 @@ impl Counter {
     }
 
     fn passes(&mut self, micros: u64, hits: u32) -> bool {
-        !self.call(micros, Cost::Hits(hits)).over()
+        !self.call(micros, Cost::Hits(hits)).refused
     }
 
     fn look(&mut self, micros: u64) -> Outcome {
@@ -267,10 +268,35 @@ fn a_limit_that_is_displaced_is_neither_asked_nor_charged() {
             &mut counter.states,
             (now, Cost::Hits(1)),
         );
-        assert!(!outcomes.over() && outcomes.limits.len() == 1);
+        assert!(!outcomes.refused && outcomes.limits.len() == 1);
     }
     assert!(counter.passes(0, 1));
     assert!(!counter.passes(0, 1));
+}
+
+#[test]
+fn a_limit_in_shadow_mode_is_counted_and_refuses_nobody() {
+    let minute = window(Unit::Minute, 1);
+    let today = limit(Algorithm::FixedWindow, 5, minute);
+    let tomorrow = Limit {
+        shadow_mode: true,
+        ..limit(Algorithm::SlidingWindow, 3, minute)
+    };
+    let mut counter = Counter::new([today, tomorrow], Charge::Allowed);
+    let over: Vec<_> = (0..7)
+        .map(|_| counter.call(0, Cost::Hits(1)))
+        .map(|outcomes| (outcomes.refused, outcomes.limits[1].over))
+        .collect();
+    let expected = [
+        (false, false),
+        (false, false),
+        (false, false),
+        (false, true),
+        (false, true),
+        (true, true),
+    ];
+    assert_eq!(over[..6], expected);
+    assert_eq!(counter.look(0).remaining, 0);
 }
 
 #[test]
@@ -285,7 +311,7 @@ fn a_limit_of_nothing_refuses_all() {
             let mut counter = Counter::new([none.clone()], charge);
             assert!(!counter.passes(0, 1));
             assert!(!counter.passes(1 << 50, u32::MAX));
-            assert_eq!(counter.call(1, Cost::Refund(1)).over(), false);
+            assert!(!counter.call(1, Cost::Refund(1)).refused);
         }
     }
 }
@@ -409,7 +435,7 @@ proptest! {
             let wait = refused.reset.get();
             let retry = |counter: &Counter, at| {
                 let mut states = counter.states.clone();
-                !step(&counter.set, Active::ALL, &mut states, (Timestamp::from_micros(at), Cost::Hits(hits))).over()
+                !step(&counter.set, Active::ALL, &mut states, (Timestamp::from_micros(at), Cost::Hits(hits))).refused
             };
             prop_assert!(wait > 0);
             prop_assert!(retry(&counter, now + wait));
@@ -480,7 +506,7 @@ proptest! {
             let fits = alone.iter_mut().all(|one| {
                 let mut states = one.states.clone();
                 let now = Timestamp::from_micros(now);
-                !step(&one.set, Active::ALL, &mut states, (now, Cost::Hits(hits))).over()
+                !step(&one.set, Active::ALL, &mut states, (now, Cost::Hits(hits))).refused
             });
             if fits {
                 for one in &mut alone {

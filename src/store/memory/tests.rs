@@ -19,6 +19,7 @@ fn limit(algorithm: Algorithm, requests_per_unit: u32) -> Limit {
         requests_per_unit,
         window,
         name: None,
+        shadow_mode: false,
     }
 }
 
@@ -50,7 +51,7 @@ fn call(memory: &Memory, name: &str, set: &LimitSet, (now, cost): (Timestamp, Co
 }
 
 fn passes(memory: &Memory, name: &str, set: &LimitSet) -> bool {
-    !call(memory, name, set, (NOW, Cost::Hits(1))).over()
+    !call(memory, name, set, (NOW, Cost::Hits(1))).refused
 }
 
 fn settled(memory: &Memory) -> Stats {
@@ -135,7 +136,7 @@ fn a_flood_does_not_launder_a_key_that_is_over() {
         assert!(!offends());
     }
     let after = NOW.plus(crate::clock::Micros::from_secs(3_600));
-    assert!(!call(&memory, "offender", &set, (after, Cost::Hits(1))).over());
+    assert!(!call(&memory, "offender", &set, (after, Cost::Hits(1))).refused);
 }
 
 #[test]
