@@ -5,6 +5,7 @@
 mod connection;
 pub mod grpc;
 mod listener;
+mod pressure;
 mod workers;
 
 use std::fmt;
@@ -60,7 +61,7 @@ pub async fn run(
     app: App,
     shutdown: impl Future<Output = ()>,
 ) -> Result<End, RunError> {
-    let (services, health) = grpc::services(app.engine)
+    let (services, health) = grpc::services(Arc::clone(&app.engine))
         .await
         .map_err(RunError::Protocol)?;
     let mut workers = Workers::start(&app.config, &services).map_err(RunError::Start)?;
@@ -80,6 +81,7 @@ pub async fn run(
     };
     tokio::select! {
         never = listener::accept(&listener, |socket| workers.hand_over(socket)) => match never {},
+        never = pressure::watch(&app.engine) => match never {},
         () = workers.failure() => return Err(RunError::WorkerEnded),
         () = leaving => {}
     }
