@@ -2,6 +2,7 @@
 
 mod check;
 mod serve;
+mod test;
 
 use std::error::Error;
 use std::ffi::OsString;
@@ -14,7 +15,7 @@ use crate::settings::ServeArgs;
 
 /// All went well.
 const DONE: u8 = 0;
-/// `check`: the policies have errors. `serve`: it ended, but not in good order.
+/// `check`: the policies have errors. `test`: a test failed. `serve`: it ended, but not in good order.
 const FAILED: u8 = 1;
 /// The command could not be run as it was given.
 const UNUSABLE: u8 = 2;
@@ -38,6 +39,10 @@ enum Command {
     ///
     /// Exits with 0 if there are no errors, with 1 if there are, and with 2 if a path cannot be read.
     Check(check::CheckArgs),
+    /// Run the tests of policies, in virtual time
+    ///
+    /// Exits with 0 if all pass, with 1 if one fails, and with 2 if a file, or a policy that it names, is no good.
+    Test(test::TestArgs),
 }
 
 /// Runs the command that the arguments name; the first is the program's name.
@@ -57,6 +62,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> Result<ExitCode, CliErro
     match cli.command {
         Command::Serve(args) => serve::run(args.resolve()),
         Command::Check(args) => check::run(&args),
+        Command::Test(args) => test::run(&args),
     }
 }
 

@@ -10,6 +10,7 @@
 //! - `lifetime`: connections, workers and the server's end
 //! - `policies`: files that load, and files that are refused, each with all that is said of it
 //! - `response`: what the client is told
+//! - `scenarios`: policies and their tests, run as `weir test` runs them
 //!
 //! `offline` and `running` are no tests: they make a weir without a wire, and servers.
 
@@ -27,3 +28,4 @@ mod offline;
 mod policies;
 mod response;
 mod running;
+mod scenarios;
