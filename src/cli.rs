@@ -1,6 +1,7 @@
 //! The command line: one function per command, each from arguments to an exit code.
 
 mod check;
+mod explain;
 mod serve;
 mod test;
 
@@ -43,6 +44,10 @@ enum Command {
     ///
     /// Exits with 0 if all pass, with 1 if one fails, and with 2 if a file, or a policy that it names, is no good.
     Test(test::TestArgs),
+    /// Tell what a request would meet and why, without counting it
+    ///
+    /// Exits with 0 whatever the answer would be, and with 2 if the policies have errors.
+    Explain(explain::ExplainArgs),
 }
 
 /// Runs the command that the arguments name; the first is the program's name.
@@ -63,6 +68,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> Result<ExitCode, CliErro
         Command::Serve(args) => serve::run(args.resolve()),
         Command::Check(args) => check::run(&args),
         Command::Test(args) => test::run(&args),
+        Command::Explain(args) => explain::run(&args),
     }
 }
 

@@ -15,6 +15,7 @@ mod rule;
 pub mod schema;
 mod source;
 mod template;
+mod trace;
 mod tree;
 
 pub use code::Code;
@@ -25,6 +26,7 @@ pub use rule::{Found, Identity, Limits, MetricDetail, Part, Rule};
 pub(crate) use source::text_of;
 pub use source::{LoadError, Loaded, load, load_text};
 pub use template::{BodyText, HeaderText, Operator, Values};
+pub use trace::{Candidate, Counter, Trace, TracedLevel, Written};
 pub use tree::{Domain, Policy};
 
 #[cfg(test)]

@@ -24,4 +24,4 @@ pub use report::{Difference, Failure, FileReport, TestReport};
 pub use run::run;
 pub use script::{Action, Ask, Expectation, Script, Standing, Step, Tally, Test, Word};
 pub use source::{Loaded, find, load};
-pub use time::{moment, span};
+pub use time::{moment, span, written};

@@ -106,6 +106,7 @@ pub const KEYS: &[Key] = &[
     key(Step, "ask", Shape::Descriptors, "A request: one descriptor as a mapping, or a list of several."),
     key(Step, "domain", Shape::Text, DOMAIN),
     key(Step, "times", Shape::Number, "How often it is asked; once if left out."),
+    key(Step, "every", Shape::Span, "How long it is from one of the times to the next; none if left out."),
     key(Step, "hits", Shape::Numbers(true), "What it costs: 0 looks, a negative number gives back; 1 if left out."),
     key(Step, "refund", Shape::Numbers(false), "How many hits it gives back."),
     key(Step, "look", Shape::Flag, "It asks without counting."),

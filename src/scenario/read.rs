@@ -134,6 +134,10 @@ impl Reader<'_> {
             .filter_map(|name| fields.find(name))
             .collect();
         let [action] = actions[..] else {
+            // What is missing may be what was refused.
+            if actions.is_empty() && !fields.is_sound {
+                return None;
+            }
             let message = match actions.len() {
                 0 => "a step that does nothing",
                 _ => "a step that does more than one thing",

@@ -9,7 +9,7 @@ use super::rate::Rate;
 use super::report::{Difference, Failure, TestReport};
 use super::script::{Action, Ask, Script, Tally, Test, Word};
 use super::time;
-use crate::clock::{Clock, ManualClock};
+use crate::clock::{Clock, ManualClock, Micros};
 use crate::engine::{Decision, Engine};
 use crate::policy::{Place, Policy};
 use crate::request::{Cost, Descriptor, Request};
@@ -42,7 +42,7 @@ fn run_test(test: &Test) -> Result<TestReport, NoRandomness> {
     let mut failure = None;
     for step in &test.steps {
         match &step.action {
-            Action::Wait(span) => stage.clock.set(stage.clock.now().plus(*span)),
+            Action::Wait(span) => stage.pass(*span),
             Action::At(moment) => stage.clock.set(*moment),
             Action::Reload(policy) => {
                 stage.engine.replace_policy(Arc::clone(policy));
@@ -70,6 +70,10 @@ struct Stage<'t> {
 }
 
 impl Stage<'_> {
+    fn pass(&self, span: Micros) {
+        self.clock.set(self.clock.now().plus(span));
+    }
+
     fn ask(&self, ask: &Ask, place: Place) -> Option<Failure> {
         let request = Request {
             domain: ask.domain.clone(),
@@ -77,6 +81,9 @@ impl Stage<'_> {
         };
         let mut codes = Codes::default();
         for time in 1..=ask.times {
+            if time > 1 {
+                self.pass(ask.every);
+            }
             let decision = self.decide(&request);
             codes.add(overall(&decision));
             let found = match ask.expect.tally {

@@ -56,7 +56,7 @@ pub enum Action {
     Reload(Arc<Policy>),
 }
 
-/// Requests that are all alike, one right after the other.
+/// Requests that are all alike.
 #[derive(Debug)]
 pub struct Ask {
     /// The domain that is asked.
@@ -65,6 +65,8 @@ pub struct Ask {
     pub descriptors: Vec<Descriptor>,
     /// How often it is asked; at least once.
     pub times: u32,
+    /// How long it is from one to the next.
+    pub every: Micros,
     /// What is expected of the answers.
     pub expect: Expectation,
 }

@@ -107,7 +107,7 @@ fn numbers(text: &str, between: char, lengths: [usize; 3]) -> Option<[u64; 3]> {
 }
 
 /// A moment as [`moment`] reads it.
-pub(super) fn written(moment: Timestamp) -> String {
+pub fn written(moment: Timestamp) -> String {
     let (secs, micros) = (
         moment.micros() / MICROS_PER_SEC,
         moment.micros() % MICROS_PER_SEC,

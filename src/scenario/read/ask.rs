@@ -30,6 +30,9 @@ impl Reader<'_> {
         let times = fields
             .find("times")
             .and_then(|field| self.within(field, |reader| reader.times(field.node)));
+        let every = fields.find("every").and_then(|field| {
+            self.within(field, |reader| scalars::span(field.node, reader.report))
+        });
         let expected = fields.find("expect").map(|field| {
             self.within(field, |reader| {
                 reader.expectation(field.node, times, descriptors.len())
@@ -44,6 +47,7 @@ impl Reader<'_> {
             domain: domain?,
             descriptors,
             times: times.or(tally).unwrap_or(1),
+            every: every.unwrap_or_default(),
             expect,
         })
     }

@@ -16,7 +16,11 @@ pub(super) struct Known<'n> {
 
 /// The keys of one mapping.
 #[derive(Debug)]
-pub(super) struct Fields<'n>(Vec<Known<'n>>);
+pub(super) struct Fields<'n> {
+    known: Vec<Known<'n>>,
+    /// No key was refused.
+    pub(super) is_sound: bool,
+}
 
 impl<'n> Fields<'n> {
     /// The fields of a mapping that mean something at `level`; none if it is no mapping.
@@ -33,15 +37,18 @@ impl<'n> Fields<'n> {
                 None => refuse(pair, level, report),
             }
         }
-        Some(Self(known))
+        Some(Self {
+            is_sound: known.len() == pairs.len(),
+            known,
+        })
     }
 
     pub(super) fn find(&self, name: &str) -> Option<&Known<'n>> {
-        self.0.iter().find(|field| field.name == name)
+        self.known.iter().find(|field| field.name == name)
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &Known<'n>> {
-        self.0.iter()
+        self.known.iter()
     }
 }
 
