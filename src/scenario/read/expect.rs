@@ -120,7 +120,7 @@ impl Reader<'_> {
         if nodes.len() != descriptors && matches!(node.kind, Kind::List(_)) {
             let have = nodes.len();
             let message =
-                format!("the list is of {have}, the request has {descriptors} descriptors");
+                format!("expected an element for each descriptor, {descriptors}, found {have}");
             let place = Some(node.place);
             self.report.say(Code::InvalidExpectation, place, message);
         }
