@@ -193,6 +193,20 @@ fn weir_explain_says_what_does_not_fit() {
         out.contains("another descriptor's rule replaces this one"),
         "{out}"
     );
+    assert!(!explain(&["config/peeker.yaml", "--domain=none", "api_key=k9"]).contains("k9"));
+    let twice = [
+        "tests/scenarios/costs.yaml",
+        "--hits=6",
+        "api_key=k",
+        "+",
+        "api_key=k",
+    ];
+    let out = explain(&twice);
+    assert!(out.contains("10 left before, 4 after; resets"), "{out}");
+    assert!(
+        out.contains("4 left before, 0 after: over; resets"),
+        "{out}"
+    );
     let out = explain(&["config/peeker.yaml", "channel=sms"]);
     assert!(
         out.contains("value      1 value  does not fit\n    nothing fits\n"),

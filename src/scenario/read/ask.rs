@@ -13,7 +13,7 @@ use crate::request::{Cost, Descriptor, Entry};
 use crate::scenario::script::Ask;
 
 /// The most requests of one step.
-const MAX_TIMES: u32 = 10_000_000;
+pub(super) const MAX_TIMES: u32 = 10_000_000;
 
 impl Reader<'_> {
     pub(super) fn ask(
