@@ -1,4 +1,4 @@
-//! The decision: [`plan`] (pure), [`Store::hit`] (the only wait), [`conclude`] (pure).
+//! The decision: plan (pure), [`Store::hit`] (the only wait), conclude (pure).
 
 mod conclude;
 mod decision;
