@@ -89,7 +89,7 @@ impl Wire {
         let stream = self.next_stream;
         self.next_stream += 2;
         self.window -= message.len() as i64;
-        frame(
+        write(
             &mut self.out,
             (kind::HEADERS, END_HEADERS, stream),
             &self.headers,
