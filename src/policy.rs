@@ -3,10 +3,12 @@
 //! source (files) → schema (raw tree with places) → compile → tree. Loading never stops at the
 //! first fault, and nothing that it says quotes a value of a descriptor.
 
+mod block;
 mod code;
 mod compile;
 mod diagnostic;
 mod glob;
+mod hash;
 mod metadata;
 mod pattern;
 mod report;

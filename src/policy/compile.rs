@@ -97,6 +97,7 @@ impl Compiler<'_> {
                     compiler.descriptor(descriptor, at, &mut draft, context);
                 });
             }
+            draft.find_hashed_twice(compiler.report);
             draft.find_unreachable(compiler.report);
         });
         let at = self.levels.len() as u32;
@@ -128,7 +129,9 @@ impl Compiler<'_> {
         }
         let node = self.nodes.len() as u32;
         self.nodes.push(Node::default());
-        self.values += raw.values.given().map_or(0, |values| values.value.len());
+        for list in [&raw.values, &raw.cidr] {
+            self.values += list.given().map_or(0, |list| list.value.len());
+        }
         let matcher = matcher::compile(&raw, self.report);
         let shows_value = matcher.as_ref().is_none_or(|matcher| matcher.shows_value());
         let own = raw.response.take().map(|raw| {

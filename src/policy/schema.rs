@@ -57,7 +57,10 @@ pub(crate) struct RawDescriptor {
     pub(crate) key: Field<Text>,
     pub(crate) value: Field<Text>,
     pub(crate) values: Field<Vec<Spanned<Text>>>,
+    pub(crate) value_sha256: Field<Text>,
     pub(crate) pattern: Field<Text>,
+    /// Blocks of addresses, as written.
+    pub(crate) cidr: Field<Vec<Spanned<Text>>>,
     pub(crate) count_by: Field<Vec<Spanned<Text>>>,
     /// The flags that are set.
     pub(crate) flags: Vec<Spanned<Flag>>,
@@ -102,6 +105,7 @@ pub(crate) struct RawLimit {
     pub(crate) algorithm: Field<Text>,
     pub(crate) burst: Field<u32>,
     pub(crate) charge: Field<Text>,
+    pub(crate) shadow_mode: bool,
 }
 
 /// A `response` block.

@@ -169,6 +169,25 @@ fn a_pattern_comes_after_exact_values_and_before_wildcards() {
 }
 
 #[test]
+fn hashes_come_with_values_and_blocks_between_patterns_and_wildcards() {
+    let policy = loaded(
+        "domain: w\ndescriptors:\n\
+         - {key: k, rate_limit: {unit: hour, requests_per_unit: 5}}\n\
+         - {key: k, value: '1*', rate_limit: {unit: hour, requests_per_unit: 4}}\n\
+         - {key: k, cidr: '0.0.0.0/0', rate_limit: {unit: hour, requests_per_unit: 3}}\n\
+         - {key: k, cidr: [10.0.0.0/8], rate_limit: {unit: hour, requests_per_unit: 2}}\n\
+         - {key: k, value_sha256: 37d7a80604871e579850a658c7add2ae7557d0c6abcc9b31ecddc4424207eba3, \
+           rate_limit: {unit: hour, requests_per_unit: 1}}\n",
+    );
+    let of = |value| limit(&policy, &[("k", value)]);
+    assert_eq!(of("192.168.0.1").as_deref(), Some("1/hour"));
+    assert_eq!(of("10.0.0.1").as_deref(), Some("2/hour"));
+    assert_eq!(of("192.168.0.2").as_deref(), Some("3/hour"));
+    assert_eq!(of("192.168.0.2:80").as_deref(), Some("4/hour"));
+    assert_eq!(of("[::1]:80").as_deref(), Some("5/hour"));
+}
+
+#[test]
 fn many_values_of_one_key_are_told_apart() {
     let values: Vec<String> = (0..100).map(|at| format!("v{at}")).collect();
     let values = values.join(", ");

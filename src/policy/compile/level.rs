@@ -2,12 +2,14 @@
 
 use std::collections::HashMap;
 
-use super::matcher::Matcher;
+use super::matcher::{BlocksMatcher, Matcher};
+use crate::policy::block::{Block, BlockIndex};
 use crate::policy::glob::{Glob, GlobIndex};
+use crate::policy::hash::Hash;
 use crate::policy::pattern::PatternTrie;
 use crate::policy::report::{Report, Step};
 use crate::policy::schema::{Spanned, Text};
-use crate::policy::tree::{ByShape, Choice, GlobNode, Level, PatternNode};
+use crate::policy::tree::{BlockNode, ByShape, Choice, GlobNode, Level, PatternNode};
 use crate::policy::{Code, Place};
 
 /// The nodes of one level, by key.
@@ -20,8 +22,10 @@ pub(super) struct Draft {
 #[derive(Debug, Default)]
 struct KeyDraft {
     exact: HashMap<Text, (u32, Option<Place>)>,
+    hashes: HashMap<Hash, Origin>,
     trie: PatternTrie,
     patterns: Vec<(PatternNode, Option<Place>)>,
+    blocks: HashMap<Block, (BlockNode, Option<Place>)>,
     globs: Vec<GlobDraft>,
     glob_texts: HashMap<Box<[u8]>, Option<Place>>,
     any: Option<Origin>,
@@ -62,6 +66,16 @@ impl Draft {
                     }
                 }
             }
+            Matcher::Hash(hash) => match draft.hashes.get(&hash.value) {
+                Some(first) => say_duplicate("value", first.place, hash.place, report),
+                None => {
+                    let place = hash.place;
+                    draft
+                        .hashes
+                        .insert(hash.value, Origin { node, index, place });
+                }
+            },
+            Matcher::Blocks(matcher) => draft.add_blocks(&matcher, node, report),
             Matcher::Pattern(matcher) => {
                 let target = draft.patterns.len() as u32;
                 if let Err(taken) = draft.trie.insert(&matcher.pattern, target) {
@@ -101,6 +115,23 @@ impl Draft {
         }
     }
 
+    /// Refuses hashes of values that the same level has in clear.
+    pub(super) fn find_hashed_twice(&self, report: &mut Report) {
+        for draft in self.keys.values().filter(|draft| !draft.hashes.is_empty()) {
+            for (value, (_, place)) in &draft.exact {
+                if let Some(origin) = draft.hashes.get(&Hash::of(value.as_bytes())) {
+                    let line = place.map_or(String::new(), |place| {
+                        format!(", in clear on line {}", place.line)
+                    });
+                    let message = format!("the same value stands twice at this level{line}");
+                    report.within(Step::Index(origin.index), |report| {
+                        report.say(Code::DuplicateDescriptor, origin.place, message);
+                    });
+                }
+            }
+        }
+    }
+
     /// Warns of nodes that something before them always takes the values of.
     pub(super) fn find_unreachable(&self, report: &mut Report) {
         for draft in self.keys.values().filter(|draft| !draft.globs.is_empty()) {
@@ -131,9 +162,26 @@ impl Draft {
 }
 
 impl KeyDraft {
+    fn add_blocks(&mut self, matcher: &BlocksMatcher, node: u32, report: &mut Report) {
+        for block in &matcher.blocks {
+            if let Some((_, first)) = self.blocks.get(&block.value) {
+                say_duplicate("block", *first, block.place, report);
+                continue;
+            }
+            let shared = matcher.is_shared.then(|| block.value.to_string().into());
+            let target = BlockNode { shared, node };
+            self.blocks.insert(block.value, (target, block.place));
+        }
+    }
+
     fn finish(self) -> Choice {
         let exact = self.exact.into_iter();
-        let has_shapes = !self.patterns.is_empty() || !self.globs.is_empty();
+        let has_shapes = !self.hashes.is_empty()
+            || !self.patterns.is_empty()
+            || !self.blocks.is_empty()
+            || !self.globs.is_empty();
+        let hashes = self.hashes.into_iter();
+        let blocks = self.blocks.into_iter();
         let globs = self
             .globs
             .into_iter()
@@ -145,12 +193,16 @@ impl KeyDraft {
             any: self.any.map(|any| any.node),
             by_shape: has_shapes.then(|| {
                 Box::new(ByShape {
+                    hashes: hashes.map(|(hash, origin)| (hash, origin.node)).collect(),
                     trie: self.trie,
                     patterns: self
                         .patterns
                         .into_iter()
                         .map(|(pattern, _)| pattern)
                         .collect(),
+                    blocks: BlockIndex::new(
+                        blocks.map(|(block, (node, _))| (block, node)).collect(),
+                    ),
                     globs: GlobIndex::new(globs.collect()),
                 })
             }),
