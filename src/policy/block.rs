@@ -5,7 +5,7 @@
 
 mod index;
 
-pub(crate) use index::{Address, BlockIndex};
+pub(crate) use index::BlockIndex;
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};

@@ -5,6 +5,7 @@ mod level;
 mod limits;
 mod matcher;
 mod response;
+mod standard;
 
 use std::sync::Arc;
 

@@ -112,6 +112,9 @@ pub(crate) struct RawLimit {
 #[derive(Debug, Default)]
 pub(crate) struct RawResponse {
     pub(crate) headers: Vec<RawHeader>,
+    /// Names of sets of headers.
+    pub(crate) standard: Vec<Spanned<Text>>,
+    pub(crate) over_limit_standard: Vec<Spanned<Text>>,
     pub(crate) over_limit_headers: Vec<RawHeader>,
     pub(crate) body: Option<Spanned<Text>>,
 }

@@ -217,7 +217,7 @@ fn a_limit_says_all_it_can() {
     let policy = loaded(
         "domain: d\ndescriptors:\n- key: k\n  shadow_mode: yes\n  quota_mode: On\n  rate_limit:\n\
          \x20 - {requests_per_unit: 100, unit: MINUTE, algorithm: token_bucket, burst: 150, name: a}\n\
-         \x20 - {requests_per_unit: 7, unit: second, unit_multiplier: 30, algorithm: sliding_window, replaces: [{name: a}]}\n",
+         \x20 - {requests_per_unit: 7, unit: second, unit_multiplier: 30, algorithm: sliding_window, replaces: [{name: a}], shadow_mode: on}\n",
     );
     let domain = policy.domain(b"d").unwrap();
     let found = domain
@@ -229,6 +229,7 @@ fn a_limit_says_all_it_can() {
     };
     assert!(rule.shadow_mode && rule.quota_mode);
     assert_eq!(set.charge, Charge::Allowed);
+    assert!(!set.limits[0].shadow_mode && set.limits[1].shadow_mode);
     let Algorithm::TokenBucket(bucket) = set.limits[0].algorithm else {
         panic!()
     };

@@ -218,10 +218,18 @@ pub const KEYS: &[Key] = &[
         "Headers on every answer that reports a limit.",
     ),
     key(Response, "over_limit", "What a refusal has besides."),
-    not_yet(Response, "standard", "The usual sets of headers."),
+    key(
+        Response,
+        "standard",
+        "The usual sets of headers: x-ratelimit, ratelimit, retry-after.",
+    ),
     key(OverLimit, "headers", "Headers of a refusal."),
     key(OverLimit, "body", "The body of a refusal."),
-    not_yet(OverLimit, "standard", "The usual sets of headers."),
+    key(
+        OverLimit,
+        "standard",
+        "The usual sets of headers, on refusals only.",
+    ),
 ];
 
 /// What envoyproxy/ratelimit accepts at any level.
