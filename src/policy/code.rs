@@ -42,6 +42,8 @@ pub enum Code {
     MissingDomain,
     /// The same domain in two files.
     DuplicateDomain,
+    /// Files of one domain say different things for all of it.
+    ConflictingRoots,
     /// A descriptor without a key.
     MissingKey,
     /// More than one of `value`, `values`, `value_sha256`, `pattern` and `cidr`.
@@ -139,6 +141,7 @@ impl Code {
             Self::NotSupportedYet => "not-supported-yet",
             Self::MissingDomain => "missing-domain",
             Self::DuplicateDomain => "duplicate-domain",
+            Self::ConflictingRoots => "conflicting-roots",
             Self::MissingKey => "missing-key",
             Self::SeveralMatchers => "several-matchers",
             Self::EmptyList => "empty-list",
