@@ -4,6 +4,7 @@ mod conclude;
 mod decision;
 mod plan;
 mod respond;
+mod standard;
 
 pub use decision::{Code, CurrentLimit, Decision, Header, Status};
 

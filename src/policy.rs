@@ -3,10 +3,12 @@
 //! source (files) → schema (raw tree with places) → compile → tree. Loading never stops at the
 //! first fault, and nothing that it says quotes a value of a descriptor.
 
+mod block;
 mod code;
 mod compile;
 mod diagnostic;
 mod glob;
+mod hash;
 mod metadata;
 mod pattern;
 mod report;
@@ -22,7 +24,7 @@ pub use diagnostic::{Diagnostic, Place, Severity};
 pub use metadata::{Metadata, Value, merge};
 pub use response::{BodyTemplate, HeaderTemplate, OverLimit, Response};
 pub use rule::{Found, Identity, Limits, MetricDetail, Part, Rule};
-pub use source::{LoadError, Loaded, load, load_text};
+pub use source::{LoadError, LoadOptions, Loaded, load, load_text};
 pub use template::{BodyText, HeaderText, Operator, Values};
 pub use tree::{Domain, Policy};
 

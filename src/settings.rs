@@ -34,6 +34,10 @@ pub struct ServeArgs {
     )]
     policies: Vec<PathBuf>,
 
+    /// Take policy files of the same domain for one
+    #[arg(long, env = "WEIR_MERGE_DOMAINS")]
+    merge_domains: bool,
+
     /// Where to serve gRPC: HOST:PORT or unix:PATH
     #[arg(
         long,
@@ -113,6 +117,8 @@ enum LogLevel {
 pub struct ServeSettings {
     /// Files and folders.
     pub policies: Vec<PathBuf>,
+    /// Files of one domain are merged.
+    pub merge_domains: bool,
     /// Where to serve.
     pub listen: ListenConfig,
     /// How to serve.
@@ -133,6 +139,7 @@ impl ServeArgs {
             Some(Duration::from_secs(self.max_connection_age)).filter(|age| !age.is_zero());
         ServeSettings {
             policies: self.policies,
+            merge_domains: self.merge_domains,
             listen: self.grpc,
             server: ServerConfig {
                 workers,
@@ -190,6 +197,7 @@ mod tests {
         assert_eq!(settings.policies, [PathBuf::from("config")]);
         assert_eq!(settings.listen.to_string(), "127.0.0.1:8081");
         assert_eq!(settings.memory.budget_bytes, 1 << 30);
+        assert!(!settings.merge_domains);
         assert_eq!(settings.server.drain, Duration::from_secs(5));
         assert_eq!(settings.server.max_connection_age, None);
         assert_eq!(settings.log.level, tracing::Level::INFO);
@@ -200,6 +208,7 @@ mod tests {
         let settings = resolve(&[
             "--policies=a",
             "--policies=b,c",
+            "--merge-domains",
             "--grpc=unix:/run/weir.sock",
             "--workers=3",
             "--memory=2M",
@@ -210,6 +219,7 @@ mod tests {
         ])
         .unwrap();
         assert_eq!(settings.policies, ["a", "b", "c"].map(PathBuf::from));
+        assert!(settings.merge_domains);
         assert_eq!(settings.listen, ListenConfig::Unix("/run/weir.sock".into()));
         assert_eq!(settings.server.workers.get(), 3);
         assert_eq!(settings.server.drain, Duration::ZERO);

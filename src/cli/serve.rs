@@ -4,7 +4,6 @@
 
 use std::error::Error;
 use std::io;
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -15,7 +14,7 @@ use super::check::Summary;
 use super::{CliError, DONE, FAILED, UNUSABLE};
 use crate::clock::Clock;
 use crate::engine::Engine;
-use crate::policy::{self, Diagnostic, Policy, Severity};
+use crate::policy::{self, Diagnostic, LoadOptions, Policy, Severity};
 use crate::server::{self, App, End, Listener};
 use crate::settings::ServeSettings;
 use crate::store::Store;
@@ -49,7 +48,7 @@ async fn serve(settings: ServeSettings) -> u8 {
 
 async fn start(settings: &ServeSettings) -> Result<(Listener, Engine, Signals), Box<dyn Error>> {
     let signals = Signals::new()?;
-    let policy = load(&settings.policies)?;
+    let policy = load(settings)?;
     let (domains, rules) = (policy.domain_count(), policy.rule_count());
     let listener = Listener::bind(&settings.listen).await?;
     let engine = Engine::new(policy, Store::memory(settings.memory)?, Clock::System);
@@ -91,11 +90,17 @@ async fn until_signalled(listener: Listener, app: App, mut signals: Signals) -> 
     }
 }
 
-fn load(paths: &[PathBuf]) -> Result<Policy, Box<dyn Error>> {
-    let loaded = policy::load(paths).map_err(|error| match error.source() {
-        Some(reason) => format!("{error}: {reason}; name policy files or folders with --policies"),
-        None => error.to_string(),
-    })?;
+fn load(settings: &ServeSettings) -> Result<Policy, Box<dyn Error>> {
+    let options = LoadOptions {
+        merge_domains: settings.merge_domains,
+    };
+    let loaded =
+        policy::load(&settings.policies, options).map_err(|error| match error.source() {
+            Some(reason) => {
+                format!("{error}: {reason}; name policy files or folders with --policies")
+            }
+            None => error.to_string(),
+        })?;
     loaded.diagnostics.iter().for_each(say);
     let summary = Summary::of(&loaded);
     let refused = || format!("the policies are not served: {summary}");

@@ -221,6 +221,17 @@ impl<'a> Counted<'a> {
         self.set.limits()
     }
 
+    /// The limits that can refuse: not displaced, and not in shadow mode.
+    pub(super) fn enforced(&self) -> impl Iterator<Item = &Limit> {
+        let shadow = self.rule().is_some_and(|rule| rule.shadow_mode);
+        let limits = self.limits().limits.iter().enumerate();
+        limits
+            .filter(move |(index, limit)| {
+                !shadow && !limit.shadow_mode && self.active.contains(*index)
+            })
+            .map(|(_, limit)| limit)
+    }
+
     pub(super) fn rule(&self) -> Option<&'a Rule> {
         match self.set {
             Set::Rule(rule, _) => Some(rule),
