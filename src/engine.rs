@@ -49,8 +49,10 @@ impl Engine {
     }
 
     /// Puts another policy in force for the calls that come; counters stay.
-    pub fn replace_policy(&self, policy: Policy) {
-        self.policy.store(Arc::new(policy));
+    ///
+    /// Gives back the one before, which calls that began earlier may still hold. Who drops it last frees it.
+    pub fn replace_policy(&self, policy: Policy) -> Arc<Policy> {
+        self.policy.swap(Arc::new(policy))
     }
 
     /// How the store stands.

@@ -56,7 +56,7 @@ struct Serving {
     process: Child,
     log: BufReader<ChildStderr>,
     address: String,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 impl Serving {
@@ -73,7 +73,7 @@ impl Serving {
             process,
             log,
             address: String::new(),
-            _folder: folder,
+            folder,
         };
         let started = serving.wait_for("serving");
         serving.address = started["grpc"].as_str().unwrap().to_owned();
@@ -184,6 +184,65 @@ async fn serve_answers_on_a_unix_socket_and_removes_it() {
     serving.signal("TERM");
     assert_eq!(serving.end().0, Some(0));
     assert!(!path.exists());
+}
+
+#[test]
+fn sighup_reloads_and_the_log_says_what_came_of_it() {
+    let mut serving = Serving::start(&["--grpc=127.0.0.1:0", "--drain=0", "--reload-interval=0"]);
+    let file = serving.folder.path().join("t.yaml");
+    std::fs::write(&file, format!("{POLICY}  - key: more\n")).unwrap();
+    serving.signal("HUP");
+    let replaced = serving.wait_for("policies replaced");
+    assert_eq!(replaced["generation"], 2, "{replaced}");
+    assert_eq!(replaced["domains"], 1, "{replaced}");
+    assert_eq!(replaced["rules"], 1, "{replaced}");
+    assert!(replaced["load_ms"].is_u64(), "{replaced}");
+
+    std::fs::write(&file, "domain: t\ndescriptors: [{kye: api_key}]\n").unwrap();
+    serving.signal("HUP");
+    let said = serving.wait_for(file.to_str().unwrap());
+    assert_eq!(said["level"], "ERROR", "{said}");
+    let kept = serving.wait_for("policies not replaced");
+    assert_eq!(kept["generation"], 2, "{kept}");
+
+    std::fs::remove_file(&file).unwrap();
+    serving.signal("HUP");
+    let kept = serving.wait_for("policies not replaced");
+    assert!(
+        kept["message"]
+            .as_str()
+            .unwrap()
+            .ends_with("no policy is left")
+    );
+
+    serving.signal("TERM");
+    assert_eq!(serving.end().0, Some(0));
+}
+
+#[test]
+fn a_change_is_taken_up_and_a_bad_one_is_told_once() {
+    let mut serving =
+        Serving::start(&["--grpc=127.0.0.1:0", "--drain=0", "--reload-interval=0.01"]);
+    let file = serving.folder.path().join("t.yaml");
+    let put = |policy: &str| {
+        let next = file.with_extension("next");
+        std::fs::write(&next, policy).unwrap();
+        std::fs::rename(&next, &file).unwrap();
+    };
+    put("domain: t\ndescriptors: [{kye: api_key}]\n");
+    serving.wait_for("policies not replaced");
+    put(&POLICY.replace("10", "20"));
+    let mut between = String::new();
+    let line = loop {
+        let mut line = String::new();
+        assert!(serving.log.read_line(&mut line).unwrap() > 0);
+        if line.contains("policies replaced") {
+            break line;
+        }
+        between.push_str(&line);
+    };
+    assert_eq!(between, "");
+    assert!(line.contains("\"generation\":2"), "{line}");
 }
 
 #[test]

@@ -9,6 +9,7 @@
 //! - `docs`: what the documentation shows
 //! - `lifetime`: connections, workers and the server's end
 //! - `policies`: files that load, and files that are refused, each with all that is said of it
+//! - `reload`: policies that change while they are served
 //! - `response`: what the client is told
 //!
 //! `offline` and `running` are no tests: they make a weir without a wire, and servers.
@@ -25,5 +26,6 @@ mod docs;
 mod lifetime;
 mod offline;
 mod policies;
+mod reload;
 mod response;
 mod running;
