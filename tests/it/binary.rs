@@ -17,7 +17,7 @@ descriptors:
     rate_limit: {unit: hour, requests_per_unit: 10}
 ";
 
-fn weir(args: &[&str]) -> Command {
+pub(crate) fn weir(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_weir"));
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("WEIR_") {
@@ -28,15 +28,15 @@ fn weir(args: &[&str]) -> Command {
     command
 }
 
-fn output(args: &[&str]) -> Output {
+pub(crate) fn output(args: &[&str]) -> Output {
     weir(args).output().unwrap()
 }
 
-fn stdout(output: &Output) -> &str {
+pub(crate) fn stdout(output: &Output) -> &str {
     std::str::from_utf8(&output.stdout).unwrap()
 }
 
-fn stderr(output: &Output) -> &str {
+pub(crate) fn stderr(output: &Output) -> &str {
     std::str::from_utf8(&output.stderr).unwrap()
 }
 
@@ -336,7 +336,12 @@ fn the_command_introduces_itself() {
     assert_eq!(version.status.code(), Some(0));
     let expected = format!("weir {}\n", env!("CARGO_PKG_VERSION"));
     assert_eq!(stdout(&version), expected);
-    for args in [&["--help"][..], &["serve", "--help"], &["check", "--help"]] {
+    for args in [
+        &["--help"][..],
+        &["serve", "--help"],
+        &["check", "--help"],
+        &["query", "--help"],
+    ] {
         let help = output(args);
         assert_eq!(help.status.code(), Some(0));
         assert!(stdout(&help).contains("Usage: weir"), "{help:?}");

@@ -9,6 +9,7 @@
 //! - `docs`: what the documentation shows
 //! - `lifetime`: connections, workers and the server's end
 //! - `policies`: files that load, and files that are refused, each with all that is said of it
+//! - `query`: `weir query`, against a server in this process
 //! - `reload`: policies that change while they are served
 //! - `response`: what the client is told
 //!
@@ -26,6 +27,7 @@ mod docs;
 mod lifetime;
 mod offline;
 mod policies;
+mod query;
 mod reload;
 mod response;
 mod running;
