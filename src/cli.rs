@@ -1,7 +1,10 @@
 //! The command line: one function per command, each from arguments to an exit code.
 
 mod check;
+mod pairs;
+mod query;
 mod serve;
+mod table;
 
 use std::error::Error;
 use std::ffi::OsString;
@@ -14,7 +17,7 @@ use crate::settings::ServeArgs;
 
 /// All went well.
 const DONE: u8 = 0;
-/// `check`: the policies have errors. `serve`: it ended, but not in good order.
+/// `check`: the policies have errors. `serve`: it ended, but not in good order. `query`: the answer is OVER_LIMIT.
 const FAILED: u8 = 1;
 /// The command could not be run as it was given.
 const UNUSABLE: u8 = 2;
@@ -38,6 +41,11 @@ enum Command {
     ///
     /// Exits with 0 if there are no errors, with 1 if there are, and with 2 if a path cannot be read.
     Check(check::CheckArgs),
+    /// Ask a running server, as Envoy would
+    ///
+    /// Counts, unless told to --look. Exits with 0 if all answers are OK, with 1 if one is OVER_LIMIT, and with 2 if
+    /// the server could not be asked.
+    Query(query::QueryArgs),
 }
 
 /// Runs the command that the arguments name; the first is the program's name.
@@ -57,6 +65,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> Result<ExitCode, CliErro
     match cli.command {
         Command::Serve(args) => serve::run(args.resolve()),
         Command::Check(args) => check::run(&args),
+        Command::Query(args) => query::run(args),
     }
 }
 

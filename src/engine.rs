@@ -29,9 +29,9 @@ pub struct Engine {
 
 impl Engine {
     /// An engine that counts in `store` by the time of `clock`.
-    pub fn new(policy: Policy, store: Store, clock: Clock) -> Self {
+    pub fn new(policy: impl Into<Arc<Policy>>, store: Store, clock: Clock) -> Self {
         Self {
-            policy: ArcSwap::from_pointee(policy),
+            policy: ArcSwap::new(policy.into()),
             store,
             clock,
         }
@@ -50,8 +50,10 @@ impl Engine {
     }
 
     /// Puts another policy in force for the calls that come; counters stay.
-    pub fn replace_policy(&self, policy: Policy) {
-        self.policy.store(Arc::new(policy));
+    ///
+    /// Gives back the one before, which calls that began earlier may still hold. Who drops it last frees it.
+    pub fn replace_policy(&self, policy: impl Into<Arc<Policy>>) -> Arc<Policy> {
+        self.policy.swap(policy.into())
     }
 
     /// How the store stands.

@@ -73,6 +73,23 @@ pub fn load(paths: &[PathBuf], options: LoadOptions) -> Result<Loaded, LoadError
     Ok(load.finish())
 }
 
+/// The files that [`load`] would read, in its order.
+///
+/// # Errors
+/// When a path cannot be read at all.
+pub fn files(paths: &[PathBuf]) -> Result<Vec<PathBuf>, LoadError> {
+    let mut load = Load::default();
+    for path in paths {
+        if metadata(path)?.is_dir() {
+            let inside = load.files_of(path)?;
+            load.files.extend(inside);
+        } else {
+            load.files.push(path.clone());
+        }
+    }
+    Ok(load.files)
+}
+
 /// Loads one domain from text; `file` is what diagnostics call it.
 pub fn load_text(file: &Path, text: &str) -> Loaded {
     let mut load = Load::default();
