@@ -2,11 +2,16 @@
 
 mod conclude;
 mod decision;
+mod explain;
 mod plan;
 mod respond;
 mod standard;
 
 pub use decision::{Code, CurrentLimit, Decision, Header, Status};
+pub use explain::{
+    End, Explained, ExplainedCandidate, ExplainedLevel, ExplainedLimit, Explanation, LimitStanding,
+    RulePlace, Verdict,
+};
 
 use std::sync::Arc;
 

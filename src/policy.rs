@@ -11,12 +11,13 @@ mod glob;
 mod hash;
 mod metadata;
 mod pattern;
-mod report;
+pub(crate) mod report;
 mod response;
 mod rule;
 pub mod schema;
 mod source;
 mod template;
+mod trace;
 mod tree;
 
 pub use code::Code;
@@ -24,8 +25,10 @@ pub use diagnostic::{Diagnostic, Place, Severity};
 pub use metadata::{Metadata, Value, merge};
 pub use response::{BodyTemplate, HeaderTemplate, OverLimit, Response};
 pub use rule::{Found, Identity, Limits, MetricDetail, Part, Rule};
+pub(crate) use source::text_of;
 pub use source::{LoadError, LoadOptions, Loaded, files, load, load_text};
 pub use template::{BodyText, HeaderText, Operator, Values};
+pub use trace::{Candidate, Counter, Trace, TracedLevel, Written};
 pub use tree::{Domain, Policy};
 
 #[cfg(test)]

@@ -118,6 +118,14 @@ pub enum Code {
     LiteralStar,
     /// A limit's name with characters that Envoy does not escape.
     UnusualName,
+    /// In a scenario: a moment or a length of time that is none.
+    InvalidTime,
+    /// In a scenario: a test without a name, a step that does nothing, or two things at once.
+    InvalidStep,
+    /// In a scenario: an expectation that cannot be met by any answer.
+    InvalidExpectation,
+    /// In a scenario: a policy that cannot be read.
+    UnreadablePolicy,
 }
 
 impl Code {
@@ -179,6 +187,10 @@ impl Code {
             Self::Unreachable => "unreachable",
             Self::LiteralStar => "literal-star",
             Self::UnusualName => "unusual-name",
+            Self::InvalidTime => "invalid-time",
+            Self::InvalidStep => "invalid-step",
+            Self::InvalidExpectation => "invalid-expectation",
+            Self::UnreadablePolicy => "unreadable-policy",
         }
     }
 

@@ -3,14 +3,14 @@
 //! Places are optional, because files are not the only source that a policy can have.
 
 mod descriptor;
-mod fields;
+pub(crate) mod fields;
 mod keys;
 mod limit;
 mod merge;
-mod metadata;
+pub(crate) mod metadata;
 mod response;
-mod scalar;
-mod yaml;
+pub(crate) mod scalar;
+pub(crate) mod yaml;
 
 pub use keys::{KEYS, Key, Level, Status};
 pub(crate) use yaml::Text;

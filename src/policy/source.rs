@@ -162,7 +162,7 @@ impl Load {
     fn add(&mut self, path: &Path, bytes: &[u8]) {
         self.files.push(path.to_owned());
         let mut report = Report::new(path);
-        if let Some(text) = self.text(bytes, &mut report)
+        if let Some(text) = text_of(bytes, &mut report)
             && let Some(raw) = schema::read(text, &mut report)
         {
             let name = raw.name.given().cloned();
@@ -192,22 +192,6 @@ impl Load {
             let mut report = Report::of_files(files);
             self.domains.extend(compile::compile(parts, &mut report));
             self.diagnostics.extend(report.into_diagnostics());
-        }
-    }
-
-    fn text<'t>(&self, bytes: &'t [u8], report: &mut Report) -> Option<&'t str> {
-        if bytes.len() > MAX_FILE_BYTES {
-            let message = format!("the file is larger than {} MiB", MAX_FILE_BYTES >> 20);
-            report.say(Code::TooLarge, None, message);
-            return None;
-        }
-        match std::str::from_utf8(bytes) {
-            Ok(text) => Some(text.strip_prefix('\u{feff}').unwrap_or(text)),
-            Err(fault) => {
-                let place = place_after(&bytes[..fault.valid_up_to()]);
-                report.say(Code::NotUtf8, Some(place), "the file is no text in UTF-8");
-                None
-            }
         }
     }
 
@@ -284,6 +268,23 @@ fn metadata(path: &Path) -> Result<std::fs::Metadata, LoadError> {
         path: path.to_owned(),
         source,
     })
+}
+
+/// The text of a file, which must be UTF-8 and not too large.
+pub(crate) fn text_of<'t>(bytes: &'t [u8], report: &mut Report) -> Option<&'t str> {
+    if bytes.len() > MAX_FILE_BYTES {
+        let message = format!("the file is larger than {} MiB", MAX_FILE_BYTES >> 20);
+        report.say(Code::TooLarge, None, message);
+        return None;
+    }
+    match std::str::from_utf8(bytes) {
+        Ok(text) => Some(text.strip_prefix('\u{feff}').unwrap_or(text)),
+        Err(fault) => {
+            let place = place_after(&bytes[..fault.valid_up_to()]);
+            report.say(Code::NotUtf8, Some(place), "the file is no text in UTF-8");
+            None
+        }
+    }
 }
 
 /// The place that follows text.

@@ -12,6 +12,7 @@
 //! - `query`: `weir query`, against a server in this process
 //! - `reload`: policies that change while they are served
 //! - `response`: what the client is told
+//! - `scenarios`: policies and their tests, run as `weir test` runs them
 //!
 //! `offline` and `running` are no tests: they make a weir without a wire, and servers.
 
@@ -31,3 +32,4 @@ mod query;
 mod reload;
 mod response;
 mod running;
+mod scenarios;
