@@ -2,7 +2,10 @@
 
 mod check;
 mod explain;
+mod pairs;
+mod query;
 mod serve;
+mod table;
 mod test;
 
 use std::error::Error;
@@ -16,7 +19,8 @@ use crate::settings::ServeArgs;
 
 /// All went well.
 const DONE: u8 = 0;
-/// `check`: the policies have errors. `test`: a test failed. `serve`: it ended, but not in good order.
+/// `check`: the policies have errors. `test`: a test failed. `serve`: it ended, but not in good order. `query`: the
+/// answer is OVER_LIMIT.
 const FAILED: u8 = 1;
 /// The command could not be run as it was given.
 const UNUSABLE: u8 = 2;
@@ -40,6 +44,11 @@ enum Command {
     ///
     /// Exits with 0 if there are no errors, with 1 if there are, and with 2 if a path cannot be read.
     Check(check::CheckArgs),
+    /// Ask a running server, as Envoy would
+    ///
+    /// Counts, unless told to --look. Exits with 0 if all answers are OK, with 1 if one is OVER_LIMIT, and with 2 if
+    /// the server could not be asked.
+    Query(query::QueryArgs),
     /// Run the tests of policies, in virtual time
     ///
     /// Exits with 0 if all pass, with 1 if one fails, and with 2 if a file, or a policy that it names, is no good.
@@ -67,6 +76,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> Result<ExitCode, CliErro
     match cli.command {
         Command::Serve(args) => serve::run(args.resolve()),
         Command::Check(args) => check::run(&args),
+        Command::Query(args) => query::run(args),
         Command::Test(args) => test::run(&args),
         Command::Explain(args) => explain::run(&args),
     }

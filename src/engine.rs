@@ -1,10 +1,11 @@
-//! The decision: [`plan`] (pure), [`Store::hit`] (the only wait), [`conclude`] (pure).
+//! The decision: plan (pure), [`Store::hit`] (the only wait), conclude (pure).
 
 mod conclude;
 mod decision;
 mod explain;
 mod plan;
 mod respond;
+mod standard;
 
 pub use decision::{Code, CurrentLimit, Decision, Header, Status};
 pub use explain::{
@@ -54,8 +55,10 @@ impl Engine {
     }
 
     /// Puts another policy in force for the calls that come; counters stay.
-    pub fn replace_policy(&self, policy: impl Into<Arc<Policy>>) {
-        self.policy.store(policy.into());
+    ///
+    /// Gives back the one before, which calls that began earlier may still hold. Who drops it last frees it.
+    pub fn replace_policy(&self, policy: impl Into<Arc<Policy>>) -> Arc<Policy> {
+        self.policy.swap(policy.into())
     }
 
     /// How the store stands.

@@ -7,7 +7,7 @@
 //!
 //! In reading order: [`request`] and [`clock`] are the language of the problem, [`limit`] the algorithms, [`policy`] the
 //! files and the tree, [`store`] the counters, [`engine`] the decision; [`scenario`] tries policies out. [`server`],
-//! [`settings`], [`telemetry`] and [`cli`] are the edges; `docs/architecture.md` says who may know whom.
+//! [`client`], [`settings`], [`telemetry`] and [`cli`] are the edges; `docs/architecture.md` says who may know whom.
 //!
 //! ```
 //! use std::path::Path;
@@ -51,6 +51,8 @@ pub mod scenario;
 pub mod proto;
 
 pub mod server;
+
+pub mod client;
 
 pub mod telemetry;
 

@@ -3,10 +3,12 @@
 //! source (files) → schema (raw tree with places) → compile → tree. Loading never stops at the
 //! first fault, and nothing that it says quotes a value of a descriptor.
 
+mod block;
 mod code;
 mod compile;
 mod diagnostic;
 mod glob;
+mod hash;
 mod metadata;
 mod pattern;
 pub(crate) mod report;
@@ -24,7 +26,7 @@ pub use metadata::{Metadata, Value, merge};
 pub use response::{BodyTemplate, HeaderTemplate, OverLimit, Response};
 pub use rule::{Found, Identity, Limits, MetricDetail, Part, Rule};
 pub(crate) use source::text_of;
-pub use source::{LoadError, Loaded, load, load_text};
+pub use source::{LoadError, LoadOptions, Loaded, files, load, load_text};
 pub use template::{BodyText, HeaderText, Operator, Values};
 pub use trace::{Candidate, Counter, Trace, TracedLevel, Written};
 pub use tree::{Domain, Policy};

@@ -34,6 +34,21 @@ pub struct ServeArgs {
     )]
     policies: Vec<PathBuf>,
 
+    /// Take policy files of the same domain for one
+    #[arg(long, env = "WEIR_MERGE_DOMAINS")]
+    merge_domains: bool,
+    /// How often to look whether the policy files have changed; 0 is never, SIGHUP excepted
+    ///
+    /// A change takes effect at the second look that sees it.
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        env = "WEIR_RELOAD_INTERVAL",
+        default_value = "1",
+        value_parser = interval
+    )]
+    reload_interval: Interval,
+
     /// Where to serve gRPC: HOST:PORT or unix:PATH
     #[arg(
         long,
@@ -108,11 +123,18 @@ enum LogLevel {
     Trace,
 }
 
+/// A length of time that can be none.
+type Interval = Option<Duration>;
+
 /// What `weir serve` needs, complete.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServeSettings {
     /// Files and folders.
     pub policies: Vec<PathBuf>,
+    /// Files of one domain are merged.
+    pub merge_domains: bool,
+    /// How often to look whether they have changed; none if never.
+    pub reload_interval: Option<Duration>,
     /// Where to serve.
     pub listen: ListenConfig,
     /// How to serve.
@@ -133,6 +155,8 @@ impl ServeArgs {
             Some(Duration::from_secs(self.max_connection_age)).filter(|age| !age.is_zero());
         ServeSettings {
             policies: self.policies,
+            merge_domains: self.merge_domains,
+            reload_interval: self.reload_interval,
             listen: self.grpc,
             server: ServerConfig {
                 workers,
@@ -153,6 +177,13 @@ impl ServeArgs {
             },
         }
     }
+}
+
+/// Seconds, with a fraction if need be.
+fn interval(text: &str) -> Result<Interval, &'static str> {
+    let secs: f64 = text.parse().map_err(|_| "expected a number of seconds")?;
+    let interval = Duration::try_from_secs_f64(secs).map_err(|_| "no such time")?;
+    Ok(Some(interval).filter(|interval| !interval.is_zero()))
 }
 
 impl From<LogLevel> for tracing::Level {
@@ -188,8 +219,10 @@ mod tests {
     fn a_bare_serve_listens_on_loopback_with_a_gibibyte() {
         let settings = resolve(&[]).unwrap();
         assert_eq!(settings.policies, [PathBuf::from("config")]);
+        assert_eq!(settings.reload_interval, Some(Duration::from_secs(1)));
         assert_eq!(settings.listen.to_string(), "127.0.0.1:8081");
         assert_eq!(settings.memory.budget_bytes, 1 << 30);
+        assert!(!settings.merge_domains);
         assert_eq!(settings.server.drain, Duration::from_secs(5));
         assert_eq!(settings.server.max_connection_age, None);
         assert_eq!(settings.log.level, tracing::Level::INFO);
@@ -200,6 +233,8 @@ mod tests {
         let settings = resolve(&[
             "--policies=a",
             "--policies=b,c",
+            "--merge-domains",
+            "--reload-interval=0.25",
             "--grpc=unix:/run/weir.sock",
             "--workers=3",
             "--memory=2M",
@@ -210,6 +245,8 @@ mod tests {
         ])
         .unwrap();
         assert_eq!(settings.policies, ["a", "b", "c"].map(PathBuf::from));
+        assert!(settings.merge_domains);
+        assert_eq!(settings.reload_interval, Some(Duration::from_millis(250)));
         assert_eq!(settings.listen, ListenConfig::Unix("/run/weir.sock".into()));
         assert_eq!(settings.server.workers.get(), 3);
         assert_eq!(settings.server.drain, Duration::ZERO);
@@ -228,8 +265,18 @@ mod tests {
     }
 
     #[test]
+    fn an_interval_of_nothing_is_never() {
+        assert_eq!(
+            resolve(&["--reload-interval=0"]).unwrap().reload_interval,
+            None
+        );
+    }
+
+    #[test]
     fn nonsense_is_refused() {
         for flag in [
+            "--reload-interval=-1",
+            "--reload-interval=often",
             "--grpc=8081",
             "--grpc=:8081",
             "--grpc=unix:",

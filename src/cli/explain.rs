@@ -11,7 +11,7 @@ use clap::{Args, ValueEnum};
 use super::{CliError, DONE};
 use crate::clock::{Clock, ManualClock, Timestamp};
 use crate::engine::Engine;
-use crate::policy::{self, Policy, Severity};
+use crate::policy::{self, LoadOptions, Policy, Severity};
 use crate::request::{Cost, Descriptor, Entry, Override, Request};
 use crate::scenario::{Rate, moment};
 use crate::store::{MemoryConfig, Store};
@@ -30,6 +30,9 @@ pub(super) struct ExplainArgs {
         default_value = "config"
     )]
     policies: Vec<PathBuf>,
+    /// Take files of the same domain for one
+    #[arg(long, env = "WEIR_MERGE_DOMAINS")]
+    merge_domains: bool,
     /// The domain that is asked; may be left out if the policies have only one
     #[arg(long, value_name = "NAME")]
     domain: Option<String>,
@@ -70,7 +73,10 @@ enum Word {
 }
 
 pub(super) fn run(args: &ExplainArgs) -> Result<ExitCode, CliError> {
-    let policy = load(&args.policies)?;
+    let options = LoadOptions {
+        merge_domains: args.merge_domains,
+    };
+    let policy = load(&args.policies, options)?;
     let request = request(args, &policy)?;
     let clock = Clock::Manual(ManualClock::new(
         args.at.unwrap_or_else(|| Clock::System.now()),
@@ -92,8 +98,8 @@ pub(super) fn run(args: &ExplainArgs) -> Result<ExitCode, CliError> {
     Ok(ExitCode::from(DONE))
 }
 
-fn load(paths: &[PathBuf]) -> Result<Policy, CliError> {
-    let loaded = policy::load(paths).map_err(CliError::new)?;
+fn load(paths: &[PathBuf], options: LoadOptions) -> Result<Policy, CliError> {
+    let loaded = policy::load(paths, options).map_err(CliError::new)?;
     let errors = loaded.diagnostics.iter();
     let errors = errors.filter(|found| found.severity == Severity::Error);
     let errors: Vec<String> = errors.map(ToString::to_string).collect();

@@ -7,7 +7,12 @@ use std::sync::Arc;
 use super::read::read;
 use super::script::Script;
 use crate::policy::report::Report;
-use crate::policy::{self, Diagnostic, LoadError, Policy, Severity, text_of};
+use crate::policy::{self, Diagnostic, LoadError, LoadOptions, Policy, Severity, text_of};
+
+/// A scenario names its files itself: those of one domain are meant to go together.
+const MERGED: LoadOptions = LoadOptions {
+    merge_domains: true,
+};
 
 /// What came of reading one file.
 #[derive(Debug)]
@@ -117,7 +122,7 @@ impl Policies {
         }
         let folder = self.file.parent().unwrap_or(Path::new(""));
         let files: Vec<PathBuf> = paths.iter().map(|path| folder.join(path)).collect();
-        let loaded = policy::load(&files)?;
+        let loaded = policy::load(&files, MERGED)?;
         let policy = loaded.policy.map(Arc::new);
         self.diagnostics.extend(loaded.diagnostics);
         self.loaded.insert(paths, policy.clone());

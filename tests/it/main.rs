@@ -10,6 +10,8 @@
 //! - `docs`: what the documentation shows
 //! - `lifetime`: connections, workers and the server's end
 //! - `policies`: files that load, and files that are refused, each with all that is said of it
+//! - `query`: `weir query`, against a server in this process
+//! - `reload`: policies that change while they are served
 //! - `response`: what the client is told
 //! - `scenarios`: policies and their tests, run as `weir test` runs them
 //!
@@ -28,6 +30,8 @@ mod docs;
 mod lifetime;
 mod offline;
 mod policies;
+mod query;
+mod reload;
 mod response;
 mod running;
 mod scenarios;

@@ -13,7 +13,7 @@ pub(super) struct KnownField<'n> {
 }
 
 /// Keys that must hold something: left out they would mean any value, which nobody who wrote them meant.
-const NEVER_NULL: [&str; 2] = ["values", "pattern"];
+const NEVER_NULL: [&str; 4] = ["values", "value_sha256", "pattern", "cidr"];
 
 /// The fields of a mapping that mean something at `level`; none if it is no mapping.
 ///

@@ -83,6 +83,18 @@ pub(super) fn texts(node: &Node, report: &mut Report) -> Field<Vec<Spanned<Text>
     Field::Given(spanned(node, texts))
 }
 
+/// A text, or a list of them.
+pub(super) fn one_or_more(node: &Node, report: &mut Report) -> Field<Vec<Spanned<Text>>> {
+    if matches!(node.kind, Kind::List(_)) {
+        return texts(node, report);
+    }
+    match written(node, report) {
+        Field::Given(text) => Field::Given(spanned(node, vec![text])),
+        Field::Absent => Field::Absent,
+        Field::Bad => Field::Bad,
+    }
+}
+
 /// A boolean, in any spelling of YAML 1.1.
 pub(crate) fn boolean(node: &Node, report: &mut Report) -> Option<bool> {
     const TRUE: [&str; 11] = [
