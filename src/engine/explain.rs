@@ -70,7 +70,7 @@ pub enum ExplainedLevel {
 /// A descriptor of the policy that was tried.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ExplainedCandidate {
-    /// `value`, `pattern`, `wildcard` or `any value`.
+    /// `value`, `sha256`, `pattern`, `cidr`, `wildcard` or `any value`.
     pub kind: &'static str,
     /// Its text in the policy; of values only how many there are.
     pub text: String,
@@ -266,10 +266,13 @@ fn told(level: &TracedLevel<'_>, is_secret: bool) -> ExplainedLevel {
             rule,
         } => {
             let candidates = candidates.iter().enumerate().map(|(at, candidate)| {
-                let (kind, text) = match candidate.written {
+                let (kind, text) = match &candidate.written {
                     Written::Values(1) => ("value", "1 value".to_owned()),
                     Written::Values(count) => ("value", format!("{count} values")),
-                    Written::Pattern(pattern) => ("pattern", pattern.to_owned()),
+                    Written::Hashes(1) => ("sha256", "1 value".to_owned()),
+                    Written::Hashes(count) => ("sha256", format!("{count} values")),
+                    Written::Pattern(pattern) => ("pattern", (*pattern).to_owned()),
+                    Written::Block(block) => ("cidr", block.clone()),
                     Written::Wildcard(wildcard) => ("wildcard", text(wildcard)),
                     Written::Any => ("any value", String::new()),
                 };
@@ -289,7 +292,7 @@ fn told(level: &TracedLevel<'_>, is_secret: bool) -> ExplainedLevel {
                 Counter::Pattern => "the pattern".to_owned(),
                 Counter::Capture(_) if is_secret => "***".to_owned(),
                 Counter::Capture(piece) => text(piece),
-                Counter::Shared => "the wildcard".to_owned(),
+                Counter::Shared => "what is shared".to_owned(),
             });
             ExplainedLevel::Known {
                 candidates: candidates.collect(),

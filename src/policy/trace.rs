@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use super::hash::Hash;
 use super::pattern::{Pattern, PatternTrie};
 use super::tree::{ByShape, Choice, Domain};
 use super::{Found, Identity, Part, Rule};
@@ -51,12 +52,16 @@ pub struct Candidate<'p> {
 }
 
 /// How a policy says what a descriptor fits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Written<'p> {
     /// `value` or `values` without a wildcard, so many at this level together.
     Values(usize),
+    /// `value_sha256`, so many at this level together.
+    Hashes(usize),
     /// `pattern`.
     Pattern(&'p str),
+    /// A block of `cidr`.
+    Block(String),
     /// `value` with a wildcard.
     Wildcard(&'p [u8]),
     /// None of them: any value.
@@ -66,13 +71,13 @@ pub enum Written<'p> {
 /// A part of what makes a counter its own.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Counter {
-    /// Each value has its own.
+    /// Each value, or each address of a block, has its own.
     Value,
     /// One for the pattern …
     Pattern,
     /// … and this piece of the value.
     Capture(Vec<u8>),
-    /// One for the wildcard.
+    /// One for the wildcard or the block.
     Shared,
 }
 
@@ -136,11 +141,18 @@ impl Choice {
             );
         }
         if let Some(by) = &self.by_shape {
+            if !by.hashes.is_empty() {
+                let fits = by.hashes.contains_key(&Hash::of(value));
+                add(Written::Hashes(by.hashes.len()), fits);
+            }
             for pattern in &by.patterns {
                 add(
                     Written::Pattern(&pattern.text),
                     fits_pattern(&pattern.text, value),
                 );
+            }
+            for (block, fits) in by.blocks.tried(value) {
+                add(Written::Block(block.to_string()), fits);
             }
             for (glob, _) in by.globs.iter() {
                 add(Written::Wildcard(glob.text()), glob.matches(value));
@@ -200,6 +212,8 @@ descriptors:
   - {key: k, values: [w, x]}
   - {key: k, pattern: '* /{*rest}'}
   - {key: k, pattern: 'GET /a/{b}', count_by: [b]}
+  - {key: k, cidr: [10.0.0.0/8, 10.1.0.0/16], share_threshold: true}
+  - {key: k, value_sha256: 2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae}
   - {key: k, value: 'a*', share_threshold: true}
   - {key: k, value: 'ab*'}
   - {key: k}";
@@ -238,12 +252,15 @@ descriptors:
     fn what_is_taken_is_what_the_walk_takes() {
         let of_a = vec![Counter::Pattern, Counter::Capture(b"c".to_vec())];
         for (value, verdicts, counter) in [
-            ("v", "tnnnnp", vec![Counter::Value]),
-            ("x", "tnnnnp", vec![Counter::Value]),
-            ("GET /a/c", "nptnnp", of_a),
-            ("PUT /a/c", "ntnnnp", vec![Counter::Pattern]),
-            ("abc", "nnntpp", vec![Counter::Shared]),
-            ("other", "nnnnnt", vec![Counter::Value]),
+            ("v", "tnnnnnnnp", vec![Counter::Value]),
+            ("x", "tnnnnnnnp", vec![Counter::Value]),
+            ("GET /a/c", "nnptnnnnp", of_a),
+            ("PUT /a/c", "nntnnnnnp", vec![Counter::Pattern]),
+            ("abc", "nnnnnntpp", vec![Counter::Shared]),
+            ("foo", "ntnnnnnnp", vec![Counter::Value]),
+            ("::ffff:10.1.2.3", "nnnntpnnp", vec![Counter::Shared]),
+            ("10.2.0.0", "nnnnntnnp", vec![Counter::Shared]),
+            ("other", "nnnnnnnnt", vec![Counter::Value]),
         ] {
             assert_eq!(last(value), (verdicts.to_owned(), counter), "{value}");
         }

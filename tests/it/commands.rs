@@ -4,6 +4,7 @@ use std::process::{Command, Output};
 
 fn weir(args: &[&str]) -> Output {
     let mut weir = Command::new(env!("CARGO_BIN_EXE_weir"));
+    weir.env_remove("WEIR_MERGE_DOMAINS");
     weir.args(args).output().unwrap()
 }
 
@@ -81,26 +82,26 @@ fn weir_test_writes_junit() {
     );
 }
 
-const EXPLAIN: [&str; 6] = [
-    "explain",
-    "--policies=config",
-    "--at=2026-01-01T00:00:00Z",
-    "--domain=skakio",
-    "api_key=pk_top_secret",
-    "+",
-];
+const EXPLAINED: &str = "tests/policies/good/explained.yaml";
+
+fn explained(args: &[&str]) -> (Option<i32>, String, String) {
+    let first = [
+        "explain",
+        "--policies",
+        EXPLAINED,
+        "--at=2026-01-01T00:00:00Z",
+    ];
+    said(&[&first, args].concat())
+}
 
 #[test]
 fn weir_explain_tells_of_the_walk_and_the_answer() {
-    let mut args = EXPLAIN.to_vec();
-    args.extend([
-        "endpoint=POST /auth/token",
-        "api_key=sk_top_secret",
-        "more=1",
+    let (code, out, _) = explained(&[
+        "--descriptor=api_key=pk_top_secret",
+        "--descriptor=endpoint=POST /auth/token remote_address=10.1.2.3 more=1",
     ]);
-    let (code, out, _) = said(&args);
     let expected = "\
-domain skakio, at 2026-01-01T00:00:00Z, with fresh counters
+domain explained, at 2026-01-01T00:00:00Z, with fresh counters
 
 descriptor 1, 1 hit
   api_key=***
@@ -108,21 +109,20 @@ descriptor 1, 1 hit
     wildcard   sk_*  does not fit
     any value        fits, but another one goes first
     counted by each value
-  rule   config/skakio.yaml:32:5  descriptors[0]
-  limit  100 per minute, token_bucket with a burst of 150; 150 left before, 149 after; resets in 1s
+  rule   tests/policies/good/explained.yaml:11:5  descriptors[0]
+  limit  per_minute: 100 per minute, token_bucket with a burst of 150; 150 left before, 149 after; resets in 1s
   limit  10000 per day, fixed_window; 10000 left before, 9999 after; resets in 86400s
   so     OK, 149 remaining of 100 per minute, reset in 1s
 
 descriptor 2, 1 hit
   endpoint=POST /auth/token
-    pattern    POST /auth/token     taken
-    pattern    POST /auth/validate  does not fit
-    pattern    POST /auth/refresh   does not fit
-    counted by the pattern
-  api_key=***
-    wildcard   sk_*  taken
-    any value        fits, but another one goes first
-    counted by each value
+    pattern    POST /auth/{action}  taken
+    wildcard   POST *               fits, but another one goes first
+    counted by the pattern, token
+  remote_address=10.1.2.3
+    cidr       192.0.2.0/24  does not fit
+    cidr       10.0.0.0/8    taken
+    counted by what is shared
     its rate_limit is for requests that end here, and not for this one
   more=1
     the policy has no level for this entry
@@ -131,37 +131,52 @@ descriptor 2, 1 hit
 
 the answer is OK
   X-RateLimit-Limit: 100
-  X-RateLimit-Remaining: 149
-  X-RateLimit-Reset: 1767225601
-  X-RateLimit-Tier: public_key
 ";
     assert_eq!((code, out.as_str()), (Some(0), expected));
 }
 
 #[test]
 fn weir_explain_writes_json_without_secrets() {
-    let mut args = EXPLAIN.to_vec();
-    args.extend(["remote_address=192.0.2.1", "--hits=151", "--format=json"]);
-    let (code, out, _) = said(&args);
+    let (code, out, _) = explained(&[
+        "--descriptor=api_key=pk_top_secret",
+        "--descriptor=endpoint=POST /auth/token remote_address=192.0.2.1",
+        "--hits=151",
+        "--format=json",
+    ]);
     assert_eq!(code, Some(0));
     assert!(!out.contains("top_secret"));
     let json: serde_json::Value = serde_json::from_str(&out).unwrap();
     assert_eq!(json["code"], "OVER_LIMIT");
-    let first = &json["descriptors"][0];
+    assert_eq!(json["body"], "come back in 1 s");
+    let (first, second) = (&json["descriptors"][0], &json["descriptors"][1]);
     assert_eq!(
         first["entries"][0],
         serde_json::json!({"key": "api_key", "secret": true})
     );
     assert_eq!(first["walk"][0]["candidates"][0]["verdict"], "taken");
-    assert_eq!(first["rule"]["line"], 32);
+    assert_eq!(
+        (&first["rule"]["line"], &first["meets"]),
+        (&11.into(), &"rule".into())
+    );
     assert_eq!(first["limits"][0]["standing"]["over"], true);
     assert_eq!(first["limits"][0]["standing"]["before"], 150);
-    assert_eq!(json["descriptors"][1]["entries"][0]["value"], "192.0.2.1");
+    assert_eq!(second["entries"][1]["value"], "192.0.2.1");
+    assert_eq!(second["walk"][1]["candidates"][0]["text"], "192.0.2.0/24");
+}
+
+#[test]
+fn weir_explain_says_what_a_shadow_and_a_missing_rule_mean() {
+    let (_, out, _) = explained(&["api_key=sk_1", "--hits=2000"]);
     assert!(
-        json["body"]
-            .as_str()
-            .unwrap()
-            .contains("RATE_LIMIT_EXCEEDED")
+        out.contains("in shadow mode: it counts and never refuses"),
+        "{out}"
+    );
+    assert!(out.contains("1000 left before, 0 after: over"), "{out}");
+    assert!(out.contains("the answer is OK\n"), "{out}");
+    let (_, out, _) = explained(&["api_key=other"]);
+    assert!(
+        out.contains("the descriptor that is reached has no rate_limit"),
+        "{out}"
     );
 }
 
@@ -185,9 +200,8 @@ fn weir_explain_says_what_does_not_fit() {
     let out = explain(&[
         "tests/scenarios/replaces.yaml",
         "--look",
-        "user=u",
-        "+",
-        "trial=t",
+        "--descriptor=user=u",
+        "--descriptor=trial=t",
     ]);
     assert!(
         out.contains("another descriptor's rule replaces this one"),
@@ -197,9 +211,8 @@ fn weir_explain_says_what_does_not_fit() {
     let twice = [
         "tests/scenarios/costs.yaml",
         "--hits=6",
-        "api_key=k",
-        "+",
-        "api_key=k",
+        "--descriptor=api_key=k",
+        "--descriptor=api_key=k",
     ];
     let out = explain(&twice);
     assert!(out.contains("10 left before, 4 after; resets"), "{out}");
@@ -212,7 +225,7 @@ fn weir_explain_says_what_does_not_fit() {
         out.contains("value      1 value  does not fit\n    nothing fits\n"),
         "{out}"
     );
-    let out = explain(&["config/peeker.yaml", "--limit=5 per day", "api_key=k"]);
+    let out = explain(&["config/peeker.yaml", "--limit=5/day", "api_key=k"]);
     assert!(
         out.contains("the limit that came with the request counts"),
         "{out}"
