@@ -24,6 +24,7 @@ pub use diagnostic::{Diagnostic, Place, Severity};
 pub use metadata::{Metadata, Value, merge};
 pub use response::{BodyTemplate, HeaderTemplate, OverLimit, Response};
 pub use rule::{Found, Identity, Limits, MetricDetail, Part, Rule};
+pub use schema::{Excerpt, excerpts};
 pub use source::{LoadError, LoadOptions, Loaded, load, load_text};
 pub use template::{BodyText, HeaderText, Operator, Values};
 pub use tree::{Domain, Policy};

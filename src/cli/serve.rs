@@ -93,6 +93,7 @@ async fn until_signalled(listener: Listener, app: App, mut signals: Signals) -> 
 fn load(settings: &ServeSettings) -> Result<Policy, Box<dyn Error>> {
     let options = LoadOptions {
         merge_domains: settings.merge_domains,
+        ..LoadOptions::default()
     };
     let loaded =
         policy::load(&settings.policies, options).map_err(|error| match error.source() {
