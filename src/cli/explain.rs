@@ -70,6 +70,7 @@ enum Word {
 pub(super) fn run(args: &ExplainArgs) -> Result<ExitCode, CliError> {
     let options = LoadOptions {
         merge_domains: args.merge_domains,
+        ..LoadOptions::default()
     };
     let policy = load(&args.policies, options)?;
     let request = request(args, &policy)?;
