@@ -3,6 +3,7 @@
 mod check;
 mod pairs;
 mod query;
+mod replay;
 mod serve;
 mod table;
 
@@ -46,6 +47,11 @@ enum Command {
     /// Counts, unless told to --look. Exits with 0 if all answers are OK, with 1 if one is OVER_LIMIT, and with 2 if
     /// the server could not be asked.
     Query(query::QueryArgs),
+    /// Run recorded traffic through policies, and say who would be refused
+    ///
+    /// Exits with 0, or with 2 if the record or the policies cannot be used, or if more than 1 % of the lines are
+    /// malformed.
+    Replay(replay::ReplayArgs),
 }
 
 /// Runs the command that the arguments name; the first is the program's name.
@@ -66,6 +72,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> Result<ExitCode, CliErro
         Command::Serve(args) => serve::run(args.resolve()),
         Command::Check(args) => check::run(&args),
         Command::Query(args) => query::run(args),
+        Command::Replay(args) => replay::run(&args),
     }
 }
 

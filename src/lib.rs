@@ -6,7 +6,7 @@
 //! whether the client may go on, and what it is told.
 //!
 //! In reading order: [`request`] and [`clock`] are the language of the problem, [`limit`] the algorithms, [`policy`] the
-//! files and the tree, [`store`] the counters, [`engine`] the decision. [`server`], [`client`], [`settings`],
+//! files and the tree, [`store`] the counters, [`engine`] the decision, [`replay`] many of them. [`server`], [`client`], [`settings`],
 //! [`telemetry`] and [`cli`] are the edges; `docs/architecture.md` says who may know whom.
 //!
 //! ```
@@ -51,6 +51,8 @@ pub mod proto;
 pub mod server;
 
 pub mod client;
+
+pub mod replay;
 
 pub mod telemetry;
 
