@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use weir::clock::Clock;
 use weir::engine::Engine;
+use weir::policy::LoadOptions;
 use weir::request::{Descriptor, Entry, Request};
 use weir::server::reload::{Outcome, PolicyFiles, Reloader};
 use weir::store::{MemoryConfig, Store};
@@ -23,7 +24,7 @@ const QUIET: Duration = Duration::from_secs(2);
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let folder = tempfile::tempdir()?;
     std::fs::write(folder.path().join("big.yaml"), policy()?)?;
-    let mut files = PolicyFiles::new(vec![folder.path().to_owned()]);
+    let mut files = PolicyFiles::new(vec![folder.path().to_owned()], LoadOptions::default());
     let loaded = files.load()?.policy.ok_or("the policy has errors")?;
     assert_eq!(loaded.rule_count(), RULES);
     let store = Store::memory(MemoryConfig::default())?;

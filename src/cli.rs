@@ -1,11 +1,13 @@
 //! The command line: one function per command, each from arguments to an exit code.
 
 mod check;
+mod explain;
 mod pairs;
 mod query;
 mod replay;
 mod serve;
 mod table;
+mod test;
 
 use std::error::Error;
 use std::ffi::OsString;
@@ -18,7 +20,8 @@ use crate::settings::ServeArgs;
 
 /// All went well.
 const DONE: u8 = 0;
-/// `check`: the policies have errors. `serve`: it ended, but not in good order. `query`: the answer is OVER_LIMIT.
+/// `check`: the policies have errors. `test`: a test failed. `serve`: it ended, but not in good order. `query`: the
+/// answer is OVER_LIMIT.
 const FAILED: u8 = 1;
 /// The command could not be run as it was given.
 const UNUSABLE: u8 = 2;
@@ -52,6 +55,14 @@ enum Command {
     /// Exits with 0, or with 2 if the record or the policies cannot be used, or if more than 1 % of the lines are
     /// malformed.
     Replay(replay::ReplayArgs),
+    /// Run the tests of policies, in virtual time
+    ///
+    /// Exits with 0 if all pass, with 1 if one fails, and with 2 if a file, or a policy that it names, is no good.
+    Test(test::TestArgs),
+    /// Tell what a request would meet and why, without counting it
+    ///
+    /// Exits with 0 whatever the answer would be, and with 2 if the policies have errors.
+    Explain(explain::ExplainArgs),
 }
 
 /// Runs the command that the arguments name; the first is the program's name.
@@ -73,6 +84,8 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> Result<ExitCode, CliErro
         Command::Check(args) => check::run(&args),
         Command::Query(args) => query::run(args),
         Command::Replay(args) => replay::run(&args),
+        Command::Test(args) => test::run(&args),
+        Command::Explain(args) => explain::run(&args),
     }
 }
 

@@ -1,12 +1,18 @@
-//! The decision: [`plan`] (pure), [`Store::hit`] (the only wait), [`conclude`] (pure).
+//! The decision: plan (pure), [`Store::hit`] (the only wait), conclude (pure).
 
 mod conclude;
 mod decision;
+mod explain;
 mod met;
 mod plan;
 mod respond;
+mod standard;
 
 pub use decision::{Code, CurrentLimit, Decision, Header, Status};
+pub use explain::{
+    End, Explained, ExplainedCandidate, ExplainedLevel, ExplainedLimit, Explanation, LimitStanding,
+    RulePlace, Verdict,
+};
 pub use met::Met;
 
 use std::sync::Arc;

@@ -3,18 +3,21 @@
 //! source (files) → schema (raw tree with places) → compile → tree. Loading never stops at the
 //! first fault, and nothing that it says quotes a value of a descriptor.
 
+mod block;
 mod code;
 mod compile;
 mod diagnostic;
 mod glob;
+mod hash;
 mod metadata;
 mod pattern;
-mod report;
+pub(crate) mod report;
 mod response;
 mod rule;
 pub mod schema;
 mod source;
 mod template;
+mod trace;
 mod tree;
 
 pub use code::Code;
@@ -22,8 +25,10 @@ pub use diagnostic::{Diagnostic, Place, Severity};
 pub use metadata::{Metadata, Value, merge};
 pub use response::{BodyTemplate, HeaderTemplate, OverLimit, Response};
 pub use rule::{Found, Identity, Limits, MetricDetail, Part, Rule};
-pub use source::{LoadError, Loaded, files, load, load_text};
+pub(crate) use source::text_of;
+pub use source::{LoadError, LoadOptions, Loaded, files, load, load_text};
 pub use template::{BodyText, HeaderText, Operator, Values};
+pub use trace::{Candidate, Counter, Trace, TracedLevel, Written};
 pub use tree::{Domain, Policy};
 
 #[cfg(test)]

@@ -36,6 +36,9 @@ pub struct ServeArgs {
     )]
     policies: Vec<PathBuf>,
 
+    /// Take policy files of the same domain for one
+    #[arg(long, env = "WEIR_MERGE_DOMAINS")]
+    merge_domains: bool,
     /// How often to look whether the policy files have changed; 0 is never, SIGHUP excepted
     ///
     /// A change takes effect at the second look that sees it.
@@ -130,6 +133,8 @@ type Interval = Option<Duration>;
 pub struct ServeSettings {
     /// Files and folders.
     pub policies: Vec<PathBuf>,
+    /// Files of one domain are merged.
+    pub merge_domains: bool,
     /// How often to look whether they have changed; none if never.
     pub reload_interval: Option<Duration>,
     /// Where to serve.
@@ -152,6 +157,7 @@ impl ServeArgs {
             Some(Duration::from_secs(self.max_connection_age)).filter(|age| !age.is_zero());
         ServeSettings {
             policies: self.policies,
+            merge_domains: self.merge_domains,
             reload_interval: self.reload_interval,
             listen: self.grpc,
             server: ServerConfig {
@@ -218,6 +224,7 @@ mod tests {
         assert_eq!(settings.reload_interval, Some(Duration::from_secs(1)));
         assert_eq!(settings.listen.to_string(), "127.0.0.1:8081");
         assert_eq!(settings.memory.budget_bytes, 1 << 30);
+        assert!(!settings.merge_domains);
         assert_eq!(settings.server.drain, Duration::from_secs(5));
         assert_eq!(settings.server.max_connection_age, None);
         assert_eq!(settings.log.level, tracing::Level::INFO);
@@ -228,6 +235,7 @@ mod tests {
         let settings = resolve(&[
             "--policies=a",
             "--policies=b,c",
+            "--merge-domains",
             "--reload-interval=0.25",
             "--grpc=unix:/run/weir.sock",
             "--workers=3",
@@ -239,6 +247,7 @@ mod tests {
         ])
         .unwrap();
         assert_eq!(settings.policies, ["a", "b", "c"].map(PathBuf::from));
+        assert!(settings.merge_domains);
         assert_eq!(settings.reload_interval, Some(Duration::from_millis(250)));
         assert_eq!(settings.listen, ListenConfig::Unix("/run/weir.sock".into()));
         assert_eq!(settings.server.workers.get(), 3);

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::{CliError, DONE, FAILED};
-use crate::policy::{self, Diagnostic, Loaded, Severity};
+use crate::policy::{self, Diagnostic, LoadOptions, Loaded, Severity};
 
 /// The arguments of `weir check`.
 #[derive(Args, Clone, Debug)]
@@ -16,6 +16,10 @@ pub(super) struct CheckArgs {
     /// Policy files, and folders of them
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<PathBuf>,
+
+    /// Take files of the same domain for one
+    #[arg(long, env = "WEIR_MERGE_DOMAINS")]
+    merge_domains: bool,
 }
 
 /// How much was found.
@@ -25,8 +29,16 @@ pub(super) struct Summary {
     files: usize,
 }
 
+impl CheckArgs {
+    fn load_options(&self) -> LoadOptions {
+        LoadOptions {
+            merge_domains: self.merge_domains,
+        }
+    }
+}
+
 pub(super) fn run(args: &CheckArgs) -> Result<ExitCode, CliError> {
-    let loaded = policy::load(&args.paths).map_err(CliError::new)?;
+    let loaded = policy::load(&args.paths, args.load_options()).map_err(CliError::new)?;
     let summary = Summary::of(&loaded);
     let written = report(&loaded.diagnostics, &summary, &mut io::stdout().lock());
     match written {

@@ -14,7 +14,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use super::pairs::Pairs;
 use super::query::{Format, print};
 use super::{CliError, DONE};
-use crate::policy::{self, Policy};
+use crate::policy::{self, LoadOptions, Policy};
 use crate::replay::{DescriptorTemplate, Fault, Line, Lines, Mapping, Replay, Shape};
 use crate::settings;
 use crate::store::MemoryConfig;
@@ -47,6 +47,10 @@ pub(super) struct ReplayArgs {
     /// Policies to compare them with, such as those in force
     #[arg(long, value_name = "PATH", value_delimiter = ',')]
     against: Vec<PathBuf>,
+
+    /// Take files of the same domain for one
+    #[arg(long, env = "WEIR_MERGE_DOMAINS")]
+    merge_domains: bool,
 
     /// The domain that is asked; of requests, when a line names none
     #[arg(long, value_name = "NAME")]
@@ -99,10 +103,13 @@ struct Read {
 }
 
 pub(super) fn run(args: &ReplayArgs) -> Result<ExitCode, CliError> {
-    let policy = load(&args.policies)?;
+    let options = LoadOptions {
+        merge_domains: args.merge_domains,
+    };
+    let policy = load(&args.policies, options)?;
     let against = match args.against.as_slice() {
         [] => None,
-        paths => Some(load(paths)?),
+        paths => Some(load(paths, options)?),
     };
     let memory = MemoryConfig {
         budget_bytes: args.memory,
@@ -150,8 +157,8 @@ impl ReplayArgs {
     }
 }
 
-fn load(paths: &[PathBuf]) -> Result<Policy, CliError> {
-    let loaded = policy::load(paths).map_err(CliError::new)?;
+fn load(paths: &[PathBuf], options: LoadOptions) -> Result<Policy, CliError> {
+    let loaded = policy::load(paths, options).map_err(CliError::new)?;
     match loaded.policy {
         Some(policy) => Ok(policy),
         None => {

@@ -15,7 +15,7 @@ use super::check::Summary;
 use super::{CliError, DONE, FAILED, UNUSABLE};
 use crate::clock::Clock;
 use crate::engine::Engine;
-use crate::policy::Policy;
+use crate::policy::{LoadOptions, Policy};
 use crate::server::reload::{self, PolicyFiles, Reloader};
 use crate::server::{self, App, End, Listener};
 use crate::settings::ServeSettings;
@@ -52,7 +52,10 @@ struct Started {
 
 async fn start(settings: ServeSettings) -> Result<Started, Box<dyn Error>> {
     let signals = Signals::new()?;
-    let mut files = PolicyFiles::new(settings.policies);
+    let options = LoadOptions {
+        merge_domains: settings.merge_domains,
+    };
+    let mut files = PolicyFiles::new(settings.policies, options);
     let policy = load(&mut files)?;
     let (domains, rules) = (policy.domain_count(), policy.rule_count());
     let listener = Listener::bind(&settings.listen).await?;

@@ -16,7 +16,7 @@ pub(super) struct Plan<'a> {
     /// None if nobody knows the request's domain.
     pub(super) domain: Option<&'a Domain>,
     /// One per descriptor, in order.
-    pub(super) targets: SmallVec<[Target<'a>; 4]>,
+    pub(super) targets: SmallVec<[Target<'a>; 2]>,
 }
 
 /// What one descriptor meets.
@@ -89,7 +89,7 @@ impl<'a> Plan<'a> {
     }
 
     /// The calls at the store, one per target that counts, in order.
-    pub(super) fn hits(&self) -> SmallVec<[Hit<'_>; 4]> {
+    pub(super) fn hits(&self) -> SmallVec<[Hit<'_>; 2]> {
         let counted = self.targets.iter().filter_map(Target::counted);
         counted
             .map(|counted| Hit {
@@ -219,6 +219,17 @@ impl<'a> Target<'a> {
 impl<'a> Counted<'a> {
     pub(super) fn limits(&self) -> &LimitSet {
         self.set.limits()
+    }
+
+    /// The limits that can refuse: not displaced, and not in shadow mode.
+    pub(super) fn enforced(&self) -> impl Iterator<Item = &Limit> {
+        let shadow = self.rule().is_some_and(|rule| rule.shadow_mode);
+        let limits = self.limits().limits.iter().enumerate();
+        limits
+            .filter(move |(index, limit)| {
+                !shadow && !limit.shadow_mode && self.active.contains(*index)
+            })
+            .map(|(_, limit)| limit)
     }
 
     pub(super) fn rule(&self) -> Option<&'a Rule> {

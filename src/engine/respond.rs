@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::conclude::Reported;
 use super::decision::{Code, Header};
 use super::plan::Target;
+use super::standard::Enforced;
 use crate::clock::Timestamp;
 use crate::limit::Algorithm;
 use crate::policy::{Domain, HeaderTemplate, Operator, Value, Values};
@@ -73,6 +74,8 @@ impl Values for Facts<'_> {
             Operator::Domain => return append(out, Some(&*self.domain.name)),
             Operator::Metadata(key) => return append_value(out, self.metadata(key)),
             Operator::Entry(key) => return append(out, self.entry(key)),
+            Operator::EnforcedLimits => return Enforced::of(self).write_all(out),
+            Operator::ReportedLimit => return Enforced::of(self).write_reported(out),
         };
         write!(out, "{number}").is_ok()
     }

@@ -42,9 +42,11 @@ pub enum Code {
     MissingDomain,
     /// The same domain in two files.
     DuplicateDomain,
+    /// Files of one domain say different things for all of it.
+    ConflictingRoots,
     /// A descriptor without a key.
     MissingKey,
-    /// More than one of `value`, `values` and `pattern`.
+    /// More than one of `value`, `values`, `value_sha256`, `pattern` and `cidr`.
     SeveralMatchers,
     /// A list that must not be empty.
     EmptyList,
@@ -52,9 +54,13 @@ pub enum Code {
     DuplicateDescriptor,
     /// A pattern that is no path template.
     InvalidPattern,
+    /// A `value_sha256` that is no SHA-256 in hex.
+    InvalidHash,
+    /// A block of addresses that is none.
+    InvalidCidr,
     /// `count_by` without a pattern, or with a name that it does not capture.
     InvalidCountBy,
-    /// `share_threshold` without a wildcard.
+    /// `share_threshold` without a wildcard or a block.
     SharedWithoutWildcard,
     /// More descriptors than fit into one policy.
     TooManyDescriptors,
@@ -112,6 +118,14 @@ pub enum Code {
     LiteralStar,
     /// A limit's name with characters that Envoy does not escape.
     UnusualName,
+    /// In a scenario: a moment or a length of time that is none.
+    InvalidTime,
+    /// In a scenario: a test without a name, a step that does nothing, or two things at once.
+    InvalidStep,
+    /// In a scenario: an expectation that cannot be met by any answer.
+    InvalidExpectation,
+    /// In a scenario: a policy that cannot be read.
+    UnreadablePolicy,
 }
 
 impl Code {
@@ -135,11 +149,14 @@ impl Code {
             Self::NotSupportedYet => "not-supported-yet",
             Self::MissingDomain => "missing-domain",
             Self::DuplicateDomain => "duplicate-domain",
+            Self::ConflictingRoots => "conflicting-roots",
             Self::MissingKey => "missing-key",
             Self::SeveralMatchers => "several-matchers",
             Self::EmptyList => "empty-list",
             Self::DuplicateDescriptor => "duplicate-descriptor",
             Self::InvalidPattern => "invalid-pattern",
+            Self::InvalidHash => "invalid-hash",
+            Self::InvalidCidr => "invalid-cidr",
             Self::InvalidCountBy => "invalid-count-by",
             Self::SharedWithoutWildcard => "shared-without-wildcard",
             Self::TooManyDescriptors => "too-many-descriptors",
@@ -170,6 +187,10 @@ impl Code {
             Self::Unreachable => "unreachable",
             Self::LiteralStar => "literal-star",
             Self::UnusualName => "unusual-name",
+            Self::InvalidTime => "invalid-time",
+            Self::InvalidStep => "invalid-step",
+            Self::InvalidExpectation => "invalid-expectation",
+            Self::UnreadablePolicy => "unreadable-policy",
         }
     }
 

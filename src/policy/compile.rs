@@ -5,28 +5,37 @@ mod level;
 mod limits;
 mod matcher;
 mod response;
+mod root;
+mod standard;
 
 use std::sync::Arc;
 
 use facts::Facts;
 use level::Draft;
+pub(crate) use root::Part;
+use root::Root;
 
 use super::report::{Report, Step};
-use super::schema::{Flag, RawDescriptor, RawDomain, Spanned};
+use super::schema::{Flag, RawDescriptor, Spanned};
 use super::tree::{Domain, Level, Node};
 use super::{Code, Metadata, MetricDetail, Response, Rule};
 
 /// The most nodes and values of one domain; fewer in tests, which have to get there.
 const MAX_NODES: usize = if cfg!(test) { 10_000 } else { 4_000_000 };
 
-/// Compiles one domain; none if it has no name. It is only to be used if the report has no error.
-pub(crate) fn compile(raw: RawDomain, report: &mut Report) -> Option<Domain> {
-    let facts = Facts::gather(&raw.descriptors);
-    if raw.name.is_absent() {
-        let hint = "begin the file with `domain: name`";
-        let message = "the file names no domain";
-        report.hint(Code::MissingDomain, raw.place, (message, hint));
+/// Compiles one domain; none if it has no name. It is only to be used if the report, which is of
+/// the files of these parts, has no error.
+pub(crate) fn compile(mut parts: Vec<Part>, report: &mut Report) -> Option<Domain> {
+    let facts = Facts::gather(parts.iter().map(|part| &part.raw.descriptors[..]));
+    for (file, part) in parts.iter().enumerate() {
+        report.turn_to(file as u32);
+        if part.raw.name.is_absent() {
+            let hint = "begin the file with `domain: name`";
+            let message = "the file names no domain";
+            report.hint(Code::MissingDomain, part.raw.place, (message, hint));
+        }
     }
+    let root = Root::take(&mut parts, report);
     let mut compiler = Compiler {
         report,
         facts,
@@ -36,8 +45,9 @@ pub(crate) fn compile(raw: RawDomain, report: &mut Report) -> Option<Domain> {
         values: 0,
         is_full: false,
     };
-    let response = raw.response.as_ref().map(|raw| {
+    let response = root.response.as_ref().map(|(file, raw)| {
         let report = &mut *compiler.report;
+        report.turn_to(*file);
         report.within(Step::Key("response"), |report| {
             Arc::new(response::compile(raw, &compiler.facts, report))
         })
@@ -47,11 +57,13 @@ pub(crate) fn compile(raw: RawDomain, report: &mut Report) -> Option<Domain> {
         response: response.clone(),
         value_levels: 0,
     };
-    let top = compiler.level(raw.descriptors, &context);
+    let groups = parts.into_iter().enumerate();
+    let groups = groups.map(|(file, part)| (file as u32, part.raw.descriptors));
+    let top = compiler.level(groups.collect(), &context);
     Some(Domain {
-        name: (*raw.name.given()?.value).into(),
-        shadow_mode: raw.shadow_mode,
-        quota_mode: raw.quota_mode,
+        name: (*root.name?).into(),
+        shadow_mode: root.shadow_mode,
+        quota_mode: root.quota_mode,
         response,
         secrets: compiler.facts.secrets,
         rules: compiler.rules,
@@ -82,21 +94,26 @@ struct Context {
 }
 
 impl Compiler<'_> {
-    /// Compiles the nodes of one level; none if there are none in reach.
-    fn level(&mut self, descriptors: Vec<RawDescriptor>, context: &Context) -> Option<u32> {
-        if descriptors.is_empty() {
+    /// Compiles the nodes of one level, each group from the file of that number; none if there
+    /// are none in reach.
+    fn level(&mut self, groups: Vec<(u32, Vec<RawDescriptor>)>, context: &Context) -> Option<u32> {
+        if groups.iter().all(|(_, descriptors)| descriptors.is_empty()) {
             return None;
         }
         let mut draft = Draft::default();
         self.report_within(Step::Key("descriptors"), |compiler| {
-            for (at, descriptor) in descriptors.into_iter().enumerate() {
-                if !compiler.has_room(&descriptor) {
-                    return;
+            for (file, descriptors) in groups {
+                compiler.report.turn_to(file);
+                for (at, descriptor) in descriptors.into_iter().enumerate() {
+                    if !compiler.has_room(&descriptor) {
+                        return;
+                    }
+                    compiler.report_within(Step::Index(at), |compiler| {
+                        compiler.descriptor(descriptor, at, &mut draft, context);
+                    });
                 }
-                compiler.report_within(Step::Index(at), |compiler| {
-                    compiler.descriptor(descriptor, at, &mut draft, context);
-                });
             }
+            draft.find_hashed_twice(compiler.report);
             draft.find_unreachable(compiler.report);
         });
         let at = self.levels.len() as u32;
@@ -128,7 +145,9 @@ impl Compiler<'_> {
         }
         let node = self.nodes.len() as u32;
         self.nodes.push(Node::default());
-        self.values += raw.values.given().map_or(0, |values| values.value.len());
+        for list in [&raw.values, &raw.cidr] {
+            self.values += list.given().map_or(0, |list| list.value.len());
+        }
         let matcher = matcher::compile(&raw, self.report);
         let shows_value = matcher.as_ref().is_none_or(|matcher| matcher.shows_value());
         let own = raw.response.take().map(|raw| {
@@ -153,12 +172,13 @@ impl Compiler<'_> {
         };
         self.check_flags(&raw, shows_value);
         let descriptors = std::mem::take(&mut raw.descriptors);
+        let file = self.report.spot(None).file;
         let metadata = raw.metadata.take().map(Arc::new);
         self.nodes[node as usize] = Node {
             rule: self.rule(&raw, metadata.as_ref(), &below),
             metadata,
             response: below.response.clone(),
-            below: self.level(descriptors, &below),
+            below: self.level(vec![(file, descriptors)], &below),
         };
         if let (Some(key), Some(matcher)) = (raw.key.given(), matcher) {
             draft.add(key, matcher, (node, index), self.report);

@@ -5,10 +5,12 @@ use std::sync::Arc;
 
 use crate::policy::{Code, Diagnostic, Place};
 
-/// Collects the diagnostics of one file.
+/// Collects the diagnostics of one file, or of those that make one domain.
 #[derive(Debug)]
 pub(crate) struct Report {
-    file: Arc<Path>,
+    files: Vec<Arc<Path>>,
+    /// The place in `files` of the one that is spoken of.
+    file: u32,
     trail: Vec<Step>,
     diagnostics: Vec<Diagnostic>,
 }
@@ -20,20 +22,55 @@ pub(crate) enum Step {
     Index(usize),
 }
 
+/// A place and its file.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Spot {
+    pub(crate) place: Option<Place>,
+    pub(crate) file: u32,
+}
+
 /// More than anybody reads; a file of a million faults must not fill the memory.
 const MAX_DIAGNOSTICS: usize = 10_000;
 
 impl Report {
     pub(crate) fn new(file: &Path) -> Self {
+        Self::of_files(vec![file.into()])
+    }
+
+    /// Of files that belong together; at first the first of them is spoken of.
+    pub(crate) fn of_files(files: Vec<Arc<Path>>) -> Self {
         Self {
-            file: file.into(),
+            files,
+            file: 0,
             trail: Vec::new(),
             diagnostics: Vec::new(),
         }
     }
 
+    /// The file that is spoken of.
     pub(crate) fn file(&self) -> &Arc<Path> {
-        &self.file
+        &self.files[self.file as usize]
+    }
+
+    /// From now on the file of that number is spoken of.
+    pub(crate) fn turn_to(&mut self, file: u32) {
+        self.file = file;
+    }
+
+    /// A place in the file that is spoken of.
+    pub(crate) fn spot(&self, place: Option<Place>) -> Spot {
+        let file = self.file;
+        Spot { place, file }
+    }
+
+    /// Where that is, such as `on line 5`.
+    pub(crate) fn words_for(&self, spot: Spot) -> Option<String> {
+        let line = spot.place?.line;
+        if spot.file == self.file {
+            return Some(format!("on line {line}"));
+        }
+        let file = self.files[spot.file as usize].display();
+        Some(format!("in {file}:{line}"))
     }
 
     /// What was found, by place.
@@ -104,7 +141,7 @@ impl Report {
         self.diagnostics.push(Diagnostic {
             severity,
             code,
-            file: PathBuf::from(&*self.file),
+            file: PathBuf::from(&**self.file()),
             place,
             path: self.path(),
             message,

@@ -57,13 +57,13 @@ pub enum Limits {
 pub enum Part<'a> {
     /// The key of a level.
     Key(&'a [u8]),
-    /// The value that was sent, where each has its own counter.
+    /// The value that was sent, where each has its own counter; of an address in a block, its usual text.
     Value(&'a [u8]),
     /// The text of a pattern.
     Pattern(&'a [u8]),
     /// A captured piece that `count_by` names, or the method.
     Capture(&'a [u8]),
-    /// The text of a wildcard whose values share one counter.
+    /// The text of a wildcard or a block whose values share one counter.
     Shared(&'a [u8]),
 }
 

@@ -3,14 +3,14 @@
 //! Places are optional, because files are not the only source that a policy can have.
 
 mod descriptor;
-mod fields;
+pub(crate) mod fields;
 mod keys;
 mod limit;
 mod merge;
-mod metadata;
+pub(crate) mod metadata;
 mod response;
-mod scalar;
-mod yaml;
+pub(crate) mod scalar;
+pub(crate) mod yaml;
 
 pub use keys::{KEYS, Key, Level, Status};
 pub(crate) use yaml::Text;
@@ -24,6 +24,13 @@ use fields::fields;
 pub(crate) struct Spanned<T> {
     pub(crate) value: T,
     pub(crate) place: Option<Place>,
+}
+
+/// The same thing is the same wherever it stands.
+impl<T: PartialEq> PartialEq for Spanned<T> {
+    fn eq(&self, other: &Self) -> bool {
+        self.value == other.value
+    }
 }
 
 /// What a key holds.
@@ -42,9 +49,9 @@ pub(crate) enum Field<T> {
 pub(crate) struct RawDomain {
     pub(crate) place: Option<Place>,
     pub(crate) name: Field<Text>,
-    pub(crate) shadow_mode: bool,
-    pub(crate) quota_mode: bool,
-    pub(crate) response: Option<RawResponse>,
+    pub(crate) shadow_mode: Option<Spanned<bool>>,
+    pub(crate) quota_mode: Option<Spanned<bool>>,
+    pub(crate) response: Option<Spanned<RawResponse>>,
     pub(crate) descriptors: Vec<RawDescriptor>,
 }
 
@@ -57,7 +64,10 @@ pub(crate) struct RawDescriptor {
     pub(crate) key: Field<Text>,
     pub(crate) value: Field<Text>,
     pub(crate) values: Field<Vec<Spanned<Text>>>,
+    pub(crate) value_sha256: Field<Text>,
     pub(crate) pattern: Field<Text>,
+    /// Blocks of addresses, as written.
+    pub(crate) cidr: Field<Vec<Spanned<Text>>>,
     pub(crate) count_by: Field<Vec<Spanned<Text>>>,
     /// The flags that are set.
     pub(crate) flags: Vec<Spanned<Flag>>,
@@ -102,18 +112,22 @@ pub(crate) struct RawLimit {
     pub(crate) algorithm: Field<Text>,
     pub(crate) burst: Field<u32>,
     pub(crate) charge: Field<Text>,
+    pub(crate) shadow_mode: bool,
 }
 
 /// A `response` block.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq)]
 pub(crate) struct RawResponse {
     pub(crate) headers: Vec<RawHeader>,
+    /// Names of sets of headers.
+    pub(crate) standard: Vec<Spanned<Text>>,
+    pub(crate) over_limit_standard: Vec<Spanned<Text>>,
     pub(crate) over_limit_headers: Vec<RawHeader>,
     pub(crate) body: Option<Spanned<Text>>,
 }
 
 /// A header and its template.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub(crate) struct RawHeader {
     pub(crate) name: Spanned<Text>,
     pub(crate) value: Spanned<Text>,
@@ -152,8 +166,8 @@ pub(crate) fn read(text: &str, report: &mut Report) -> Option<RawDomain> {
     let mut domain = RawDomain {
         place: Some(root.place),
         name: Field::Absent,
-        shadow_mode: false,
-        quota_mode: false,
+        shadow_mode: None,
+        quota_mode: None,
         response: None,
         descriptors: Vec::new(),
     };
@@ -162,11 +176,20 @@ pub(crate) fn read(text: &str, report: &mut Report) -> Option<RawDomain> {
     }
     let mut descriptors = None;
     for field in fields(&root, Level::Root, report)? {
+        let place = Some(field.place);
+        let spanned = |value| Spanned { value, place };
         report.within(Step::Key(field.name), |report| match field.name {
             "domain" => domain.name = scalar::text(field.node, report),
-            "shadow_mode" => domain.shadow_mode = scalar::is_set(field.node, report),
-            "quota_mode" => domain.quota_mode = scalar::is_set(field.node, report),
-            "response" => domain.response = response::read(field.node, report),
+            "shadow_mode" => {
+                domain.shadow_mode = scalar::boolean(field.node, report).map(spanned);
+            }
+            "quota_mode" => {
+                domain.quota_mode = scalar::boolean(field.node, report).map(spanned);
+            }
+            "response" => {
+                let read = response::read(field.node, report);
+                domain.response = read.map(|value| Spanned { value, place });
+            }
             "descriptors" => descriptors = Some(field.node.clone()),
             _ => {}
         });

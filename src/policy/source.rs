@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::policy::compile::Part;
 use crate::policy::report::{Report, Step, quoted};
 use crate::policy::tree::Domain;
 use crate::policy::{Code, Diagnostic, Place, Policy, Severity, compile, schema};
@@ -40,6 +41,14 @@ impl std::error::Error for LoadError {
     }
 }
 
+/// How to load.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LoadOptions {
+    /// Files of the same domain are one: the descriptors of the second stand behind those of the
+    /// first, and so on. Otherwise a domain in two files is an error.
+    pub merge_domains: bool,
+}
+
 /// The largest file in bytes; a policy of a million rules is smaller.
 const MAX_FILE_BYTES: usize = 256 << 20;
 
@@ -47,8 +56,11 @@ const MAX_FILE_BYTES: usize = 256 << 20;
 ///
 /// # Errors
 /// When a path cannot be read at all; everything else is a diagnostic.
-pub fn load(paths: &[PathBuf]) -> Result<Loaded, LoadError> {
-    let mut load = Load::default();
+pub fn load(paths: &[PathBuf], options: LoadOptions) -> Result<Loaded, LoadError> {
+    let mut load = Load {
+        options,
+        ..Load::default()
+    };
     for path in paths {
         if metadata(path)?.is_dir() {
             for file in load.files_of(path)? {
@@ -88,6 +100,9 @@ pub fn load_text(file: &Path, text: &str) -> Loaded {
 /// Files that are being put together.
 #[derive(Default)]
 struct Load {
+    options: LoadOptions,
+    /// Files whose domains are compiled when all are read, by the name of the domain.
+    waiting: Vec<(Arc<str>, Vec<Part>)>,
     domains: Vec<Domain>,
     /// Where each domain was first named.
     origins: HashMap<Arc<str>, (PathBuf, Option<Place>)>,
@@ -147,30 +162,36 @@ impl Load {
     fn add(&mut self, path: &Path, bytes: &[u8]) {
         self.files.push(path.to_owned());
         let mut report = Report::new(path);
-        if let Some(text) = self.text(bytes, &mut report)
+        if let Some(text) = text_of(bytes, &mut report)
             && let Some(raw) = schema::read(text, &mut report)
         {
-            let place = raw.name.given().and_then(|name| name.place);
-            if let Some(domain) = compile::compile(raw, &mut report) {
+            let name = raw.name.given().cloned();
+            let place = name.as_ref().and_then(|name| name.place);
+            let file = report.file().clone();
+            let part = Part { file, raw };
+            if let Some(name) = name.filter(|_| self.options.merge_domains) {
+                self.wait(&name.value, part);
+            } else if let Some(domain) = compile::compile(vec![part], &mut report) {
                 self.add_domain(domain, (path, place), &mut report);
             }
         }
         self.diagnostics.extend(report.into_diagnostics());
     }
 
-    fn text<'t>(&self, bytes: &'t [u8], report: &mut Report) -> Option<&'t str> {
-        if bytes.len() > MAX_FILE_BYTES {
-            let message = format!("the file is larger than {} MiB", MAX_FILE_BYTES >> 20);
-            report.say(Code::TooLarge, None, message);
-            return None;
+    /// Keeps a part until all of its domain are there.
+    fn wait(&mut self, name: &str, part: Part) {
+        match self.waiting.iter_mut().find(|(own, _)| **own == *name) {
+            Some((_, parts)) => parts.push(part),
+            None => self.waiting.push((name.into(), vec![part])),
         }
-        match std::str::from_utf8(bytes) {
-            Ok(text) => Some(text.strip_prefix('\u{feff}').unwrap_or(text)),
-            Err(fault) => {
-                let place = place_after(&bytes[..fault.valid_up_to()]);
-                report.say(Code::NotUtf8, Some(place), "the file is no text in UTF-8");
-                None
-            }
+    }
+
+    fn compile_waiting(&mut self) {
+        for (_, parts) in std::mem::take(&mut self.waiting) {
+            let files = parts.iter().map(|part| part.file.clone()).collect();
+            let mut report = Report::of_files(files);
+            self.domains.extend(compile::compile(parts, &mut report));
+            self.diagnostics.extend(report.into_diagnostics());
         }
     }
 
@@ -184,7 +205,8 @@ impl Load {
             let line = first_place.map_or(String::new(), |place| format!(":{}", place.line));
             let (name, first) = (quoted(&domain.name), first.display());
             let message = format!("the domain {name} is already in {first}{line}");
-            let hint = "one domain is one file: put the descriptors together";
+            let hint =
+                "put the descriptors together, or merge files of one domain with `--merge-domains`";
             report.within(Step::Key("domain"), |report| {
                 report.hint(Code::DuplicateDomain, place, (message, hint));
             });
@@ -202,8 +224,10 @@ impl Load {
     }
 
     fn finish(mut self) -> Loaded {
-        // Stable: within a file the order of its places stays.
-        self.diagnostics.sort_by(|a, b| a.file.cmp(&b.file));
+        self.compile_waiting();
+        // Stable: what was found at one place stays in its order.
+        self.diagnostics
+            .sort_by(|a, b| (&a.file, a.place).cmp(&(&b.file, b.place)));
         let is_refused = self
             .diagnostics
             .iter()
@@ -244,6 +268,23 @@ fn metadata(path: &Path) -> Result<std::fs::Metadata, LoadError> {
         path: path.to_owned(),
         source,
     })
+}
+
+/// The text of a file, which must be UTF-8 and not too large.
+pub(crate) fn text_of<'t>(bytes: &'t [u8], report: &mut Report) -> Option<&'t str> {
+    if bytes.len() > MAX_FILE_BYTES {
+        let message = format!("the file is larger than {} MiB", MAX_FILE_BYTES >> 20);
+        report.say(Code::TooLarge, None, message);
+        return None;
+    }
+    match std::str::from_utf8(bytes) {
+        Ok(text) => Some(text.strip_prefix('\u{feff}').unwrap_or(text)),
+        Err(fault) => {
+            let place = place_after(&bytes[..fault.valid_up_to()]);
+            report.say(Code::NotUtf8, Some(place), "the file is no text in UTF-8");
+            None
+        }
+    }
 }
 
 /// The place that follows text.

@@ -33,6 +33,10 @@ pub enum Operator {
     Metadata(Box<str>),
     /// `%ENTRY(key)%`: the value of an entry of the request, never of a secret one.
     Entry(Box<str>),
+    /// The `RateLimit-Policy` field of `standard`, which cannot be written in a template.
+    EnforcedLimits,
+    /// The `RateLimit` field of `standard`, which cannot be written in a template.
+    ReportedLimit,
 }
 
 /// What the operators stand for in one answer.

@@ -169,6 +169,25 @@ fn a_pattern_comes_after_exact_values_and_before_wildcards() {
 }
 
 #[test]
+fn hashes_come_with_values_and_blocks_between_patterns_and_wildcards() {
+    let policy = loaded(
+        "domain: w\ndescriptors:\n\
+         - {key: k, rate_limit: {unit: hour, requests_per_unit: 5}}\n\
+         - {key: k, value: '1*', rate_limit: {unit: hour, requests_per_unit: 4}}\n\
+         - {key: k, cidr: '0.0.0.0/0', rate_limit: {unit: hour, requests_per_unit: 3}}\n\
+         - {key: k, cidr: [10.0.0.0/8], rate_limit: {unit: hour, requests_per_unit: 2}}\n\
+         - {key: k, value_sha256: 37d7a80604871e579850a658c7add2ae7557d0c6abcc9b31ecddc4424207eba3, \
+           rate_limit: {unit: hour, requests_per_unit: 1}}\n",
+    );
+    let of = |value| limit(&policy, &[("k", value)]);
+    assert_eq!(of("192.168.0.1").as_deref(), Some("1/hour"));
+    assert_eq!(of("10.0.0.1").as_deref(), Some("2/hour"));
+    assert_eq!(of("192.168.0.2").as_deref(), Some("3/hour"));
+    assert_eq!(of("192.168.0.2:80").as_deref(), Some("4/hour"));
+    assert_eq!(of("[::1]:80").as_deref(), Some("5/hour"));
+}
+
+#[test]
 fn many_values_of_one_key_are_told_apart() {
     let values: Vec<String> = (0..100).map(|at| format!("v{at}")).collect();
     let values = values.join(", ");
@@ -198,7 +217,7 @@ fn a_limit_says_all_it_can() {
     let policy = loaded(
         "domain: d\ndescriptors:\n- key: k\n  shadow_mode: yes\n  quota_mode: On\n  rate_limit:\n\
          \x20 - {requests_per_unit: 100, unit: MINUTE, algorithm: token_bucket, burst: 150, name: a}\n\
-         \x20 - {requests_per_unit: 7, unit: second, unit_multiplier: 30, algorithm: sliding_window, replaces: [{name: a}]}\n",
+         \x20 - {requests_per_unit: 7, unit: second, unit_multiplier: 30, algorithm: sliding_window, replaces: [{name: a}], shadow_mode: on}\n",
     );
     let domain = policy.domain(b"d").unwrap();
     let found = domain
@@ -210,6 +229,7 @@ fn a_limit_says_all_it_can() {
     };
     assert!(rule.shadow_mode && rule.quota_mode);
     assert_eq!(set.charge, Charge::Allowed);
+    assert!(!set.limits[0].shadow_mode && set.limits[1].shadow_mode);
     let Algorithm::TokenBucket(bucket) = set.limits[0].algorithm else {
         panic!()
     };

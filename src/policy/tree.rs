@@ -11,7 +11,9 @@ pub(crate) use keys::ByteMap;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use crate::policy::block::BlockIndex;
 use crate::policy::glob::GlobIndex;
+use crate::policy::hash::Hash;
 use crate::policy::pattern::{Counted, PatternTrie};
 use crate::policy::{Found, Identity, Metadata, Part, Response, Rule};
 use crate::request::Entry;
@@ -66,9 +68,11 @@ pub(crate) struct Choice {
 /// The rarer ways to choose a node.
 #[derive(Debug)]
 pub(crate) struct ByShape {
+    pub(crate) hashes: HashMap<Hash, u32>,
     pub(crate) trie: PatternTrie,
     /// What the trie leads to.
     pub(crate) patterns: Box<[PatternNode]>,
+    pub(crate) blocks: BlockIndex<BlockNode>,
     pub(crate) globs: GlobIndex<GlobNode>,
 }
 
@@ -77,6 +81,13 @@ pub(crate) struct PatternNode {
     pub(crate) text: Box<str>,
     /// Sorted by name, so that the order in the file does not matter.
     pub(crate) count_by: Box<[Counted]>,
+    pub(crate) node: u32,
+}
+
+#[derive(Debug)]
+pub(crate) struct BlockNode {
+    /// The text of the block, if its addresses share one counter.
+    pub(crate) shared: Option<Box<str>>,
     pub(crate) node: u32,
 }
 
@@ -172,7 +183,7 @@ impl Domain {
 
 impl Choice {
     /// The node for `value`, and whether each value has its own counter there.
-    fn choose(&self, value: &[u8], identity: &mut impl Identity) -> Option<(u32, bool)> {
+    pub(crate) fn choose(&self, value: &[u8], identity: &mut impl Identity) -> Option<(u32, bool)> {
         if let Some(node) = self.exact.get(value) {
             identity.add(Part::Value(value));
             return Some((*node, true));
@@ -192,6 +203,13 @@ impl Choice {
 
 impl ByShape {
     fn choose(&self, value: &[u8], identity: &mut impl Identity) -> Option<(u32, bool)> {
+        // Hashing a megabyte takes its time: only where somebody asked for it.
+        if !self.hashes.is_empty()
+            && let Some(node) = self.hashes.get(&Hash::of(value))
+        {
+            identity.add(Part::Value(value));
+            return Some((*node, true));
+        }
         if let Some(found) = self.trie.find(value) {
             let pattern = &self.patterns[found.target as usize];
             identity.add(Part::Pattern(pattern.text.as_bytes()));
@@ -199,6 +217,13 @@ impl ByShape {
                 identity.add(Part::Capture(found.piece(*counted)));
             }
             return Some((pattern.node, false));
+        }
+        if let Some((address, block)) = self.blocks.find(value) {
+            match &block.shared {
+                Some(text) => identity.add(Part::Shared(text.as_bytes())),
+                None => address.with_text(|text| identity.add(Part::Value(text))),
+            }
+            return Some((block.node, block.shared.is_none()));
         }
         let (glob, target) = self.globs.find(value)?;
         identity.add(if target.is_shared {

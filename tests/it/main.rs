@@ -13,6 +13,7 @@
 //! - `reload`: policies that change while they are served
 //! - `replay`: recorded traffic through policies
 //! - `response`: what the client is told
+//! - `scenarios`: policies and their tests, run as `weir test` runs them
 //!
 //! `offline` and `running` are no tests: they make a weir without a wire, and servers.
 
@@ -33,3 +34,4 @@ mod reload;
 mod replay;
 mod response;
 mod running;
+mod scenarios;

@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use weir::policy::{Diagnostic, Severity, load};
+use weir::policy::{Diagnostic, LoadOptions, Severity, load};
 
 fn files(folder: &str) -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -37,7 +37,7 @@ fn found(diagnostic: &Diagnostic) -> String {
 
 /// What a file says that it should not, and the other way round; and whether it was refused.
 fn compare(file: &Path) -> (Option<String>, bool) {
-    let loaded = load(&[file.to_owned()]).unwrap();
+    let loaded = load(&[file.to_owned()], LoadOptions::default()).unwrap();
     let is_error = |found: &Diagnostic| found.severity == Severity::Error;
     let refused = loaded.diagnostics.iter().any(is_error);
     assert_eq!(loaded.policy.is_none(), refused);

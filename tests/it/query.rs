@@ -31,7 +31,9 @@ descriptors:
 async fn start() -> Running {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("t.yaml"), POLICY).unwrap();
-    let policy = policy::load(&[folder.path().to_owned()]).unwrap().policy;
+    let policy = policy::load(&[folder.path().to_owned()], policy::LoadOptions::default())
+        .unwrap()
+        .policy;
     let store = Store::memory(MemoryConfig::default()).unwrap();
     let clock = Clock::Manual(ManualClock::new(START));
     let engine = Engine::new(policy.unwrap(), store, clock);
@@ -87,9 +89,12 @@ async fn several_descriptors_and_values_with_blanks_are_asked_for() {
     let answer = query(
         &running,
         &[
-            "--descriptor=account=a1 endpoint=POST /x?y=1",
-            "--descriptor=free=x",
-            "--descriptor=nothing=x",
+            "account=a1",
+            "endpoint=POST /x?y=1",
+            "+",
+            "free=x",
+            "+",
+            "nothing=x",
             "--hits=4",
         ],
     );

@@ -10,8 +10,12 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 use tonic::transport::Channel;
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_check_response::ServingStatus;
+use tonic_health::pb::health_client::HealthClient;
 use weir::clock::Clock;
 use weir::engine::Engine;
+use weir::policy::LoadOptions;
 use weir::proto::envoy::service::ratelimit::v3::rate_limit_service_client::RateLimitServiceClient;
 use weir::server::reload::{Outcome, PolicyFiles, Reloader};
 use weir::store::{MemoryConfig, Store};
@@ -28,7 +32,7 @@ struct Reloading {
 
 impl Reloading {
     async fn start(folder: &Path) -> Self {
-        let mut files = PolicyFiles::new(vec![folder.to_owned()]);
+        let mut files = PolicyFiles::new(vec![folder.to_owned()], LoadOptions::default());
         let policy = files.load().unwrap().policy.unwrap();
         let store = Store::memory(MemoryConfig::default()).unwrap();
         let engine = Arc::new(Engine::new(policy, store, Clock::System));
@@ -159,6 +163,9 @@ async fn a_bad_file_leaves_the_policy_in_force_and_is_tried_once() {
     for _ in 0..5 {
         assert_eq!(reloading.reloader.look().await, Outcome::Unchanged);
     }
+    let mut health = HealthClient::new(reloading.running.connect().await);
+    let healthy = health.check(HealthCheckRequest::default()).await.unwrap();
+    assert_eq!(healthy.into_inner().status(), ServingStatus::Serving);
     assert_eq!(limits(&mut client).await[0].0, 10);
     assert_eq!(reloading.reloader.reload().await, Outcome::Kept);
     fs::write(folder.path().join("t.yaml"), policy(12)).unwrap();

@@ -161,3 +161,83 @@ descriptors:
     assert!(!deep.contains_key("b"));
     assert_eq!(weir.ask("m", &[d("b=x")]).metadata, None);
 }
+
+const STANDARD: &str = r#"
+domain: told
+response:
+  standard: [x-ratelimit, RateLimit, retry-after]
+  headers: {Own: "%LIMIT%"}
+descriptors:
+  - key: api_key
+    rate_limit:
+      - {unit: minute, requests_per_unit: 3, name: per_minute}
+      - {unit: minute, requests_per_unit: 4, shadow_mode: true, name: tomorrow}
+      - {unit: day, requests_per_unit: 9}
+  - {key: a, rate_limit: {unit: day, requests_per_unit: 8, name: '"a"'}}
+  - {key: b, rate_limit: {unit: day, requests_per_unit: 7}}
+  - {key: c, rate_limit: {unlimited: true, replaces: [{name: per_minute}]}}
+  - {key: shadow, shadow_mode: true, rate_limit: {unit: day, requests_per_unit: 7}}
+  - key: own
+    response:
+      standard: ratelimit
+      over_limit: {standard: [x-ratelimit], headers: {ratelimit: none}}
+    rate_limit: {unit: minute, requests_per_unit: 1}
+"#;
+
+#[test]
+fn standard_headers_say_what_is_enforced_and_how_the_client_stands() {
+    let weir = Weir::new(STANDARD);
+    let decision = weir.ask("told", &[d("api_key=x")]);
+    assert_eq!(
+        headers(&decision),
+        "Own=3 X-RateLimit-Limit=3 X-RateLimit-Remaining=2 X-RateLimit-Reset=50 \
+         RateLimit-Policy=\"per_minute\";q=3;w=60, \"86400s\";q=9;w=86400 \
+         RateLimit=\"per_minute\";r=2;t=50"
+    );
+    let decision = weir.ask("told", &[d("api_key=x").hits(3)]);
+    assert_eq!(
+        headers(&decision),
+        "Own=3 Retry-After=50 X-RateLimit-Limit=3 X-RateLimit-Remaining=0 X-RateLimit-Reset=50 \
+         RateLimit-Policy=\"per_minute\";q=3;w=60, \"86400s\";q=9;w=86400 \
+         RateLimit=\"per_minute\";r=0;t=50"
+            .replace("Own=3 Retry-After=50 X", "Own=3 X")
+            .replace(";t=50", ";t=50 Retry-After=50")
+    );
+}
+
+#[test]
+fn every_limit_of_the_request_is_listed_once_by_a_name_of_its_own() {
+    let weir = Weir::new(STANDARD);
+    let all = ["shadow=1", "api_key=x", "a=1", "b=1", "b=2", "c=1"].map(d);
+    let decision = weir.ask("told", &all);
+    let fields = headers(&decision);
+    let expected = "RateLimit-Policy=\"86400s\";q=9;w=86400, \"\\\"a\\\"\";q=8;w=86400, \
+                    \"86400s-2\";q=7;w=86400 RateLimit=\"86400s-2\";r=6;t=86390";
+    assert!(fields.ends_with(expected), "{fields}");
+}
+
+#[test]
+fn an_own_header_of_a_refusal_replaces_the_standard_one() {
+    let weir = Weir::new(STANDARD);
+    let passed = headers(&weir.ask("told", &[d("own=1")]));
+    let refused = headers(&weir.ask("told", &[d("own=1")]));
+    let policy = "RateLimit-Policy=\"60s\";q=1;w=60";
+    assert_eq!(passed, format!("{policy} RateLimit=\"60s\";r=0;t=50"));
+    let usual = "X-RateLimit-Limit=1 X-RateLimit-Remaining=0 X-RateLimit-Reset=50";
+    assert_eq!(refused, format!("{policy} ratelimit=none {usual}"));
+}
+
+#[test]
+fn more_limits_than_a_header_should_hold_are_not_listed() {
+    let mut yaml = "domain: many\nresponse: {standard: ratelimit}\ndescriptors:\n".to_owned();
+    for at in 1..=40 {
+        let limit = format!("{{unit: hour, requests_per_unit: {}}}", 100 - at);
+        yaml.push_str(&format!("  - {{key: k{at}, rate_limit: {limit}}}\n"));
+    }
+    let weir = Weir::new(&yaml);
+    let all: Vec<_> = (1..=40).map(|at| d(&format!("k{at}=x"))).collect();
+    let decision = weir.ask("many", &all);
+    assert_eq!(decision.headers[0].value.matches(";q=").count(), 33);
+    assert!(decision.headers[0].value.ends_with(";q=60;w=3600"));
+    assert_eq!(decision.headers[1].value, "\"3600s-33\";r=59;t=3590");
+}

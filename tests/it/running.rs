@@ -119,7 +119,11 @@ pub(crate) fn config(workers: usize, drain: Duration) -> Config {
 fn engine() -> Engine {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("t.yaml"), POLICY).unwrap();
-    let loaded = weir::policy::load(&[folder.path().to_owned()]).unwrap();
+    let loaded = weir::policy::load(
+        &[folder.path().to_owned()],
+        weir::policy::LoadOptions::default(),
+    )
+    .unwrap();
     let store = Store::memory(MemoryConfig::default()).unwrap();
     Engine::new(loaded.policy.unwrap(), store, Clock::System)
 }

@@ -24,9 +24,12 @@ enum Metadata {
 }
 
 impl Facts {
-    pub(super) fn gather(descriptors: &[RawDescriptor]) -> Self {
+    /// Of all the files of a domain.
+    pub(super) fn gather<'r>(tops: impl Iterator<Item = &'r [RawDescriptor]>) -> Self {
         let mut facts = Self::default();
-        facts.add(descriptors);
+        for descriptors in tops {
+            facts.add(descriptors);
+        }
         facts
     }
 

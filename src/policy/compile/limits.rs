@@ -176,7 +176,7 @@ fn counted(raw: &RawLimit, report: &mut Report) -> Option<Limit> {
         requests_per_unit,
         window,
         name: raw.name.given().map(|name| Arc::from(&*name.value)),
-        shadow_mode: false,
+        shadow_mode: raw.shadow_mode,
     })
 }
 

@@ -1,6 +1,8 @@
 //! Which values a descriptor fits.
 
+use crate::policy::block::Block;
 use crate::policy::glob::Glob;
+use crate::policy::hash::Hash;
 use crate::policy::pattern::{Counted, Pattern};
 use crate::policy::report::Report;
 use crate::policy::schema::{Flag, RawDescriptor, Spanned, Text};
@@ -11,7 +13,11 @@ use crate::policy::{Code, Place};
 pub(super) enum Matcher {
     /// These, exactly; one or more.
     Exact(Vec<Spanned<Text>>),
+    /// The one value of that hash.
+    Hash(Spanned<Hash>),
     Pattern(Box<PatternMatcher>),
+    /// Addresses.
+    Blocks(Box<BlocksMatcher>),
     Glob(Box<GlobMatcher>),
     Any,
 }
@@ -21,6 +27,12 @@ pub(super) struct PatternMatcher {
     pub(super) pattern: Pattern,
     pub(super) count_by: Box<[Counted]>,
     pub(super) place: Option<Place>,
+}
+
+#[derive(Debug)]
+pub(super) struct BlocksMatcher {
+    pub(super) blocks: Vec<Spanned<Block>>,
+    pub(super) is_shared: bool,
 }
 
 #[derive(Debug)]
@@ -36,7 +48,8 @@ impl Matcher {
         match self {
             Self::Exact(values) => values.len() > 1,
             Self::Glob(matcher) => !matcher.is_shared,
-            Self::Pattern(_) | Self::Any => true,
+            Self::Blocks(matcher) => !matcher.is_shared,
+            Self::Hash(_) | Self::Pattern(_) | Self::Any => true,
         }
     }
 }
@@ -46,7 +59,9 @@ pub(super) fn compile(raw: &RawDescriptor, report: &mut Report) -> Option<Matche
     let written = [
         ("value", !raw.value.is_absent()),
         ("values", !raw.values.is_absent()),
+        ("value_sha256", !raw.value_sha256.is_absent()),
         ("pattern", !raw.pattern.is_absent()),
+        ("cidr", !raw.cidr.is_absent()),
     ];
     let written: Vec<&str> = written
         .iter()
@@ -62,12 +77,15 @@ pub(super) fn compile(raw: &RawDescriptor, report: &mut Report) -> Option<Matche
     if let Some(key) = raw.key.given().filter(|key| key.value.contains('*')) {
         say_literal_star(key.place, "a key", report);
     }
-    let matcher = matcher(raw, report);
+    let matcher = match &written[..] {
+        [] => Some(Matcher::Any),
+        _ => matcher(raw, report),
+    };
     let shared = raw.flags.iter().find(|flag| flag.value == Flag::Shared);
     if let Some(flag) = shared
-        && !matches!(matcher, Some(Matcher::Glob(_)) | None)
+        && !matches!(matcher, Some(Matcher::Glob(_) | Matcher::Blocks(_)) | None)
     {
-        let message = "`share_threshold` without a `*` in `value`";
+        let message = "`share_threshold` without `cidr`, or a `*` in `value`";
         report.say(Code::SharedWithoutWildcard, flag.place, message);
     }
     if let Some(count_by) = raw.count_by.given()
@@ -96,18 +114,55 @@ fn matcher(raw: &RawDescriptor, report: &mut Report) -> Option<Matcher> {
     if raw.pattern.given().is_some() {
         return pattern(raw, report);
     }
-    if let Some(value) = raw.value.given() {
-        let Some(glob) = Glob::new(value.value.as_bytes()) else {
-            return Some(Matcher::Exact(vec![value.clone()]));
-        };
-        return Some(Matcher::Glob(Box::new(GlobMatcher {
-            glob,
-            is_shared: raw.flags.iter().any(|flag| flag.value == Flag::Shared),
-            place: value.place,
+    if let Some(hash) = raw.value_sha256.given() {
+        return self::hash(hash, report);
+    }
+    let is_shared = raw.flags.iter().any(|flag| flag.value == Flag::Shared);
+    if let Some(cidr) = raw.cidr.given() {
+        let blocks = blocks(cidr, report)?;
+        return Some(Matcher::Blocks(Box::new(BlocksMatcher {
+            blocks,
+            is_shared,
         })));
     }
-    let is_any = raw.value.is_absent() && raw.values.is_absent() && raw.pattern.is_absent();
-    is_any.then_some(Matcher::Any)
+    let value = raw.value.given()?;
+    let Some(glob) = Glob::new(value.value.as_bytes()) else {
+        return Some(Matcher::Exact(vec![value.clone()]));
+    };
+    Some(Matcher::Glob(Box::new(GlobMatcher {
+        glob,
+        is_shared,
+        place: value.place,
+    })))
+}
+
+fn hash(text: &Spanned<Text>, report: &mut Report) -> Option<Matcher> {
+    let place = text.place;
+    let Some(value) = Hash::from_hex(&text.value) else {
+        let message = "`value_sha256` is a SHA-256 in hex: 64 digits";
+        let hint = "it is what `printf %s \"$VALUE\" | sha256sum` says";
+        report.hint(Code::InvalidHash, place, (message, hint));
+        return None;
+    };
+    Some(Matcher::Hash(Spanned { value, place }))
+}
+
+/// The blocks of a list that are valid; none if there is none.
+fn blocks(cidr: &Spanned<Vec<Spanned<Text>>>, report: &mut Report) -> Option<Vec<Spanned<Block>>> {
+    if cidr.value.is_empty() {
+        report.say(Code::EmptyList, cidr.place, "`cidr` is empty");
+    }
+    let mut blocks = Vec::with_capacity(cidr.value.len());
+    for text in &cidr.value {
+        let place = text.place;
+        match Block::parse(&text.value) {
+            Ok(value) => blocks.push(Spanned { value, place }),
+            Err(fault) => {
+                report.hint(Code::InvalidCidr, place, (fault.message(), fault.hint()));
+            }
+        }
+    }
+    (!blocks.is_empty()).then_some(blocks)
 }
 
 fn pattern(raw: &RawDescriptor, report: &mut Report) -> Option<Matcher> {

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use super::facts::Facts;
+use super::standard::Standard;
 use crate::policy::report::{Report, Step, did_you_mean, quoted};
 use crate::policy::response::{HeaderTemplate, OverLimit, Response};
 use crate::policy::schema::{RawHeader, RawResponse, Spanned, Text};
@@ -17,16 +18,35 @@ const FORBIDDEN: [&str; 3] = ["content-length", "transfer-encoding", "connection
 /// Compiles a block; what is wrong in it is left out.
 pub(super) fn compile(raw: &RawResponse, facts: &Facts, report: &mut Report) -> Response {
     let mut block = Block { facts, report };
+    let sets = block.within("standard", |block| block.sets(&raw.standard));
     let mut headers = block.within("headers", |block| {
         for header in &raw.headers {
             block.refuse_content_type(header);
         }
-        block.headers(&raw.headers)
+        block.headers(&raw.headers, &sets)
     });
-    let over_limit = block.within("over_limit", |block| OverLimit {
-        headers: block.within("headers", |block| block.headers(&raw.over_limit_headers)),
-        body: block.within("body", |block| block.body(raw)),
+    let over_limit = block.within("over_limit", |block| {
+        let own_sets = block.within("standard", |block| block.sets(&raw.over_limit_standard));
+        let mut headers = block.within("headers", |block| {
+            block.headers(&raw.over_limit_headers, &own_sets)
+        });
+        let is_new = |set: &&Standard| !own_sets.contains(set);
+        for set in sets.iter().filter(is_new) {
+            let on_refusal = set.headers_on_refusal();
+            let own = |header: &HeaderTemplate| {
+                let is_own = |own: &HeaderTemplate| own.name.eq_ignore_ascii_case(&header.name);
+                headers.iter().any(is_own)
+            };
+            let missing: Vec<_> = on_refusal.filter(|header| !own(header)).collect();
+            headers.extend(missing);
+        }
+        headers.extend(own_sets.iter().flat_map(|set| set.all_headers()));
+        OverLimit {
+            headers: headers.into(),
+            body: block.within("body", |block| block.body(raw)),
+        }
     });
+    headers.extend(sets.iter().flat_map(|set| set.headers()));
     let names = over_limit
         .headers
         .iter()
@@ -36,7 +56,7 @@ pub(super) fn compile(raw: &RawResponse, facts: &Facts, report: &mut Report) -> 
         header.replaced_on_refusal = names.contains(&header.name.to_ascii_lowercase());
     }
     Response {
-        headers,
+        headers: headers.into(),
         over_limit,
     }
 }
@@ -54,7 +74,31 @@ impl Block<'_> {
         done
     }
 
-    fn headers(&mut self, raw: &[RawHeader]) -> Box<[HeaderTemplate]> {
+    /// The sets of those names.
+    fn sets(&mut self, names: &[Spanned<Text>]) -> Vec<Standard> {
+        let mut sets = Vec::new();
+        for name in names {
+            match Standard::from_name(&name.value) {
+                Some(set) if sets.contains(&set) => {
+                    let message = "the set stands twice";
+                    self.report.say(Code::NoEffect, name.place, message);
+                }
+                Some(set) => sets.push(set),
+                None => {
+                    let message = format!("unknown word {}", quoted(&name.value));
+                    let names = Standard::ALL.map(Standard::name);
+                    let near = did_you_mean(&name.value.to_ascii_lowercase(), names);
+                    let hint = near.unwrap_or_else(|| format!("it is one of {}", names.join(", ")));
+                    self.report
+                        .hint(Code::UnknownWord, name.place, (message, hint));
+                }
+            }
+        }
+        sets
+    }
+
+    /// The headers of a block whose `standard` brings these sets.
+    fn headers(&mut self, raw: &[RawHeader], sets: &[Standard]) -> Vec<HeaderTemplate> {
         let mut headers: Vec<HeaderTemplate> = Vec::new();
         let mut names: HashSet<String> = HashSet::new();
         for header in raw {
@@ -63,6 +107,14 @@ impl Block<'_> {
                 let message = format!("the header {} stands twice", quoted(&name.value));
                 self.report.say(Code::DuplicateHeader, name.place, message);
                 continue;
+            }
+            let brings = |set: &&Standard| set.brings(&name.value);
+            if let Some(set) = sets.iter().find(brings) {
+                let header = quoted(&name.value);
+                let message = format!("`standard: {}` brings the header {header} too", set.name());
+                let hint = "remove one of them";
+                self.report
+                    .hint(Code::DuplicateHeader, name.place, (message, hint));
             }
             self.check_name(name);
             if header.value.value.chars().any(char::is_control) {
@@ -80,7 +132,7 @@ impl Block<'_> {
                 replaced_on_refusal: false,
             });
         }
-        headers.into()
+        headers
     }
 
     fn check_name(&mut self, name: &Spanned<Text>) {

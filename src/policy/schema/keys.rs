@@ -101,12 +101,12 @@ pub const KEYS: &[Key] = &[
         "pattern",
         "A path template it fits, such as `GET /sites/{site}`.",
     ),
-    not_yet(
+    key(
         Descriptor,
         "value_sha256",
         "The SHA-256 of the value it fits, in hex.",
     ),
-    not_yet(Descriptor, "cidr", "The blocks of addresses it fits."),
+    key(Descriptor, "cidr", "The blocks of addresses it fits."),
     key(
         Descriptor,
         "count_by",
@@ -140,7 +140,7 @@ pub const KEYS: &[Key] = &[
     key(
         Descriptor,
         "share_threshold",
-        "All values that fit the wildcard share one counter.",
+        "All values that fit the wildcard or the block share one counter.",
     ),
     key(
         Descriptor,
@@ -206,7 +206,7 @@ pub const KEYS: &[Key] = &[
         "lease_seconds",
         "After how long a slot is free again.",
     ),
-    not_yet(
+    key(
         ListedLimit,
         "shadow_mode",
         "This limit counts and never refuses.",
@@ -218,10 +218,18 @@ pub const KEYS: &[Key] = &[
         "Headers on every answer that reports a limit.",
     ),
     key(Response, "over_limit", "What a refusal has besides."),
-    not_yet(Response, "standard", "The usual sets of headers."),
+    key(
+        Response,
+        "standard",
+        "The usual sets of headers: x-ratelimit, ratelimit, retry-after.",
+    ),
     key(OverLimit, "headers", "Headers of a refusal."),
     key(OverLimit, "body", "The body of a refusal."),
-    not_yet(OverLimit, "standard", "The usual sets of headers."),
+    key(
+        OverLimit,
+        "standard",
+        "The usual sets of headers, on refusals only.",
+    ),
 ];
 
 /// What envoyproxy/ratelimit accepts at any level.

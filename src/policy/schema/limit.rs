@@ -39,6 +39,7 @@ fn read_limit(node: &Node, level: Level, report: &mut Report) -> RawLimit {
         algorithm: Field::Absent,
         burst: Field::Absent,
         charge: Field::Absent,
+        shadow_mode: false,
     };
     if let Some(fields) = fields(node, level, report) {
         limit.is_sound = !has_refused_key(node, level);
@@ -72,6 +73,7 @@ fn fill(limit: &mut RawLimit, field: &KnownField<'_>, report: &mut Report) {
         "algorithm" => limit.algorithm = scalar::written(node, report),
         "burst" => limit.burst = scalar::number(node, report),
         "charge" => limit.charge = scalar::written(node, report),
+        "shadow_mode" => limit.shadow_mode = scalar::is_set(node, report),
         "unlimited" => {
             limit.unlimited = scalar::boolean(node, report).map(|value| Spanned {
                 value,

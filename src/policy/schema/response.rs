@@ -2,7 +2,7 @@
 
 use super::fields::{fields, mapping};
 use super::yaml::Node;
-use super::{Field, Level, RawHeader, RawResponse, Spanned, scalar};
+use super::{Field, Level, RawHeader, RawResponse, Spanned, Text, scalar};
 use crate::policy::report::{Report, Step};
 
 /// Reads a `response` block.
@@ -11,6 +11,7 @@ pub(super) fn read(node: &Node, report: &mut Report) -> Option<RawResponse> {
     for field in fields(node, Level::Response, report)? {
         report.within(Step::Key(field.name), |report| match field.name {
             "headers" => response.headers = read_headers(field.node, report),
+            "standard" => response.standard = read_standard(field.node, report),
             "over_limit" => read_over_limit(field.node, &mut response, report),
             _ => {}
         });
@@ -22,6 +23,7 @@ fn read_over_limit(node: &Node, response: &mut RawResponse, report: &mut Report)
     for field in fields(node, Level::OverLimit, report).unwrap_or_default() {
         report.within(Step::Key(field.name), |report| match field.name {
             "headers" => response.over_limit_headers = read_headers(field.node, report),
+            "standard" => response.over_limit_standard = read_standard(field.node, report),
             "body" => {
                 if let Field::Given(body) = scalar::text(field.node, report) {
                     response.body = Some(body);
@@ -29,6 +31,13 @@ fn read_over_limit(node: &Node, response: &mut RawResponse, report: &mut Report)
             }
             _ => {}
         });
+    }
+}
+
+fn read_standard(node: &Node, report: &mut Report) -> Vec<Spanned<Text>> {
+    match scalar::one_or_more(node, report) {
+        Field::Given(names) => names.value,
+        Field::Absent | Field::Bad => Vec::new(),
     }
 }
 

@@ -27,7 +27,7 @@ fn a_folder_is_its_yaml_files_by_name() {
     ]);
     fs::create_dir(folder.path().join("sub.yaml")).unwrap();
     fs::create_dir(folder.path().join("sub")).unwrap();
-    let loaded = load(&[folder.path().to_owned()]).unwrap();
+    let loaded = load(&[folder.path().to_owned()], LoadOptions::default()).unwrap();
     assert_eq!(codes(&loaded), [Code::SkippedFile]);
     assert!(loaded.diagnostics[0].file.ends_with("README.md"));
     let names: Vec<_> = loaded
@@ -43,7 +43,7 @@ fn a_folder_is_its_yaml_files_by_name() {
 fn a_named_file_is_read_whatever_its_name() {
     let folder = folder(&[("policy.conf", b"domain: a"), (".x", b"domain: b")]);
     let paths = ["policy.conf", ".x", "policy.conf"].map(|name| folder.path().join(name));
-    let loaded = load(&paths).unwrap();
+    let loaded = load(&paths, LoadOptions::default()).unwrap();
     assert_eq!(codes(&loaded), []);
     assert_eq!(loaded.policy.unwrap().domain_count(), 2);
 }
@@ -51,7 +51,7 @@ fn a_named_file_is_read_whatever_its_name() {
 #[test]
 fn an_empty_folder_is_an_empty_policy() {
     let folder = folder(&[]);
-    let loaded = load(&[folder.path().to_owned()]).unwrap();
+    let loaded = load(&[folder.path().to_owned()], LoadOptions::default()).unwrap();
     assert_eq!(codes(&loaded), [Code::EmptyFolder]);
     assert_eq!(loaded.policy.unwrap().domain_count(), 0);
 }
@@ -63,7 +63,7 @@ fn a_domain_is_in_one_file() {
         ("b.yaml", b"domain: e"),
         ("c.yaml", b"domain: d"),
     ]);
-    let loaded = load(&[folder.path().to_owned()]).unwrap();
+    let loaded = load(&[folder.path().to_owned()], LoadOptions::default()).unwrap();
     assert_eq!(codes(&loaded), [Code::DuplicateDomain]);
     let found = &loaded.diagnostics[0];
     assert!(found.file.ends_with("c.yaml"));
@@ -74,7 +74,7 @@ fn a_domain_is_in_one_file() {
 #[test]
 fn what_is_not_utf8_is_refused_with_its_place() {
     let folder = folder(&[("a.yaml", b"domain: d\nx: \xc3\xa9\xff")]);
-    let loaded = load(&[folder.path().to_owned()]).unwrap();
+    let loaded = load(&[folder.path().to_owned()], LoadOptions::default()).unwrap();
     assert_eq!(codes(&loaded), [Code::NotUtf8]);
     assert_eq!(
         loaded.diagnostics[0].place,
@@ -89,7 +89,7 @@ fn a_byte_order_mark_is_no_text() {
 
 #[test]
 fn a_path_that_is_not_there_is_an_error() {
-    let error = load(&[PathBuf::from("/nowhere/at/all")]).unwrap_err();
+    let error = load(&[PathBuf::from("/nowhere/at/all")], LoadOptions::default()).unwrap_err();
     assert_eq!(error.to_string(), "cannot read /nowhere/at/all");
 }
 
@@ -99,7 +99,11 @@ fn diagnostics_are_in_the_order_of_files_and_places() {
         ("b.yaml", b"x: 1\ndescriptors: [{}]\ndomain: [b]"),
         ("a.yaml", b"domain: a\nunit: hour"),
     ]);
-    let loaded = load(&[folder.path().join("b.yaml"), folder.path().join("a.yaml")]).unwrap();
+    let loaded = load(
+        &[folder.path().join("b.yaml"), folder.path().join("a.yaml")],
+        LoadOptions::default(),
+    )
+    .unwrap();
     let expected = [
         Code::MisplacedKey,
         Code::UnknownKey,
@@ -139,4 +143,84 @@ fn json_is_yaml_and_keeps_its_places() {
             column: 13
         })
     );
+}
+
+fn merged(files: &[(&str, &[u8])]) -> Loaded {
+    let folder = folder(files);
+    let options = LoadOptions {
+        merge_domains: true,
+    };
+    load(&[folder.path().to_owned()], options).unwrap()
+}
+
+#[test]
+fn files_of_one_domain_are_merged_in_the_order_of_their_names() {
+    let loaded = merged(&[
+        (
+            "b.yaml",
+            b"domain: d\ndescriptors: [{key: k, value: '*', rate_limit: {unit: hour, requests_per_unit: 2, replaces: [{name: n}]}}]",
+        ),
+        (
+            "a.yaml",
+            b"domain: d\nshadow_mode: on\ndescriptors: [{key: k, value: 'a*', rate_limit: {unit: hour, requests_per_unit: 1, name: n}}]",
+        ),
+        ("c.yaml", b"domain: e\nquota_mode: yes"),
+        ("d.yaml", b"domain: d\nshadow_mode: true"),
+    ]);
+    assert_eq!(codes(&loaded), []);
+    let policy = loaded.policy.unwrap();
+    let domain = policy.domain(b"d").unwrap();
+    assert!(domain.shadow_mode && !domain.quota_mode);
+    let files: Vec<_> = domain
+        .rules()
+        .iter()
+        .map(|rule| {
+            let file = rule.file.as_ref().unwrap().file_name().unwrap();
+            (file.to_str().unwrap().to_owned(), rule.path.to_string())
+        })
+        .collect();
+    let expected = ["a.yaml", "b.yaml"].map(|file| (file.to_owned(), "descriptors[0]".to_owned()));
+    assert_eq!(files, expected);
+    assert_eq!(policy.domain_count(), 2);
+}
+
+#[test]
+fn a_fault_between_merged_files_names_both_places() {
+    let loaded = merged(&[
+        (
+            "a.yaml",
+            b"domain: d\nresponse: {headers: {a: b}}\nquota_mode: on\ndescriptors: [{key: k}, {key: v, value: '*'}]",
+        ),
+        (
+            "b.yaml",
+            b"response: {headers: {a: c}}\nquota_mode: yes\ndomain: d\ndescriptors:\n- {key: w, secret: true}\n- {key: k}\n- {key: v}",
+        ),
+        ("c.yaml", b"response: {headers: {a: '%ENTRY(w)%'}}\ndomain: e"),
+        ("d.yaml", b"descriptors: []"),
+    ]);
+    let said: Vec<String> = loaded
+        .diagnostics
+        .iter()
+        .map(|said| {
+            let file = said.file.file_name().unwrap().to_str().unwrap();
+            let place = said.place.unwrap();
+            format!(
+                "{file}:{}:{} {} {}",
+                place.line, place.column, said.code, said.path
+            )
+        })
+        .collect();
+    assert_eq!(
+        said,
+        [
+            "b.yaml:1:1 conflicting-roots response",
+            "b.yaml:6:9 duplicate-descriptor descriptors[1]",
+            "b.yaml:7:9 unreachable descriptors[2]",
+            "d.yaml:1:1 missing-domain ",
+        ]
+    );
+    for (said, other) in [(0, "a.yaml:2"), (1, "a.yaml:4"), (2, "a.yaml:4")] {
+        let message = &loaded.diagnostics[said].message;
+        assert!(message.contains(other), "{message}");
+    }
 }

@@ -20,6 +20,35 @@ fn an_explicit_node_keeps_the_counter() {
 }
 
 #[test]
+fn a_hash_in_place_of_the_value_keeps_the_counter() {
+    let hash = "4c94485e0c21ae6c41ce1dfe7b6bfaceea5ab68e40a2476f50208e526f506080";
+    let yaml = format!(
+        "domain: d\ndescriptors: [{{key: k, value_sha256: {hash}, {LIMIT}}}, {{key: k, value: x, {LIMIT}}}]"
+    );
+    assert_eq!(identity(&yaml, &[("k", "v")]), ["key k", "value v"]);
+    assert!(walk(&loaded(&yaml), &[("k", "w")]).is_none());
+}
+
+#[test]
+fn an_address_is_one_however_it_is_written() {
+    let yaml = |share: bool| {
+        format!(
+            "domain: d\ndescriptors: [{{key: ip, cidr: [10.0.0.0/8, '2001:DB8::/32'], share_threshold: {share}, {LIMIT}}}]"
+        )
+    };
+    for (value, address, block) in [
+        ("10.1.2.3", "10.1.2.3", "10.0.0.0/8"),
+        ("::ffff:10.1.2.3", "10.1.2.3", "10.0.0.0/8"),
+        ("2001:0db8::0:1", "2001:db8::1", "2001:db8::/32"),
+    ] {
+        let expected = ["key ip".to_owned(), format!("value {address}")];
+        assert_eq!(identity(&yaml(false), &[("ip", value)]), expected);
+        let expected = ["key ip".to_owned(), format!("shared {block}")];
+        assert_eq!(identity(&yaml(true), &[("ip", value)]), expected);
+    }
+}
+
+#[test]
 fn a_shared_wildcard_is_its_text() {
     let yaml = format!(
         "domain: d\ndescriptors:\n- key: path\n  value: path/*\n  share_threshold: true\n  descriptors:\n\

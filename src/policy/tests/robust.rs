@@ -85,6 +85,10 @@ fn a_matcher_that_holds_nothing_does_not_fit_everything() {
         "values:",
         "values: []",
         "pattern: ''",
+        "cidr: ~",
+        "cidr: []",
+        "cidr: ''",
+        "value_sha256:",
         "pattern: ~",
         "values: ['']",
     ] {
@@ -121,6 +125,11 @@ fn no_value_of_a_descriptor_is_ever_shown() {
         "value: 'V*'}, {key: k, value: 'V*'}, {key: k, value: 'VV*'",
         "secret: V",
         "value: a, V",
+        "value_sha256: V",
+        "value_sha256: [V]",
+        "cidr: V",
+        "cidr: [10.0.0.1/8, V, {V: V}]",
+        "cidr: 10.0.0.0/V",
     ] {
         let yaml = format!(
             "domain: d\ndescriptors: [{{key: k, {}}}]\n",

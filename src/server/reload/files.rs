@@ -4,7 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use super::print::{Print, Prints};
-use crate::policy::{self, LoadError, Loaded};
+use crate::policy::{self, LoadError, LoadOptions, Loaded};
 
 /// How often files that change while they are read are read anew.
 const TRIES: usize = 3;
@@ -13,6 +13,7 @@ const TRIES: usize = 3;
 #[derive(Debug)]
 pub struct PolicyFiles {
     paths: Vec<PathBuf>,
+    options: LoadOptions,
     prints: Prints,
     /// What was loaded, or tried.
     tried: Option<Print>,
@@ -22,9 +23,10 @@ pub struct PolicyFiles {
 
 impl PolicyFiles {
     /// Of these files and folders, of which nothing was loaded yet.
-    pub fn new(paths: Vec<PathBuf>) -> Self {
+    pub fn new(paths: Vec<PathBuf>, options: LoadOptions) -> Self {
         Self {
             paths,
+            options,
             prints: Prints::default(),
             tried: None,
             seen: None,
@@ -40,7 +42,7 @@ impl PolicyFiles {
         for _ in 0..TRIES {
             self.tried = Some(print);
             self.seen = None;
-            let loaded = policy::load(&self.paths);
+            let loaded = policy::load(&self.paths, self.options);
             // One file of before and another of after would be a policy that nobody has written.
             let after = self.prints.fresh(&self.paths);
             if after == print {
@@ -82,7 +84,7 @@ mod tests {
     const BAD: &str = "domain: t\ndescriptors: [{kye: a}]\n";
 
     fn loaded(folder: &Path) -> PolicyFiles {
-        let mut files = PolicyFiles::new(vec![folder.to_owned()]);
+        let mut files = PolicyFiles::new(vec![folder.to_owned()], LoadOptions::default());
         assert!(files.load().unwrap().policy.is_some());
         files
     }

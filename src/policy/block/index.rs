@@ -1,0 +1,176 @@
+//! Many blocks of one level: the longest that holds an address.
+//!
+//! One lookup for each length of a prefix that occurs, longest first: at most 33 or 129 of them,
+//! however many blocks there are, and in practice a handful.
+
+use std::collections::HashMap;
+use std::io::Write as _;
+use std::net::IpAddr;
+
+use super::{Bits, Block};
+
+/// Blocks, each with what it leads to.
+#[derive(Debug)]
+pub(crate) struct BlockIndex<T> {
+    blocks: HashMap<Block, T>,
+    /// The lengths of all prefixes, longest first.
+    prefix_lens: Box<[u8]>,
+}
+
+/// An address that was sent.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Address(Bits);
+
+/// The longest text of an address: `ffff:` seven times and `ffff`, or less.
+const MAX_TEXT: usize = 45;
+
+impl<T> BlockIndex<T> {
+    pub(crate) fn new(blocks: HashMap<Block, T>) -> Self {
+        let mut prefix_lens: Vec<u8> = blocks.keys().map(|block| block.prefix_len).collect();
+        prefix_lens.sort_unstable_by(|a, b| b.cmp(a));
+        prefix_lens.dedup();
+        Self {
+            blocks,
+            prefix_lens: prefix_lens.into(),
+        }
+    }
+
+    /// The address that a value is, and what the longest block that holds it leads to.
+    pub(crate) fn find(&self, value: &[u8]) -> Option<(Address, &T)> {
+        if self.blocks.is_empty() {
+            return None;
+        }
+        let address = Address::read(value)?;
+        let lens = self.prefix_lens.iter();
+        let mut fitting = lens.filter(|len| **len <= address.0.family.len());
+        let found = fitting.find_map(|prefix_len| {
+            self.blocks.get(&Block {
+                first: address.0.cut(*prefix_len),
+                prefix_len: *prefix_len,
+            })
+        })?;
+        Some((address, found))
+    }
+}
+
+impl Address {
+    /// Reads an address; with a port, brackets or a zone it is none.
+    fn read(value: &[u8]) -> Option<Self> {
+        if value.len() > MAX_TEXT {
+            return None;
+        }
+        let address: IpAddr = std::str::from_utf8(value).ok()?.parse().ok()?;
+        Some(Self(Bits::of(address)))
+    }
+
+    /// Hands out its text: the same for every way to write it.
+    pub(crate) fn with_text<R>(self, take: impl FnOnce(&[u8]) -> R) -> R {
+        let mut text = [0; MAX_TEXT];
+        let mut rest = &mut text[..];
+        // There is room for every address.
+        let _ = write!(rest, "{}", self.0.address());
+        let len = MAX_TEXT - rest.len();
+        take(&text[..len])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{Ipv4Addr, Ipv6Addr};
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn index(blocks: &[&str]) -> BlockIndex<usize> {
+        let blocks = blocks.iter().enumerate();
+        BlockIndex::new(
+            blocks
+                .map(|(at, block)| (Block::parse(block).unwrap(), at))
+                .collect(),
+        )
+    }
+
+    fn find(index: &BlockIndex<usize>, value: &str) -> Option<(String, usize)> {
+        let (address, at) = index.find(value.as_bytes())?;
+        let text = address.with_text(|text| String::from_utf8(text.to_vec()).unwrap());
+        Some((text, *at))
+    }
+
+    #[test]
+    fn the_longest_prefix_is_found() {
+        let index = index(&[
+            "0.0.0.0/0",
+            "10.0.0.0/8",
+            "10.1.0.0/16",
+            "10.1.2.3",
+            "2001:db8::/32",
+        ]);
+        for (value, text, at) in [
+            ("10.1.2.3", "10.1.2.3", 3),
+            ("10.1.2.4", "10.1.2.4", 2),
+            ("10.2.0.1", "10.2.0.1", 1),
+            ("8.8.8.8", "8.8.8.8", 0),
+            ("::ffff:10.1.2.4", "10.1.2.4", 2),
+            ("0:0:0:0:0:FFFF:a01:203", "10.1.2.3", 3),
+            ("2001:0DB8:0::1", "2001:db8::1", 4),
+        ] {
+            assert_eq!(find(&index, value), Some((text.to_owned(), at)), "{value}");
+        }
+        for value in [
+            "",
+            "x",
+            "10.1.2.3:80",
+            "[2001:db8::1]",
+            "2001:db9::",
+            "::",
+            " 10.1.2.3",
+        ] {
+            assert_eq!(find(&index, value), None, "{value}");
+        }
+        assert!(index.find(&[0xff; 4]).is_none());
+    }
+
+    #[test]
+    fn all_of_ipv6_is_not_ipv4() {
+        let index = index(&["::/0"]);
+        assert!(find(&index, "::ffff:10.0.0.1").is_none());
+        assert!(find(&index, "10.0.0.1").is_none());
+        assert!(find(&index, "::1").is_some());
+        let long = "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff";
+        assert_eq!(find(&index, long).unwrap().0, long);
+    }
+
+    proptest! {
+        #[test]
+        fn a_lookup_is_what_asking_every_block_would_say(
+            blocks in prop::collection::hash_set((any::<bool>(), any::<u128>(), 0..=128_u8), 0..20),
+            address in any::<u128>(),
+            near in any::<prop::sample::Index>(),
+        ) {
+            // Few distinct bits, so that blocks hold one another.
+            let bits = |raw: u128| raw & (0b11 << 126 | 0b11 << 94 | 0b11);
+            let of = |v4: bool, raw: u128| -> IpAddr {
+                if v4 {
+                    Ipv4Addr::from((bits(raw) >> 96) as u32).into()
+                } else {
+                    Ipv6Addr::from(bits(raw) | 1 << 60).into()
+                }
+            };
+            let blocks: Vec<Block> = blocks.into_iter().map(|(v4, raw, len)| {
+                let prefix_len = if v4 { len % 33 } else { len };
+                let first = Bits::of(of(v4, raw)).cut(prefix_len);
+                Block { first, prefix_len }
+            }).collect();
+            let v4 = near.index(2) == 0;
+            let value = of(v4, address);
+            let holds = |block: &&Block| {
+                block.first == Bits::of(value).cut(block.prefix_len)
+            };
+            let expected = blocks.iter().filter(holds).map(|block| block.prefix_len).max();
+            let index = BlockIndex::new(blocks.iter().map(|block| (*block, block.prefix_len)).collect());
+            let found = index.find(value.to_string().as_bytes()).map(|(_, len)| *len);
+            prop_assert_eq!(found, expected);
+        }
+    }
+}

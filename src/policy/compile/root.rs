@@ -1,0 +1,82 @@
+//! What the files of one domain say at their roots, put together.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::policy::Code;
+use crate::policy::report::{Report, Step};
+use crate::policy::schema::{RawDomain, RawResponse, Spanned, Text};
+
+/// One file of a domain.
+#[derive(Debug)]
+pub(crate) struct Part {
+    pub(crate) file: Arc<Path>,
+    pub(crate) raw: RawDomain,
+}
+
+/// What stands at the root.
+#[derive(Debug, Default)]
+pub(super) struct Root {
+    pub(super) name: Option<Text>,
+    pub(super) shadow_mode: bool,
+    pub(super) quota_mode: bool,
+    /// With the number of its file.
+    pub(super) response: Option<(u32, RawResponse)>,
+}
+
+impl Root {
+    /// Takes what stands at the roots of the parts: each key from one, or the same from several.
+    pub(super) fn take(parts: &mut [Part], report: &mut Report) -> Self {
+        let mut root = Self::default();
+        let mut merge = Merge { parts, report };
+        root.shadow_mode = merge
+            .only("shadow_mode", |raw| &mut raw.shadow_mode)
+            .is_some_and(|(_, is_set)| is_set);
+        root.quota_mode = merge
+            .only("quota_mode", |raw| &mut raw.quota_mode)
+            .is_some_and(|(_, is_set)| is_set);
+        root.response = merge.only("response", |raw| &mut raw.response);
+        let named = parts.iter().find_map(|part| part.raw.name.given());
+        root.name = named.map(|name| name.value.clone());
+        root
+    }
+}
+
+struct Merge<'m> {
+    parts: &'m mut [Part],
+    report: &'m mut Report,
+}
+
+impl Merge<'_> {
+    /// What the first file with that key says, and its number; others may only say the same.
+    fn only<T: PartialEq>(
+        &mut self,
+        key: &'static str,
+        field: impl Fn(&mut RawDomain) -> &mut Option<Spanned<T>>,
+    ) -> Option<(u32, T)> {
+        let mut first: Option<(u32, Spanned<T>)> = None;
+        for (file, part) in self.parts.iter_mut().enumerate() {
+            let file = file as u32;
+            let Some(next) = field(&mut part.raw).take() else {
+                continue;
+            };
+            let Some((number, first)) = &first else {
+                first = Some((file, next));
+                continue;
+            };
+            if *first != next {
+                self.report.turn_to(*number);
+                let spot = self.report.spot(first.place);
+                self.report.turn_to(file);
+                let place = self.report.words_for(spot).unwrap_or_default();
+                let message = format!("`{key}` says something else {place}");
+                let hint = "what is for the whole domain stands in one of its files";
+                self.report.within(Step::Key(key), |report| {
+                    report.hint(Code::ConflictingRoots, next.place, (message, hint));
+                });
+            }
+        }
+        self.report.turn_to(0);
+        first.map(|(file, first)| (file, first.value))
+    }
+}

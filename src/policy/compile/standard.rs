@@ -1,0 +1,75 @@
+//! `standard`: the usual sets of headers, lowered to templates.
+
+use crate::policy::response::HeaderTemplate;
+use crate::policy::template::{HeaderText, Operator, Piece};
+
+/// A set of headers that clients know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Standard {
+    /// `X-RateLimit-Limit`, `-Remaining` and `-Reset`, as Envoy has them.
+    XRateLimit,
+    /// `RateLimit-Policy` and `RateLimit` of draft-ietf-httpapi-ratelimit-headers.
+    RateLimit,
+    /// `Retry-After` (RFC 9110), on refusals.
+    RetryAfter,
+}
+
+impl Standard {
+    pub(super) const ALL: [Self; 3] = [Self::XRateLimit, Self::RateLimit, Self::RetryAfter];
+
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::XRateLimit => "x-ratelimit",
+            Self::RateLimit => "ratelimit",
+            Self::RetryAfter => "retry-after",
+        }
+    }
+
+    /// The set of that name, in any case.
+    pub(super) fn from_name(name: &str) -> Option<Self> {
+        let mut all = Self::ALL.into_iter();
+        all.find(|set| set.name().eq_ignore_ascii_case(name))
+    }
+
+    /// Whether a header of that name is one of the set.
+    pub(super) fn brings(self, name: &str) -> bool {
+        let mut fields = self.fields().iter();
+        fields.any(|(own, _)| own.eq_ignore_ascii_case(name))
+    }
+
+    /// The headers of every answer.
+    pub(super) fn headers(self) -> impl Iterator<Item = HeaderTemplate> {
+        let has = self != Self::RetryAfter;
+        self.all_headers().filter(move |_| has)
+    }
+
+    /// What a refusal has besides.
+    pub(super) fn headers_on_refusal(self) -> impl Iterator<Item = HeaderTemplate> {
+        let has = self == Self::RetryAfter;
+        self.all_headers().filter(move |_| has)
+    }
+
+    /// All that a refusal has.
+    pub(super) fn all_headers(self) -> impl Iterator<Item = HeaderTemplate> {
+        self.fields().iter().map(|(name, operator)| HeaderTemplate {
+            name: (*name).into(),
+            text: HeaderText::new(vec![Piece::Operator(operator.clone())]),
+            replaced_on_refusal: false,
+        })
+    }
+
+    const fn fields(self) -> &'static [(&'static str, Operator)] {
+        match self {
+            Self::XRateLimit => &[
+                ("X-RateLimit-Limit", Operator::Limit),
+                ("X-RateLimit-Remaining", Operator::Remaining),
+                ("X-RateLimit-Reset", Operator::ResetAfter),
+            ],
+            Self::RateLimit => &[
+                ("RateLimit-Policy", Operator::EnforcedLimits),
+                ("RateLimit", Operator::ReportedLimit),
+            ],
+            Self::RetryAfter => &[("Retry-After", Operator::RetryAfter)],
+        }
+    }
+}
