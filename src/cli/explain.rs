@@ -8,12 +8,13 @@ use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
 
+use super::pairs::{self, Word};
 use super::{CliError, DONE};
 use crate::clock::{Clock, ManualClock, Timestamp};
 use crate::engine::Engine;
 use crate::policy::{self, LoadOptions, Policy, Severity};
-use crate::request::{Cost, Descriptor, Entry, Override, Request};
-use crate::scenario::{Rate, moment};
+use crate::request::{Cost, Descriptor, Override, Request};
+use crate::scenario::moment;
 use crate::store::{MemoryConfig, Store};
 
 /// The arguments of `weir explain`.
@@ -32,7 +33,7 @@ pub(super) struct ExplainArgs {
     #[arg(long, value_name = "NAME")]
     domain: Option<String>,
     /// The entries of a descriptor, in order; a `+` on its own begins another descriptor
-    #[arg(required = true, value_name = "KEY=VALUE", value_parser = word)]
+    #[arg(required = true, value_name = "KEY=VALUE", value_parser = pairs::word)]
     entries: Vec<Word>,
     /// How many hits it costs
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..), conflicts_with = "look")]
@@ -41,7 +42,7 @@ pub(super) struct ExplainArgs {
     #[arg(long)]
     look: bool,
     /// A limit that the request brings along, such as "600 per minute"
-    #[arg(long, value_name = "LIMIT", value_parser = limit)]
+    #[arg(long, value_name = "LIMIT", value_parser = pairs::limit)]
     limit: Option<Override>,
     /// For that moment, such as 2026-01-01T00:00:00Z or Unix seconds; now if left out
     #[arg(long, value_name = "TIME", value_parser = time)]
@@ -57,14 +58,6 @@ enum Format {
     Human,
     /// For programs
     Json,
-}
-
-/// One argument of those that make the descriptors.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Word {
-    Entry(Entry),
-    /// What follows is another descriptor.
-    Next,
 }
 
 pub(super) fn run(args: &ExplainArgs) -> Result<ExitCode, CliError> {
@@ -117,38 +110,15 @@ fn request(args: &ExplainArgs, policy: &Policy) -> Result<Request, CliError> {
         true => Cost::Look,
         false => Cost::Hits(args.hits),
     };
-    let mut descriptors = Vec::new();
-    for words in args.entries.split(|word| *word == Word::Next) {
-        let entries = words.iter().filter_map(|word| match word {
-            Word::Entry(entry) => Some(entry.clone()),
-            Word::Next => None,
-        });
-        descriptors.push(Descriptor {
-            entries: entries.collect(),
-            cost,
-            limit: args.limit,
-        });
-    }
+    let descriptors = pairs::descriptors(&args.entries).map(|entries| Descriptor {
+        entries,
+        cost,
+        limit: args.limit,
+    });
     Ok(Request {
         domain: domain.into(),
-        descriptors,
+        descriptors: descriptors.collect(),
     })
-}
-
-fn word(text: &str) -> Result<Word, &'static str> {
-    if text == "+" {
-        return Ok(Word::Next);
-    }
-    let (key, value) = text.split_once('=').ok_or("it is no KEY=VALUE")?;
-    Ok(Word::Entry(Entry {
-        key: key.to_owned().into(),
-        value: value.to_owned().into(),
-    }))
-}
-
-fn limit(text: &str) -> Result<Override, &'static str> {
-    let rate = Rate::parse(text).map(Override::from);
-    rate.ok_or("write it as \"600 per minute\" or \"1 per 5 minutes\"")
 }
 
 fn time(text: &str) -> Result<Timestamp, &'static str> {
