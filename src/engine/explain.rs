@@ -192,7 +192,7 @@ impl Scene<'_> {
         let pairs = plan.targets.iter().zip(&request.descriptors);
         let explained = pairs.map(|(target, descriptor)| {
             let step = target.counted().and_then(|_| steps.next());
-            explained(plan.domain, descriptor, target, step)
+            self.explained((plan.domain, descriptor), target, step)
         });
         Explanation {
             at: self.now,
@@ -202,34 +202,42 @@ impl Scene<'_> {
             decision,
         }
     }
-}
 
-fn explained(
-    domain: Option<&Domain>,
-    descriptor: &Descriptor,
-    target: &Target<'_>,
-    step: Option<&(Outcomes, Outcomes)>,
-) -> Explained {
-    let is_secret = |key: &[u8]| domain.is_some_and(|domain| domain.is_secret(key));
-    let entries = descriptor.entries.iter().map(|entry| {
-        let value = (!is_secret(&entry.key)).then(|| text(&entry.value));
-        (text(&entry.key), value)
-    });
-    let trace = domain.map(|domain| domain.trace(&descriptor.entries));
-    let levels = trace.map(|trace| trace.levels).unwrap_or_default();
-    let levels = levels.iter().zip(&descriptor.entries);
-    Explained {
-        entries: entries.collect(),
-        cost: descriptor.cost,
-        levels: levels
-            .map(|(level, entry)| told(level, is_secret(&entry.key)))
-            .collect(),
-        end: end(domain, target),
-        rule: target
-            .found
-            .and_then(|found| found.rule)
-            .map(|rule| place(rule)),
-        limits: step.map(|step| limits(target, step)).unwrap_or_default(),
+    fn explained(
+        &self,
+        (domain, descriptor): (Option<&Domain>, &Descriptor),
+        target: &Target<'_>,
+        step: Option<&(Outcomes, Outcomes)>,
+    ) -> Explained {
+        let is_secret = |key: &[u8]| match domain {
+            Some(domain) => domain.is_secret(key),
+            // Whoever asks the wrong domain still sends the right key.
+            None => self
+                .policy
+                .domains()
+                .iter()
+                .any(|domain| domain.is_secret(key)),
+        };
+        let entries = descriptor.entries.iter().map(|entry| {
+            let value = (!is_secret(&entry.key)).then(|| text(&entry.value));
+            (text(&entry.key), value)
+        });
+        let trace = domain.map(|domain| domain.trace(&descriptor.entries));
+        let levels = trace.map(|trace| trace.levels).unwrap_or_default();
+        let levels = levels.iter().zip(&descriptor.entries);
+        Explained {
+            entries: entries.collect(),
+            cost: descriptor.cost,
+            levels: levels
+                .map(|(level, entry)| told(level, is_secret(&entry.key)))
+                .collect(),
+            end: end(domain, target),
+            rule: target
+                .found
+                .and_then(|found| found.rule)
+                .map(|rule| place(rule)),
+            limits: step.map(|step| limits(target, step)).unwrap_or_default(),
+        }
     }
 }
 

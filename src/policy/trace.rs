@@ -185,3 +185,82 @@ impl Identity for Parts {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::policy::load_text;
+
+    const POLICY: &str = "
+domain: d
+descriptors:
+  - {key: k, value: v, descriptors: [{key: l, rate_limit: {unit: day, requests_per_unit: 1}}]}
+  - {key: k, values: [w, x]}
+  - {key: k, pattern: '* /{*rest}'}
+  - {key: k, pattern: 'GET /a/{b}', count_by: [b]}
+  - {key: k, value: 'a*', share_threshold: true}
+  - {key: k, value: 'ab*'}
+  - {key: k}";
+
+    /// The verdicts of the last level, one letter each: taken, passed over, no; and the counter.
+    fn last(value: &str) -> (String, Vec<Counter>) {
+        let policy = load_text(Path::new("d.yaml"), POLICY).policy.unwrap();
+        let domain = policy.domain(b"d").unwrap();
+        let entry = |key: &str, value: &str| Entry {
+            key: key.to_owned().into(),
+            value: value.to_owned().into(),
+        };
+        let trace = domain.trace(&[entry("k", value)]);
+        assert!(trace.found.is_some());
+        let Some(TracedLevel::Known {
+            candidates,
+            taken,
+            counter,
+            ..
+        }) = trace.levels.last()
+        else {
+            panic!("{trace:?}");
+        };
+        let letters = candidates
+            .iter()
+            .enumerate()
+            .map(|(at, candidate)| match candidate.fits {
+                true if *taken == Some(at) => 't',
+                true => 'p',
+                false => 'n',
+            });
+        (letters.collect(), counter.clone())
+    }
+
+    #[test]
+    fn what_is_taken_is_what_the_walk_takes() {
+        let of_a = vec![Counter::Pattern, Counter::Capture(b"c".to_vec())];
+        for (value, verdicts, counter) in [
+            ("v", "tnnnnp", vec![Counter::Value]),
+            ("x", "tnnnnp", vec![Counter::Value]),
+            ("GET /a/c", "nptnnp", of_a),
+            ("PUT /a/c", "ntnnnp", vec![Counter::Pattern]),
+            ("abc", "nnntpp", vec![Counter::Shared]),
+            ("other", "nnnnnt", vec![Counter::Value]),
+        ] {
+            assert_eq!(last(value), (verdicts.to_owned(), counter), "{value}");
+        }
+    }
+
+    #[test]
+    fn a_walk_that_ends_early_says_why() {
+        let policy = load_text(Path::new("d.yaml"), POLICY).policy.unwrap();
+        let domain = policy.domain(b"d").unwrap();
+        let entry = |key: &'static str, value: &'static str| Entry {
+            key: key.into(),
+            value: value.into(),
+        };
+        let ends = |entries: &[Entry]| format!("{:?}", domain.trace(entries).levels.last());
+        let unknown = ends(&[entry("k", "v"), entry("m", "v")]);
+        assert_eq!(unknown, "Some(UnknownKey { known: [[108]] })");
+        assert_eq!(ends(&[entry("k", "w"), entry("l", "v")]), "Some(TooDeep)");
+        assert_eq!(ends(&[]), "None");
+    }
+}

@@ -3,6 +3,7 @@
 //! - `architecture`: who may import whom
 //! - `binary`: the `weir` command, as a process
 //! - `calls`: `ShouldRateLimit` over the wire, good and bad
+//! - `commands`: `weir test` and `weir explain`, as processes
 //! - `conformance`: what envoyproxy/ratelimit answers, in virtual time
 //! - `counters`: whose counter a descriptor meets, and what is charged to it
 //! - `discovery`: health checks and reflection
@@ -22,6 +23,7 @@
 mod architecture;
 mod binary;
 mod calls;
+mod commands;
 mod conformance;
 mod counters;
 mod discovery;
