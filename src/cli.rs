@@ -4,6 +4,7 @@ mod check;
 mod explain;
 mod pairs;
 mod query;
+mod replay;
 mod serve;
 mod table;
 mod test;
@@ -49,6 +50,11 @@ enum Command {
     /// Counts, unless told to --look. Exits with 0 if all answers are OK, with 1 if one is OVER_LIMIT, and with 2 if
     /// the server could not be asked.
     Query(query::QueryArgs),
+    /// Run recorded traffic through policies, and say who would be refused
+    ///
+    /// Exits with 0, or with 2 if the record or the policies cannot be used, or if more than 1 % of the lines are
+    /// malformed.
+    Replay(replay::ReplayArgs),
     /// Run the tests of policies, in virtual time
     ///
     /// Exits with 0 if all pass, with 1 if one fails, and with 2 if a file, or a policy that it names, is no good.
@@ -77,6 +83,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> Result<ExitCode, CliErro
         Command::Serve(args) => serve::run(args.resolve()),
         Command::Check(args) => check::run(&args),
         Command::Query(args) => query::run(args),
+        Command::Replay(args) => replay::run(&args),
         Command::Test(args) => test::run(&args),
         Command::Explain(args) => explain::run(&args),
     }

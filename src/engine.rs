@@ -3,6 +3,7 @@
 mod conclude;
 mod decision;
 mod explain;
+mod met;
 mod plan;
 mod respond;
 mod standard;
@@ -12,6 +13,7 @@ pub use explain::{
     End, Explained, ExplainedCandidate, ExplainedLevel, ExplainedLimit, Explanation, LimitStanding,
     RulePlace, Verdict,
 };
+pub use met::Met;
 
 use std::sync::Arc;
 
@@ -47,11 +49,22 @@ impl Engine {
     /// One policy and one moment hold for the whole call. It never fails: a descriptor that meets
     /// no limit is within it.
     pub async fn decide(&self, request: &Request) -> Decision {
+        self.decide_observed(request, |_| {}).await
+    }
+
+    /// The same, and tells `observe` what each descriptor has met, in their order.
+    pub async fn decide_observed(
+        &self,
+        request: &Request,
+        observe: impl FnMut(Met<'_>),
+    ) -> Decision {
         let now = self.clock.now();
         let policy = self.policy.load();
         let plan = Plan::new(&policy, request, self.store.hasher());
         let outcomes = self.store.hit(now, &plan.hits()).await;
-        conclude(&plan, &outcomes, now)
+        let decision = conclude(&plan, &outcomes, now);
+        met::each(&plan, &outcomes, &decision.statuses, observe);
+        decision
     }
 
     /// Puts another policy in force for the calls that come; counters stay.

@@ -25,6 +25,7 @@ pub use diagnostic::{Diagnostic, Place, Severity};
 pub use metadata::{Metadata, Value, merge};
 pub use response::{BodyTemplate, HeaderTemplate, OverLimit, Response};
 pub use rule::{Found, Identity, Limits, MetricDetail, Part, Rule};
+pub use schema::{Excerpt, excerpts};
 pub(crate) use source::text_of;
 pub use source::{LoadError, LoadOptions, Loaded, files, load, load_text};
 pub use template::{BodyText, HeaderText, Operator, Values};

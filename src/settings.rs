@@ -16,6 +16,8 @@ use crate::server::{Config as ServerConfig, ListenConfig};
 use crate::store::MemoryConfig;
 use crate::telemetry::LogConfig;
 
+pub use size::bytes;
+
 /// How long calls may take to end after the drain. Envoy gives up on a call after 20 ms, unless told otherwise.
 const GRACE: Duration = Duration::from_secs(5);
 

@@ -2,35 +2,27 @@
 
 mod text;
 
+use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
-use super::pairs::{self, Pairs};
-use super::query::{Format, print};
+use super::pairs::{self, Word};
 use super::{CliError, DONE};
 use crate::clock::{Clock, ManualClock, Timestamp};
 use crate::engine::Engine;
 use crate::policy::{self, LoadOptions, Policy, Severity};
-use crate::request::{Cost, Descriptor, Entry, Override, Request};
+use crate::request::{Cost, Descriptor, Override, Request};
 use crate::scenario::moment;
 use crate::store::{MemoryConfig, Store};
 
 /// The arguments of `weir explain`.
 #[derive(Args, Clone, Debug)]
+#[command(
+    after_help = "Example: weir explain --policies policies --domain shop api_key=k 'endpoint=GET /orders' + plan=free"
+)]
 pub(super) struct ExplainArgs {
-    /// The entries of one descriptor, in their order
-    #[arg(value_name = "KEY=VALUE", value_parser = pairs::entry, required_unless_present = "descriptor")]
-    entries: Vec<Entry>,
-
-    /// A descriptor in one text; can be given more than once
-    ///
-    /// A value goes on until the next word that looks like KEY=, so it may hold blanks:
-    /// --descriptor 'account=a1 endpoint=POST /v2/process'
-    #[arg(long, value_name = "KEY=VALUE …", conflicts_with = "entries")]
-    descriptor: Vec<Pairs>,
-
     /// Policy files, and folders of them
     #[arg(
         long,
@@ -39,39 +31,44 @@ pub(super) struct ExplainArgs {
         default_value = "config"
     )]
     policies: Vec<PathBuf>,
-
     /// Take files of the same domain for one
     #[arg(long, env = "WEIR_MERGE_DOMAINS")]
     merge_domains: bool,
-
     /// The domain that is asked; may be left out if the policies have only one
     #[arg(long, value_name = "NAME")]
     domain: Option<String>,
-
-    /// So many hits, at each descriptor
-    #[arg(long, value_name = "N", default_value_t = 1, conflicts_with = "look")]
+    /// The entries of a descriptor, in order; a `+` on its own begins another descriptor
+    #[arg(required = true, value_name = "KEY=VALUE", value_parser = pairs::word)]
+    entries: Vec<Word>,
+    /// How many hits it costs
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..), conflicts_with = "look")]
     hits: u32,
-
-    /// Ask how things stand, with no hit at all
+    /// Ask without counting
     #[arg(long)]
     look: bool,
-
-    /// Bring a limit along that takes the place of the policy's, such as 10/minute or 1/5 minutes
-    #[arg(long, value_name = "N/UNIT", value_parser = pairs::limit)]
+    /// A limit that the request brings along, such as "600 per minute"
+    #[arg(long, value_name = "LIMIT", value_parser = pairs::limit)]
     limit: Option<Override>,
-
-    /// For that moment, such as 2026-01-01T00:00:00Z or Unix seconds [default: now]
+    /// For that moment, such as 2026-01-01T00:00:00Z or Unix seconds; now if left out
     #[arg(long, value_name = "TIME", value_parser = time)]
     at: Option<Timestamp>,
-
-    /// How it is printed
-    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    /// What to print
+    #[arg(long, value_enum, default_value_t = Format::Human)]
     format: Format,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// For people
+    Human,
+    /// For programs
+    Json,
 }
 
 pub(super) fn run(args: &ExplainArgs) -> Result<ExitCode, CliError> {
     let options = LoadOptions {
         merge_domains: args.merge_domains,
+        ..LoadOptions::default()
     };
     let policy = load(&args.policies, options)?;
     let request = request(args, &policy)?;
@@ -80,10 +77,18 @@ pub(super) fn run(args: &ExplainArgs) -> Result<ExitCode, CliError> {
     ));
     let store = Store::memory(MemoryConfig::default()).map_err(CliError::new)?;
     let explanation = Engine::new(policy, store, clock).explain(&request);
-    print(&match args.format {
-        Format::Text => text::text(&explanation),
-        Format::Json => format!("{:#}\n", explanation.to_json()),
-    })?;
+    let mut written = match args.format {
+        Format::Human => text::text(&explanation),
+        Format::Json => format!("{:#}", explanation.to_json()),
+    };
+    if !written.ends_with('\n') {
+        written.push('\n');
+    }
+    match io::stdout().lock().write_all(written.as_bytes()) {
+        // Whoever reads, such as `head`, has seen enough.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
+        written => written.map_err(CliError::new)?,
+    }
     Ok(ExitCode::from(DONE))
 }
 
@@ -106,16 +111,12 @@ fn request(args: &ExplainArgs, policy: &Policy) -> Result<Request, CliError> {
             return Err(CliError::new(format!("which --domain? There are: {names}")));
         }
     };
-    let cost = match (args.look, args.hits) {
-        (true, _) | (_, 0) => Cost::Look,
-        (false, hits) => Cost::Hits(hits),
+    let cost = match args.look {
+        true => Cost::Look,
+        false => Cost::Hits(args.hits),
     };
-    let bare = Some(&args.entries).filter(|entries| !entries.is_empty());
-    let entries = bare
-        .into_iter()
-        .chain(args.descriptor.iter().map(|Pairs(entries)| entries));
-    let descriptors = entries.map(|entries| Descriptor {
-        entries: entries.clone(),
+    let descriptors = pairs::descriptors(&args.entries).map(|entries| Descriptor {
+        entries,
         cost,
         limit: args.limit,
     });

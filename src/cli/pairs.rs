@@ -3,9 +3,10 @@
 use std::str::FromStr;
 
 use crate::limit::Window;
-use crate::request::{Entry, Override, Unit};
+use crate::request::{Entry, Override};
+use crate::scenario::Rate;
 
-/// The entries of one descriptor in one text: `account=a1 endpoint=POST /v2/process`.
+/// The entries of one descriptor in one text: `account={account} endpoint={method} {path}`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Pairs(pub(super) Vec<Entry>);
 
@@ -30,7 +31,7 @@ impl FromStr for Pairs {
 }
 
 /// One `key=value`; the value may hold anything.
-pub(super) fn entry(text: &str) -> Result<Entry, String> {
+fn entry(text: &str) -> Result<Entry, String> {
     match text.split_once('=') {
         Some((key, value)) if !key.is_empty() => Ok(Entry {
             key: key.to_owned().into(),
@@ -47,34 +48,44 @@ fn begins_pair(word: &str) -> bool {
         .is_some_and(|(key, _)| !key.is_empty() && key.chars().all(is_of_name))
 }
 
-/// A limit such as `10/minute` or `1/5 minutes`.
-pub(super) fn limit(text: &str) -> Result<Override, String> {
-    let parsed = || {
-        let (requests, window) = text.split_once('/')?;
-        let window = window.trim();
-        let digits = window.len()
-            - window
-                .trim_start_matches(|c: char| c.is_ascii_digit())
-                .len();
-        let unit_multiplier = match &window[..digits] {
-            "" => 1,
-            number => number.parse().ok()?,
-        };
-        let name = window[digits..].trim();
-        let unit = Unit::from_name(name).or_else(|| Unit::from_name(name.strip_suffix('s')?))?;
-        Window::new(unit, unit_multiplier)?;
-        Some(Override {
-            requests_per_unit: requests.trim().parse().ok()?,
-            unit,
-            unit_multiplier,
-        })
-    };
-    parsed().ok_or_else(|| "expected N/UNIT, such as 10/minute or 1/5 minutes".to_owned())
+/// One argument of those that make the descriptors.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Word {
+    Entry(Entry),
+    /// What follows is another descriptor.
+    Next,
+}
+
+/// `key=value`, or a `+` on its own.
+pub(super) fn word(text: &str) -> Result<Word, String> {
+    match text {
+        "+" => Ok(Word::Next),
+        text => entry(text).map(Word::Entry),
+    }
+}
+
+/// The entries of each descriptor.
+pub(super) fn descriptors(words: &[Word]) -> impl Iterator<Item = Vec<Entry>> {
+    words.split(|word| *word == Word::Next).map(|words| {
+        let entries = words.iter().filter_map(|word| match word {
+            Word::Entry(entry) => Some(entry.clone()),
+            Word::Next => None,
+        });
+        entries.collect()
+    })
+}
+
+/// A limit such as `10/minute` or `1 per 5 minutes`.
+pub(super) fn limit(text: &str) -> Result<Override, &'static str> {
+    let is_window = |rate: &Rate| Window::new(rate.unit, rate.unit_multiplier).is_some();
+    let rate = Rate::parse(text).filter(is_window).map(Override::from);
+    rate.ok_or("write it as \"600 per minute\" or \"1 per 5 minutes\"")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::request::Unit;
 
     fn pairs(text: &str) -> Vec<(String, String)> {
         let text_of = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
@@ -106,11 +117,21 @@ mod tests {
     }
 
     #[test]
+    fn a_plus_begins_another_descriptor() {
+        let words = ["a=1", "b=x y", "+", "c="].map(|text| word(text).unwrap());
+        let descriptors: Vec<_> = descriptors(&words).collect();
+        assert_eq!(descriptors.len(), 2);
+        assert_eq!(descriptors[0][1].value, "x y");
+        assert_eq!(descriptors[1][0].key, "c");
+        assert!(word("a").is_err() && word("=a").is_err() && word("").is_err());
+    }
+
+    #[test]
     fn limits_are_written_as_they_are_read() {
         let of = |text| limit(text).map(|l| (l.requests_per_unit, l.unit_multiplier, l.unit));
         assert_eq!(of("10/minute"), Ok((10, 1, Unit::Minute)));
         assert_eq!(of("1/5 minutes"), Ok((1, 5, Unit::Minute)));
-        assert_eq!(of("0/2days"), Ok((0, 2, Unit::Day)));
+        assert_eq!(of("0 per 2 days"), Ok((0, 2, Unit::Day)));
         for wrong in [
             "10",
             "/minute",

@@ -10,25 +10,21 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
-use super::pairs::{self, Pairs};
+use super::pairs::{self, Word};
 use super::{CliError, DONE, FAILED};
 use crate::client::{Client, Server};
-use crate::request::{Cost, Descriptor, Entry, Override, Request};
+use crate::request::{Cost, Descriptor, Override, Request};
 use calls::Pace;
 
 /// The arguments of `weir query`.
 #[derive(Args, Clone, Debug)]
+#[command(
+    after_help = "Example: weir query --domain shop api_key=k 'endpoint=GET /orders' + plan=free"
+)]
 pub(super) struct QueryArgs {
-    /// The entries of one descriptor, in their order
-    #[arg(value_name = "KEY=VALUE", value_parser = pairs::entry, required_unless_present = "descriptor")]
-    entries: Vec<Entry>,
-
-    /// A descriptor in one text; can be given more than once
-    ///
-    /// A value goes on until the next word that looks like KEY=, so it may hold blanks:
-    /// --descriptor 'account=a1 endpoint=POST /v2/process'
-    #[arg(long, value_name = "KEY=VALUE …", conflicts_with = "entries")]
-    descriptor: Vec<Pairs>,
+    /// The entries of a descriptor, in order; a `+` on its own begins another descriptor
+    #[arg(required = true, value_name = "KEY=VALUE", value_parser = pairs::word)]
+    entries: Vec<Word>,
 
     /// The domain to ask
     #[arg(long, value_name = "NAME")]
@@ -55,8 +51,8 @@ pub(super) struct QueryArgs {
     #[arg(long, value_name = "N", group = "cost")]
     refund: Option<u32>,
 
-    /// Bring a limit along that takes the place of the policy's, such as 10/minute or 1/5 minutes
-    #[arg(long, value_name = "N/UNIT", value_parser = pairs::limit)]
+    /// A limit that the request brings along, such as "600 per minute"
+    #[arg(long, value_name = "LIMIT", value_parser = pairs::limit)]
     limit: Option<Override>,
 
     /// Ask so many times, one after the other, and count the answers
@@ -130,15 +126,12 @@ impl QueryArgs {
             (_, _, Some(hits)) => Cost::Refund(hits),
             (false, None, None) => Cost::default(),
         };
-        let bare = Some(&self.entries).filter(|entries| !entries.is_empty());
-        let entries = bare
-            .into_iter()
-            .chain(self.descriptor.iter().map(|Pairs(entries)| entries));
+        let entries = pairs::descriptors(&self.entries);
         Request {
             domain: self.domain.clone().into(),
             descriptors: entries
                 .map(|entries| Descriptor {
-                    entries: entries.clone(),
+                    entries,
                     cost,
                     limit: self.limit,
                 })

@@ -72,9 +72,9 @@ mod tests {
         table.row(["a\x1b[2J".to_owned(), "7".to_owned()]);
         assert_eq!(
             table.to_string(),
-            "rule          count\n\
-             é              1000\n\
-             a\\u{1b}[2J        7\n"
+            "rule        count\n\
+             é            1000\n\
+             a\\u{1b}[2J      7\n"
         );
     }
 }

@@ -21,6 +21,9 @@ use crate::clock::Clock;
 use crate::engine::Engine;
 use crate::policy::{Diagnostic, LoadError, Loaded, Policy, Severity};
 
+/// How soon to see whether calls have let go of a policy, if nothing else is to be done.
+const FREE_AFTER: Duration = Duration::from_millis(100);
+
 /// The thread that keeps an engine's policy as the files have it; it ends when this is dropped.
 #[derive(Debug)]
 pub struct Reloader {
@@ -110,16 +113,19 @@ impl Work {
         interval: Option<Duration>,
     ) {
         loop {
-            let next = match interval {
-                Some(interval) => asked.recv_timeout(interval),
+            let is_to_free = (!self.retired.is_empty()).then_some(FREE_AFTER);
+            let next = match interval.or(is_to_free) {
+                Some(pause) => asked.recv_timeout(pause),
                 None => asked.recv().map_err(|_| RecvTimeoutError::Disconnected),
             };
+            self.retired.retain(|policy| Arc::strong_count(policy) > 1);
             match next {
                 Ok((ask, answer)) => {
                     let outcome = self.act(ask);
                     // Whoever asked may not care any more.
                     let _ = answer.send(outcome);
                 }
+                Err(RecvTimeoutError::Timeout) if interval.is_none() => {}
                 Err(RecvTimeoutError::Timeout) => {
                     self.act(Ask::Look);
                 }
@@ -129,7 +135,6 @@ impl Work {
     }
 
     fn act(&mut self, ask: Ask) -> Outcome {
-        self.retired.retain(|policy| Arc::strong_count(policy) > 1);
         let started = self.clock.now();
         let files = &mut self.files;
         let loaded = catch_unwind(AssertUnwindSafe(|| match ask {

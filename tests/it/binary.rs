@@ -341,6 +341,7 @@ fn the_command_introduces_itself() {
         &["serve", "--help"],
         &["check", "--help"],
         &["query", "--help"],
+        &["replay", "--help"],
     ] {
         let help = output(args);
         assert_eq!(help.status.code(), Some(0));

@@ -97,8 +97,11 @@ fn explained(args: &[&str]) -> (Option<i32>, String, String) {
 #[test]
 fn weir_explain_tells_of_the_walk_and_the_answer() {
     let (code, out, _) = explained(&[
-        "--descriptor=api_key=pk_top_secret",
-        "--descriptor=endpoint=POST /auth/token remote_address=10.1.2.3 more=1",
+        "api_key=pk_top_secret",
+        "+",
+        "endpoint=POST /auth/token",
+        "remote_address=10.1.2.3",
+        "more=1",
     ]);
     let expected = "\
 domain explained, at 2026-01-01T00:00:00Z, with fresh counters
@@ -138,8 +141,10 @@ the answer is OK
 #[test]
 fn weir_explain_writes_json_without_secrets() {
     let (code, out, _) = explained(&[
-        "--descriptor=api_key=pk_top_secret",
-        "--descriptor=endpoint=POST /auth/token remote_address=192.0.2.1",
+        "api_key=pk_top_secret",
+        "+",
+        "endpoint=POST /auth/token",
+        "remote_address=192.0.2.1",
         "--hits=151",
         "--format=json",
     ]);
@@ -200,8 +205,9 @@ fn weir_explain_says_what_does_not_fit() {
     let out = explain(&[
         "tests/scenarios/replaces.yaml",
         "--look",
-        "--descriptor=user=u",
-        "--descriptor=trial=t",
+        "user=u",
+        "+",
+        "trial=t",
     ]);
     assert!(
         out.contains("another descriptor's rule replaces this one"),
@@ -211,8 +217,9 @@ fn weir_explain_says_what_does_not_fit() {
     let twice = [
         "tests/scenarios/costs.yaml",
         "--hits=6",
-        "--descriptor=api_key=k",
-        "--descriptor=api_key=k",
+        "api_key=k",
+        "+",
+        "api_key=k",
     ];
     let out = explain(&twice);
     assert!(out.contains("10 left before, 4 after; resets"), "{out}");

@@ -126,11 +126,11 @@ fn the_readme_shows_what_check_says() {
     let readme = std::fs::read_to_string(markdown().remove(0)).unwrap();
     let shop = blocks(&readme, "yaml").remove(1);
     let misspelt = shop.replace("requests_per_unit: 600", "requets_per_unit: 600");
-    let loaded = policy::load_text(Path::new("policies/shop.yaml"), &misspelt);
-    let said: Vec<_> = loaded
-        .diagnostics
-        .iter()
-        .map(|said| format!("{said}\n"))
-        .collect();
-    assert_eq!(blocks(&readme, "text"), said);
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("policies")).unwrap();
+    std::fs::write(folder.path().join("policies/shop.yaml"), misspelt).unwrap();
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_weir"));
+    command.current_dir(&folder).args(["check", "policies"]);
+    let said = command.output().unwrap().stdout;
+    assert_eq!(blocks(&readme, "text"), [String::from_utf8(said).unwrap()]);
 }

@@ -12,6 +12,7 @@
 //! - `policies`: files that load, and files that are refused, each with all that is said of it
 //! - `query`: `weir query`, against a server in this process
 //! - `reload`: policies that change while they are served
+//! - `replay`: recorded traffic through policies
 //! - `response`: what the client is told
 //! - `scenarios`: policies and their tests, run as `weir test` runs them
 //!
@@ -32,6 +33,7 @@ mod offline;
 mod policies;
 mod query;
 mod reload;
+mod replay;
 mod response;
 mod running;
 mod scenarios;

@@ -89,9 +89,12 @@ async fn several_descriptors_and_values_with_blanks_are_asked_for() {
     let answer = query(
         &running,
         &[
-            "--descriptor=account=a1 endpoint=POST /x?y=1",
-            "--descriptor=free=x",
-            "--descriptor=nothing=x",
+            "account=a1",
+            "endpoint=POST /x?y=1",
+            "+",
+            "free=x",
+            "+",
+            "nothing=x",
             "--hits=4",
         ],
     );

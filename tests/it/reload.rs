@@ -10,6 +10,9 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 use tonic::transport::Channel;
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_check_response::ServingStatus;
+use tonic_health::pb::health_client::HealthClient;
 use weir::clock::Clock;
 use weir::engine::Engine;
 use weir::policy::LoadOptions;
@@ -160,6 +163,9 @@ async fn a_bad_file_leaves_the_policy_in_force_and_is_tried_once() {
     for _ in 0..5 {
         assert_eq!(reloading.reloader.look().await, Outcome::Unchanged);
     }
+    let mut health = HealthClient::new(reloading.running.connect().await);
+    let healthy = health.check(HealthCheckRequest::default()).await.unwrap();
+    assert_eq!(healthy.into_inner().status(), ServingStatus::Serving);
     assert_eq!(limits(&mut client).await[0].0, 10);
     assert_eq!(reloading.reloader.reload().await, Outcome::Kept);
     fs::write(folder.path().join("t.yaml"), policy(12)).unwrap();
