@@ -1,6 +1,7 @@
 //! The command line: one function per command, each from arguments to an exit code.
 
 mod check;
+mod schema;
 mod serve;
 
 use std::error::Error;
@@ -36,8 +37,10 @@ enum Command {
     Serve(ServeArgs),
     /// Check policy files and say everything that is wrong with them
     ///
-    /// Exits with 0 if there are no errors, with 1 if there are, and with 2 if a path cannot be read.
+    /// Exits with 0 if there are no errors, with 1 if there are (or warnings that are denied), and with 2 if a path cannot be read.
     Check(check::CheckArgs),
+    /// Print the JSON Schema that editors complete and check files by
+    Schema(schema::SchemaArgs),
 }
 
 /// Runs the command that the arguments name; the first is the program's name.
@@ -57,6 +60,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> Result<ExitCode, CliErro
     match cli.command {
         Command::Serve(args) => serve::run(args.resolve()),
         Command::Check(args) => check::run(&args),
+        Command::Schema(args) => schema::run(&args),
     }
 }
 

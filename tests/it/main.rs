@@ -27,3 +27,4 @@ mod offline;
 mod policies;
 mod response;
 mod running;
+mod schema;
