@@ -1,8 +1,14 @@
 //! The command line: one function per command, each from arguments to an exit code.
 
 mod check;
+mod explain;
+mod pairs;
+mod query;
+mod replay;
 mod schema;
 mod serve;
+mod table;
+mod test;
 
 use std::error::Error;
 use std::ffi::OsString;
@@ -15,7 +21,8 @@ use crate::settings::ServeArgs;
 
 /// All went well.
 const DONE: u8 = 0;
-/// `check`: the policies have errors. `serve`: it ended, but not in good order.
+/// `check`: the policies have errors. `test`: a test failed. `serve`: it ended, but not in good order. `query`: the
+/// answer is OVER_LIMIT.
 const FAILED: u8 = 1;
 /// The command could not be run as it was given.
 const UNUSABLE: u8 = 2;
@@ -37,10 +44,29 @@ enum Command {
     Serve(ServeArgs),
     /// Check policy files and say everything that is wrong with them
     ///
-    /// Exits with 0 if there are no errors, with 1 if there are (or warnings that are denied), and with 2 if a path cannot be read.
+    /// Exits with 0 if there are no errors, with 1 if there are (or warnings that are denied), and with 2 if a path
+    /// cannot be read.
     Check(check::CheckArgs),
     /// Print the JSON Schema that editors complete and check files by
     Schema(schema::SchemaArgs),
+    /// Ask a running server, as Envoy would
+    ///
+    /// Counts, unless told to --look. Exits with 0 if all answers are OK, with 1 if one is OVER_LIMIT, and with 2 if
+    /// the server could not be asked.
+    Query(query::QueryArgs),
+    /// Run recorded traffic through policies, and say who would be refused
+    ///
+    /// Exits with 0, or with 2 if the record or the policies cannot be used, or if more than 1 % of the lines are
+    /// malformed.
+    Replay(replay::ReplayArgs),
+    /// Run the tests of policies, in virtual time
+    ///
+    /// Exits with 0 if all pass, with 1 if one fails, and with 2 if a file, or a policy that it names, is no good.
+    Test(test::TestArgs),
+    /// Tell what a request would meet and why, without counting it
+    ///
+    /// Exits with 0 whatever the answer would be, and with 2 if the policies have errors.
+    Explain(explain::ExplainArgs),
 }
 
 /// Runs the command that the arguments name; the first is the program's name.
@@ -61,6 +87,10 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> Result<ExitCode, CliErro
         Command::Serve(args) => serve::run(args.resolve()),
         Command::Check(args) => check::run(&args),
         Command::Schema(args) => schema::run(&args),
+        Command::Query(args) => query::run(args),
+        Command::Replay(args) => replay::run(&args),
+        Command::Test(args) => test::run(&args),
+        Command::Explain(args) => explain::run(&args),
     }
 }
 

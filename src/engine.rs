@@ -1,12 +1,19 @@
-//! The decision: [`plan`] (pure), [`Store::hit`] (the only wait), [`conclude`] (pure).
+//! The decision: plan (pure), [`Store::hit`] (the only wait), conclude (pure).
 
 mod conclude;
 mod decision;
+mod explain;
+mod met;
 mod plan;
 mod respond;
 mod standard;
 
 pub use decision::{Code, CurrentLimit, Decision, Header, Status};
+pub use explain::{
+    End, Explained, ExplainedCandidate, ExplainedLevel, ExplainedLimit, Explanation, LimitStanding,
+    RulePlace, Verdict,
+};
+pub use met::Met;
 
 use std::sync::Arc;
 
@@ -29,9 +36,9 @@ pub struct Engine {
 
 impl Engine {
     /// An engine that counts in `store` by the time of `clock`.
-    pub fn new(policy: Policy, store: Store, clock: Clock) -> Self {
+    pub fn new(policy: impl Into<Arc<Policy>>, store: Store, clock: Clock) -> Self {
         Self {
-            policy: ArcSwap::from_pointee(policy),
+            policy: ArcSwap::new(policy.into()),
             store,
             clock,
         }
@@ -42,16 +49,29 @@ impl Engine {
     /// One policy and one moment hold for the whole call. It never fails: a descriptor that meets
     /// no limit is within it.
     pub async fn decide(&self, request: &Request) -> Decision {
+        self.decide_observed(request, |_| {}).await
+    }
+
+    /// The same, and tells `observe` what each descriptor has met, in their order.
+    pub async fn decide_observed(
+        &self,
+        request: &Request,
+        observe: impl FnMut(Met<'_>),
+    ) -> Decision {
         let now = self.clock.now();
         let policy = self.policy.load();
         let plan = Plan::new(&policy, request, self.store.hasher());
         let outcomes = self.store.hit(now, &plan.hits()).await;
-        conclude(&plan, &outcomes, now)
+        let decision = conclude(&plan, &outcomes, now);
+        met::each(&plan, &outcomes, &decision.statuses, observe);
+        decision
     }
 
     /// Puts another policy in force for the calls that come; counters stay.
-    pub fn replace_policy(&self, policy: Policy) {
-        self.policy.store(Arc::new(policy));
+    ///
+    /// Gives back the one before, which calls that began earlier may still hold. Who drops it last frees it.
+    pub fn replace_policy(&self, policy: impl Into<Arc<Policy>>) -> Arc<Policy> {
+        self.policy.swap(policy.into())
     }
 
     /// How the store stands.

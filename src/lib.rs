@@ -6,8 +6,9 @@
 //! whether the client may go on, and what it is told.
 //!
 //! In reading order: [`request`] and [`clock`] are the language of the problem, [`limit`] the algorithms, [`policy`] the
-//! files and the tree, [`store`] the counters, [`engine`] the decision. [`server`], [`settings`], [`telemetry`] and
-//! [`cli`] are the edges; `docs/architecture.md` says who may know whom.
+//! files and the tree, [`store`] the counters, [`engine`] the decision; [`scenario`] and [`replay`] try policies out.
+//! [`server`], [`client`], [`settings`], [`telemetry`] and [`cli`] are the edges; `docs/architecture.md` says who may know
+//! whom.
 //!
 //! ```
 //! use std::path::Path;
@@ -46,9 +47,15 @@ pub mod store;
 
 pub mod engine;
 
+pub mod scenario;
+
 pub mod proto;
 
 pub mod server;
+
+pub mod client;
+
+pub mod replay;
 
 pub mod telemetry;
 

@@ -12,12 +12,13 @@ mod hash;
 mod json_schema;
 mod metadata;
 mod pattern;
-mod report;
+pub(crate) mod report;
 mod response;
 mod rule;
 pub mod schema;
 mod source;
 mod template;
+mod trace;
 mod tree;
 
 pub use code::Code;
@@ -27,8 +28,10 @@ pub use metadata::{Metadata, Value, merge};
 pub use response::{BodyTemplate, HeaderTemplate, OverLimit, Response};
 pub use rule::{Found, Identity, Limits, MetricDetail, Part, Rule};
 pub use schema::{Excerpt, excerpts};
-pub use source::{LoadError, LoadOptions, Loaded, load, load_text};
+pub(crate) use source::text_of;
+pub use source::{LoadError, LoadOptions, Loaded, files, load, load_text};
 pub use template::{BodyText, HeaderText, Operator, Values};
+pub use trace::{Candidate, Counter, Trace, TracedLevel, Written};
 pub use tree::{Domain, Policy};
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ mod connection;
 pub mod grpc;
 mod listener;
 mod pressure;
+pub mod reload;
 mod workers;
 
 use std::fmt;

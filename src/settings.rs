@@ -16,6 +16,8 @@ use crate::server::{Config as ServerConfig, ListenConfig};
 use crate::store::MemoryConfig;
 use crate::telemetry::LogConfig;
 
+pub use size::bytes;
+
 /// How long calls may take to end after the drain. Envoy gives up on a call after 20 ms, unless told otherwise.
 const GRACE: Duration = Duration::from_secs(5);
 
@@ -37,6 +39,17 @@ pub struct ServeArgs {
     /// Take policy files of the same domain for one
     #[arg(long, env = "WEIR_MERGE_DOMAINS")]
     merge_domains: bool,
+    /// How often to look whether the policy files have changed; 0 is never, SIGHUP excepted
+    ///
+    /// A change takes effect at the second look that sees it.
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        env = "WEIR_RELOAD_INTERVAL",
+        default_value = "1",
+        value_parser = interval
+    )]
+    reload_interval: Interval,
 
     /// Where to serve gRPC: HOST:PORT or unix:PATH
     #[arg(
@@ -112,6 +125,9 @@ enum LogLevel {
     Trace,
 }
 
+/// A length of time that can be none.
+type Interval = Option<Duration>;
+
 /// What `weir serve` needs, complete.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServeSettings {
@@ -119,6 +135,8 @@ pub struct ServeSettings {
     pub policies: Vec<PathBuf>,
     /// Files of one domain are merged.
     pub merge_domains: bool,
+    /// How often to look whether they have changed; none if never.
+    pub reload_interval: Option<Duration>,
     /// Where to serve.
     pub listen: ListenConfig,
     /// How to serve.
@@ -140,6 +158,7 @@ impl ServeArgs {
         ServeSettings {
             policies: self.policies,
             merge_domains: self.merge_domains,
+            reload_interval: self.reload_interval,
             listen: self.grpc,
             server: ServerConfig {
                 workers,
@@ -160,6 +179,13 @@ impl ServeArgs {
             },
         }
     }
+}
+
+/// Seconds, with a fraction if need be.
+fn interval(text: &str) -> Result<Interval, &'static str> {
+    let secs: f64 = text.parse().map_err(|_| "expected a number of seconds")?;
+    let interval = Duration::try_from_secs_f64(secs).map_err(|_| "no such time")?;
+    Ok(Some(interval).filter(|interval| !interval.is_zero()))
 }
 
 impl From<LogLevel> for tracing::Level {
@@ -195,6 +221,7 @@ mod tests {
     fn a_bare_serve_listens_on_loopback_with_a_gibibyte() {
         let settings = resolve(&[]).unwrap();
         assert_eq!(settings.policies, [PathBuf::from("config")]);
+        assert_eq!(settings.reload_interval, Some(Duration::from_secs(1)));
         assert_eq!(settings.listen.to_string(), "127.0.0.1:8081");
         assert_eq!(settings.memory.budget_bytes, 1 << 30);
         assert!(!settings.merge_domains);
@@ -209,6 +236,7 @@ mod tests {
             "--policies=a",
             "--policies=b,c",
             "--merge-domains",
+            "--reload-interval=0.25",
             "--grpc=unix:/run/weir.sock",
             "--workers=3",
             "--memory=2M",
@@ -220,6 +248,7 @@ mod tests {
         .unwrap();
         assert_eq!(settings.policies, ["a", "b", "c"].map(PathBuf::from));
         assert!(settings.merge_domains);
+        assert_eq!(settings.reload_interval, Some(Duration::from_millis(250)));
         assert_eq!(settings.listen, ListenConfig::Unix("/run/weir.sock".into()));
         assert_eq!(settings.server.workers.get(), 3);
         assert_eq!(settings.server.drain, Duration::ZERO);
@@ -238,8 +267,18 @@ mod tests {
     }
 
     #[test]
+    fn an_interval_of_nothing_is_never() {
+        assert_eq!(
+            resolve(&["--reload-interval=0"]).unwrap().reload_interval,
+            None
+        );
+    }
+
+    #[test]
     fn nonsense_is_refused() {
         for flag in [
+            "--reload-interval=-1",
+            "--reload-interval=often",
             "--grpc=8081",
             "--grpc=:8081",
             "--grpc=unix:",

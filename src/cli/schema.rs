@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::{Args, ValueEnum};
 
 use super::{CliError, DONE};
-use crate::policy;
+use crate::{policy, scenario};
 
 /// The arguments of `weir schema`.
 #[derive(Args, Clone, Debug)]
@@ -21,11 +21,14 @@ pub(super) struct SchemaArgs {
 enum FileKind {
     /// A policy
     Policy,
+    /// Tests of policies
+    Scenario,
 }
 
 pub(super) fn run(args: &SchemaArgs) -> Result<ExitCode, CliError> {
     let schema = match args.file {
         FileKind::Policy => policy::json_schema(),
+        FileKind::Scenario => scenario::schema(),
     };
     match writeln!(io::stdout().lock(), "{schema:#}") {
         // Whoever reads, such as `head`, has seen enough.

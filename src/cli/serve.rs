@@ -2,6 +2,7 @@
 //!
 //! Everything is said in the log, on stderr, so that whoever collects logs also gets the reason of a failed start.
 
+use std::convert::Infallible;
 use std::error::Error;
 use std::io;
 use std::process::ExitCode;
@@ -14,7 +15,8 @@ use super::check::Summary;
 use super::{CliError, DONE, FAILED, UNUSABLE};
 use crate::clock::Clock;
 use crate::engine::Engine;
-use crate::policy::{self, Diagnostic, LoadOptions, Policy, Severity};
+use crate::policy::{LoadOptions, Policy};
+use crate::server::reload::{self, PolicyFiles, Reloader};
 use crate::server::{self, App, End, Listener};
 use crate::settings::ServeSettings;
 use crate::store::Store;
@@ -31,47 +33,67 @@ pub(super) fn run(settings: ServeSettings) -> Result<ExitCode, CliError> {
 }
 
 async fn serve(settings: ServeSettings) -> u8 {
-    let started = start(&settings).await;
-    let (listener, engine, signals) = match started {
-        Ok(started) => started,
+    match start(settings).await {
+        Ok(started) => until_signalled(started).await,
         Err(error) => {
             tracing::error!("{error}");
-            return UNUSABLE;
+            UNUSABLE
         }
-    };
-    let app = App {
-        engine: Arc::new(engine),
-        config: settings.server,
-    };
-    until_signalled(listener, app, signals).await
+    }
 }
 
-async fn start(settings: &ServeSettings) -> Result<(Listener, Engine, Signals), Box<dyn Error>> {
+/// A server that is ready to run.
+struct Started {
+    listener: Listener,
+    app: App,
+    reloader: Reloader,
+    signals: Signals,
+}
+
+async fn start(settings: ServeSettings) -> Result<Started, Box<dyn Error>> {
     let signals = Signals::new()?;
-    let policy = load(settings)?;
+    let options = LoadOptions {
+        merge_domains: settings.merge_domains,
+        ..LoadOptions::default()
+    };
+    let mut files = PolicyFiles::new(settings.policies, options);
+    let policy = load(&mut files)?;
     let (domains, rules) = (policy.domain_count(), policy.rule_count());
     let listener = Listener::bind(&settings.listen).await?;
-    let engine = Engine::new(policy, Store::memory(settings.memory)?, Clock::System);
+    let store = Store::memory(settings.memory)?;
+    let engine = Arc::new(Engine::new(policy, store, Clock::System));
+    let reloader = Reloader::start(files, Arc::clone(&engine), settings.reload_interval)?;
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
         grpc = %listener.address(),
+        generation = 1,
         domains,
         rules,
         workers = settings.server.workers,
         "serving"
     );
-    Ok((listener, engine, signals))
+    let app = App {
+        engine,
+        config: settings.server,
+    };
+    Ok(Started {
+        listener,
+        app,
+        reloader,
+        signals,
+    })
 }
 
-async fn until_signalled(listener: Listener, app: App, mut signals: Signals) -> u8 {
+async fn until_signalled(started: Started) -> u8 {
+    let mut signals = started.signals;
     let (end, ending) = oneshot::channel();
     let at_once = async {
-        signals.next().await;
+        signals.end.next().await;
         // The server is waited for below: it is there to hear it.
         let _ = end.send(());
-        signals.next().await;
+        signals.end.next().await;
     };
-    let in_order = server::run(listener, app, async {
+    let in_order = server::run(started.listener, started.app, async {
         // A sender that is gone means that everything is.
         let _ = ending.await;
     });
@@ -87,48 +109,55 @@ async fn until_signalled(listener: Listener, app: App, mut signals: Signals) -> 
             tracing::warn!("second signal: ending at once");
             FAILED
         }
+        never = reload_on(&mut signals.hangup, &started.reloader) => match never {},
     }
 }
 
-fn load(settings: &ServeSettings) -> Result<Policy, Box<dyn Error>> {
-    let options = LoadOptions {
-        merge_domains: settings.merge_domains,
-        ..LoadOptions::default()
-    };
-    let loaded =
-        policy::load(&settings.policies, options).map_err(|error| match error.source() {
-            Some(reason) => {
-                format!("{error}: {reason}; name policy files or folders with --policies")
-            }
-            None => error.to_string(),
-        })?;
-    loaded.diagnostics.iter().for_each(say);
+async fn reload_on(hangup: &mut Signal, reloader: &Reloader) -> Infallible {
+    loop {
+        hangup.recv().await;
+        tracing::info!("SIGHUP: reloading the policies");
+        // What comes of it is in the log.
+        reloader.reload().await;
+    }
+}
+
+fn load(files: &mut PolicyFiles) -> Result<Policy, Box<dyn Error>> {
+    let loaded = files.load().map_err(|error| match error.source() {
+        Some(reason) => format!("{error}: {reason}; name policy files or folders with --policies"),
+        None => error.to_string(),
+    })?;
+    loaded.diagnostics.iter().for_each(reload::log);
     let summary = Summary::of(&loaded);
     let refused = || format!("the policies are not served: {summary}");
     loaded.policy.ok_or_else(|| refused().into())
 }
 
-fn say(diagnostic: &Diagnostic) {
-    match diagnostic.severity {
-        Severity::Error => tracing::error!(code = diagnostic.code.as_str(), "{diagnostic}"),
-        Severity::Warning => tracing::warn!(code = diagnostic.code.as_str(), "{diagnostic}"),
-    }
-}
-
-/// The signals that ask for the end.
+/// The signals that weir listens to.
 struct Signals {
-    term: Signal,
-    interrupt: Signal,
+    end: EndSignals,
+    hangup: Signal,
 }
 
 impl Signals {
     fn new() -> io::Result<Self> {
         Ok(Self {
-            term: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
+            end: EndSignals {
+                term: signal(SignalKind::terminate())?,
+                interrupt: signal(SignalKind::interrupt())?,
+            },
+            hangup: signal(SignalKind::hangup())?,
         })
     }
+}
 
+/// The signals that ask for the end.
+struct EndSignals {
+    term: Signal,
+    interrupt: Signal,
+}
+
+impl EndSignals {
     async fn next(&mut self) {
         tokio::select! {
             _ = self.term.recv() => {}

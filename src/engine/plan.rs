@@ -16,7 +16,7 @@ pub(super) struct Plan<'a> {
     /// None if nobody knows the request's domain.
     pub(super) domain: Option<&'a Domain>,
     /// One per descriptor, in order.
-    pub(super) targets: SmallVec<[Target<'a>; 4]>,
+    pub(super) targets: SmallVec<[Target<'a>; 2]>,
 }
 
 /// What one descriptor meets.
@@ -89,7 +89,7 @@ impl<'a> Plan<'a> {
     }
 
     /// The calls at the store, one per target that counts, in order.
-    pub(super) fn hits(&self) -> SmallVec<[Hit<'_>; 4]> {
+    pub(super) fn hits(&self) -> SmallVec<[Hit<'_>; 2]> {
         let counted = self.targets.iter().filter_map(Target::counted);
         counted
             .map(|counted| Hit {

@@ -118,6 +118,14 @@ pub enum Code {
     LiteralStar,
     /// A limit's name with characters that Envoy does not escape.
     UnusualName,
+    /// In a scenario: a moment or a length of time that is none.
+    InvalidTime,
+    /// In a scenario: a test without a name, a step that does nothing, or two things at once.
+    InvalidStep,
+    /// In a scenario: an expectation that cannot be met by any answer.
+    InvalidExpectation,
+    /// In a scenario: a policy that cannot be read.
+    UnreadablePolicy,
 }
 
 impl Code {
@@ -179,6 +187,10 @@ impl Code {
             Self::Unreachable => "unreachable",
             Self::LiteralStar => "literal-star",
             Self::UnusualName => "unusual-name",
+            Self::InvalidTime => "invalid-time",
+            Self::InvalidStep => "invalid-step",
+            Self::InvalidExpectation => "invalid-expectation",
+            Self::UnreadablePolicy => "unreadable-policy",
         }
     }
 
@@ -251,6 +263,10 @@ impl Code {
             Self::NoEffect => "A key that changes nothing where it stands",
             Self::Unreachable => "A descriptor that no request can reach",
             Self::LiteralStar => "A `*` that is no wildcard where it stands",
+            Self::InvalidTime => "A scenario's time that is none",
+            Self::InvalidStep => "A scenario's step that does nothing, or several things",
+            Self::InvalidExpectation => "An expectation that no answer can meet",
+            Self::UnreadablePolicy => "A policy that a scenario names cannot be read",
             Self::UnusualName => "A limit's name with characters that Envoy does not escape",
         }
     }

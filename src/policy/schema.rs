@@ -4,14 +4,14 @@
 
 mod descriptor;
 mod excerpt;
-mod fields;
+pub(crate) mod fields;
 mod keys;
 mod limit;
 mod merge;
-mod metadata;
+pub(crate) mod metadata;
 mod response;
-mod scalar;
-mod yaml;
+pub(crate) mod scalar;
+pub(crate) mod yaml;
 
 pub use excerpt::{Excerpt, excerpts};
 pub(crate) use keys::{ALGORITHMS, CHARGES, SETS, reference_keys};

@@ -77,6 +77,23 @@ pub fn load(paths: &[PathBuf], options: LoadOptions) -> Result<Loaded, LoadError
     Ok(load.finish())
 }
 
+/// The files that [`load`] would read, in its order.
+///
+/// # Errors
+/// When a path cannot be read at all.
+pub fn files(paths: &[PathBuf]) -> Result<Vec<PathBuf>, LoadError> {
+    let mut load = Load::default();
+    for path in paths {
+        if metadata(path)?.is_dir() {
+            let inside = load.files_of(path)?;
+            load.files.extend(inside);
+        } else {
+            load.files.push(path.clone());
+        }
+    }
+    Ok(load.files)
+}
+
 /// Loads one domain from text; `file` is what diagnostics call it.
 pub fn load_text(file: &Path, text: &str) -> Loaded {
     let mut load = Load::default();
@@ -150,7 +167,7 @@ impl Load {
     fn add(&mut self, path: &Path, bytes: &[u8]) {
         self.files.push(path.to_owned());
         let mut report = Report::new(path);
-        let text = self.text(bytes, &mut report);
+        let text = text_of(bytes, &mut report);
         if let Some(text) = text.filter(|_| self.options.keep_texts) {
             self.texts.insert(path.to_owned(), text.to_owned());
         }
@@ -184,22 +201,6 @@ impl Load {
             let mut report = Report::of_files(files);
             self.domains.extend(compile::compile(parts, &mut report));
             self.diagnostics.extend(report.into_diagnostics());
-        }
-    }
-
-    fn text<'t>(&self, bytes: &'t [u8], report: &mut Report) -> Option<&'t str> {
-        if bytes.len() > MAX_FILE_BYTES {
-            let message = format!("the file is larger than {} MiB", MAX_FILE_BYTES >> 20);
-            report.say(Code::TooLarge, None, message);
-            return None;
-        }
-        match std::str::from_utf8(bytes) {
-            Ok(text) => Some(text.strip_prefix('\u{feff}').unwrap_or(text)),
-            Err(fault) => {
-                let place = place_after(&bytes[..fault.valid_up_to()]);
-                report.say(Code::NotUtf8, Some(place), "the file is no text in UTF-8");
-                None
-            }
         }
     }
 
@@ -277,6 +278,23 @@ fn metadata(path: &Path) -> Result<std::fs::Metadata, LoadError> {
         path: path.to_owned(),
         source,
     })
+}
+
+/// The text of a file, which must be UTF-8 and not too large.
+pub(crate) fn text_of<'t>(bytes: &'t [u8], report: &mut Report) -> Option<&'t str> {
+    if bytes.len() > MAX_FILE_BYTES {
+        let message = format!("the file is larger than {} MiB", MAX_FILE_BYTES >> 20);
+        report.say(Code::TooLarge, None, message);
+        return None;
+    }
+    match std::str::from_utf8(bytes) {
+        Ok(text) => Some(text.strip_prefix('\u{feff}').unwrap_or(text)),
+        Err(fault) => {
+            let place = place_after(&bytes[..fault.valid_up_to()]);
+            report.say(Code::NotUtf8, Some(place), "the file is no text in UTF-8");
+            None
+        }
+    }
 }
 
 /// The place that follows text.

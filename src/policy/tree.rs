@@ -183,7 +183,7 @@ impl Domain {
 
 impl Choice {
     /// The node for `value`, and whether each value has its own counter there.
-    fn choose(&self, value: &[u8], identity: &mut impl Identity) -> Option<(u32, bool)> {
+    pub(crate) fn choose(&self, value: &[u8], identity: &mut impl Identity) -> Option<(u32, bool)> {
         if let Some(node) = self.exact.get(value) {
             identity.add(Part::Value(value));
             return Some((*node, true));

@@ -11,10 +11,11 @@ use std::sync::Arc;
 use tonic::service::Routes;
 
 pub use health::Health;
+pub use rate_limit::{RateLimitService, RateLimitServiceServer};
 
 use crate::engine::Engine;
 use crate::proto;
-use rate_limit::{RateLimit, RateLimitServiceServer};
+use rate_limit::RateLimit;
 
 /// All services, to be cloned into each worker, and the switch of their health.
 ///

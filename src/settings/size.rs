@@ -15,7 +15,10 @@ const UNITS: [(&str, u64); 11] = [
 ];
 
 /// Reads a number of bytes with a unit, in any case; at least 1.
-pub(super) fn bytes(text: &str) -> Result<u64, String> {
+///
+/// # Errors
+/// Says what is expected.
+pub fn bytes(text: &str) -> Result<u64, String> {
     let lower = text.trim().to_ascii_lowercase();
     let (number, unit) = UNITS
         .iter()

@@ -44,9 +44,10 @@ pub struct KeyBuilder {
 impl KeyBuilder {
     /// Adds a part; `kind` tells parts of different meaning apart.
     pub fn add(&mut self, kind: u8, part: &[u8]) {
-        self.identity.push(kind);
-        self.identity
-            .extend_from_slice(&(part.len() as u64).to_le_bytes());
+        // No message is near 2^56 bytes long: the length's highest byte is free for the kind.
+        let mut head = (part.len() as u64).to_le_bytes();
+        head[7] = kind;
+        self.identity.extend_from_slice(&head);
         self.identity.extend_from_slice(part);
     }
 

@@ -16,4 +16,5 @@ mod partner_v1;
 mod peeker;
 mod platform;
 mod protocol;
+mod readme;
 mod skakio;

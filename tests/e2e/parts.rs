@@ -68,10 +68,6 @@ fn find_or_install(
 }
 
 /// Held by one process at a time; given back when the file is closed, also by a crash.
-#[expect(
-    clippy::incompatible_msrv,
-    reason = "File::lock is of 1.89; tests run on the toolchain of rust-toolchain.toml"
-)]
 fn lock(path: &Path) -> io::Result<File> {
     let file = File::create(path)?;
     file.lock()?;

@@ -17,7 +17,7 @@ descriptors:
     rate_limit: {unit: hour, requests_per_unit: 10}
 ";
 
-fn weir(args: &[&str]) -> Command {
+pub(crate) fn weir(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_weir"));
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("WEIR_") {
@@ -28,15 +28,15 @@ fn weir(args: &[&str]) -> Command {
     command
 }
 
-fn output(args: &[&str]) -> Output {
+pub(crate) fn output(args: &[&str]) -> Output {
     weir(args).output().unwrap()
 }
 
-fn stdout(output: &Output) -> &str {
+pub(crate) fn stdout(output: &Output) -> &str {
     std::str::from_utf8(&output.stdout).unwrap()
 }
 
-fn stderr(output: &Output) -> &str {
+pub(crate) fn stderr(output: &Output) -> &str {
     std::str::from_utf8(&output.stderr).unwrap()
 }
 
@@ -56,7 +56,7 @@ struct Serving {
     process: Child,
     log: BufReader<ChildStderr>,
     address: String,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 impl Serving {
@@ -73,7 +73,7 @@ impl Serving {
             process,
             log,
             address: String::new(),
-            _folder: folder,
+            folder,
         };
         let started = serving.wait_for("serving");
         serving.address = started["grpc"].as_str().unwrap().to_owned();
@@ -187,6 +187,65 @@ async fn serve_answers_on_a_unix_socket_and_removes_it() {
 }
 
 #[test]
+fn sighup_reloads_and_the_log_says_what_came_of_it() {
+    let mut serving = Serving::start(&["--grpc=127.0.0.1:0", "--drain=0", "--reload-interval=0"]);
+    let file = serving.folder.path().join("t.yaml");
+    std::fs::write(&file, format!("{POLICY}  - key: more\n")).unwrap();
+    serving.signal("HUP");
+    let replaced = serving.wait_for("policies replaced");
+    assert_eq!(replaced["generation"], 2, "{replaced}");
+    assert_eq!(replaced["domains"], 1, "{replaced}");
+    assert_eq!(replaced["rules"], 1, "{replaced}");
+    assert!(replaced["load_ms"].is_u64(), "{replaced}");
+
+    std::fs::write(&file, "domain: t\ndescriptors: [{kye: api_key}]\n").unwrap();
+    serving.signal("HUP");
+    let said = serving.wait_for(file.to_str().unwrap());
+    assert_eq!(said["level"], "ERROR", "{said}");
+    let kept = serving.wait_for("policies not replaced");
+    assert_eq!(kept["generation"], 2, "{kept}");
+
+    std::fs::remove_file(&file).unwrap();
+    serving.signal("HUP");
+    let kept = serving.wait_for("policies not replaced");
+    assert!(
+        kept["message"]
+            .as_str()
+            .unwrap()
+            .ends_with("no policy is left")
+    );
+
+    serving.signal("TERM");
+    assert_eq!(serving.end().0, Some(0));
+}
+
+#[test]
+fn a_change_is_taken_up_and_a_bad_one_is_told_once() {
+    let mut serving =
+        Serving::start(&["--grpc=127.0.0.1:0", "--drain=0", "--reload-interval=0.01"]);
+    let file = serving.folder.path().join("t.yaml");
+    let put = |policy: &str| {
+        let next = file.with_extension("next");
+        std::fs::write(&next, policy).unwrap();
+        std::fs::rename(&next, &file).unwrap();
+    };
+    put("domain: t\ndescriptors: [{kye: api_key}]\n");
+    serving.wait_for("policies not replaced");
+    put(&POLICY.replace("10", "20"));
+    let mut between = String::new();
+    let line = loop {
+        let mut line = String::new();
+        assert!(serving.log.read_line(&mut line).unwrap() > 0);
+        if line.contains("policies replaced") {
+            break line;
+        }
+        between.push_str(&line);
+    };
+    assert_eq!(between, "");
+    assert!(line.contains("\"generation\":2"), "{line}");
+}
+
+#[test]
 fn environment_is_read_and_flags_win() {
     let folder = folder(POLICY);
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -277,7 +336,13 @@ fn the_command_introduces_itself() {
     assert_eq!(version.status.code(), Some(0));
     let expected = format!("weir {}\n", env!("CARGO_PKG_VERSION"));
     assert_eq!(stdout(&version), expected);
-    for args in [&["--help"][..], &["serve", "--help"], &["check", "--help"]] {
+    for args in [
+        &["--help"][..],
+        &["serve", "--help"],
+        &["check", "--help"],
+        &["query", "--help"],
+        &["replay", "--help"],
+    ] {
         let help = output(args);
         assert_eq!(help.status.code(), Some(0));
         assert!(stdout(&help).contains("Usage: weir"), "{help:?}");

@@ -43,7 +43,7 @@ impl Weir {
     }
 
     pub(crate) fn reload(&self, yaml: &str) {
-        self.engine.replace_policy(load(yaml));
+        drop(self.engine.replace_policy(load(yaml)));
     }
 
     pub(crate) fn ask(&self, domain: &str, descriptors: &[Descriptor]) -> Decision {

@@ -45,13 +45,14 @@ impl Running {
     }
 
     pub(crate) async fn with(config: Config) -> Self {
+        Self::serving(Arc::new(engine()), config).await
+    }
+
+    pub(crate) async fn serving(engine: Arc<Engine>, config: Config) -> Self {
         let listen = ListenConfig::Tcp("127.0.0.1:0".to_owned());
         let listener = Listener::bind(&listen).await.unwrap();
         let address = listener.address().to_string();
-        let app = App {
-            engine: Arc::new(engine()),
-            config,
-        };
+        let app = App { engine, config };
         let (shutdown, asked) = oneshot::channel();
         let server = tokio::spawn(weir::server::run(listener, app, async {
             asked.await.unwrap();

@@ -6,9 +6,9 @@ use std::process::Command;
 use jsonschema::Validator;
 use serde_json::Value;
 
-fn schema() -> Validator {
+fn schema(file: &str) -> Validator {
     let mut command = Command::new(env!("CARGO_BIN_EXE_weir"));
-    let output = command.args(["schema", "policy"]).output().unwrap();
+    let output = command.args(["schema", file]).output().unwrap();
     assert!(output.status.success(), "{output:?}");
     let schema: Value = serde_json::from_slice(&output.stdout).unwrap();
     jsonschema::draft202012::new(&schema).unwrap()
@@ -21,29 +21,38 @@ fn parse(text: &str) -> Value {
     serde_json::to_value(yaml).unwrap()
 }
 
-fn policies() -> Vec<PathBuf> {
+fn files(folders: &[&str], is_wanted: impl Fn(&str) -> bool) -> Vec<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let folders = ["config", "tests/policies/good"].map(|folder| root.join(folder));
     let entries = folders
         .iter()
-        .flat_map(|folder| std::fs::read_dir(folder).unwrap());
+        .flat_map(|folder| std::fs::read_dir(root.join(folder)).unwrap());
     let paths = entries.map(|entry| entry.unwrap().path());
-    let is_policy = |path: &PathBuf| {
-        let name = path.to_str().unwrap();
-        name.ends_with(".yaml") && !name.ends_with(".test.yaml")
-    };
-    paths.filter(is_policy).collect()
+    paths
+        .filter(|path| is_wanted(path.to_str().unwrap()))
+        .collect()
 }
 
 #[test]
 fn every_good_policy_is_valid() {
-    let schema = schema();
-    let policies = policies();
+    let policies = files(&["config", "tests/policies/good"], |name| {
+        name.ends_with(".yaml") && !name.ends_with(".test.yaml")
+    });
     assert!(policies.len() > 8);
-    for file in policies {
-        let policy = parse(&std::fs::read_to_string(&file).unwrap());
+    assert_valid(&schema("policy"), &policies);
+}
+
+#[test]
+fn every_scenario_is_valid() {
+    let scenarios = files(&["config"], |name| name.ends_with(".test.yaml"));
+    assert!(!scenarios.is_empty());
+    assert_valid(&schema("scenario"), &scenarios);
+}
+
+fn assert_valid(schema: &Validator, files: &[PathBuf]) {
+    for file in files {
+        let document = parse(&std::fs::read_to_string(file).unwrap());
         let faults: Vec<String> = schema
-            .iter_errors(&policy)
+            .iter_errors(&document)
             .map(|fault| format!("{}: {fault}", fault.instance_path()))
             .collect();
         assert!(faults.is_empty(), "{}: {faults:#?}", file.display());
@@ -52,7 +61,7 @@ fn every_good_policy_is_valid() {
 
 #[test]
 fn what_is_misspelt_or_of_the_wrong_type_is_not() {
-    let schema = schema();
+    let schema = schema("policy");
     let of = |limit: &str| format!("domain: d\ndescriptors: [{{key: a, rate_limit: {limit}}}]");
     assert!(schema.is_valid(&parse(&of("{unit: hour, requests_per_unit: 1}"))));
     for wrong in [

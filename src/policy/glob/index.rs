@@ -47,6 +47,11 @@ impl<T> GlobIndex<T> {
         }
     }
 
+    /// All of them, in file order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &(Glob, T)> {
+        self.globs.iter()
+    }
+
     /// The first that fits.
     pub(crate) fn find(&self, value: &[u8]) -> Option<&(Glob, T)> {
         self.position(value).map(|at| &self.globs[at])

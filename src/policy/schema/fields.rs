@@ -44,7 +44,7 @@ pub(super) fn fields<'n>(
 }
 
 /// The pairs of a mapping; none, and an error, if it is something else.
-pub(super) fn mapping<'n>(node: &'n Node, report: &mut Report) -> Option<&'n [Pair]> {
+pub(crate) fn mapping<'n>(node: &'n Node, report: &mut Report) -> Option<&'n [Pair]> {
     match &node.kind {
         Kind::Map(pairs) => Some(pairs),
         _ => {
@@ -55,7 +55,7 @@ pub(super) fn mapping<'n>(node: &'n Node, report: &mut Report) -> Option<&'n [Pa
 }
 
 /// The elements of a list; none, and an error, if it is something else.
-pub(super) fn list<'n>(node: &'n Node, report: &mut Report) -> Option<&'n [Node]> {
+pub(crate) fn list<'n>(node: &'n Node, report: &mut Report) -> Option<&'n [Node]> {
     match &node.kind {
         Kind::List(nodes) => Some(nodes),
         _ => {
@@ -66,7 +66,7 @@ pub(super) fn list<'n>(node: &'n Node, report: &mut Report) -> Option<&'n [Node]
 }
 
 /// Says that something else was expected. What is found is named by its kind, never quoted.
-pub(super) fn wrong_type(node: &Node, expected: &str, report: &mut Report) {
+pub(crate) fn wrong_type(node: &Node, expected: &str, report: &mut Report) {
     let found = match node.kind {
         Kind::Map(_) => "a mapping",
         Kind::List(_) => "a list",

@@ -9,7 +9,7 @@ use crate::policy::report::{Report, quoted};
 use crate::policy::{Code, Metadata, Value};
 
 /// Reads a mapping.
-pub(super) fn read(node: &Node, report: &mut Report) -> Option<Metadata> {
+pub(crate) fn read(node: &Node, report: &mut Report) -> Option<Metadata> {
     let pairs = mapping(node, report)?;
     Some(read_pairs(pairs, report))
 }
@@ -30,7 +30,7 @@ fn read_pairs(pairs: &[Pair], report: &mut Report) -> Metadata {
     metadata
 }
 
-fn read_value(node: &Node, report: &mut Report) -> Option<Value> {
+pub(crate) fn read_value(node: &Node, report: &mut Report) -> Option<Value> {
     let (text, style) = match &node.kind {
         Kind::Map(pairs) => return Some(Value::Map(read_pairs(pairs, report))),
         Kind::List(nodes) => {

@@ -13,7 +13,7 @@ use crate::policy::report::Report;
 
 impl Node {
     /// Whether it says nothing.
-    pub(super) fn is_null(&self) -> bool {
+    pub(crate) fn is_null(&self) -> bool {
         match &self.kind {
             Kind::Scalar(text, Style::Plain) => is_null(text),
             _ => false,
@@ -42,7 +42,7 @@ pub(super) fn resolve(text: &str) -> Value {
 }
 
 /// Text as written, whatever it looks like; nothing if it is null or empty.
-pub(super) fn text(node: &Node, report: &mut Report) -> Field<Text> {
+pub(crate) fn text(node: &Node, report: &mut Report) -> Field<Text> {
     match &node.kind {
         Kind::Scalar(text, _) if text.is_empty() || node.is_null() => Field::Absent,
         Kind::Scalar(text, _) => Field::Given(spanned(node, text.clone())),
@@ -54,7 +54,7 @@ pub(super) fn text(node: &Node, report: &mut Report) -> Field<Text> {
 }
 
 /// Text as written, where nothing at all is a fault and not the same as left out.
-pub(super) fn written(node: &Node, report: &mut Report) -> Field<Text> {
+pub(crate) fn written(node: &Node, report: &mut Report) -> Field<Text> {
     match &node.kind {
         Kind::Scalar(text, _) if !node.is_null() => Field::Given(spanned(node, text.clone())),
         _ => {
@@ -96,7 +96,7 @@ pub(super) fn one_or_more(node: &Node, report: &mut Report) -> Field<Vec<Spanned
 }
 
 /// A boolean, in any spelling of YAML 1.1.
-pub(super) fn boolean(node: &Node, report: &mut Report) -> Option<bool> {
+pub(crate) fn boolean(node: &Node, report: &mut Report) -> Option<bool> {
     const TRUE: [&str; 11] = [
         "true", "True", "TRUE", "yes", "Yes", "YES", "on", "On", "ON", "y", "Y",
     ];
@@ -121,7 +121,7 @@ pub(super) fn is_set(node: &Node, report: &mut Report) -> bool {
 const TOO_LARGE: &str = "the number is more than 4294967295";
 
 /// A whole number from 0 to 2³²−1.
-pub(super) fn number(node: &Node, report: &mut Report) -> Field<u32> {
+pub(crate) fn number(node: &Node, report: &mut Report) -> Field<u32> {
     let Kind::Scalar(text, Style::Plain) = &node.kind else {
         wrong_type(node, "a whole number", report);
         return Field::Bad;

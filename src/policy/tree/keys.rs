@@ -32,6 +32,26 @@ impl<T> ByteMap<T> {
     }
 }
 
+impl<T> ByteMap<T> {
+    /// How many keys it has.
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Self::Few(pairs) => pairs.len(),
+            Self::Many(many) => many.map.len(),
+        }
+    }
+
+    /// Its keys, sorted.
+    pub(crate) fn keys(&self) -> Vec<&[u8]> {
+        let mut keys: Vec<&[u8]> = match self {
+            Self::Few(pairs) => pairs.iter().map(|(key, _)| &**key).collect(),
+            Self::Many(many) => many.map.keys().map(|key| &**key).collect(),
+        };
+        keys.sort_unstable();
+        keys
+    }
+}
+
 impl<T> Default for ByteMap<T> {
     fn default() -> Self {
         Self::Few(Box::default())

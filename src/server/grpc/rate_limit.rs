@@ -16,7 +16,8 @@ mod generated {
     ));
 }
 
-pub(super) use generated::rate_limit_service_server::{RateLimitServiceServer, SERVICE_NAME};
+pub(super) use generated::rate_limit_service_server::SERVICE_NAME;
+pub use generated::rate_limit_service_server::{RateLimitService, RateLimitServiceServer};
 
 /// The service, over an engine that all workers share.
 #[derive(Debug)]
@@ -31,7 +32,7 @@ impl RateLimit {
 }
 
 #[tonic::async_trait]
-impl generated::rate_limit_service_server::RateLimitService for RateLimit {
+impl RateLimitService for RateLimit {
     async fn should_rate_limit(
         &self,
         request: Request<RateLimitRequest>,

@@ -1,0 +1,138 @@
+//! `decide` alone, in this process, without a wire.
+
+use std::hint::black_box;
+use std::path::Path;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::thread;
+use std::time::Instant;
+
+use moka::policy::EvictionPolicy;
+use moka::sync::Cache;
+use weir::clock::Clock;
+use weir::engine::{Decision, Engine};
+use weir::policy;
+use weir::request::{Descriptor, Entry, Request};
+use weir::store::{MemoryConfig, Store};
+
+use crate::keys::{Choice, Keys};
+use crate::policies;
+
+pub(crate) const MILLION: u64 = 1_000_000;
+
+/// Nanoseconds of one call, the least of several runs: what disturbs a run only makes it longer.
+#[expect(clippy::disallowed_methods, reason = "a benchmark measures time")]
+fn nanos_each(calls: u64, mut run: impl FnMut(u64)) -> f64 {
+    let runs = (0..5).map(|_| {
+        let start = Instant::now();
+        (0..calls).for_each(&mut run);
+        start.elapsed().as_nanos() as f64 / calls as f64
+    });
+    runs.fold(f64::INFINITY, f64::min)
+}
+
+/// An engine with the policy of a text.
+pub(crate) fn engine(yaml: &str) -> Result<Engine, Box<dyn std::error::Error>> {
+    let policy = policy::load_text(Path::new("bench.yaml"), yaml)
+        .policy
+        .ok_or("a bad policy")?;
+    let store = Store::memory(MemoryConfig {
+        budget_bytes: 16 << 30,
+    })?;
+    Ok(Engine::new(policy, store, Clock::System))
+}
+
+pub(crate) fn request(entries: &[(&str, String)]) -> Request {
+    let entry = |(key, value): &(&str, String)| Entry {
+        key: key.to_string().into(),
+        value: value.clone().into(),
+    };
+    let entries = entries.iter().map(entry).collect();
+    let descriptor = Descriptor {
+        entries,
+        ..Descriptor::default()
+    };
+    Request {
+        domain: policies::DOMAIN.into(),
+        descriptors: vec![descriptor],
+    }
+}
+
+fn client(number: u64) -> Request {
+    request(&[("api_key", format!("{number:016x}"))])
+}
+
+/// A store in memory never waits, so no runtime is measured along with it.
+fn decide(engine: &Engine, request: &Request) -> Decision {
+    let mut context = Context::from_waker(Waker::noop());
+    match pin!(engine.decide(request)).poll(&mut context) {
+        Poll::Ready(decision) => decision,
+        Poll::Pending => unreachable!("a store in memory never waits"),
+    }
+}
+
+/// One key over and over.
+pub(crate) fn hot_key(rules: u64) -> Result<f64, Box<dyn std::error::Error>> {
+    let engine = engine(&policies::of_rules(rules))?;
+    let request = client(0);
+    Ok(nanos_each(MILLION, |_| {
+        black_box(decide(&engine, black_box(&request)));
+    }))
+}
+
+/// Over a million keys that are all there, and a bare moka get over the same keys: their ratio and the two.
+pub(crate) fn million_keys() -> Result<(f64, f64), Box<dyn std::error::Error>> {
+    let engine = engine(&policies::of_rules(1))?;
+    let requests: Vec<_> = (0..MILLION).map(client).collect();
+    for request in &requests {
+        decide(&engine, request);
+    }
+    let mut keys = Keys::new(Choice::Uniform(MILLION), 1);
+    let decide = nanos_each(MILLION, |_| {
+        let request = &requests[keys.next() as usize];
+        black_box(decide(&engine, request));
+    });
+    drop(engine);
+    let cache: Cache<u128, (u64, u64)> = Cache::builder()
+        .eviction_policy(EvictionPolicy::lru())
+        .build();
+    let spread = |number: u64| u128::from(number) * 0x9E37_79B9_7F4A_7C15_F39C_C060_5CED_C835;
+    (0..MILLION).for_each(|number| cache.insert(spread(number), (number, number)));
+    let mut keys = Keys::new(Choice::Uniform(MILLION), 1);
+    let bare = nanos_each(MILLION, |_| {
+        // The request is read in both, or its cache misses would count on one side only.
+        let number = keys.next();
+        black_box(&requests[number as usize].descriptors[0].entries[0].value[0]);
+        black_box(cache.get(&spread(number)));
+    });
+    Ok((decide, bare))
+}
+
+/// Two threads against one, at keys of their own and at the same key: how many times as fast.
+pub(crate) fn two_threads() -> Result<(f64, f64), Box<dyn std::error::Error>> {
+    let engine = Arc::new(engine(&policies::of_rules(1))?);
+    let rate = |clients: &[u64]| {
+        let rates = (0..5).map(|_| together(&engine, clients));
+        rates.fold(0.0, f64::max)
+    };
+    let one = rate(&[1]);
+    Ok((rate(&[1, 2]) / one, rate(&[1, 1]) / one))
+}
+
+/// Decisions a second of a thread for each client.
+#[expect(clippy::disallowed_methods, reason = "a benchmark measures time")]
+fn together(engine: &Arc<Engine>, clients: &[u64]) -> f64 {
+    let start = Instant::now();
+    thread::scope(|scope| {
+        for number in clients {
+            scope.spawn(|| {
+                let request = client(*number);
+                for _ in 0..MILLION {
+                    black_box(decide(engine, &request));
+                }
+            });
+        }
+    });
+    (clients.len() as u64 * MILLION) as f64 / start.elapsed().as_secs_f64()
+}

@@ -1,0 +1,34 @@
+//! weir beside a service that does nothing, and `decide` beside a bare cache: `cargo bench --bench compare`.
+//!
+//! Every ratio is taken from pairs that ran one after the other on the same machine; the middle one of several counts.
+//! Name rows to run only those: `cargo bench --bench compare -- throughput memory`.
+
+mod alone;
+mod keys;
+mod load;
+mod message;
+mod nothing;
+mod policies;
+mod rows;
+mod servers;
+mod table;
+mod wire;
+
+// As in weir itself: the service that does nothing is to have the same means.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    servers::become_nothing()?;
+    let wanted: Vec<String> = std::env::args()
+        .skip(1)
+        .filter(|arg| !arg.starts_with('-'))
+        .collect();
+    table::head(servers::workers());
+    for row in rows::ALL {
+        if wanted.is_empty() || wanted.iter().any(|word| row.name.contains(word.as_str())) {
+            table::print(row)?;
+        }
+    }
+    Ok(())
+}

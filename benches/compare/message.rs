@@ -1,0 +1,55 @@
+//! The request that is asked over and over, with the client's number patched in.
+
+use prost::Message;
+use weir::proto::envoy::extensions::common::ratelimit::v3::RateLimitDescriptor;
+use weir::proto::envoy::extensions::common::ratelimit::v3::rate_limit_descriptor::Entry;
+use weir::proto::envoy::service::ratelimit::v3::RateLimitRequest;
+
+/// Stands for the client's number in a value.
+pub(crate) const CLIENT: &str = "0000000000000000";
+
+/// A gRPC message: one byte "not compressed", four bytes of length, the request.
+#[derive(Clone, Debug)]
+pub(crate) struct Template {
+    bytes: Vec<u8>,
+    clients_at: Vec<usize>,
+}
+
+impl Template {
+    /// A request of descriptors, each a list of keys and values.
+    pub(crate) fn new(domain: &str, descriptors: &[&[(&str, &str)]]) -> Self {
+        let entry = |(key, value): &(&str, &str)| Entry {
+            key: key.to_string().into(),
+            value: value.to_string().into(),
+        };
+        let descriptor = |entries: &&[(&str, &str)]| RateLimitDescriptor {
+            entries: entries.iter().map(entry).collect(),
+            ..RateLimitDescriptor::default()
+        };
+        let request = RateLimitRequest {
+            domain: domain.to_owned().into(),
+            descriptors: descriptors.iter().map(descriptor).collect(),
+            ..RateLimitRequest::default()
+        };
+        let message = request.encode_to_vec();
+        let mut bytes = vec![0];
+        bytes.extend_from_slice(&(message.len() as u32).to_be_bytes());
+        bytes.extend_from_slice(&message);
+        let clients_at = bytes
+            .windows(CLIENT.len())
+            .enumerate()
+            .filter(|(_, window)| *window == CLIENT.as_bytes())
+            .map(|(at, _)| at)
+            .collect();
+        Self { bytes, clients_at }
+    }
+
+    /// The message of that client.
+    pub(crate) fn of(&mut self, client: u64) -> &[u8] {
+        let digits = format!("{client:016x}");
+        for at in &self.clients_at {
+            self.bytes[*at..at + CLIENT.len()].copy_from_slice(digits.as_bytes());
+        }
+        &self.bytes
+    }
+}

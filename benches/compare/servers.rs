@@ -1,0 +1,130 @@
+//! The servers under load, each a process of its own.
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::SocketAddr;
+use std::process::{Child, ChildStdin, Command, Stdio};
+
+use prost::Message;
+use tempfile::TempDir;
+use weir::proto::envoy::service::ratelimit::v3::RateLimitResponse;
+
+use crate::nothing;
+
+type Error = Box<dyn std::error::Error>;
+
+/// Tells this program to be the server that does nothing.
+const NOTHING: &str = "WEIR_BENCH_NOTHING";
+
+/// Threads that answer, in both.
+pub(crate) fn workers() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// A running server; it ends when dropped.
+pub(crate) struct Running {
+    child: Child,
+    pub(crate) address: SocketAddr,
+    _policies: Option<TempDir>,
+    _input: Option<ChildStdin>,
+}
+
+impl Running {
+    /// `weir serve` with the policy of a text.
+    pub(crate) fn weir(policy: &str, arguments: &[&str]) -> Result<Self, Error> {
+        let folder = tempfile::tempdir()?;
+        std::fs::write(folder.path().join("bench.yaml"), policy)?;
+        let mut child = Command::new(env!("CARGO_BIN_EXE_weir"))
+            .args([
+                "serve",
+                "--grpc",
+                "127.0.0.1:0",
+                "--drain",
+                "0",
+                "--log-format",
+                "json",
+            ])
+            .args(["--workers", &workers().to_string()])
+            .arg("--policies")
+            .arg(folder.path())
+            .args(arguments)
+            .stderr(Stdio::piped())
+            .spawn()?;
+        let mut log = BufReader::new(child.stderr.take().ok_or("no log")?);
+        let mut line = String::new();
+        let address = loop {
+            line.clear();
+            if log.read_line(&mut line)? == 0 {
+                return Err("weir did not start".into());
+            }
+            let event: serde_json::Value = serde_json::from_str(&line)?;
+            if let Some(address) = event["grpc"].as_str() {
+                break address.parse()?;
+            }
+        };
+        // What it says from now on must go somewhere.
+        std::thread::spawn(move || std::io::copy(&mut log, &mut std::io::sink()));
+        Ok(Self {
+            child,
+            address,
+            _policies: Some(folder),
+            _input: None,
+        })
+    }
+
+    /// The one that does nothing but answer so.
+    pub(crate) fn nothing(answer: &RateLimitResponse) -> Result<Self, Error> {
+        let mut child = Command::new(std::env::current_exe()?)
+            .env(NOTHING, "1")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()?;
+        let mut input = child.stdin.take().ok_or("no input")?;
+        let answer: Vec<String> = answer
+            .encode_to_vec()
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        writeln!(input, "{}", answer.concat())?;
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().ok_or("no output")?).read_line(&mut line)?;
+        Ok(Self {
+            child,
+            address: line.trim().parse()?,
+            _policies: None,
+            _input: Some(input),
+        })
+    }
+
+    /// Resident bytes.
+    pub(crate) fn resident(&self) -> Result<u64, Error> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
+        let line = status
+            .lines()
+            .find(|line| line.starts_with("VmRSS:"))
+            .ok_or("no VmRSS")?;
+        let kib: u64 = line.split_whitespace().nth(1).ok_or("no number")?.parse()?;
+        Ok(kib * 1024)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // A server that has ended already is what was wanted.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Becomes the server that does nothing if this process was told to.
+pub(crate) fn become_nothing() -> Result<(), Error> {
+    if std::env::var_os(NOTHING).is_none() {
+        return Ok(());
+    }
+    let mut line = String::new();
+    std::io::stdin().read_line(&mut line)?;
+    let bytes = (0..line.trim().len() / 2)
+        .map(|at| u8::from_str_radix(&line[at * 2..at * 2 + 2], 16))
+        .collect::<Result<Vec<_>, _>>()?;
+    let answer = RateLimitResponse::decode(&bytes[..])?;
+    nothing::serve(workers(), &answer, |address| println!("{address}"))
+}

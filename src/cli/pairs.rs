@@ -1,0 +1,147 @@
+//! Descriptors on the command line: `key=value`, and a limit that goes with them.
+
+use std::str::FromStr;
+
+use crate::limit::Window;
+use crate::request::{Entry, Override};
+use crate::scenario::Rate;
+
+/// The entries of one descriptor in one text: `account={account} endpoint={method} {path}`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Pairs(pub(super) Vec<Entry>);
+
+impl FromStr for Pairs {
+    type Err = String;
+
+    /// A value goes on until the next word that looks like `key=…`, so it may hold blanks.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let mut pairs: Vec<String> = Vec::new();
+        for word in text.split(' ') {
+            match pairs.last_mut() {
+                Some(last) if !begins_pair(word) => {
+                    last.push(' ');
+                    last.push_str(word);
+                }
+                _ => pairs.push(word.to_owned()),
+            }
+        }
+        let entries = pairs.iter().map(|pair| entry(pair.trim_end()));
+        entries.collect::<Result<_, _>>().map(Self)
+    }
+}
+
+/// One `key=value`; the value may hold anything.
+fn entry(text: &str) -> Result<Entry, String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok(Entry {
+            key: key.to_owned().into(),
+            value: value.to_owned().into(),
+        }),
+        _ => Err(format!("expected key=value, found {text:?}")),
+    }
+}
+
+/// Keys are written like names; a path with a query is none.
+fn begins_pair(word: &str) -> bool {
+    let is_of_name = |letter: char| letter.is_alphanumeric() || "_-.".contains(letter);
+    word.split_once('=')
+        .is_some_and(|(key, _)| !key.is_empty() && key.chars().all(is_of_name))
+}
+
+/// One argument of those that make the descriptors.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Word {
+    Entry(Entry),
+    /// What follows is another descriptor.
+    Next,
+}
+
+/// `key=value`, or a `+` on its own.
+pub(super) fn word(text: &str) -> Result<Word, String> {
+    match text {
+        "+" => Ok(Word::Next),
+        text => entry(text).map(Word::Entry),
+    }
+}
+
+/// The entries of each descriptor.
+pub(super) fn descriptors(words: &[Word]) -> impl Iterator<Item = Vec<Entry>> {
+    words.split(|word| *word == Word::Next).map(|words| {
+        let entries = words.iter().filter_map(|word| match word {
+            Word::Entry(entry) => Some(entry.clone()),
+            Word::Next => None,
+        });
+        entries.collect()
+    })
+}
+
+/// A limit such as `10/minute` or `1 per 5 minutes`.
+pub(super) fn limit(text: &str) -> Result<Override, &'static str> {
+    let is_window = |rate: &Rate| Window::new(rate.unit, rate.unit_multiplier).is_some();
+    let rate = Rate::parse(text).filter(is_window).map(Override::from);
+    rate.ok_or("write it as \"600 per minute\" or \"1 per 5 minutes\"")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::request::Unit;
+
+    fn pairs(text: &str) -> Vec<(String, String)> {
+        let text_of = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+        let Pairs(entries) = text.parse().unwrap();
+        let pair = |entry: &Entry| (text_of(&entry.key), text_of(&entry.value));
+        entries.iter().map(pair).collect()
+    }
+
+    fn own(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
+        let own = |(key, value): &(&str, &str)| ((*key).to_owned(), (*value).to_owned());
+        pairs.iter().map(own).collect()
+    }
+
+    #[test]
+    fn a_value_goes_on_until_the_next_pair() {
+        assert_eq!(pairs("a=1 b=2"), own(&[("a", "1"), ("b", "2")]));
+        assert_eq!(
+            pairs("account=a1 endpoint=POST /v2/x?y=1&z=2 region=eu west"),
+            own(&[
+                ("account", "a1"),
+                ("endpoint", "POST /v2/x?y=1&z=2"),
+                ("region", "eu west")
+            ])
+        );
+        assert_eq!(pairs("a= b=x=y"), own(&[("a", ""), ("b", "x=y")]));
+        for wrong in ["", "a", "=a", " a=1"] {
+            assert!(wrong.parse::<Pairs>().is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn a_plus_begins_another_descriptor() {
+        let words = ["a=1", "b=x y", "+", "c="].map(|text| word(text).unwrap());
+        let descriptors: Vec<_> = descriptors(&words).collect();
+        assert_eq!(descriptors.len(), 2);
+        assert_eq!(descriptors[0][1].value, "x y");
+        assert_eq!(descriptors[1][0].key, "c");
+        assert!(word("a").is_err() && word("=a").is_err() && word("").is_err());
+    }
+
+    #[test]
+    fn limits_are_written_as_they_are_read() {
+        let of = |text| limit(text).map(|l| (l.requests_per_unit, l.unit_multiplier, l.unit));
+        assert_eq!(of("10/minute"), Ok((10, 1, Unit::Minute)));
+        assert_eq!(of("1/5 minutes"), Ok((1, 5, Unit::Minute)));
+        assert_eq!(of("0 per 2 days"), Ok((0, 2, Unit::Day)));
+        for wrong in [
+            "10",
+            "/minute",
+            "10/",
+            "10/0 minutes",
+            "x/minute",
+            "1/11 years",
+            "-1/day",
+        ] {
+            assert!(of(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! `weir query`: asks a running server, as Envoy would.
+
+mod calls;
+mod show;
+
+use std::io::{self, Write};
+use std::num::NonZeroU64;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+
+use super::pairs::{self, Word};
+use super::{CliError, DONE, FAILED};
+use crate::client::{Client, Server};
+use crate::request::{Cost, Descriptor, Override, Request};
+use calls::Pace;
+
+/// The arguments of `weir query`.
+#[derive(Args, Clone, Debug)]
+#[command(
+    after_help = "Example: weir query --domain shop api_key=k 'endpoint=GET /orders' + plan=free"
+)]
+pub(super) struct QueryArgs {
+    /// The entries of a descriptor, in order; a `+` on its own begins another descriptor
+    #[arg(required = true, value_name = "KEY=VALUE", value_parser = pairs::word)]
+    entries: Vec<Word>,
+
+    /// The domain to ask
+    #[arg(long, value_name = "NAME")]
+    domain: String,
+
+    /// Where the server is: HOST:PORT or unix:PATH
+    #[arg(
+        long,
+        value_name = "ADDR",
+        env = "WEIR_SERVER",
+        default_value = "127.0.0.1:8081"
+    )]
+    server: Server,
+
+    /// Count so many hits, at each descriptor [default: 1]
+    #[arg(long, value_name = "N", group = "cost")]
+    hits: Option<u32>,
+
+    /// Ask how things stand, and count nothing
+    #[arg(long, group = "cost")]
+    look: bool,
+
+    /// Give so many hits back
+    #[arg(long, value_name = "N", group = "cost")]
+    refund: Option<u32>,
+
+    /// A limit that the request brings along, such as "600 per minute"
+    #[arg(long, value_name = "LIMIT", value_parser = pairs::limit)]
+    limit: Option<Override>,
+
+    /// Ask so many times, one after the other, and count the answers
+    #[arg(long, value_name = "N", default_value = "1")]
+    times: NonZeroU64,
+
+    /// Ask so often [default: as fast as the server answers]
+    #[arg(long, value_name = "PER_SECOND", value_parser = pace)]
+    rate: Option<Duration>,
+
+    /// Give up when there is no answer for so long
+    #[arg(long, value_name = "SECONDS", default_value_t = 5)]
+    timeout: u64,
+
+    /// How the answer is printed
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    format: Format,
+}
+
+/// How something is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Format {
+    /// For people
+    Text,
+    /// One JSON object
+    Json,
+}
+
+pub(super) fn run(args: QueryArgs) -> Result<ExitCode, CliError> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(CliError::new)?;
+    let request = args.request();
+    let pace = Pace {
+        times: args.times,
+        interval: args.rate,
+    };
+    let timeout = Duration::from_secs(args.timeout.max(1));
+    let asked = runtime.block_on(async {
+        let mut client = Client::connect(&args.server, timeout).await?;
+        calls::ask(&mut client, &request, pace).await
+    });
+    let asked = asked.map_err(CliError::new)?;
+    let text = match args.format {
+        Format::Text => show::text(&request, &asked),
+        Format::Json => show::json(&request, &asked),
+    };
+    print(&text)?;
+    Ok(ExitCode::from(if asked.over_limit == 0 {
+        DONE
+    } else {
+        FAILED
+    }))
+}
+
+/// Writes to stdout; whoever reads, such as `head`, may have seen enough.
+pub(super) fn print(text: &str) -> Result<(), CliError> {
+    let mut out = io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => written.map_err(CliError::new),
+    }
+}
+
+impl QueryArgs {
+    fn request(&self) -> Request {
+        let cost = match (self.look, self.hits, self.refund) {
+            (true, ..) | (_, Some(0), _) | (_, _, Some(0)) => Cost::Look,
+            (_, Some(hits), _) => Cost::Hits(hits),
+            (_, _, Some(hits)) => Cost::Refund(hits),
+            (false, None, None) => Cost::default(),
+        };
+        let entries = pairs::descriptors(&self.entries);
+        Request {
+            domain: self.domain.clone().into(),
+            descriptors: entries
+                .map(|entries| Descriptor {
+                    entries,
+                    cost,
+                    limit: self.limit,
+                })
+                .collect(),
+        }
+    }
+}
+
+/// The time between two calls.
+fn pace(text: &str) -> Result<Duration, &'static str> {
+    let rate: f64 = text.parse().map_err(|_| "expected a number")?;
+    let interval = Duration::try_from_secs_f64(1.0 / rate).ok();
+    interval
+        .filter(|interval| !interval.is_zero())
+        .ok_or("expected a number of calls a second, such as 20 or 0.5")
+}

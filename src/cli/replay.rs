@@ -1,0 +1,241 @@
+//! `weir replay`: what policies would have done to traffic that was recorded.
+
+mod show;
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::str::FromStr;
+
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::pairs::Pairs;
+use super::query::{Format, print};
+use super::{CliError, DONE};
+use crate::policy::{self, LoadOptions, Policy};
+use crate::replay::{DescriptorTemplate, Fault, Line, Lines, Mapping, Replay, Shape};
+use crate::settings;
+use crate::store::MemoryConfig;
+
+/// How many malformed lines are told one by one.
+const TOLD: u64 = 10;
+/// How many lines are read between two words to the progress bar.
+const STEP: u64 = 4096;
+const BUFFER_BYTES: usize = 256 << 10;
+
+/// The arguments of `weir replay`.
+#[derive(Args, Clone, Debug)]
+pub(super) struct ReplayArgs {
+    /// The record, one JSON object a line; - is stdin
+    ///
+    /// Without --descriptor its lines are requests: {"time": …, "domain": …, "descriptors": [{"key": "value"}]}
+    #[arg(value_name = "LOG")]
+    log: PathBuf,
+
+    /// Policy files, and folders of them
+    #[arg(
+        long,
+        value_name = "PATH",
+        env = "WEIR_POLICIES",
+        value_delimiter = ',',
+        required = true
+    )]
+    policies: Vec<PathBuf>,
+
+    /// Policies to compare them with, such as those in force
+    #[arg(long, value_name = "PATH", value_delimiter = ',')]
+    against: Vec<PathBuf>,
+
+    /// Take files of the same domain for one
+    #[arg(long, env = "WEIR_MERGE_DOMAINS")]
+    merge_domains: bool,
+
+    /// The domain that is asked; of requests, when a line names none
+    #[arg(long, value_name = "NAME")]
+    domain: Option<String>,
+
+    /// A descriptor that Envoy sends, made of fields of an access log; can be given more than once
+    ///
+    /// Such as 'api_key={authorization} endpoint={method} {path}'. Of a request that lacks a field it is not sent.
+    #[arg(long, value_name = "KEY={FIELD} …", requires = "domain")]
+    descriptor: Vec<Template>,
+
+    /// The field of an access log that holds the time [default: time, start_time, timestamp or @timestamp]
+    #[arg(long, value_name = "FIELD", requires = "descriptor")]
+    time: Option<String>,
+
+    /// Memory for the counters of each side, in bytes or with a unit
+    #[arg(long, value_name = "BYTES", default_value = "1GiB", value_parser = settings::bytes)]
+    memory: u64,
+
+    /// How the report is printed
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    format: Format,
+}
+
+#[derive(Clone, Debug)]
+struct Template(DescriptorTemplate);
+
+impl FromStr for Template {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let Pairs(entries) = text.parse()?;
+        let entries = entries.iter().map(|entry| {
+            let text = |bytes| std::str::from_utf8(bytes).unwrap_or_default();
+            (text(&entry.key), text(&entry.value))
+        });
+        DescriptorTemplate::new(entries)
+            .map(Self)
+            .map_err(|invalid| invalid.to_string())
+    }
+}
+
+/// How the lines of the record were.
+#[derive(Clone, Copy, Debug, Default)]
+struct Read {
+    lines: u64,
+    malformed: u64,
+    /// Requests of which Envoy would have asked nothing.
+    not_asked: u64,
+}
+
+pub(super) fn run(args: &ReplayArgs) -> Result<ExitCode, CliError> {
+    let options = LoadOptions {
+        merge_domains: args.merge_domains,
+        ..LoadOptions::default()
+    };
+    let policy = load(&args.policies, options)?;
+    let against = match args.against.as_slice() {
+        [] => None,
+        paths => Some(load(paths, options)?),
+    };
+    let memory = MemoryConfig {
+        budget_bytes: args.memory,
+    };
+    let mut replay = Replay::new(policy, against, memory).map_err(CliError::new)?;
+    let (log, length) = open(&args.log)?;
+    let progress = progress(length);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .map_err(CliError::new)?;
+    let shape = args.shape();
+    let reading = read(log, &shape, (&mut replay, &progress));
+    let read = runtime.block_on(reading).map_err(|error| {
+        let log = args.log.display();
+        CliError::new(format!("cannot read {log}: {error}"))
+    })?;
+    progress.finish_and_clear();
+    let report = replay.report();
+    print(&match args.format {
+        Format::Text => show::text(&report, read),
+        Format::Json => show::json(&report, read),
+    })?;
+    if read.malformed * 100 > read.lines {
+        let Read {
+            lines, malformed, ..
+        } = read;
+        let message = format!("{malformed} of {lines} lines are malformed, more than 1 %");
+        return Err(CliError::new(message));
+    }
+    Ok(ExitCode::from(DONE))
+}
+
+impl ReplayArgs {
+    fn shape(&self) -> Shape {
+        if self.descriptor.is_empty() {
+            return Shape::Requests {
+                domain: self.domain.clone(),
+            };
+        }
+        Shape::AccessLog(Mapping {
+            domain: self.domain.clone().unwrap_or_default(),
+            descriptors: self.descriptor.iter().map(|d| d.0.clone()).collect(),
+            time: self.time.clone(),
+        })
+    }
+}
+
+fn load(paths: &[PathBuf], options: LoadOptions) -> Result<Policy, CliError> {
+    let loaded = policy::load(paths, options).map_err(CliError::new)?;
+    match loaded.policy {
+        Some(policy) => Ok(policy),
+        None => {
+            for diagnostic in &loaded.diagnostics {
+                tell(&diagnostic.to_string());
+            }
+            Err(CliError::new("the policies have errors"))
+        }
+    }
+}
+
+/// The record, and its length in bytes if it is known.
+fn open(path: &Path) -> Result<(Box<dyn BufRead>, Option<u64>), CliError> {
+    if path == Path::new("-") {
+        return Ok((Box::new(io::stdin().lock()), None));
+    }
+    let opened = File::open(path).and_then(|file| Ok((file.metadata()?, file)));
+    let (metadata, file) = opened
+        .map_err(|error| CliError::new(format!("cannot read {}: {error}", path.display())))?;
+    let length = Some(metadata.len()).filter(|_| metadata.is_file());
+    Ok((
+        Box::new(BufReader::with_capacity(BUFFER_BYTES, file)),
+        length,
+    ))
+}
+
+/// On a terminal.
+fn progress(length: Option<u64>) -> ProgressBar {
+    let (bar, template) = match length {
+        Some(bytes) => (
+            ProgressBar::new(bytes),
+            "{wide_bar} {bytes}/{total_bytes} {bytes_per_sec} {eta}",
+        ),
+        None => (
+            ProgressBar::new_spinner(),
+            "{spinner} {bytes} {bytes_per_sec}",
+        ),
+    };
+    match ProgressStyle::with_template(template) {
+        Ok(style) => bar.with_style(style),
+        Err(_) => bar,
+    }
+}
+
+async fn read(
+    log: Box<dyn BufRead>,
+    shape: &Shape,
+    (replay, progress): (&mut Replay, &ProgressBar),
+) -> io::Result<Read> {
+    let mut lines = Lines::new(log);
+    let mut read = Read::default();
+    while let Some(line) = lines.read()? {
+        let record = match line {
+            Line::Whole(b"") => continue,
+            Line::Whole(text) => shape.read(text),
+            Line::TooLong => Err(Fault::new(Fault::TOO_LONG)),
+        };
+        read.lines += 1;
+        match record {
+            Ok(Some(record)) => replay.take(&record, lines.number()).await,
+            Ok(None) => read.not_asked += 1,
+            Err(fault) => {
+                read.malformed += 1;
+                if read.malformed <= TOLD {
+                    progress.suspend(|| tell(&format!("line {}: {fault}", lines.number())));
+                }
+            }
+        }
+        if lines.number().is_multiple_of(STEP) {
+            progress.set_position(lines.bytes());
+        }
+    }
+    Ok(read)
+}
+
+/// On stderr; if that is closed there is nobody left to tell.
+fn tell(text: &str) {
+    let _ = writeln!(io::stderr(), "{text}");
+}

@@ -1,0 +1,265 @@
+//! The report, for people and for programs.
+
+use std::fmt::Write as _;
+
+use serde_json::{Value, json};
+
+use super::Read;
+use crate::cli::table::{Align, Table};
+use crate::clock::Timestamp;
+use crate::replay::{Change, Outcome, Peak, Report, RuleId, RuleTally};
+
+/// How many rows of rules people are shown; programs get all.
+const ROWS: usize = 50;
+
+pub(super) fn text(report: &Report, read: Read) -> String {
+    let mut out = String::new();
+    head(&mut out, report, read);
+    if !report.policy.rules.is_empty() {
+        add(&mut out, format_args!("\n{}", rules(&report.policy.rules)));
+        more(&mut out, report.policy.rules.len());
+    }
+    for rule in report.policy.rules.iter().take(ROWS) {
+        hardest(&mut out, rule);
+    }
+    if let Some(against) = &report.against {
+        let (refused, requests) = (against.refused, against.requests);
+        let share = percent(refused, requests);
+        add(
+            &mut out,
+            format_args!("\nagainst: {refused} of {requests} requests refused ({share})\n"),
+        );
+        add(&mut out, format_args!("\n{}", changes(&report.changes)));
+        more(&mut out, report.changes.len());
+    }
+    out
+}
+
+fn head(out: &mut String, report: &Report, read: Read) {
+    let Outcome {
+        requests,
+        refused,
+        unmatched,
+        store,
+        ..
+    } = &report.policy;
+    let span = report
+        .span
+        .map_or(0, |(first, last)| last.since(first).get());
+    add(
+        out,
+        format_args!(
+            "{requests} requests in {}: {refused} refused ({}), {unmatched} without a rule\n",
+            length(span / 1_000_000),
+            percent(*refused, *requests)
+        ),
+    );
+    let Read {
+        lines,
+        malformed,
+        not_asked,
+    } = read;
+    if malformed > 0 {
+        add(
+            out,
+            format_args!("{malformed} of {lines} lines are malformed and were passed over\n"),
+        );
+    }
+    if not_asked > 0 {
+        add(
+            out,
+            format_args!("{not_asked} lines have no field of any descriptor: nothing was asked\n"),
+        );
+    }
+    if store.evicted > 0 {
+        add(
+            out,
+            format_args!(
+                "{} counters were forgotten for want of memory: refusals may be missing; raise --memory\n",
+                store.evicted
+            ),
+        );
+    }
+}
+
+fn rules(rules: &[RuleTally]) -> Table {
+    let mut table = Table::new([
+        ("domain", Align::Left),
+        ("keys", Align::Left),
+        ("limits", Align::Left),
+        ("where", Align::Left),
+        ("requests", Align::Right),
+        ("refused", Align::Right),
+        ("%", Align::Right),
+        ("shadow", Align::Right),
+        ("peak", Align::Right),
+    ]);
+    for tally in rules.iter().take(ROWS) {
+        let rule = &tally.rule;
+        table.row([
+            rule.domain.clone(),
+            rule.keys.clone(),
+            rule.limits.clone(),
+            rule.place.clone(),
+            tally.requests.to_string(),
+            tally.refused.to_string(),
+            percent(tally.refused, tally.requests),
+            tally.shadowed.to_string(),
+            tally.peak.map_or_else(|| "-".to_owned(), peak),
+        ]);
+    }
+    table
+}
+
+fn hardest(out: &mut String, tally: &RuleTally) {
+    if tally.hardest.is_empty() {
+        return;
+    }
+    add(out, format_args!("\nrefused most by {}\n", tally.rule));
+    let mut table = Table::new([
+        ("  descriptor", Align::Left),
+        ("refused", Align::Right),
+        ("line", Align::Right),
+    ]);
+    for refused in &tally.hardest {
+        let at_most = if refused.at_most_too_high > 0 {
+            "≤"
+        } else {
+            ""
+        };
+        table.row([
+            format!("  {}", refused.who),
+            format!("{at_most}{}", refused.times),
+            refused.line.to_string(),
+        ]);
+    }
+    out.push_str(&table.to_string());
+}
+
+fn changes(changes: &[Change]) -> Table {
+    let mut table = Table::new([
+        ("with", Align::Left),
+        ("against", Align::Left),
+        ("requests", Align::Right),
+        ("refused", Align::Right),
+        ("against", Align::Right),
+        ("newly refused", Align::Right),
+        ("newly passed", Align::Right),
+    ]);
+    let name = |rule: &Option<std::sync::Arc<RuleId>>| {
+        let none = || "no rule".to_owned();
+        rule.as_ref().map_or_else(none, |rule| rule.to_string())
+    };
+    for change in changes.iter().take(ROWS) {
+        table.row([
+            name(&change.rule),
+            name(&change.against),
+            change.requests.to_string(),
+            change.refused.to_string(),
+            change.refused_against.to_string(),
+            change.newly_refused.to_string(),
+            change.newly_passed.to_string(),
+        ]);
+    }
+    table
+}
+
+fn more(out: &mut String, count: usize) {
+    if count > ROWS {
+        let left = count - ROWS;
+        add(
+            out,
+            format_args!("and {left} more: --format json has all\n"),
+        );
+    }
+}
+
+pub(super) fn json(report: &Report, read: Read) -> String {
+    let value = json!({
+        "lines": read.lines,
+        "malformed": read.malformed,
+        "not_asked": read.not_asked,
+        "first": report.span.map(|(first, _)| secs(first)),
+        "last": report.span.map(|(_, last)| secs(last)),
+        "policies": outcome(&report.policy),
+        "against": report.against.as_ref().map(outcome),
+        "changes": report.against.as_ref().map(|_| {
+            report.changes.iter().map(change).collect::<Vec<_>>()
+        }),
+    });
+    format!("{value:#}\n")
+}
+
+fn outcome(outcome: &Outcome) -> Value {
+    json!({
+        "requests": outcome.requests,
+        "refused": outcome.refused,
+        "unmatched": outcome.unmatched,
+        "counters_forgotten": outcome.store.evicted,
+        "rules": outcome.rules.iter().map(|tally| json!({
+            "rule": rule(&tally.rule),
+            "requests": tally.requests,
+            "refused": tally.refused,
+            "shadow": tally.shadowed,
+            "peak": tally.peak.map(|peak| json!({"used": peak.used, "of": peak.of})),
+            "refused_most": tally.hardest.iter().map(|refused| json!({
+                "descriptor": refused.who,
+                "refused": refused.times,
+                "at_most_too_high": refused.at_most_too_high,
+                "line": refused.line,
+            })).collect::<Vec<_>>(),
+        })).collect::<Vec<_>>(),
+    })
+}
+
+fn change(change: &Change) -> Value {
+    json!({
+        "rule": change.rule.as_deref().map(rule),
+        "against": change.against.as_deref().map(rule),
+        "requests": change.requests,
+        "refused": change.refused,
+        "refused_against": change.refused_against,
+        "newly_refused": change.newly_refused,
+        "newly_passed": change.newly_passed,
+    })
+}
+
+fn rule(rule: &RuleId) -> Value {
+    json!({
+        "domain": rule.domain,
+        "keys": rule.keys,
+        "limits": rule.limits,
+        "place": rule.place,
+    })
+}
+
+fn secs(moment: Timestamp) -> f64 {
+    moment.micros() as f64 / 1e6
+}
+
+fn percent(part: u64, whole: u64) -> String {
+    match whole {
+        0 => "-".to_owned(),
+        whole => format!("{:.1} %", part as f64 * 100.0 / whole as f64),
+    }
+}
+
+fn peak(peak: Peak) -> String {
+    let share = (peak.share() * 100.0).floor();
+    format!("{}/{} ({share} %)", peak.used, peak.of)
+}
+
+/// `2 d 3 h`, `5 min`, `12 s`.
+fn length(secs: u64) -> String {
+    match secs {
+        s if s < 60 => format!("{s} s"),
+        s if s < 3_600 => format!("{} min {} s", s / 60, s % 60),
+        s if s < 86_400 => format!("{} h {} min", s / 3_600, s % 3_600 / 60),
+        s => format!("{} d {} h", s / 86_400, s % 86_400 / 3_600),
+    }
+}
+
+fn add(out: &mut String, text: std::fmt::Arguments<'_>) {
+    // Text cannot refuse text.
+    let _ = out.write_fmt(text);
+}

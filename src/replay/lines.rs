@@ -1,0 +1,114 @@
+//! Lines of a record, none longer than a bound.
+
+use std::io::{self, BufRead};
+
+/// The longest line in bytes; what Envoy logs of a request is smaller.
+const MAX_BYTES: usize = 1 << 20;
+
+/// Reads lines, one after the other, into the same memory.
+#[derive(Debug)]
+pub struct Lines<R> {
+    reader: R,
+    line: Vec<u8>,
+    number: u64,
+    bytes: u64,
+}
+
+/// A line without its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Line<'a> {
+    /// What stands there.
+    Whole(&'a [u8]),
+    /// More than a mebibyte; it was passed over.
+    TooLong,
+}
+
+impl<R: BufRead> Lines<R> {
+    /// The lines of what is read there.
+    pub fn new(reader: R) -> Self {
+        Self {
+            reader,
+            line: Vec::new(),
+            number: 0,
+            bytes: 0,
+        }
+    }
+
+    /// The next line, or none.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn read(&mut self) -> io::Result<Option<Line<'_>>> {
+        self.line.clear();
+        let mut is_any = false;
+        let mut is_too_long = false;
+        loop {
+            let buffer = match self.reader.fill_buf() {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                buffer => buffer?,
+            };
+            if buffer.is_empty() {
+                break;
+            }
+            is_any = true;
+            let end = buffer.iter().position(|&byte| byte == b'\n');
+            let text = &buffer[..end.unwrap_or(buffer.len())];
+            is_too_long |= self.line.len() + text.len() > MAX_BYTES;
+            if !is_too_long {
+                self.line.extend_from_slice(text);
+            }
+            let read = text.len() + usize::from(end.is_some());
+            self.reader.consume(read);
+            self.bytes += read as u64;
+            if end.is_some() {
+                break;
+            }
+        }
+        if !is_any {
+            return Ok(None);
+        }
+        self.number += 1;
+        let line = if is_too_long {
+            Line::TooLong
+        } else {
+            Line::Whole(self.line.trim_ascii())
+        };
+        Ok(Some(line))
+    }
+
+    /// The number of the line that was read last; the first is 1.
+    pub fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// How many bytes were read.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_end_with_a_newline_or_with_the_record() {
+        let mut lines = Lines::new(io::BufReader::with_capacity(3, &b"abcdef\r\n\nlast"[..]));
+        assert_eq!(lines.read().unwrap(), Some(Line::Whole(b"abcdef")));
+        assert_eq!(lines.read().unwrap(), Some(Line::Whole(b"")));
+        assert_eq!(lines.read().unwrap(), Some(Line::Whole(b"last")));
+        assert_eq!((lines.number(), lines.bytes()), (3, 13));
+        assert_eq!(lines.read().unwrap(), None);
+    }
+
+    #[test]
+    fn a_line_without_end_takes_no_memory() {
+        let mut record = vec![b'x'; 3 * MAX_BYTES];
+        record.extend_from_slice(b"\nnext\n");
+        let mut lines = Lines::new(&record[..]);
+        assert_eq!(lines.read().unwrap(), Some(Line::TooLong));
+        assert!(lines.line.capacity() <= 2 * MAX_BYTES);
+        assert_eq!(lines.read().unwrap(), Some(Line::Whole(b"next")));
+        assert_eq!(lines.number(), 2);
+    }
+}

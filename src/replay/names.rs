@@ -1,0 +1,103 @@
+//! What rules and clients are called in a report.
+
+use std::fmt;
+use std::hash::{BuildHasher, RandomState};
+
+use smallvec::SmallVec;
+
+use crate::limit::Limit;
+use crate::policy::{Domain, Limits, Rule};
+use crate::request::{Descriptor, Entry};
+
+/// Longer values are cut.
+const SHOWN_CHARS: usize = 60;
+
+/// Names a rule to people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RuleId {
+    /// The domain's name.
+    pub domain: String,
+    /// The keys of its descriptors, in their order.
+    pub keys: String,
+    /// What it allows, such as `600/minute`.
+    pub limits: String,
+    /// Where it stands: file and line.
+    pub place: String,
+}
+
+impl RuleId {
+    pub(super) fn new(rule: &Rule, (domain, descriptor): (&Domain, &Descriptor)) -> Self {
+        let keys = descriptor.entries.iter();
+        let keys: Vec<_> = keys
+            .map(|entry| String::from_utf8_lossy(&entry.key))
+            .collect();
+        let limits = match &rule.limits {
+            Limits::Unlimited { .. } => "unlimited".to_owned(),
+            Limits::Counted(set) => {
+                let limits: Vec<_> = set.limits.iter().map(words).collect();
+                limits.join(", ")
+            }
+        };
+        let file = rule.file.as_ref().and_then(|file| file.file_name());
+        let file = file.unwrap_or_default().to_string_lossy();
+        Self {
+            domain: domain.name.as_ref().to_owned(),
+            keys: keys.join(" "),
+            limits,
+            place: match rule.place {
+                Some(place) => format!("{file}:{}", place.line),
+                None => file.into_owned(),
+            },
+        }
+    }
+}
+
+/// `600/minute`, `1/5 minutes`.
+fn words(limit: &Limit) -> String {
+    let unit = limit.window.unit().name();
+    match limit.window.multiplier() {
+        1 => format!("{}/{unit}", limit.requests_per_unit),
+        times => format!("{}/{times} {unit}s", limit.requests_per_unit),
+    }
+}
+
+impl fmt::Display for RuleId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            domain,
+            keys,
+            limits,
+            place,
+        } = self;
+        write!(f, "{domain}: {keys} {limits} ({place})")
+    }
+}
+
+/// Hides values. The key is another one in each run, so that a mask proves nothing to who only guesses a value.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Masks(RandomState);
+
+impl Masks {
+    /// Tells one descriptor from another.
+    pub(super) fn hash(&self, entries: &[Entry]) -> u64 {
+        let parts = entries.iter().map(|entry| (&entry.key, &entry.value));
+        self.0.hash_one(parts.collect::<SmallVec<[_; 4]>>())
+    }
+
+    /// The descriptor, with masks for the values of secret keys.
+    pub(super) fn who(&self, entries: &[Entry], domain: &Domain) -> String {
+        let pairs = entries.iter().map(|entry| {
+            let key = String::from_utf8_lossy(&entry.key);
+            if domain.is_secret(&entry.key) {
+                let mask = self.0.hash_one(&entry.value) >> 48;
+                return format!("{key}=#{mask:04x}");
+            }
+            let value = String::from_utf8_lossy(&entry.value);
+            match value.char_indices().nth(SHOWN_CHARS) {
+                Some((end, _)) => format!("{key}={}…", &value[..end]),
+                None => format!("{key}={value}"),
+            }
+        });
+        pairs.collect::<Vec<_>>().join(" ")
+    }
+}

@@ -1,0 +1,161 @@
+//! How a descriptor is made of the fields of an access log.
+
+use std::fmt;
+
+use serde_json::{Map, Value};
+
+use crate::request::Entry;
+
+/// A descriptor in one text, with fields of the log between braces: `api_key={authorization} endpoint={method} {path}`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DescriptorTemplate(Vec<EntryTemplate>);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct EntryTemplate {
+    key: String,
+    value: Vec<Piece>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Piece {
+    Text(String),
+    Field(String),
+}
+
+/// A text that is no template.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InvalidTemplate(String);
+
+impl DescriptorTemplate {
+    /// Of keys and the texts of their values.
+    ///
+    /// # Errors
+    /// When a brace is not closed, or there is no entry.
+    pub fn new<'a>(
+        entries: impl IntoIterator<Item = (&'a str, &'a str)>,
+    ) -> Result<Self, InvalidTemplate> {
+        let entries = entries.into_iter().map(|(key, value)| {
+            Ok(EntryTemplate {
+                key: key.to_owned(),
+                value: pieces(value)?,
+            })
+        });
+        let entries: Vec<_> = entries.collect::<Result<_, _>>()?;
+        if entries.is_empty() {
+            return Err(InvalidTemplate("a descriptor has an entry".to_owned()));
+        }
+        Ok(Self(entries))
+    }
+
+    /// Filled in; none if the log has nothing for a field, as Envoy sends no descriptor that lacks a part.
+    pub(super) fn fill(&self, fields: &Map<String, Value>) -> Option<Vec<Entry>> {
+        let filled = self.0.iter().map(|entry| {
+            let mut value = String::new();
+            for piece in &entry.value {
+                match piece {
+                    Piece::Text(text) => value.push_str(text),
+                    Piece::Field(name) => append(&mut value, field(fields, name)?)?,
+                }
+            }
+            Some(Entry {
+                key: entry.key.clone().into(),
+                value: value.into(),
+            })
+        });
+        filled.collect()
+    }
+}
+
+fn pieces(text: &str) -> Result<Vec<Piece>, InvalidTemplate> {
+    let mut pieces = Vec::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('{') {
+        let Some((name, behind)) = after.split_once('}') else {
+            return Err(InvalidTemplate(format!(
+                "a brace is not closed in {text:?}"
+            )));
+        };
+        if !before.is_empty() {
+            pieces.push(Piece::Text(before.to_owned()));
+        }
+        pieces.push(Piece::Field(name.to_owned()));
+        rest = behind;
+    }
+    if !rest.is_empty() {
+        pieces.push(Piece::Text(rest.to_owned()));
+    }
+    Ok(pieces)
+}
+
+/// The field of that name; `a.b` is also `b` in `a`.
+pub(super) fn field<'v>(fields: &'v Map<String, Value>, name: &str) -> Option<&'v Value> {
+    if let Some(value) = fields.get(name) {
+        return Some(value);
+    }
+    let (outer, inner) = name.split_once('.')?;
+    field(fields.get(outer)?.as_object()?, inner)
+}
+
+/// Envoy writes null or `-` where it has nothing.
+fn append(text: &mut String, value: &Value) -> Option<()> {
+    match value {
+        Value::String(value) if value == "-" => return None,
+        Value::String(value) => text.push_str(value),
+        Value::Number(number) => text.push_str(&number.to_string()),
+        Value::Bool(is) => text.push_str(if *is { "true" } else { "false" }),
+        Value::Null | Value::Array(_) | Value::Object(_) => return None,
+    }
+    Some(())
+}
+
+impl fmt::Display for InvalidTemplate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for InvalidTemplate {}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn fill(template: &[(&str, &str)], log: &Value) -> Option<String> {
+        let template = DescriptorTemplate::new(template.iter().copied()).unwrap();
+        let entries = template.fill(log.as_object().unwrap())?;
+        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+        let pair = |entry: &Entry| format!("{}={}", text(&entry.key), text(&entry.value));
+        Some(entries.iter().map(pair).collect::<Vec<_>>().join(" "))
+    }
+
+    #[test]
+    fn fields_are_put_into_the_text() {
+        let log = json!({"method": "GET", "path": "/", "code": 200, "a": {"b": "c"}, "x.y": "z"});
+        let of = |value| fill(&[("k", value)], &log);
+        assert_eq!(of("{method} {path}"), Some("k=GET /".to_owned()));
+        assert_eq!(of("<{code}>"), Some("k=<200>".to_owned()));
+        assert_eq!(of("{a.b}{x.y}"), Some("k=cz".to_owned()));
+        assert_eq!(of("plain"), Some("k=plain".to_owned()));
+        assert_eq!(of(""), Some("k=".to_owned()));
+    }
+
+    #[test]
+    fn a_descriptor_without_one_of_its_parts_is_not_sent() {
+        let log = json!({"there": "x", "null": null, "dash": "-", "list": []});
+        for field in ["{gone}", "{null}", "{dash}", "{list}", "{there.in}"] {
+            assert_eq!(
+                fill(&[("k", "{there}"), ("l", field)], &log),
+                None,
+                "{field}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_brace_that_is_not_closed_is_refused() {
+        assert!(DescriptorTemplate::new([("k", "{a")]).is_err());
+        assert!(DescriptorTemplate::new([]).is_err());
+    }
+}

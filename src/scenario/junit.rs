@@ -1,0 +1,85 @@
+//! What came of the tests, as JUnit's XML, which build servers read.
+
+use std::fmt::Write as _;
+
+use super::report::{FileReport, TestReport};
+
+/// All reports as one document. A file that could not be run is a test case with an error.
+pub fn junit(reports: &[FileReport]) -> String {
+    let mut suites = String::new();
+    let (mut tests, mut failed, mut broken) = (0, 0, 0);
+    for report in reports {
+        let errors = usize::from(!report.diagnostics.is_empty());
+        let ran = report.tests.len() + errors;
+        let name = escaped(&report.file.display().to_string());
+        let failures = report.failed();
+        let head = format!("name=\"{name}\" tests=\"{ran}\" failures=\"{failures}\"");
+        let cases: String = report
+            .tests
+            .iter()
+            .map(|test| case(report, test, &name))
+            .collect();
+        let error = match errors {
+            0 => String::new(),
+            _ => error_case(report, &name),
+        };
+        // Writing to a String does not fail.
+        let _ = writeln!(
+            suites,
+            "  <testsuite {head} errors=\"{errors}\">\n{cases}{error}  </testsuite>"
+        );
+        tests += ran;
+        failed += failures;
+        broken += errors;
+    }
+    format!(
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n\
+         <testsuites name=\"weir test\" tests=\"{tests}\" failures=\"{failed}\" errors=\"{broken}\">\n\
+         {suites}</testsuites>\n"
+    )
+}
+
+fn case(report: &FileReport, test: &TestReport, file: &str) -> String {
+    let (name, line) = (escaped(&test.name), test.place.line);
+    let head = format!(
+        "    <testcase classname=\"{file}\" name=\"{name}\" file=\"{file}\" line=\"{line}\""
+    );
+    let Some(failure) = &test.failure else {
+        return format!("{head}/>\n");
+    };
+    let message = escaped(&failure.head());
+    let text = escaped(&format!(
+        "{}\n{}",
+        failure.position(&report.file),
+        failure.table()
+    ));
+    format!("{head}>\n      <failure message=\"{message}\">{text}</failure>\n    </testcase>\n")
+}
+
+fn error_case(report: &FileReport, file: &str) -> String {
+    let all: Vec<String> = report.diagnostics.iter().map(ToString::to_string).collect();
+    let text = escaped(&all.join("\n"));
+    format!(
+        "    <testcase classname=\"{file}\" name=\"{file}\" file=\"{file}\">\n      \
+         <error message=\"could not be run\">{text}</error>\n    </testcase>\n"
+    )
+}
+
+/// Text for an attribute or an element; what XML cannot say becomes U+FFFD.
+fn escaped(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '"' => escaped.push_str("&quot;"),
+            '\n' => escaped.push('\n'),
+            '\u{0}'..='\u{1f}' | '\u{7f}'..='\u{9f}' | '\u{fffe}' | '\u{ffff}' => {
+                escaped.push('\u{fffd}');
+            }
+            c => escaped.push(c),
+        }
+    }
+    escaped
+}

@@ -1,0 +1,264 @@
+//! From the nodes of a scenario file to its tests. Strict: what is not understood is an error, and
+//! reading goes on after it.
+
+mod ask;
+mod expect;
+mod fields;
+mod scalars;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use fields::{Fields, Known};
+
+use super::keys::Level;
+use super::script::{Action, Step, Test};
+use super::source::Policies;
+use super::time::DEFAULT_START;
+use crate::clock::Timestamp;
+use crate::policy::report::{Report, Step as Inside};
+use crate::policy::schema::fields::{list, wrong_type};
+use crate::policy::schema::scalar;
+use crate::policy::schema::yaml::{self, Kind, Node};
+use crate::policy::{Code, Place, Policy};
+
+/// Reads all tests of a file; what is wrong is in the report.
+pub(super) fn read(text: &str, policies: &mut Policies, report: &mut Report) -> Vec<Test> {
+    let Some(root) = yaml::parse(text, report) else {
+        return Vec::new();
+    };
+    let Some(fields) = Fields::of(&root, Level::Root, report) else {
+        return Vec::new();
+    };
+    let mut reader = Reader { policies, report };
+    let of_file = reader.setting(&fields, &Setting::default());
+    let Some(tests) = fields.find("tests") else {
+        let hint = "a scenario file has `tests:`, a list of them";
+        let message = "the file has no tests";
+        let place = Some(root.place);
+        reader
+            .report
+            .hint(Code::InvalidStep, place, (message, hint));
+        return Vec::new();
+    };
+    reader.each(tests, |reader, node| reader.test(node, &of_file))
+}
+
+/// What holds for a test unless it says otherwise.
+#[derive(Clone, Debug, Default)]
+struct Setting {
+    policy: Option<Choice>,
+    start: Option<Timestamp>,
+    domain: Option<String>,
+}
+
+/// Which policy was chosen.
+#[derive(Clone, Debug)]
+enum Choice {
+    This(Arc<Policy>),
+    /// It could not be loaded, which was said.
+    Broken,
+}
+
+/// What the steps of one test are read with.
+struct Scene {
+    policy: Arc<Policy>,
+    domain: Option<String>,
+}
+
+/// What can happen in a step.
+const ACTIONS: [&str; 4] = ["ask", "wait", "at", "reload"];
+
+struct Reader<'r> {
+    policies: &'r mut Policies,
+    report: &'r mut Report,
+}
+
+impl Reader<'_> {
+    fn setting(&mut self, fields: &Fields<'_>, outer: &Setting) -> Setting {
+        let mut setting = outer.clone();
+        if let Some(field) = fields.find("policy") {
+            setting.policy = Some(self.within(field, |reader| reader.policy(field)));
+        }
+        if let Some(field) = fields.find("start") {
+            let start = self.within(field, |reader| scalars::moment(field.node, reader.report));
+            setting.start = start.or(setting.start);
+        }
+        if let Some(field) = fields.find("domain") {
+            setting.domain = self.within(field, |reader| reader.name(field.node));
+        }
+        setting
+    }
+
+    fn test(&mut self, node: &Node, of_file: &Setting) -> Option<Test> {
+        let fields = Fields::of(node, Level::Test, self.report)?;
+        let setting = self.setting(&fields, of_file);
+        let name = match fields.find("name") {
+            Some(field) => self.within(field, |reader| reader.name(field.node)),
+            None => {
+                let (message, hint) = ("a test without a name", "say what it is about: `name: …`");
+                let place = Some(node.place);
+                self.report.hint(Code::InvalidStep, place, (message, hint));
+                None
+            }
+        };
+        let choice = setting.policy.unwrap_or_else(|| self.default_policy());
+        let Choice::This(policy) = choice else {
+            return None;
+        };
+        let scene = Scene {
+            policy,
+            domain: setting.domain,
+        };
+        let Some(steps) = fields.find("steps") else {
+            let message = "a test without `steps`";
+            self.report
+                .say(Code::InvalidStep, Some(node.place), message);
+            return None;
+        };
+        let steps = self.each(steps, |reader, node| reader.step(node, &scene));
+        Some(Test {
+            name: name?,
+            place: node.place,
+            policy: scene.policy,
+            start: setting.start.unwrap_or(DEFAULT_START),
+            steps,
+        })
+    }
+
+    fn step(&mut self, node: &Node, scene: &Scene) -> Option<Step> {
+        let fields = Fields::of(node, Level::Step, self.report)?;
+        let place = node.place;
+        let actions: Vec<&Known<'_>> = ACTIONS
+            .iter()
+            .filter_map(|name| fields.find(name))
+            .collect();
+        let [action] = actions[..] else {
+            // What is missing may be what was refused.
+            if actions.is_empty() && !fields.is_sound {
+                return None;
+            }
+            let message = match actions.len() {
+                0 => "a step that does nothing",
+                _ => "a step that does more than one thing",
+            };
+            let hint = "a step has one of `ask`, `wait`, `at` and `reload`";
+            self.report
+                .hint(Code::InvalidStep, Some(place), (message, hint));
+            return None;
+        };
+        if action.name == "ask" {
+            let ask = self.ask(&fields, (action, place), scene)?;
+            return Some(Step {
+                place,
+                action: Action::Ask(Box::new(ask)),
+            });
+        }
+        for stray in fields.iter().filter(|field| field.name != action.name) {
+            let message = format!("`{}` without `ask`", stray.name);
+            self.report
+                .say(Code::InvalidStep, Some(stray.place), message);
+        }
+        let action = self.within(action, |reader| match action.name {
+            "wait" => scalars::span(action.node, reader.report).map(Action::Wait),
+            "at" => scalars::moment(action.node, reader.report).map(Action::At),
+            _ => match reader.policy(action) {
+                Choice::This(policy) => Some(Action::Reload(policy)),
+                Choice::Broken => None,
+            },
+        })?;
+        Some(Step { place, action })
+    }
+
+    /// The policy of files that are named.
+    fn policy(&mut self, field: &Known<'_>) -> Choice {
+        let nodes = match &field.node.kind {
+            Kind::List(nodes) => nodes,
+            _ => std::slice::from_ref(field.node),
+        };
+        let mut paths = Vec::new();
+        for node in nodes {
+            match self.name(node) {
+                Some(path) => paths.push(PathBuf::from(path)),
+                None => return Choice::Broken,
+            }
+        }
+        if paths.is_empty() {
+            wrong_type(field.node, "the path of a policy", self.report);
+            return Choice::Broken;
+        }
+        self.load(paths, Some(field.node.place))
+    }
+
+    /// The policy beside the file.
+    fn default_policy(&mut self) -> Choice {
+        match self.policies.beside() {
+            Some(path) => self.load(vec![path], None),
+            None => {
+                let hint = "name it: `policy: FILE.yaml`";
+                let message = "the file names no policy, and there is none beside it";
+                self.say_once(message, hint);
+                Choice::Broken
+            }
+        }
+    }
+
+    fn load(&mut self, paths: Vec<PathBuf>, place: Option<Place>) -> Choice {
+        match self.policies.load(paths) {
+            Ok(Some(policy)) => Choice::This(policy),
+            Ok(None) => Choice::Broken,
+            Err(error) => {
+                let message = format!("{error}: {}", error.source);
+                self.report.say(Code::UnreadablePolicy, place, message);
+                Choice::Broken
+            }
+        }
+    }
+
+    fn say_once(&mut self, message: &str, hint: &str) {
+        if self.policies.first_complaint() {
+            self.report
+                .hint(Code::UnreadablePolicy, None, (message, hint));
+        }
+    }
+
+    /// Text that is not empty.
+    fn name(&mut self, node: &Node) -> Option<String> {
+        let text = scalar::text(node, self.report);
+        if text.is_absent() {
+            wrong_type(node, "text", self.report);
+        }
+        Some(text.given()?.value.to_string())
+    }
+
+    fn within<T>(&mut self, field: &Known<'_>, what: impl FnOnce(&mut Self) -> T) -> T {
+        self.report.enter(Inside::Key(field.name));
+        let done = what(self);
+        self.report.leave();
+        done
+    }
+
+    /// What becomes of the elements of a list; those that were refused are left out.
+    fn each<T>(
+        &mut self,
+        field: &Known<'_>,
+        mut what: impl FnMut(&mut Self, &Node) -> Option<T>,
+    ) -> Vec<T> {
+        self.within(field, |reader| {
+            let nodes = list(field.node, reader.report).unwrap_or_default();
+            if nodes.is_empty() && matches!(field.node.kind, Kind::List(_)) {
+                let message = format!("`{}` is empty", field.name);
+                reader
+                    .report
+                    .say(Code::EmptyList, Some(field.place), message);
+            }
+            let mut made = Vec::with_capacity(nodes.len());
+            for (at, node) in nodes.iter().enumerate() {
+                reader.report.enter(Inside::Index(at));
+                made.extend(what(reader, node));
+                reader.report.leave();
+            }
+            made
+        })
+    }
+}

@@ -1,0 +1,201 @@
+//! Tests, run by the engine that serves, each with counters and a clock of its own.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use super::compare::{differences, overall};
+use super::rate::Rate;
+use super::report::{Difference, Failure, TestReport};
+use super::script::{Action, Ask, Script, Tally, Test, Word};
+use super::time;
+use crate::clock::{Clock, ManualClock, Micros};
+use crate::engine::{Decision, Engine};
+use crate::policy::{Place, Policy};
+use crate::request::{Cost, Descriptor, Request};
+use crate::store::{MemoryConfig, NoRandomness, Store};
+
+/// Runs the tests whose name `is_selected` takes, one after the other.
+///
+/// # Errors
+/// When the system has no randomness for the counters' hash.
+pub fn run(
+    script: &Script,
+    is_selected: impl Fn(&str) -> bool,
+) -> Result<Vec<TestReport>, NoRandomness> {
+    let selected = script.tests.iter().filter(|test| is_selected(&test.name));
+    selected.map(run_test).collect()
+}
+
+fn run_test(test: &Test) -> Result<TestReport, NoRandomness> {
+    let clock = ManualClock::new(test.start);
+    let store = Store::memory(MemoryConfig::default())?;
+    let mut stage = Stage {
+        engine: Engine::new(
+            Arc::clone(&test.policy),
+            store,
+            Clock::Manual(clock.clone()),
+        ),
+        policy: &test.policy,
+        clock,
+    };
+    let mut failure = None;
+    for step in &test.steps {
+        match &step.action {
+            Action::Wait(span) => stage.pass(*span),
+            Action::At(moment) => stage.clock.set(*moment),
+            Action::Reload(policy) => {
+                stage.engine.replace_policy(Arc::clone(policy));
+                stage.policy = policy;
+            }
+            Action::Ask(ask) => failure = stage.ask(ask, step.place),
+        }
+        // What comes after a failure would fail because of it.
+        if failure.is_some() {
+            break;
+        }
+    }
+    Ok(TestReport {
+        name: test.name.clone(),
+        place: test.place,
+        failure,
+    })
+}
+
+/// Where a test takes place.
+struct Stage<'t> {
+    engine: Engine,
+    policy: &'t Policy,
+    clock: ManualClock,
+}
+
+impl Stage<'_> {
+    fn pass(&self, span: Micros) {
+        self.clock.set(self.clock.now().plus(span));
+    }
+
+    fn ask(&self, ask: &Ask, place: Place) -> Option<Failure> {
+        let request = Request {
+            domain: ask.domain.clone(),
+            descriptors: ask.descriptors.clone(),
+        };
+        let mut codes = Codes::default();
+        for time in 1..=ask.times {
+            if time > 1 {
+                self.pass(ask.every);
+            }
+            let decision = self.decide(&request);
+            codes.add(overall(&decision));
+            let found = match ask.expect.tally {
+                Some(_) if time < ask.times => Vec::new(),
+                Some(tally) => {
+                    let counts = codes.unlike(tally).into_iter();
+                    counts.chain(differences(&ask.expect, &decision)).collect()
+                }
+                None => differences(&ask.expect, &decision),
+            };
+            if !found.is_empty() {
+                return Some(Failure {
+                    place,
+                    asked: self.words(ask),
+                    time: (time, ask.times),
+                    at: time::written(self.clock.now()),
+                    differences: found,
+                });
+            }
+        }
+        None
+    }
+
+    /// A store in this process never waits: the first poll is the last.
+    fn decide(&self, request: &Request) -> Decision {
+        let mut deciding = pin!(self.engine.decide(request));
+        let mut context = Context::from_waker(Waker::noop());
+        loop {
+            if let Poll::Ready(decision) = deciding.as_mut().poll(&mut context) {
+                return decision;
+            }
+        }
+    }
+
+    /// The request as people write it, without the values of secret keys.
+    fn words(&self, ask: &Ask) -> String {
+        let is_secret = |key: &[u8]| match self.policy.domain(&ask.domain) {
+            Some(domain) => domain.is_secret(key),
+            // Whoever asks the wrong domain still sends the right key.
+            None => self
+                .policy
+                .domains()
+                .iter()
+                .any(|domain| domain.is_secret(key)),
+        };
+        let descriptors = ask.descriptors.iter();
+        let words: Vec<String> = descriptors
+            .map(|descriptor| descriptor_in_words(descriptor, is_secret))
+            .collect();
+        words.join(" + ")
+    }
+}
+
+fn descriptor_in_words(descriptor: &Descriptor, is_secret: impl Fn(&[u8]) -> bool) -> String {
+    let mut words: Vec<String> = Vec::new();
+    for entry in &descriptor.entries {
+        let value = match is_secret(&entry.key) {
+            true => "***".into(),
+            false => String::from_utf8_lossy(&entry.value),
+        };
+        words.push(format!("{}: {value}", String::from_utf8_lossy(&entry.key)));
+    }
+    let mut text = format!("{{{}}}", words.join(", "));
+    match descriptor.cost {
+        Cost::Hits(1) => {}
+        Cost::Hits(hits) => text.push_str(&format!(", {hits} hits")),
+        Cost::Look => text.push_str(", a look"),
+        Cost::Refund(hits) => text.push_str(&format!(", {hits} given back")),
+    }
+    if let Some(limit) = descriptor.limit {
+        let rate = Rate {
+            requests_per_unit: limit.requests_per_unit,
+            unit: limit.unit,
+            unit_multiplier: limit.unit_multiplier,
+        };
+        text.push_str(&format!(", limit {rate}"));
+    }
+    text
+}
+
+/// The codes of many answers: how many alike came one after the other.
+#[derive(Debug, Default)]
+struct Codes(Vec<(Word, u32)>);
+
+impl Codes {
+    fn add(&mut self, word: Word) {
+        match self.0.last_mut() {
+            Some((last, count)) if *last == word => *count += 1,
+            _ => self.0.push((word, 1)),
+        }
+    }
+
+    fn unlike(&self, tally: Tally) -> Option<Difference> {
+        let expected = [(Word::Ok, tally.ok), (Word::OverLimit, tally.over_limit)];
+        let expected = expected.into_iter().filter(|(_, count)| *count > 0);
+        let expected: Vec<(Word, u32)> = expected.collect();
+        (self.0 != expected).then(|| Difference {
+            what: "codes".to_owned(),
+            expected: counts(&expected),
+            got: counts(&self.0),
+        })
+    }
+}
+
+/// Such as `600 ok, 1 over_limit`.
+fn counts(codes: &[(Word, u32)]) -> String {
+    const MOST: usize = 4;
+    let shown = codes.iter().take(MOST);
+    let shown = shown.map(|(word, count)| format!("{count} {}", word.as_str()));
+    let mut shown: Vec<String> = shown.collect();
+    if codes.len() > MOST {
+        shown.push("…".to_owned());
+    }
+    shown.join(", ")
+}

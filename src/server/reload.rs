@@ -1,0 +1,208 @@
+//! Reload: what changes in the policy files takes effect while weir serves.
+//!
+//! A thread of its own looks at the files, loads them, and frees what they replace: no decision and no health check
+//! waits for any of it. Nothing here knows how a file was changed; only what stands there now counts.
+
+mod files;
+mod print;
+
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::thread;
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+
+pub use files::PolicyFiles;
+
+use crate::clock::Clock;
+use crate::engine::Engine;
+use crate::policy::{Diagnostic, LoadError, Loaded, Policy, Severity};
+
+/// How soon to see whether calls have let go of a policy, if nothing else is to be done.
+const FREE_AFTER: Duration = Duration::from_millis(100);
+
+/// The thread that keeps an engine's policy as the files have it; it ends when this is dropped.
+#[derive(Debug)]
+pub struct Reloader {
+    asks: mpsc::Sender<(Ask, oneshot::Sender<Outcome>)>,
+}
+
+/// What the thread can be asked to do.
+#[derive(Clone, Copy, Debug)]
+enum Ask {
+    Look,
+    Reload,
+}
+
+/// What came of a look at the files, or of a reload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The files are as they were, or may still be changing.
+    Unchanged,
+    /// Their policies are in force.
+    Replaced,
+    /// They cannot be served: the policies before them stay in force.
+    Kept,
+}
+
+/// What the thread works with.
+#[derive(Debug)]
+struct Work {
+    files: PolicyFiles,
+    engine: Arc<Engine>,
+    clock: Clock,
+    /// Counts the policies that were in force; the first is 1.
+    generation: u64,
+    /// Policies that calls may still be using. The last to let go of one frees all its rules, which takes
+    /// milliseconds, so that must be this thread.
+    retired: Vec<Arc<Policy>>,
+}
+
+impl Reloader {
+    /// Starts to look at the files every `interval`; without one, only when asked to.
+    ///
+    /// `files` have been loaded into `engine` already.
+    ///
+    /// # Errors
+    /// When there can be no thread.
+    pub fn start(
+        files: PolicyFiles,
+        engine: Arc<Engine>,
+        interval: Option<Duration>,
+    ) -> io::Result<Self> {
+        let (asks, asked) = mpsc::channel();
+        let work = Work {
+            files,
+            engine,
+            clock: Clock::System,
+            generation: 1,
+            retired: Vec::new(),
+        };
+        thread::Builder::new()
+            .name("weir-reload".to_owned())
+            .spawn(move || work.run(&asked, interval))?;
+        Ok(Self { asks })
+    }
+
+    /// Looks at the files once, as the thread itself does every interval. A change takes effect at the second look
+    /// that sees it: whoever writes a file may not have come to its end.
+    pub async fn look(&self) -> Outcome {
+        self.ask(Ask::Look).await
+    }
+
+    /// Loads the files, changed or not.
+    pub async fn reload(&self) -> Outcome {
+        self.ask(Ask::Reload).await
+    }
+
+    async fn ask(&self, ask: Ask) -> Outcome {
+        let (answer, outcome) = oneshot::channel();
+        // The thread ends only after this has been dropped; if it were gone, nothing would change.
+        let _ = self.asks.send((ask, answer));
+        outcome.await.unwrap_or(Outcome::Kept)
+    }
+}
+
+impl Work {
+    fn run(
+        mut self,
+        asked: &Receiver<(Ask, oneshot::Sender<Outcome>)>,
+        interval: Option<Duration>,
+    ) {
+        loop {
+            let is_to_free = (!self.retired.is_empty()).then_some(FREE_AFTER);
+            let next = match interval.or(is_to_free) {
+                Some(pause) => asked.recv_timeout(pause),
+                None => asked.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            };
+            self.retired.retain(|policy| Arc::strong_count(policy) > 1);
+            match next {
+                Ok((ask, answer)) => {
+                    let outcome = self.act(ask);
+                    // Whoever asked may not care any more.
+                    let _ = answer.send(outcome);
+                }
+                Err(RecvTimeoutError::Timeout) if interval.is_none() => {}
+                Err(RecvTimeoutError::Timeout) => {
+                    self.act(Ask::Look);
+                }
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+        }
+    }
+
+    fn act(&mut self, ask: Ask) -> Outcome {
+        let started = self.clock.now();
+        let files = &mut self.files;
+        let loaded = catch_unwind(AssertUnwindSafe(|| match ask {
+            Ask::Look => files.load_if_changed(),
+            Ask::Reload => Some(files.load()),
+        }));
+        let loaded = match loaded {
+            Ok(None) => return Outcome::Unchanged,
+            Ok(Some(loaded)) => loaded,
+            // A fault of weir's. It has been printed, and these files are not tried again.
+            Err(_) => return self.keep("loading them has failed in an unforeseen way"),
+        };
+        let load_ms = self.clock.now().since(started).get() / 1000;
+        match self.take(loaded) {
+            Ok(policy) => self.replace(policy, load_ms),
+            Err(reason) => self.keep(&reason),
+        }
+    }
+
+    /// The policy that was loaded, or why it is not served.
+    fn take(&self, loaded: Result<Loaded, LoadError>) -> Result<Policy, String> {
+        let loaded = loaded.map_err(|error| format!("{error}: {}", error.source))?;
+        loaded.diagnostics.iter().for_each(log);
+        match loaded.policy {
+            // Whoever means that says it with an empty domain. A folder that is empty is being filled.
+            Some(policy) if policy.domain_count() == 0 => Err("no policy is left".to_owned()),
+            Some(policy) => Ok(policy),
+            None => Err(errors(&loaded.diagnostics)),
+        }
+    }
+
+    fn replace(&mut self, policy: Policy, load_ms: u64) -> Outcome {
+        self.generation += 1;
+        tracing::info!(
+            generation = self.generation,
+            domains = policy.domain_count(),
+            rules = policy.rule_count(),
+            load_ms,
+            "policies replaced"
+        );
+        let before = self.engine.replace_policy(policy);
+        if Arc::strong_count(&before) > 1 {
+            self.retired.push(before);
+        }
+        Outcome::Replaced
+    }
+
+    fn keep(&self, reason: &str) -> Outcome {
+        tracing::error!(
+            generation = self.generation,
+            "policies not replaced, those before stay in force: {reason}"
+        );
+        Outcome::Kept
+    }
+}
+
+/// Says in the log what was found in a policy file.
+pub fn log(diagnostic: &Diagnostic) {
+    match diagnostic.severity {
+        Severity::Error => tracing::error!(code = diagnostic.code.as_str(), "{diagnostic}"),
+        Severity::Warning => tracing::warn!(code = diagnostic.code.as_str(), "{diagnostic}"),
+    }
+}
+
+fn errors(diagnostics: &[Diagnostic]) -> String {
+    let is_error = |found: &&Diagnostic| found.severity == Severity::Error;
+    match diagnostics.iter().filter(is_error).count() {
+        1 => "they have an error".to_owned(),
+        count => format!("they have {count} errors"),
+    }
+}

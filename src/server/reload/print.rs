@@ -1,0 +1,147 @@
+//! Fingerprints of files: what tells one content from another.
+
+use std::fs::{self, Metadata};
+use std::hash::Hash;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
+
+use siphasher::sip128::{Hasher128, SipHasher13};
+
+use crate::policy;
+
+/// How often contents are read anew before their unchanged metadata is trusted. A write can come so soon after a read
+/// that the file's times do not tell; a look later, times have moved on.
+const DOUBTS: u8 = 2;
+
+/// What stands in all the files, or why they cannot be read: 128 bits of a hash.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Print(u128);
+
+/// Takes fingerprints, and reads only what may have changed.
+#[derive(Debug, Default)]
+pub(super) struct Prints {
+    last: Option<Last>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Last {
+    metadata: Print,
+    contents: Print,
+    doubts: u8,
+}
+
+impl Prints {
+    /// By the contents, whatever the metadata say.
+    pub(super) fn fresh(&mut self, paths: &[PathBuf]) -> Print {
+        self.last = None;
+        self.now(paths)
+    }
+
+    /// By the contents, unless the metadata have been the same for some time.
+    pub(super) fn now(&mut self, paths: &[PathBuf]) -> Print {
+        let metadata = print(paths, |file, hash| {
+            // Followed through symlinks: where one leads to another file, the inode tells.
+            fs::metadata(file).map(|found| identify(&found, hash))
+        });
+        let known = self.last.filter(|last| last.metadata == metadata);
+        if let Some(last) = known
+            && last.doubts == 0
+        {
+            return last.contents;
+        }
+        let contents = print(paths, |file, hash| {
+            fs::read(file).map(|bytes| bytes.hash(hash))
+        });
+        let doubts = known.map_or(DOUBTS, |last| last.doubts - 1);
+        self.last = Some(Last {
+            metadata,
+            contents,
+            doubts,
+        });
+        contents
+    }
+}
+
+fn identify(file: &Metadata, hash: &mut SipHasher13) {
+    let identity = (file.dev(), file.ino(), file.size());
+    let modified = (file.mtime(), file.mtime_nsec());
+    // Nobody can set this one.
+    let changed = (file.ctime(), file.ctime_nsec());
+    (identity, modified, changed).hash(hash);
+}
+
+/// Of the names of all files, and of what `add` says of each.
+fn print(paths: &[PathBuf], add: impl Fn(&PathBuf, &mut SipHasher13) -> io::Result<()>) -> Print {
+    let mut hash = SipHasher13::new();
+    match policy::files(paths) {
+        Ok(files) => {
+            for file in files {
+                file.hash(&mut hash);
+                if let Err(error) = add(&file, &mut hash) {
+                    error.kind().hash(&mut hash);
+                }
+            }
+        }
+        Err(error) => {
+            error.path.hash(&mut hash);
+            error.source.kind().hash(&mut hash);
+        }
+    }
+    Print(hash.finish128().as_u128())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+    use std::path::Path;
+
+    use super::*;
+
+    fn write(path: &Path, text: &str) -> std::time::SystemTime {
+        fs::write(path, text).unwrap();
+        fs::metadata(path).unwrap().modified().unwrap()
+    }
+
+    #[test]
+    fn a_link_to_another_file_of_the_same_size_and_time_is_seen() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        let modified = write(&at("one"), "aa");
+        write(&at("two"), "bb");
+        let two = fs::File::options().write(true).open(at("two")).unwrap();
+        two.set_modified(modified).unwrap();
+        symlink("one", at("t.yaml")).unwrap();
+
+        let paths = [folder.path().to_owned()];
+        let mut prints = Prints::default();
+        let first = prints.now(&paths);
+        for _ in 0..4 {
+            assert_eq!(prints.now(&paths), first);
+        }
+        symlink("two", at("next")).unwrap();
+        fs::rename(at("next"), at("t.yaml")).unwrap();
+        assert_ne!(prints.now(&paths), first);
+    }
+
+    #[test]
+    fn a_write_that_the_metadata_hide_is_seen_while_they_are_young() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("t.yaml");
+        let modified = write(&file, "aa");
+        let paths = [file.clone()];
+        let mut prints = Prints::default();
+        let first = prints.now(&paths);
+        // As if the write had not moved the times.
+        write(&file, "bb");
+        let handle = fs::File::options().write(true).open(&file).unwrap();
+        handle.set_modified(modified).unwrap();
+        let metadata = print(&paths, |file, hash| {
+            fs::metadata(file).map(|found| identify(&found, hash))
+        });
+        if let Some(last) = &mut prints.last {
+            last.metadata = metadata;
+        }
+        assert_ne!(prints.now(&paths), first);
+    }
+}
