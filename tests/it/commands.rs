@@ -120,6 +120,7 @@ descriptor 2, 1 hit
     pattern    POST /auth/refresh   does not fit
     counted by the pattern
   api_key=***
+    wildcard   pk_*  does not fit
     wildcard   sk_*  taken
     any value        fits, but another one goes first
     counted by each value
