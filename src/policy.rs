@@ -9,6 +9,7 @@ mod compile;
 mod diagnostic;
 mod glob;
 mod hash;
+mod json_schema;
 mod metadata;
 mod pattern;
 pub(crate) mod report;
@@ -22,6 +23,7 @@ mod tree;
 
 pub use code::Code;
 pub use diagnostic::{Diagnostic, Place, Severity};
+pub use json_schema::json_schema;
 pub use metadata::{Metadata, Value, merge};
 pub use response::{BodyTemplate, HeaderTemplate, OverLimit, Response};
 pub use rule::{Found, Identity, Limits, MetricDetail, Part, Rule};

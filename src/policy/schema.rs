@@ -14,7 +14,7 @@ pub(crate) mod scalar;
 pub(crate) mod yaml;
 
 pub use excerpt::{Excerpt, excerpts};
-pub(crate) use keys::{ALGORITHMS, CHARGES, SETS};
+pub(crate) use keys::{ALGORITHMS, CHARGES, SETS, reference_keys};
 pub use keys::{KEYS, Key, Level, Shape, Status};
 pub(crate) use yaml::Text;
 

@@ -14,6 +14,7 @@
 //! - `reload`: policies that change while they are served
 //! - `replay`: recorded traffic through policies
 //! - `response`: what the client is told
+//! - `schema`: what editors are told of the files
 //! - `scenarios`: policies and their tests, run as `weir test` runs them
 //!
 //! `offline` and `running` are no tests: they make a weir without a wire, and servers.
@@ -37,3 +38,4 @@ mod replay;
 mod response;
 mod running;
 mod scenarios;
+mod schema;

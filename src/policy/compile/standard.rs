@@ -22,10 +22,10 @@ impl Standard {
         SETS[self as usize]
     }
 
-    /// The set of that name, in any case.
+    /// The set of that name.
     pub(super) fn from_name(name: &str) -> Option<Self> {
         let mut all = Self::ALL.into_iter();
-        all.find(|set| set.name().eq_ignore_ascii_case(name))
+        all.find(|set| set.name() == name)
     }
 
     /// Whether a header of that name is one of the set.

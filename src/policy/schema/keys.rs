@@ -141,6 +141,11 @@ impl Level {
     }
 }
 
+/// All keys that envoyproxy/ratelimit knows.
+pub(crate) fn reference_keys() -> impl Iterator<Item = &'static str> {
+    REFERENCE.into_iter()
+}
+
 /// Whether envoyproxy/ratelimit knows the key at all.
 pub(crate) fn is_of_reference(name: &str) -> bool {
     REFERENCE.contains(&name)
