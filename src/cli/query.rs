@@ -68,7 +68,7 @@ pub(super) struct QueryArgs {
     timeout: u64,
 
     /// How the answer is printed
-    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    #[arg(long, value_name = "FORMAT", default_value = "human")]
     format: Format,
 }
 
@@ -76,7 +76,7 @@ pub(super) struct QueryArgs {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum Format {
     /// For people
-    Text,
+    Human,
     /// One JSON object
     Json,
 }
@@ -98,7 +98,7 @@ pub(super) fn run(args: QueryArgs) -> Result<ExitCode, CliError> {
     });
     let asked = asked.map_err(CliError::new)?;
     let text = match args.format {
-        Format::Text => show::text(&request, &asked),
+        Format::Human => show::text(&request, &asked),
         Format::Json => show::json(&request, &asked),
     };
     print(&text)?;

@@ -71,7 +71,7 @@ pub(super) struct ReplayArgs {
     memory: u64,
 
     /// How the report is printed
-    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    #[arg(long, value_name = "FORMAT", default_value = "human")]
     format: Format,
 }
 
@@ -130,7 +130,7 @@ pub(super) fn run(args: &ReplayArgs) -> Result<ExitCode, CliError> {
     progress.finish_and_clear();
     let report = replay.report();
     print(&match args.format {
-        Format::Text => show::text(&report, read),
+        Format::Human => show::text(&report, read),
         Format::Json => show::json(&report, read),
     })?;
     if read.malformed * 100 > read.lines {
