@@ -8,6 +8,9 @@ use weir::limit::{Active, Algorithm, Charge, Limit, LimitSet, TokenBucket, Windo
 use weir::request::{Cost, Unit};
 use weir::store::{Hit, KeyBuilder, MemoryConfig, Store};
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const COUNTERS: u64 = 1_000_000;
 /// Tells a child process which kind to measure.
 const ONLY: &str = "WEIR_BENCH_RESIDENT_ONLY";

@@ -5,6 +5,7 @@ mod explain;
 mod pairs;
 mod query;
 mod replay;
+mod schema;
 mod serve;
 mod table;
 mod test;
@@ -43,8 +44,11 @@ enum Command {
     Serve(ServeArgs),
     /// Check policy files and say everything that is wrong with them
     ///
-    /// Exits with 0 if there are no errors, with 1 if there are, and with 2 if a path cannot be read.
+    /// Exits with 0 if there are no errors, with 1 if there are (or warnings that are denied), and with 2 if a path
+    /// cannot be read.
     Check(check::CheckArgs),
+    /// Print the JSON Schema that editors complete and check files by
+    Schema(schema::SchemaArgs),
     /// Ask a running server, as Envoy would
     ///
     /// Counts, unless told to --look. Exits with 0 if all answers are OK, with 1 if one is OVER_LIMIT, and with 2 if
@@ -82,6 +86,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> Result<ExitCode, CliErro
     match cli.command {
         Command::Serve(args) => serve::run(args.resolve()),
         Command::Check(args) => check::run(&args),
+        Command::Schema(args) => schema::run(&args),
         Command::Query(args) => query::run(args),
         Command::Replay(args) => replay::run(&args),
         Command::Test(args) => test::run(&args),

@@ -14,6 +14,10 @@ mod servers;
 mod table;
 mod wire;
 
+// As in weir itself: the service that does nothing is to have the same means.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     servers::become_nothing()?;
     let wanted: Vec<String> = std::env::args()

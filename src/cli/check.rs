@@ -1,14 +1,19 @@
 //! `weir check`: everything that is wrong with policies, without serving them.
 
+mod human;
+mod json;
+mod sarif;
+
 use std::fmt;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::Args;
+use annotate_snippets::Renderer;
+use clap::{Args, ValueEnum};
 
 use super::{CliError, DONE, FAILED};
-use crate::policy::{self, Diagnostic, LoadOptions, Loaded, Severity};
+use crate::policy::{self, LoadOptions, Loaded, Severity};
 
 /// The arguments of `weir check`.
 #[derive(Args, Clone, Debug)]
@@ -20,6 +25,37 @@ pub(super) struct CheckArgs {
     /// Take files of the same domain for one
     #[arg(long, env = "WEIR_MERGE_DOMAINS")]
     merge_domains: bool,
+
+    /// How to say what was found
+    #[arg(long, value_name = "FORMAT", default_value = "human")]
+    format: Format,
+
+    /// Fail on warnings too
+    #[arg(long)]
+    deny_warnings: bool,
+
+    /// Whether to use colours; auto is on a terminal, unless NO_COLOR is set
+    #[arg(long, value_name = "WHEN", default_value = "auto")]
+    color: Color,
+}
+
+/// How to say what was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// For people
+    Human,
+    /// One JSON document
+    Json,
+    /// SARIF 2.1.0, for code scanning
+    Sarif,
+}
+
+/// Whether to use colours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Color {
+    Auto,
+    Always,
+    Never,
 }
 
 /// How much was found.
@@ -29,43 +65,57 @@ pub(super) struct Summary {
     files: usize,
 }
 
-impl CheckArgs {
-    fn load_options(&self) -> LoadOptions {
-        LoadOptions {
-            merge_domains: self.merge_domains,
-        }
-    }
-}
-
 pub(super) fn run(args: &CheckArgs) -> Result<ExitCode, CliError> {
-    let loaded = policy::load(&args.paths, args.load_options()).map_err(CliError::new)?;
+    let options = LoadOptions {
+        merge_domains: args.merge_domains,
+        keep_texts: true,
+    };
+    let loaded = policy::load(&args.paths, options).map_err(CliError::new)?;
     let summary = Summary::of(&loaded);
-    let written = report(&loaded.diagnostics, &summary, &mut io::stdout().lock());
-    match written {
+    match args.write(&loaded, &summary, &mut io::stdout().lock()) {
         // Whoever reads, such as `head`, has seen enough.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
         written => written.map_err(CliError::new)?,
     }
-    Ok(ExitCode::from(if summary.errors == 0 {
-        DONE
-    } else {
-        FAILED
-    }))
+    let is_refused = summary.errors > 0 || (args.deny_warnings && summary.warnings > 0);
+    Ok(ExitCode::from(if is_refused { FAILED } else { DONE }))
 }
 
-fn report(diagnostics: &[Diagnostic], summary: &Summary, out: &mut impl Write) -> io::Result<()> {
-    for diagnostic in diagnostics {
-        writeln!(out, "{diagnostic}")?;
+impl CheckArgs {
+    fn write(&self, loaded: &Loaded, summary: &Summary, out: &mut impl Write) -> io::Result<()> {
+        match self.format {
+            Format::Human => human::write(loaded, summary, &self.color.renderer(), out)?,
+            Format::Json => json::write(loaded, summary, out)?,
+            Format::Sarif => sarif::write(loaded, out)?,
+        }
+        out.flush()
     }
-    writeln!(out, "{summary}")?;
-    out.flush()
+}
+
+impl Color {
+    fn renderer(self) -> Renderer {
+        let is_wanted = match self {
+            Self::Always => true,
+            Self::Never => false,
+            // https://no-color.org
+            Self::Auto => {
+                let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+                io::stdout().is_terminal() && !refused
+            }
+        };
+        if is_wanted {
+            Renderer::styled()
+        } else {
+            Renderer::plain()
+        }
+    }
 }
 
 impl Summary {
     pub(super) fn of(loaded: &Loaded) -> Self {
         let count = |severity| {
-            let of_it = |diagnostic: &&Diagnostic| diagnostic.severity == severity;
-            loaded.diagnostics.iter().filter(of_it).count()
+            let found = loaded.diagnostics.iter();
+            found.filter(|found| found.severity == severity).count()
         };
         Self {
             errors: count(Severity::Error),
@@ -90,44 +140,5 @@ impl fmt::Display for Summary {
             plural(warnings),
             plural(files)
         )
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn diagnostic(severity: Severity) -> Diagnostic {
-        Diagnostic {
-            severity,
-            code: policy::Code::UnknownKey,
-            file: "a.yaml".into(),
-            place: None,
-            path: String::new(),
-            message: "no such key".to_owned(),
-            hint: None,
-        }
-    }
-
-    #[test]
-    fn a_report_ends_with_a_count() {
-        let loaded = Loaded {
-            policy: None,
-            diagnostics: vec![
-                diagnostic(Severity::Error),
-                diagnostic(Severity::Warning),
-                diagnostic(Severity::Error),
-            ],
-            files: vec!["a.yaml".into(), "b.yaml".into(), "c.yaml".into()],
-        };
-        let mut out = Vec::new();
-        report(&loaded.diagnostics, &Summary::of(&loaded), &mut out).unwrap();
-        assert_eq!(
-            String::from_utf8(out).unwrap(),
-            "a.yaml: error[unknown-key]: no such key\n\
-             a.yaml: warning[unknown-key]: no such key\n\
-             a.yaml: error[unknown-key]: no such key\n\
-             2 errors, 1 warning in 3 files\n"
-        );
     }
 }

@@ -24,7 +24,12 @@ use crate::store::{MemoryConfig, Store};
 )]
 pub(super) struct ExplainArgs {
     /// Policy files, and folders of them
-    #[arg(long, required = true, value_name = "PATH", num_args = 1.., value_delimiter = ',')]
+    #[arg(
+        long,
+        value_name = "PATH",
+        value_delimiter = ',',
+        default_value = "config"
+    )]
     policies: Vec<PathBuf>,
     /// Take files of the same domain for one
     #[arg(long, env = "WEIR_MERGE_DOMAINS")]
@@ -63,6 +68,7 @@ enum Format {
 pub(super) fn run(args: &ExplainArgs) -> Result<ExitCode, CliError> {
     let options = LoadOptions {
         merge_domains: args.merge_domains,
+        ..LoadOptions::default()
     };
     let policy = load(&args.policies, options)?;
     let request = request(args, &policy)?;

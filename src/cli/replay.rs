@@ -105,6 +105,7 @@ struct Read {
 pub(super) fn run(args: &ReplayArgs) -> Result<ExitCode, CliError> {
     let options = LoadOptions {
         merge_domains: args.merge_domains,
+        ..LoadOptions::default()
     };
     let policy = load(&args.policies, options)?;
     let against = match args.against.as_slice() {

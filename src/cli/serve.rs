@@ -54,6 +54,7 @@ async fn start(settings: ServeSettings) -> Result<Started, Box<dyn Error>> {
     let signals = Signals::new()?;
     let options = LoadOptions {
         merge_domains: settings.merge_domains,
+        ..LoadOptions::default()
     };
     let mut files = PolicyFiles::new(settings.policies, options);
     let policy = load(&mut files)?;

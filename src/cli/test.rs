@@ -1,12 +1,12 @@
 //! `weir test`: what policies promise, tried out in virtual time.
 
-use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
 use regex_lite::Regex;
 
+use super::query::print;
 use super::{CliError, DONE, FAILED, UNUSABLE};
 use crate::scenario::{self, FileReport, junit};
 
@@ -27,6 +27,7 @@ pub(super) struct TestArgs {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Format {
     /// Failures, with expected and got side by side, and a summary
+    #[value(alias = "text")]
     Human,
     /// JUnit's XML
     Junit,
@@ -59,11 +60,7 @@ pub(super) fn run(args: &TestArgs) -> Result<ExitCode, CliError> {
         }
         Format::Junit => junit(&reports),
     };
-    match io::stdout().lock().write_all(written.as_bytes()) {
-        // Whoever reads, such as `head`, has seen enough.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
-        written => written.map_err(CliError::new)?,
-    }
+    print(&written)?;
     Ok(ExitCode::from(match (broken, failed) {
         (0, 0) => DONE,
         (0, _) => FAILED,

@@ -70,7 +70,7 @@ pub enum ExplainedLevel {
 /// A descriptor of the policy that was tried.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ExplainedCandidate {
-    /// `value`, `pattern`, `wildcard` or `any value`.
+    /// `value`, `sha256`, `pattern`, `cidr`, `wildcard` or `any value`.
     pub kind: &'static str,
     /// Its text in the policy; of values only how many there are.
     pub text: String,
@@ -192,7 +192,7 @@ impl Scene<'_> {
         let pairs = plan.targets.iter().zip(&request.descriptors);
         let explained = pairs.map(|(target, descriptor)| {
             let step = target.counted().and_then(|_| steps.next());
-            explained(plan.domain, descriptor, target, step)
+            self.explained((plan.domain, descriptor), target, step)
         });
         Explanation {
             at: self.now,
@@ -202,34 +202,42 @@ impl Scene<'_> {
             decision,
         }
     }
-}
 
-fn explained(
-    domain: Option<&Domain>,
-    descriptor: &Descriptor,
-    target: &Target<'_>,
-    step: Option<&(Outcomes, Outcomes)>,
-) -> Explained {
-    let is_secret = |key: &[u8]| domain.is_some_and(|domain| domain.is_secret(key));
-    let entries = descriptor.entries.iter().map(|entry| {
-        let value = (!is_secret(&entry.key)).then(|| text(&entry.value));
-        (text(&entry.key), value)
-    });
-    let trace = domain.map(|domain| domain.trace(&descriptor.entries));
-    let levels = trace.map(|trace| trace.levels).unwrap_or_default();
-    let levels = levels.iter().zip(&descriptor.entries);
-    Explained {
-        entries: entries.collect(),
-        cost: descriptor.cost,
-        levels: levels
-            .map(|(level, entry)| told(level, is_secret(&entry.key)))
-            .collect(),
-        end: end(domain, target),
-        rule: target
-            .found
-            .and_then(|found| found.rule)
-            .map(|rule| place(rule)),
-        limits: step.map(|step| limits(target, step)).unwrap_or_default(),
+    fn explained(
+        &self,
+        (domain, descriptor): (Option<&Domain>, &Descriptor),
+        target: &Target<'_>,
+        step: Option<&(Outcomes, Outcomes)>,
+    ) -> Explained {
+        let is_secret = |key: &[u8]| match domain {
+            Some(domain) => domain.is_secret(key),
+            // Whoever asks the wrong domain still sends the right key.
+            None => self
+                .policy
+                .domains()
+                .iter()
+                .any(|domain| domain.is_secret(key)),
+        };
+        let entries = descriptor.entries.iter().map(|entry| {
+            let value = (!is_secret(&entry.key)).then(|| text(&entry.value));
+            (text(&entry.key), value)
+        });
+        let trace = domain.map(|domain| domain.trace(&descriptor.entries));
+        let levels = trace.map(|trace| trace.levels).unwrap_or_default();
+        let levels = levels.iter().zip(&descriptor.entries);
+        Explained {
+            entries: entries.collect(),
+            cost: descriptor.cost,
+            levels: levels
+                .map(|(level, entry)| told(level, is_secret(&entry.key)))
+                .collect(),
+            end: end(domain, target),
+            rule: target
+                .found
+                .and_then(|found| found.rule)
+                .map(|rule| place(rule)),
+            limits: step.map(|step| limits(target, step)).unwrap_or_default(),
+        }
     }
 }
 
@@ -258,10 +266,13 @@ fn told(level: &TracedLevel<'_>, is_secret: bool) -> ExplainedLevel {
             rule,
         } => {
             let candidates = candidates.iter().enumerate().map(|(at, candidate)| {
-                let (kind, text) = match candidate.written {
+                let (kind, text) = match &candidate.written {
                     Written::Values(1) => ("value", "1 value".to_owned()),
                     Written::Values(count) => ("value", format!("{count} values")),
-                    Written::Pattern(pattern) => ("pattern", pattern.to_owned()),
+                    Written::Hashes(1) => ("sha256", "1 value".to_owned()),
+                    Written::Hashes(count) => ("sha256", format!("{count} values")),
+                    Written::Pattern(pattern) => ("pattern", (*pattern).to_owned()),
+                    Written::Block(block) => ("cidr", block.clone()),
                     Written::Wildcard(wildcard) => ("wildcard", text(wildcard)),
                     Written::Any => ("any value", String::new()),
                 };
@@ -281,7 +292,7 @@ fn told(level: &TracedLevel<'_>, is_secret: bool) -> ExplainedLevel {
                 Counter::Pattern => "the pattern".to_owned(),
                 Counter::Capture(_) if is_secret => "***".to_owned(),
                 Counter::Capture(piece) => text(piece),
-                Counter::Shared => "the wildcard".to_owned(),
+                Counter::Shared => "what is shared".to_owned(),
             });
             ExplainedLevel::Known {
                 candidates: candidates.collect(),

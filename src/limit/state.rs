@@ -30,7 +30,7 @@ pub enum States {
 }
 
 /// What an allocator takes for itself, on average.
-const ALLOCATION_BYTES: usize = 16;
+const ALLOCATION_BYTES: usize = 8;
 
 /// What every algorithm can say of a limit and do for it; `now` may stand still or go back.
 pub(super) trait Count {

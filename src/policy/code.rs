@@ -194,6 +194,83 @@ impl Code {
         }
     }
 
+    /// What it is about, in a few words.
+    pub const fn meaning(self) -> &'static str {
+        match self {
+            Self::NotUtf8 => "The file is no text in UTF-8",
+            Self::TooLarge => "The file, or what its aliases stand for, is too large",
+            Self::YamlSyntax => "The file is no YAML",
+            Self::SeveralDocuments => "More than one YAML document in a file",
+            Self::NestedTooDeeply => "Lists and mappings are nested too deeply",
+            Self::UnknownTag => "A YAML tag that means nothing here",
+            Self::AliasOfItself => "An alias inside of what it stands for",
+            Self::InvalidMerge => "`<<` with something that is no mapping",
+            Self::RepeatedKey => "A key stands twice in one mapping",
+            Self::EmptyFolder => "A folder without a policy file",
+            Self::SkippedFile => "A file of a folder was passed over",
+            Self::WrongType => {
+                "A list where a mapping is expected, text where a number is, and so on"
+            }
+            Self::UnknownKey => "A key that has no meaning anywhere, or not at its level",
+            Self::MisplacedKey => {
+                "A key of envoyproxy/ratelimit at a level where it has no meaning"
+            }
+            Self::NotSupportedYet => {
+                "A key of the policy language that this version does not know yet"
+            }
+            Self::MissingDomain => "A file without a domain",
+            Self::DuplicateDomain => "The same domain in two files",
+            Self::ConflictingRoots => "Files of one domain say different things for all of it",
+            Self::MissingKey => "A descriptor without a key",
+            Self::SeveralMatchers => {
+                "More than one of `value`, `values`, `value_sha256`, `pattern` and `cidr`"
+            }
+            Self::EmptyList => "A list that must not be empty",
+            Self::DuplicateDescriptor => "Two descriptors of one level for the same values",
+            Self::InvalidPattern => "A pattern that is no path template",
+            Self::InvalidHash => "A `value_sha256` that is no SHA-256 in hex",
+            Self::InvalidCidr => "A block of addresses that is none",
+            Self::InvalidCountBy => {
+                "`count_by` without a pattern, or with a name that it does not capture"
+            }
+            Self::SharedWithoutWildcard => "`share_threshold` without a wildcard or a block",
+            Self::TooManyDescriptors => "More descriptors than fit into one policy",
+            Self::MissingUnit => "A limit without a unit",
+            Self::UnknownUnit => "A unit that does not exist",
+            Self::InvalidNumber => "A number that is negative, fractional, or out of its bounds",
+            Self::InvalidWindow => "A window longer than ten years",
+            Self::UnknownWord => "`algorithm` or `charge` with a word that they do not know",
+            Self::UnlimitedWithUnit => "`unlimited` together with a unit",
+            Self::UnlimitedInList => "`unlimited` in a list of limits",
+            Self::TooManyLimits => "More limits than one rule can have",
+            Self::MixedCharge => "Limits of one list with different `charge`",
+            Self::BurstWithoutBucket => "`burst` on an algorithm that has no bucket",
+            Self::RateTooHigh => "A bucket that fills too fast",
+            Self::ReplacesItself => "A limit that replaces its own name",
+            Self::ReplacesNothing => "A replaced limit without a name",
+            Self::UnknownOperator => {
+                "A template operator that does not exist, or is written wrongly"
+            }
+            Self::LonePercent => "A `%` on its own",
+            Self::SecretShown => "A template would show the value of a secret key",
+            Self::InvalidHeaderName => "A header name that is none",
+            Self::ForbiddenHeader => "A header that a policy must not set",
+            Self::InvalidHeaderValue => "A header value with control characters",
+            Self::DuplicateHeader => "The same header twice in one block",
+            Self::InvalidBody => "A JSON body that does not parse, or could not in an answer",
+            Self::ZeroByOmission => "`requests_per_unit` is left out, and so 0",
+            Self::UnknownReplaced => "A name in `replaces` that no limit of the domain has",
+            Self::NoEffect => "A key that changes nothing where it stands",
+            Self::Unreachable => "A descriptor that no request can reach",
+            Self::LiteralStar => "A `*` that is no wildcard where it stands",
+            Self::InvalidTime => "A scenario's time that is none",
+            Self::InvalidStep => "A scenario's step that does nothing, or several things",
+            Self::InvalidExpectation => "An expectation that no answer can meet",
+            Self::UnreadablePolicy => "A policy that a scenario names cannot be read",
+            Self::UnusualName => "A limit's name with characters that Envoy does not escape",
+        }
+    }
+
     /// Whether it refuses the load.
     pub const fn severity(self) -> Severity {
         match self {

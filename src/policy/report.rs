@@ -169,15 +169,24 @@ pub(crate) fn did_you_mean<'a>(
     text: &str,
     known: impl IntoIterator<Item = &'a str>,
 ) -> Option<String> {
+    let near = known
+        .into_iter()
+        .filter_map(|name| Some((distance(text, name)?, name)));
+    near.min()
+        .map(|(_, name)| format!("did you mean `{name}`?"))
+}
+
+/// Whether one may be meant by the other.
+pub(crate) fn is_near(text: &str, name: &str) -> bool {
+    distance(text, name).is_some()
+}
+
+/// How far `text` is from `name`; none if too far.
+fn distance(text: &str, name: &str) -> Option<usize> {
     const MAX_LEN: usize = 40;
     if text.len() > MAX_LEN {
         return None;
     }
     let allowed = (text.chars().count() / 3).min(3);
-    known
-        .into_iter()
-        .map(|name| (strsim::damerau_levenshtein(text, name), name))
-        .filter(|(distance, _)| *distance <= allowed)
-        .min()
-        .map(|(_, name)| format!("did you mean `{name}`?"))
+    Some(strsim::damerau_levenshtein(text, name)).filter(|distance| *distance <= allowed)
 }

@@ -3,6 +3,7 @@
 //! Places are optional, because files are not the only source that a policy can have.
 
 mod descriptor;
+mod excerpt;
 pub(crate) mod fields;
 mod keys;
 mod limit;
@@ -12,7 +13,9 @@ mod response;
 pub(crate) mod scalar;
 pub(crate) mod yaml;
 
-pub use keys::{KEYS, Key, Level, Status};
+pub use excerpt::{Excerpt, excerpts};
+pub(crate) use keys::{ALGORITHMS, CHARGES, SETS, reference_keys};
+pub use keys::{KEYS, Key, Level, Shape, Status};
 pub(crate) use yaml::Text;
 
 use super::report::{Report, Step};

@@ -18,6 +18,8 @@ pub struct Loaded {
     pub diagnostics: Vec<Diagnostic>,
     /// The files that were read.
     pub files: Vec<PathBuf>,
+    /// What they hold, if that was asked for and they are text.
+    pub texts: HashMap<PathBuf, String>,
 }
 
 /// A path that could not be read.
@@ -47,6 +49,8 @@ pub struct LoadOptions {
     /// Files of the same domain are one: the descriptors of the second stand behind those of the
     /// first, and so on. Otherwise a domain in two files is an error.
     pub merge_domains: bool,
+    /// What the files hold is kept, so that diagnostics can show it.
+    pub keep_texts: bool,
 }
 
 /// The largest file in bytes; a policy of a million rules is smaller.
@@ -108,6 +112,7 @@ struct Load {
     origins: HashMap<Arc<str>, (PathBuf, Option<Place>)>,
     diagnostics: Vec<Diagnostic>,
     files: Vec<PathBuf>,
+    texts: HashMap<PathBuf, String>,
 }
 
 impl Load {
@@ -162,7 +167,11 @@ impl Load {
     fn add(&mut self, path: &Path, bytes: &[u8]) {
         self.files.push(path.to_owned());
         let mut report = Report::new(path);
-        if let Some(text) = text_of(bytes, &mut report)
+        let text = text_of(bytes, &mut report);
+        if let Some(text) = text.filter(|_| self.options.keep_texts) {
+            self.texts.insert(path.to_owned(), text.to_owned());
+        }
+        if let Some(text) = text
             && let Some(raw) = schema::read(text, &mut report)
         {
             let name = raw.name.given().cloned();
@@ -236,6 +245,7 @@ impl Load {
             policy: (!is_refused).then(|| Policy::new(self.domains)),
             diagnostics: self.diagnostics,
             files: self.files,
+            texts: self.texts,
         }
     }
 }

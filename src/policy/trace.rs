@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use super::hash::Hash;
 use super::pattern::{Pattern, PatternTrie};
 use super::tree::{ByShape, Choice, Domain};
 use super::{Found, Identity, Part, Rule};
@@ -51,12 +52,16 @@ pub struct Candidate<'p> {
 }
 
 /// How a policy says what a descriptor fits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Written<'p> {
     /// `value` or `values` without a wildcard, so many at this level together.
     Values(usize),
+    /// `value_sha256`, so many at this level together.
+    Hashes(usize),
     /// `pattern`.
     Pattern(&'p str),
+    /// A block of `cidr`.
+    Block(String),
     /// `value` with a wildcard.
     Wildcard(&'p [u8]),
     /// None of them: any value.
@@ -66,13 +71,13 @@ pub enum Written<'p> {
 /// A part of what makes a counter its own.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Counter {
-    /// Each value has its own.
+    /// Each value, or each address of a block, has its own.
     Value,
     /// One for the pattern …
     Pattern,
     /// … and this piece of the value.
     Capture(Vec<u8>),
-    /// One for the wildcard.
+    /// One for the wildcard or the block.
     Shared,
 }
 
@@ -136,11 +141,18 @@ impl Choice {
             );
         }
         if let Some(by) = &self.by_shape {
+            if !by.hashes.is_empty() {
+                let fits = by.hashes.contains_key(&Hash::of(value));
+                add(Written::Hashes(by.hashes.len()), fits);
+            }
             for pattern in &by.patterns {
                 add(
                     Written::Pattern(&pattern.text),
                     fits_pattern(&pattern.text, value),
                 );
+            }
+            for (block, fits) in by.blocks.tried(value) {
+                add(Written::Block(block.to_string()), fits);
             }
             for (glob, _) in by.globs.iter() {
                 add(Written::Wildcard(glob.text()), glob.matches(value));
@@ -183,5 +195,89 @@ impl Identity for Parts {
             Part::Capture(piece) => self.0.push(Counter::Capture(piece.to_vec())),
             Part::Shared(_) => self.0.push(Counter::Shared),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::policy::load_text;
+
+    const POLICY: &str = "
+domain: d
+descriptors:
+  - {key: k, value: v, descriptors: [{key: l, rate_limit: {unit: day, requests_per_unit: 1}}]}
+  - {key: k, values: [w, x]}
+  - {key: k, pattern: '* /{*rest}'}
+  - {key: k, pattern: 'GET /a/{b}', count_by: [b]}
+  - {key: k, cidr: [10.0.0.0/8, 10.1.0.0/16], share_threshold: true}
+  - {key: k, value_sha256: 2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae}
+  - {key: k, value: 'a*', share_threshold: true}
+  - {key: k, value: 'ab*'}
+  - {key: k}";
+
+    /// The verdicts of the last level, one letter each: taken, passed over, no; and the counter.
+    fn last(value: &str) -> (String, Vec<Counter>) {
+        let policy = load_text(Path::new("d.yaml"), POLICY).policy.unwrap();
+        let domain = policy.domain(b"d").unwrap();
+        let entry = |key: &str, value: &str| Entry {
+            key: key.to_owned().into(),
+            value: value.to_owned().into(),
+        };
+        let trace = domain.trace(&[entry("k", value)]);
+        assert!(trace.found.is_some());
+        let Some(TracedLevel::Known {
+            candidates,
+            taken,
+            counter,
+            ..
+        }) = trace.levels.last()
+        else {
+            panic!("{trace:?}");
+        };
+        let letters = candidates
+            .iter()
+            .enumerate()
+            .map(|(at, candidate)| match candidate.fits {
+                true if *taken == Some(at) => 't',
+                true => 'p',
+                false => 'n',
+            });
+        (letters.collect(), counter.clone())
+    }
+
+    #[test]
+    fn what_is_taken_is_what_the_walk_takes() {
+        let of_a = vec![Counter::Pattern, Counter::Capture(b"c".to_vec())];
+        for (value, verdicts, counter) in [
+            ("v", "tnnnnnnnp", vec![Counter::Value]),
+            ("x", "tnnnnnnnp", vec![Counter::Value]),
+            ("GET /a/c", "nnptnnnnp", of_a),
+            ("PUT /a/c", "nntnnnnnp", vec![Counter::Pattern]),
+            ("abc", "nnnnnntpp", vec![Counter::Shared]),
+            ("foo", "ntnnnnnnp", vec![Counter::Value]),
+            ("::ffff:10.1.2.3", "nnnntpnnp", vec![Counter::Shared]),
+            ("10.2.0.0", "nnnnntnnp", vec![Counter::Shared]),
+            ("other", "nnnnnnnnt", vec![Counter::Value]),
+        ] {
+            assert_eq!(last(value), (verdicts.to_owned(), counter), "{value}");
+        }
+    }
+
+    #[test]
+    fn a_walk_that_ends_early_says_why() {
+        let policy = load_text(Path::new("d.yaml"), POLICY).policy.unwrap();
+        let domain = policy.domain(b"d").unwrap();
+        let entry = |key: &'static str, value: &'static str| Entry {
+            key: key.into(),
+            value: value.into(),
+        };
+        let ends = |entries: &[Entry]| format!("{:?}", domain.trace(entries).levels.last());
+        let unknown = ends(&[entry("k", "v"), entry("m", "v")]);
+        assert_eq!(unknown, "Some(UnknownKey { known: [[108]] })");
+        assert_eq!(ends(&[entry("k", "w"), entry("l", "v")]), "Some(TooDeep)");
+        assert_eq!(ends(&[]), "None");
     }
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::engine::CurrentLimit;
+use crate::limit::Window;
 use crate::request::{Override, Unit};
 
 /// So many hits per window.
@@ -31,7 +32,8 @@ impl Rate {
             unit: Unit::from_name(singular.unwrap_or(unit))?,
             unit_multiplier: multiplier,
         };
-        (multiplier > 0).then_some(rate)
+        // None for a window that a policy could not have either.
+        Window::new(rate.unit, multiplier).map(|_| rate)
     }
 }
 
@@ -80,6 +82,7 @@ mod tests {
             "600",
             "per minute",
             "6 per 0 minutes",
+            "6 per 11 years",
             "6 per minuten",
             "-1 per day",
         ] {

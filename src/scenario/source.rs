@@ -12,6 +12,7 @@ use crate::policy::{self, Diagnostic, LoadError, LoadOptions, Policy, Severity, 
 /// A scenario names its files itself: those of one domain are meant to go together.
 const MERGED: LoadOptions = LoadOptions {
     merge_domains: true,
+    keep_texts: false,
 };
 
 /// What came of reading one file.

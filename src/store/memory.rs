@@ -45,7 +45,7 @@ impl Default for MemoryConfig {
 
 /// Resident bytes of a counter with one fixed window or token bucket, the cache's own included,
 /// as `cargo bench --bench resident` measures them. Longer states hold more on the heap.
-const COUNTER_BYTES: usize = 402;
+const COUNTER_BYTES: usize = 330;
 
 /// Counters by key.
 #[derive(Debug)]

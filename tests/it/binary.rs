@@ -165,6 +165,8 @@ async fn serve_answers_and_ends_with_0_on_sigterm_and_sigint() {
 async fn a_second_signal_ends_a_drain_at_once() {
     let mut serving = Serving::start(&["--grpc=127.0.0.1:0", "--drain=600"]);
     let channel = serving.connect().await;
+    // A connection that nobody has accepted yet would hold up no drain.
+    call(channel.clone()).await;
     serving.signal("TERM");
     serving.wait_for("shutting down");
     call(channel.clone()).await;

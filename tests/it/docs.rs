@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use weir::policy;
+use weir::scenario::{self, FileReport};
 
 fn markdown() -> Vec<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -32,6 +33,73 @@ fn blocks(text: &str, language: &str) -> Vec<String> {
     blocks
 }
 
+fn is_scenario(block: &str) -> bool {
+    block.lines().any(|line| line == "tests:") || block.starts_with("- ")
+}
+
+/// What `weir test` says of a scenario beside the policy of `docs/testing-policies.md`.
+fn tested(scenario: &str) -> String {
+    let (policy, _) = example();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("shop.test.yaml");
+    std::fs::write(folder.path().join("shop.yaml"), policy).unwrap();
+    std::fs::write(&file, scenario).unwrap();
+    let loaded = scenario::load(&file).unwrap();
+    let run = |script| scenario::run(&script, |_| true).unwrap();
+    let report = FileReport {
+        file: "shop.test.yaml".into(),
+        diagnostics: loaded.diagnostics,
+        tests: loaded.script.map(run).unwrap_or_default(),
+    };
+    report.to_string()
+}
+
+/// The policy and the scenarios that the page on testing begins with.
+fn example() -> (String, String) {
+    let blocks = blocks(&testing(), "yaml");
+    (blocks[0].clone(), blocks[1].clone())
+}
+
+fn testing() -> String {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/testing-policies.md");
+    std::fs::read_to_string(page).unwrap()
+}
+
+#[test]
+fn every_scenario_in_the_documentation_passes() {
+    let mut scenarios = 0;
+    for file in markdown() {
+        let text = std::fs::read_to_string(&file).unwrap();
+        let blocks = blocks(&text, "yaml");
+        for block in blocks.iter().filter(|block| is_scenario(block)) {
+            // Steps alone are those of a test.
+            let steps = block.lines().map(|line| format!("      {line}\n"));
+            let whole = match block.starts_with("- ") {
+                true => format!(
+                    "tests:\n  - name: steps\n    steps:\n{}",
+                    steps.collect::<String>()
+                ),
+                false => block.clone(),
+            };
+            let said = tested(&whole);
+            assert!(said.ends_with(" passed\n"), "{}\n{said}", file.display());
+            scenarios += 1;
+        }
+    }
+    assert!(scenarios >= 3, "only {scenarios} scenarios found");
+}
+
+#[test]
+fn the_documentation_shows_how_scenarios_pass_and_fail() {
+    let (_, scenarios) = example();
+    let page = testing();
+    assert!(page.contains(&format!("\n{}3 passed, 0 failed\n", tested(&scenarios))));
+    let wrong = scenarios.replace("{ok: 600, over_limit: 1}", "{ok: 500, over_limit: 101}");
+    let shown = blocks(&page, "text").remove(0);
+    let said = tested(&wrong);
+    assert!(said.contains(&shown), "{said}");
+}
+
 #[test]
 fn every_policy_in_the_documentation_loads_without_a_word() {
     let mut policies = 0;
@@ -39,7 +107,7 @@ fn every_policy_in_the_documentation_loads_without_a_word() {
         let text = std::fs::read_to_string(&file).unwrap();
         for block in blocks(&text, "yaml")
             .iter()
-            .filter(|block| block.contains("domain:"))
+            .filter(|block| block.contains("domain:") && !is_scenario(block))
         {
             let loaded = policy::load_text(&file, block);
             assert!(
@@ -58,11 +126,11 @@ fn the_readme_shows_what_check_says() {
     let readme = std::fs::read_to_string(markdown().remove(0)).unwrap();
     let shop = blocks(&readme, "yaml").remove(1);
     let misspelt = shop.replace("requests_per_unit: 600", "requets_per_unit: 600");
-    let loaded = policy::load_text(Path::new("policies/shop.yaml"), &misspelt);
-    let said: Vec<_> = loaded
-        .diagnostics
-        .iter()
-        .map(|said| format!("{said}\n"))
-        .collect();
-    assert_eq!(blocks(&readme, "text"), said);
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("policies")).unwrap();
+    std::fs::write(folder.path().join("policies/shop.yaml"), misspelt).unwrap();
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_weir"));
+    command.current_dir(&folder).args(["check", "policies"]);
+    let said = command.output().unwrap().stdout;
+    assert_eq!(blocks(&readme, "text"), [String::from_utf8(said).unwrap()]);
 }

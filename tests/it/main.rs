@@ -3,6 +3,7 @@
 //! - `architecture`: who may import whom
 //! - `binary`: the `weir` command, as a process
 //! - `calls`: `ShouldRateLimit` over the wire, good and bad
+//! - `commands`: `weir test` and `weir explain`, as processes
 //! - `conformance`: what envoyproxy/ratelimit answers, in virtual time
 //! - `counters`: whose counter a descriptor meets, and what is charged to it
 //! - `discovery`: health checks and reflection
@@ -13,6 +14,7 @@
 //! - `reload`: policies that change while they are served
 //! - `replay`: recorded traffic through policies
 //! - `response`: what the client is told
+//! - `schema`: what editors are told of the files
 //! - `scenarios`: policies and their tests, run as `weir test` runs them
 //!
 //! `offline` and `running` are no tests: they make a weir without a wire, and servers.
@@ -22,6 +24,7 @@
 mod architecture;
 mod binary;
 mod calls;
+mod commands;
 mod conformance;
 mod counters;
 mod discovery;
@@ -35,3 +38,4 @@ mod replay;
 mod response;
 mod running;
 mod scenarios;
+mod schema;

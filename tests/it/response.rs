@@ -165,7 +165,7 @@ descriptors:
 const STANDARD: &str = r#"
 domain: told
 response:
-  standard: [x-ratelimit, RateLimit, retry-after]
+  standard: [x-ratelimit, ratelimit, retry-after]
   headers: {Own: "%LIMIT%"}
 descriptors:
   - key: api_key

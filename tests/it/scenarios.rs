@@ -2,21 +2,23 @@
 
 use std::path::{Path, PathBuf};
 
-use weir::scenario::{self, FileReport};
+use weir::scenario::{self, FileReport, Level};
 
 fn reports(folder: &str) -> Vec<FileReport> {
-    let folder: PathBuf = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
-    let files = scenario::find(&[folder]).unwrap();
-    let report = |file: PathBuf| {
-        let loaded = scenario::load(&file).unwrap();
+    files(&scenario::find(&[folder.into()]).unwrap())
+}
+
+fn files(files: &[PathBuf]) -> Vec<FileReport> {
+    let report = |file: &PathBuf| {
+        let loaded = scenario::load(file).unwrap();
         let run = |script| scenario::run(&script, |_| true).unwrap();
         FileReport {
             diagnostics: loaded.diagnostics,
             tests: loaded.script.map(run).unwrap_or_default(),
-            file,
+            file: file.clone(),
         }
     };
-    files.into_iter().map(report).collect()
+    files.iter().map(report).collect()
 }
 
 fn all_pass(reports: &[FileReport]) {
@@ -30,5 +32,132 @@ fn all_pass(reports: &[FileReport]) {
 
 #[test]
 fn the_shipped_policies_keep_their_promises() {
-    all_pass(&reports("config"));
+    let reports = reports("config");
+    let policies = std::fs::read_dir("config").unwrap();
+    let names = policies.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let policies = names.filter(|name| !name.ends_with(".test.yaml")).count();
+    assert_eq!(reports.len(), policies, "each policy has its scenarios");
+    all_pass(&reports);
+}
+
+#[test]
+fn weir_does_what_its_scenarios_say() {
+    let reports = reports("tests/scenarios");
+    assert!(reports.len() > 20);
+    all_pass(&reports);
+}
+
+#[test]
+fn failures_are_shown_side_by_side() {
+    let folder = Path::new("tests/scenarios/failing");
+    let reports = files(&[folder.join("failures.test.yaml")]);
+    let shown: String = reports.iter().map(ToString::to_string).collect();
+    let expected = std::fs::read_to_string(folder.join("failures.txt")).unwrap();
+    assert_eq!(format!("{shown}1 passed, 6 failed\n"), expected);
+    assert!(!shown.contains("secret-value"));
+}
+
+/// A file's lines say `# expect: LINE:COLUMN code` for each diagnostic, `-` for no place.
+#[test]
+fn bad_files_are_refused_for_what_they_expect() {
+    let mut faults = Vec::new();
+    for file in scenario::find(&["tests/scenarios/bad".into()]).unwrap() {
+        let loaded = scenario::load(&file).unwrap();
+        assert!(loaded.script.is_none(), "{} is not refused", file.display());
+        let found = loaded.diagnostics.iter().map(|found| {
+            let place = found.place.map(|at| format!("{}:{}", at.line, at.column));
+            format!("{} {}", place.as_deref().unwrap_or("-"), found.code)
+        });
+        let found: Vec<String> = found.collect();
+        let text = std::fs::read_to_string(&file).unwrap();
+        let expected = text
+            .lines()
+            .filter_map(|line| line.strip_prefix("# expect: "));
+        let expected: Vec<&str> = expected.collect();
+        if found != expected {
+            faults.push(format!("{}: {found:#?}", file.display()));
+        }
+    }
+    assert!(faults.is_empty(), "{}", faults.join("\n\n"));
+}
+
+#[test]
+fn what_is_wrong_comes_with_a_way_out() {
+    let said = |name: &str| {
+        let file = Path::new("tests/scenarios/bad").join(name);
+        let loaded = scenario::load(&file).unwrap();
+        let said = loaded.diagnostics.iter().map(ToString::to_string);
+        said.collect::<Vec<_>>().join("\n")
+    };
+    for (file, hint) in [
+        ("keys.test.yaml", "did you mean `policy`?"),
+        ("keys.test.yaml", "it belongs in a step"),
+        ("keys.test.yaml", "did you mean `ask`?"),
+        (
+            "keys.test.yaml",
+            "  at tests[0].steps[2].expect.descriptors[0]\n",
+        ),
+        (
+            "expectations.test.yaml",
+            "say it in an element of `descriptors`",
+        ),
+        (
+            "expectations.test.yaml",
+            "write it as `30s`, `1m30s`, `250ms` or `2 days`",
+        ),
+        ("which-domain.test.yaml", "name it: `domain: NAME`"),
+        ("no-policy.test.yaml", "name it: `policy: FILE.yaml`"),
+    ] {
+        let said = said(file);
+        assert!(said.contains(hint), "{hint} is not in\n{said}");
+    }
+}
+
+#[test]
+fn junit_is_well_formed() {
+    let mut reports = files(&[
+        "tests/scenarios/failing/failures.test.yaml".into(),
+        "tests/scenarios/bad/keys.test.yaml".into(),
+    ]);
+    reports[0].tests[0].name = "<&\"> \u{1}".to_owned();
+    let xml = scenario::junit(&reports);
+    assert!(xml.contains(r#"<testsuites name="weir test" tests="8" failures="6" errors="1">"#));
+    assert!(
+        xml.contains("name=\"&lt;&amp;&quot;&gt; \u{fffd}\""),
+        "{xml}"
+    );
+    assert!(xml.contains("5 ok, 5 over_limit  4 ok, 6 over_limit"));
+    let mut open = Vec::new();
+    for tag in xml.split('<').skip(1) {
+        let (tag, text) = tag.split_once('>').unwrap();
+        assert!(!text.contains('>') && !tag.contains('\n'), "{tag}");
+        let name = tag.split([' ', '/']).find(|name| !name.is_empty()).unwrap();
+        match (tag.strip_prefix('/'), tag.strip_suffix('/')) {
+            (Some(_), _) => assert_eq!(open.pop(), Some(name)),
+            (None, Some(_)) => {}
+            (None, None) if tag.starts_with('?') => {}
+            (None, None) => open.push(name),
+        }
+    }
+    assert!(open.is_empty(), "{open:?}");
+}
+
+#[test]
+fn the_json_schema_knows_every_key() {
+    let schema = scenario::schema();
+    let test = &schema["properties"]["tests"]["items"];
+    let step = &test["properties"]["steps"]["items"];
+    let expect = &step["properties"]["expect"]["anyOf"][1];
+    let descriptor = &expect["properties"]["descriptors"]["items"]["anyOf"][1];
+    for key in scenario::KEYS {
+        let level = match key.level {
+            Level::Root => &schema,
+            Level::Test => test,
+            Level::Step => step,
+            Level::Expect => expect,
+            Level::Descriptor => descriptor,
+        };
+        assert_eq!(level["properties"][key.name]["description"], key.doc);
+        assert_eq!(level["additionalProperties"], false);
+    }
 }

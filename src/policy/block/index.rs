@@ -51,6 +51,20 @@ impl<T> BlockIndex<T> {
         })?;
         Some((address, found))
     }
+
+    /// All blocks in the order in which they are tried, and whether each holds the address that a value is.
+    pub(crate) fn tried(&self, value: &[u8]) -> Vec<(Block, bool)> {
+        let address = Address::read(value);
+        let mut blocks: Vec<Block> = self.blocks.keys().copied().collect();
+        blocks.sort_by_key(|block| (std::cmp::Reverse(block.prefix_len), block.first.bits));
+        let holds = |block: &Block| {
+            address.is_some_and(|Address(bits)| {
+                let is_of_family = bits.family == block.first.family;
+                is_of_family && bits.cut(block.prefix_len) == block.first
+            })
+        };
+        blocks.iter().map(|block| (*block, holds(block))).collect()
+    }
 }
 
 impl Address {

@@ -5,15 +5,12 @@ use std::sync::Arc;
 use super::facts::Facts;
 use crate::limit::{Algorithm, Charge, InvalidBucket, Limit, LimitSet, TokenBucket, Window};
 use crate::policy::report::{Report, Step, did_you_mean, quoted};
-use crate::policy::schema::{Field, RawLimit, RawRateLimit, Spanned, Text};
+use crate::policy::schema::{ALGORITHMS, CHARGES, Field, RawLimit, RawRateLimit, Spanned, Text};
 use crate::policy::{Code, Limits};
 use crate::request::Unit;
 
 /// The limits of a rule, and the names of those of other rules that it displaces.
 type Compiled = (Limits, Box<[Arc<str>]>);
-
-/// How a limit can count; the first if nothing is said.
-const ALGORITHMS: [&str; 3] = ["fixed_window", "sliding_window", "token_bucket"];
 
 /// None if there is a fault.
 pub(super) fn compile(raw: &RawRateLimit, facts: &Facts, report: &mut Report) -> Option<Compiled> {
@@ -146,7 +143,7 @@ fn check_unlimited(raw: &RawLimit, is_list: bool, report: &mut Report) {
 fn counted(raw: &RawLimit, report: &mut Report) -> Option<Limit> {
     let unit = unit(raw, report);
     let algorithm = report.within(Step::Key("algorithm"), |report| {
-        word(&raw.algorithm, &ALGORITHMS, report)
+        word(&raw.algorithm, ALGORITHMS, report)
     });
     if raw.is_sound && raw.requests_per_unit.is_absent() {
         let message = "`requests_per_unit` is left out, and so 0: every hit is refused";
@@ -286,9 +283,9 @@ fn charge(raw: &RawRateLimit, limits: Option<&[Limit]>, report: &mut Report) -> 
     for limit in &raw.limits {
         let charge = match &limit.charge {
             Field::Absent => default,
-            written => report.within(Step::Key("charge"), |report| {
-                word(written, &["always", "allowed"], report)
-            })?,
+            written => {
+                report.within(Step::Key("charge"), |report| word(written, CHARGES, report))?
+            }
         };
         if *first.get_or_insert(charge) != charge && !is_mixed {
             is_mixed = true;

@@ -1,9 +1,10 @@
 //! `standard`: the usual sets of headers, lowered to templates.
 
 use crate::policy::response::HeaderTemplate;
+use crate::policy::schema::SETS;
 use crate::policy::template::{HeaderText, Operator, Piece};
 
-/// A set of headers that clients know.
+/// A set of headers that clients know, in the order of their names in [`SETS`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Standard {
     /// `X-RateLimit-Limit`, `-Remaining` and `-Reset`, as Envoy has them.
@@ -17,18 +18,14 @@ pub(super) enum Standard {
 impl Standard {
     pub(super) const ALL: [Self; 3] = [Self::XRateLimit, Self::RateLimit, Self::RetryAfter];
 
-    pub(super) const fn name(self) -> &'static str {
-        match self {
-            Self::XRateLimit => "x-ratelimit",
-            Self::RateLimit => "ratelimit",
-            Self::RetryAfter => "retry-after",
-        }
+    pub(super) fn name(self) -> &'static str {
+        SETS[self as usize]
     }
 
-    /// The set of that name, in any case.
+    /// The set of that name.
     pub(super) fn from_name(name: &str) -> Option<Self> {
         let mut all = Self::ALL.into_iter();
-        all.find(|set| set.name().eq_ignore_ascii_case(name))
+        all.find(|set| set.name() == name)
     }
 
     /// Whether a header of that name is one of the set.

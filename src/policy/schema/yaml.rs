@@ -3,6 +3,7 @@
 //! Built from parser events without recursion. Anchors are shared, merges are resolved, repeated
 //! keys are found. Nothing that is said here quotes more than a key.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
@@ -65,10 +66,16 @@ const JSON_START: &str = "--- ";
 
 /// Reads the only document of `text`; none if there is no sense in going on.
 pub(crate) fn parse(text: &str, report: &mut Report) -> Option<Node> {
+    let (text, shift) = prepared(text);
+    read(&text, shift, report)
+}
+
+/// The text as the parser is given it, and how many characters longer its first line is.
+pub(super) fn prepared(text: &str) -> (Cow<'_, str>, usize) {
     if text.starts_with('{') {
-        return read(&format!("{JSON_START}{text}"), JSON_START.len(), report);
+        return (format!("{JSON_START}{text}").into(), JSON_START.len());
     }
-    read(text, 0, report)
+    (text.into(), 0)
 }
 
 /// Reads text whose first line begins `shift` columns early.

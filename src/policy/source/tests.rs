@@ -149,6 +149,7 @@ fn merged(files: &[(&str, &[u8])]) -> Loaded {
     let folder = folder(files);
     let options = LoadOptions {
         merge_domains: true,
+        ..LoadOptions::default()
     };
     load(&[folder.path().to_owned()], options).unwrap()
 }

@@ -140,6 +140,8 @@ fn no_value_of_a_descriptor_is_ever_shown() {
         for found in found {
             let shown = format!("{found}{found:?}");
             assert!(!shown.contains("SECRET"), "{part}: {shown}");
+            let excerpt = excerpts(&yaml, &[found.place.unwrap()]).remove(0).unwrap();
+            assert!(!excerpt.line.contains("SECRET"), "{part}: {excerpt:?}");
         }
     }
 }

@@ -13,7 +13,7 @@ use crate::request::{Cost, Descriptor, Entry};
 use crate::scenario::script::Ask;
 
 /// The most requests of one step.
-const MAX_TIMES: u32 = 10_000_000;
+pub(super) const MAX_TIMES: u32 = 10_000_000;
 
 impl Reader<'_> {
     pub(super) fn ask(
@@ -22,9 +22,8 @@ impl Reader<'_> {
         (ask, place): (&Known<'_>, Place),
         scene: &Scene,
     ) -> Option<Ask> {
-        let descriptors = self.within(ask, |reader| reader.descriptors(ask.node));
+        let (mut descriptors, is_sound) = self.within(ask, |reader| reader.descriptors(ask.node));
         let domain = self.domain(fields, place, scene);
-        let mut descriptors = descriptors?;
         self.costs(fields, &mut descriptors);
         self.overrides(fields, &mut descriptors);
         let times = fields
@@ -43,6 +42,7 @@ impl Reader<'_> {
             None => Default::default(),
         };
         let tally = expect.tally.map(|tally| tally.ok + tally.over_limit);
+        is_sound.then_some(())?;
         Some(Ask {
             domain: domain?,
             descriptors,
@@ -84,23 +84,31 @@ impl Reader<'_> {
         }
     }
 
-    fn descriptors(&mut self, node: &Node) -> Option<Vec<Descriptor>> {
+    /// The descriptors, and whether they are as written: a bad one stands for itself while the rest of the step is read.
+    fn descriptors(&mut self, node: &Node) -> (Vec<Descriptor>, bool) {
         let nodes = match &node.kind {
             Kind::List(nodes) => nodes,
-            _ => return Some(vec![self.descriptor(node)?]),
+            _ => std::slice::from_ref(node),
         };
         if nodes.is_empty() {
             let message = "a request has at least one descriptor";
             self.report.say(Code::EmptyList, Some(node.place), message);
-            return None;
+            return (vec![Descriptor::default()], false);
         }
-        let mut descriptors = Vec::new();
-        for (at, node) in nodes.iter().enumerate() {
-            self.report.enter(Inside::Index(at));
-            descriptors.extend(self.descriptor(node));
-            self.report.leave();
+        let mut is_sound = true;
+        let mut descriptors = Vec::with_capacity(nodes.len());
+        for (at, one) in nodes.iter().enumerate() {
+            if !std::ptr::eq(one, node) {
+                self.report.enter(Inside::Index(at));
+            }
+            let descriptor = self.descriptor(one);
+            is_sound &= descriptor.is_some();
+            descriptors.push(descriptor.unwrap_or_default());
+            if !std::ptr::eq(one, node) {
+                self.report.leave();
+            }
         }
-        (descriptors.len() == nodes.len()).then_some(descriptors)
+        (descriptors, is_sound)
     }
 
     /// A mapping, or a list of mappings where a key stands more than once.
@@ -195,7 +203,8 @@ impl Reader<'_> {
             };
             if nodes.len() != descriptors.len() {
                 let (have, want) = (nodes.len(), descriptors.len());
-                let message = format!("the list is of {have}, the request has {want} descriptors");
+                let message =
+                    format!("expected an element for each descriptor, {want}, found {have}");
                 let place = Some(field.node.place);
                 reader.report.say(Code::InvalidStep, place, message);
                 return;

@@ -1,5 +1,6 @@
 //! `expect`: what answers are compared with.
 
+use super::ask::MAX_TIMES;
 use super::fields::{Fields, Known};
 use super::{Reader, scalars};
 use crate::policy::report::{Report, Step as Inside};
@@ -83,7 +84,7 @@ impl Reader<'_> {
         };
         let tally = ok.zip(over_limit).and_then(|(ok, over_limit)| {
             let all = ok.checked_add(over_limit)?;
-            let is_all = times.is_none_or(|times| times == all) && all > 0;
+            let is_all = times.is_none_or(|times| times == all) && (1..=MAX_TIMES).contains(&all);
             is_all.then_some(Tally { ok, over_limit })
         });
         if tally.is_none() {
@@ -120,7 +121,7 @@ impl Reader<'_> {
         if nodes.len() != descriptors && matches!(node.kind, Kind::List(_)) {
             let have = nodes.len();
             let message =
-                format!("the list is of {have}, the request has {descriptors} descriptors");
+                format!("expected an element for each descriptor, {descriptors}, found {have}");
             let place = Some(node.place);
             self.report.say(Code::InvalidExpectation, place, message);
         }

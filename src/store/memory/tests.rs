@@ -179,7 +179,8 @@ fn when_too_many_are_over_the_one_that_resets_soonest_is_forgotten_and_counted()
         "{stats:?}"
     );
     assert!(!passes(&memory, "slow", &slow));
-    assert!(passes(&memory, "0", &quick));
+    let forgotten = (0..1_000).filter(|n| passes(&memory, &n.to_string(), &quick));
+    assert!(forgotten.count() > 800);
 }
 
 #[test]

@@ -1,0 +1,39 @@
+//! `weir schema`: what editors complete and check files by.
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use clap::{Args, ValueEnum};
+
+use super::{CliError, DONE};
+use crate::{policy, scenario};
+
+/// The arguments of `weir schema`.
+#[derive(Args, Clone, Debug)]
+pub(super) struct SchemaArgs {
+    /// What kind of file
+    #[arg(value_name = "FILE", default_value = "policy")]
+    file: FileKind,
+}
+
+/// The kinds of files that weir reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum FileKind {
+    /// A policy
+    Policy,
+    /// Tests of policies
+    Scenario,
+}
+
+pub(super) fn run(args: &SchemaArgs) -> Result<ExitCode, CliError> {
+    let schema = match args.file {
+        FileKind::Policy => policy::json_schema(),
+        FileKind::Scenario => scenario::schema(),
+    };
+    match writeln!(io::stdout().lock(), "{schema:#}") {
+        // Whoever reads, such as `head`, has seen enough.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
+        written => written.map_err(CliError::new)?,
+    }
+    Ok(ExitCode::from(DONE))
+}

@@ -1,0 +1,259 @@
+//! `weir test` and `weir explain`, as processes.
+
+use std::process::{Command, Output};
+
+fn weir(args: &[&str]) -> Output {
+    let mut weir = Command::new(env!("CARGO_BIN_EXE_weir"));
+    weir.env_remove("WEIR_MERGE_DOMAINS");
+    weir.args(args).output().unwrap()
+}
+
+/// Exit code, stdout, stderr.
+fn said(args: &[&str]) -> (Option<i32>, String, String) {
+    let output = weir(args);
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (
+        output.status.code(),
+        text(output.stdout),
+        text(output.stderr),
+    )
+}
+
+const FAILURES: &str = "tests/scenarios/failing/failures.test.yaml";
+
+#[test]
+fn weir_test_ends_with_0_if_all_pass() {
+    let (code, out, _) = said(&["test", "config", "tests/scenarios"]);
+    assert_eq!(code, Some(0), "{out}");
+    assert!(out.ends_with(" passed, 0 failed\n"), "{out}");
+}
+
+#[test]
+fn weir_test_ends_with_1_if_one_fails_and_shows_it() {
+    let (code, out, _) = said(&["test", FAILURES]);
+    let expected = std::fs::read_to_string("tests/scenarios/failing/failures.txt").unwrap();
+    assert_eq!((code, out), (Some(1), expected));
+}
+
+#[test]
+fn weir_test_ends_with_2_if_a_file_is_no_good_and_runs_the_others() {
+    let bad = "tests/scenarios/bad/keys.test.yaml";
+    let (code, out, _) = said(&["test", bad, "config/peeker.test.yaml"]);
+    assert_eq!(code, Some(2));
+    assert!(out.contains("unknown key `polices`"), "{out}");
+    assert!(
+        out.ends_with("4 passed, 0 failed; 1 file could not be run\n"),
+        "{out}"
+    );
+    let bad_policy = "tests/scenarios/bad/bad-policy.test.yaml";
+    assert_eq!(said(&["test", bad_policy]).0, Some(2));
+}
+
+#[test]
+fn weir_test_ends_with_2_if_there_is_nothing_to_run() {
+    let nothing: [&[&str]; 4] = [
+        &["test", "no-such-path"],
+        &["test", "docs"],
+        &["test", "config", "--run", "no such name"],
+        &["test", "config", "--run", "("],
+    ];
+    for args in nothing {
+        let (code, out, err) = said(args);
+        assert_eq!((code, out.as_str()), (Some(2), ""), "{args:?}");
+        assert!(!err.is_empty());
+    }
+}
+
+#[test]
+fn weir_test_runs_the_tests_that_are_asked_for() {
+    let (code, out, _) = said(&["test", FAILURES, "--run", "^this one"]);
+    assert_eq!(code, Some(0));
+    assert!(out.ends_with("1 passed, 0 failed\n"), "{out}");
+}
+
+#[test]
+fn weir_test_writes_junit() {
+    let (code, out, _) = said(&["test", FAILURES, "--format", "junit"]);
+    assert_eq!(code, Some(1));
+    assert!(out.starts_with("<?xml version=\"1.0\""), "{out}");
+    assert!(
+        out.contains("file=\"tests/scenarios/failing/failures.test.yaml\" line=\"8\""),
+        "{out}"
+    );
+}
+
+const EXPLAINED: &str = "tests/policies/good/explained.yaml";
+
+fn explained(args: &[&str]) -> (Option<i32>, String, String) {
+    let first = [
+        "explain",
+        "--policies",
+        EXPLAINED,
+        "--at=2026-01-01T00:00:00Z",
+    ];
+    said(&[&first, args].concat())
+}
+
+#[test]
+fn weir_explain_tells_of_the_walk_and_the_answer() {
+    let (code, out, _) = explained(&[
+        "api_key=pk_top_secret",
+        "+",
+        "endpoint=POST /auth/token",
+        "remote_address=10.1.2.3",
+        "more=1",
+    ]);
+    let expected = "\
+domain explained, at 2026-01-01T00:00:00Z, with fresh counters
+
+descriptor 1, 1 hit
+  api_key=***
+    wildcard   pk_*  taken
+    wildcard   sk_*  does not fit
+    any value        fits, but another one goes first
+    counted by each value
+  rule   tests/policies/good/explained.yaml:11:5  descriptors[0]
+  limit  per_minute: 100 per minute, token_bucket with a burst of 150; 150 left before, 149 after; resets in 1s
+  limit  10000 per day, fixed_window; 10000 left before, 9999 after; resets in 86400s
+  so     OK, 149 remaining of 100 per minute, reset in 1s
+
+descriptor 2, 1 hit
+  endpoint=POST /auth/token
+    pattern    POST /auth/{action}  taken
+    wildcard   POST *               fits, but another one goes first
+    counted by the pattern, token
+  remote_address=10.1.2.3
+    cidr       192.0.2.0/24  does not fit
+    cidr       10.0.0.0/8    taken
+    counted by what is shared
+    its rate_limit is for requests that end here, and not for this one
+  more=1
+    the policy has no level for this entry
+  no rule is reached, so there is no limit
+  so     OK, no limit
+
+the answer is OK
+  X-RateLimit-Limit: 100
+";
+    assert_eq!((code, out.as_str()), (Some(0), expected));
+}
+
+#[test]
+fn weir_explain_writes_json_without_secrets() {
+    let (code, out, _) = explained(&[
+        "api_key=pk_top_secret",
+        "+",
+        "endpoint=POST /auth/token",
+        "remote_address=192.0.2.1",
+        "--hits=151",
+        "--format=json",
+    ]);
+    assert_eq!(code, Some(0));
+    assert!(!out.contains("top_secret"));
+    let json: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(json["code"], "OVER_LIMIT");
+    assert_eq!(json["body"], "come back in 1 s");
+    let (first, second) = (&json["descriptors"][0], &json["descriptors"][1]);
+    assert_eq!(
+        first["entries"][0],
+        serde_json::json!({"key": "api_key", "secret": true})
+    );
+    assert_eq!(first["walk"][0]["candidates"][0]["verdict"], "taken");
+    assert_eq!(
+        (&first["rule"]["line"], &first["meets"]),
+        (&11.into(), &"rule".into())
+    );
+    assert_eq!(first["limits"][0]["standing"]["over"], true);
+    assert_eq!(first["limits"][0]["standing"]["before"], 150);
+    assert_eq!(second["entries"][1]["value"], "192.0.2.1");
+    assert_eq!(second["walk"][1]["candidates"][0]["text"], "192.0.2.0/24");
+}
+
+#[test]
+fn weir_explain_says_what_a_shadow_and_a_missing_rule_mean() {
+    let (_, out, _) = explained(&["api_key=sk_1", "--hits=2000"]);
+    assert!(
+        out.contains("in shadow mode: it counts and never refuses"),
+        "{out}"
+    );
+    assert!(out.contains("1000 left before, 0 after: over"), "{out}");
+    assert!(out.contains("the answer is OK\n"), "{out}");
+    let (_, out, _) = explained(&["api_key=other"]);
+    assert!(
+        out.contains("the descriptor that is reached has no rate_limit"),
+        "{out}"
+    );
+}
+
+#[test]
+fn weir_explain_says_what_does_not_fit() {
+    let explain = |args: &[&str]| {
+        let (code, out, _) = said(&[&["explain", "--at=0", "--policies"], args].concat());
+        assert_eq!(code, Some(0));
+        out
+    };
+    let out = explain(&["config/platform.yaml", "acount=a"]);
+    assert!(
+        out.contains("no descriptor of this level has this key; there are: account"),
+        "{out}"
+    );
+    let out = explain(&["config/platform.yaml", "--domain=none", "account=a"]);
+    assert!(
+        out.contains("No policy has this domain, so nothing is limited."),
+        "{out}"
+    );
+    let out = explain(&[
+        "tests/scenarios/replaces.yaml",
+        "--look",
+        "user=u",
+        "+",
+        "trial=t",
+    ]);
+    assert!(
+        out.contains("another descriptor's rule replaces this one"),
+        "{out}"
+    );
+    assert!(!explain(&["config/peeker.yaml", "--domain=none", "api_key=k9"]).contains("k9"));
+    let twice = [
+        "tests/scenarios/costs.yaml",
+        "--hits=6",
+        "api_key=k",
+        "+",
+        "api_key=k",
+    ];
+    let out = explain(&twice);
+    assert!(out.contains("10 left before, 4 after; resets"), "{out}");
+    assert!(
+        out.contains("4 left before, 0 after: over; resets"),
+        "{out}"
+    );
+    let out = explain(&["config/peeker.yaml", "channel=sms"]);
+    assert!(
+        out.contains("value      1 value  does not fit\n    nothing fits\n"),
+        "{out}"
+    );
+    let out = explain(&["config/peeker.yaml", "--limit=5/day", "api_key=k"]);
+    assert!(
+        out.contains("the limit that came with the request counts"),
+        "{out}"
+    );
+    assert!(
+        out.contains("limit  5 per day, fixed_window; 5 left before, 4 after"),
+        "{out}"
+    );
+}
+
+#[test]
+fn weir_explain_ends_with_2_if_it_cannot_say() {
+    let unusable: [&[&str]; 4] = [
+        &["explain", "--policies=config", "a=b"],
+        &["explain", "--policies=config/peeker.yaml"],
+        &["explain", "--policies=config/peeker.yaml", "word"],
+        &["explain", "--policies=tests/policies/bad/types.yaml", "a=b"],
+    ];
+    for args in unusable {
+        let (code, out, err) = said(args);
+        assert_eq!((code, out.as_str()), (Some(2), ""), "{args:?}");
+        assert!(!err.is_empty());
+    }
+}
