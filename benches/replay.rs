@@ -20,7 +20,7 @@ const POLICY: &str = "
 domain: shop
 descriptors:
   - {key: api_key, secret: true, rate_limit: {unit: minute, requests_per_unit: 3, algorithm: sliding_window}}
-  - {key: endpoint, pattern: 'POST /v1/orders/{order}', rate_limit: {unit: hour, requests_per_unit: 100}}
+  - {key: endpoint, pattern: 'POST /v1/orders/{order}', count_by: [order], rate_limit: {unit: hour, requests_per_unit: 100}}
 ";
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -72,7 +72,7 @@ fn write_log(path: &Path) -> std::io::Result<()> {
              \"path\":\"/v1/orders/{}\",\"authorization\":\"Bearer sk_live_{client:08}\",\"protocol\":\"HTTP/2\",\
              \"response_code\":200,\"bytes_sent\":1234,\"duration\":12,\"user_agent\":\"bench/1.0\",\
              \"upstream_host\":\"10.0.0.7:8080\"}}",
-            client % 1000
+            client % 20_000
         )?;
     }
     log.flush()
@@ -82,14 +82,11 @@ fn replay(
     log: &Path,
     against: Option<Policy>,
 ) -> Result<(Duration, u64), Box<dyn std::error::Error>> {
-    let shape = Shape::AccessLog(Mapping {
-        domain: "shop".to_owned(),
-        descriptors: vec![
-            DescriptorTemplate::new([("api_key", "{authorization}")])?,
-            DescriptorTemplate::new([("endpoint", "{method} {path}")])?,
-        ],
-        time: None,
-    });
+    let descriptors = vec![
+        DescriptorTemplate::new([("api_key", "{authorization}")])?,
+        DescriptorTemplate::new([("endpoint", "{method} {path}")])?,
+    ];
+    let shape = Shape::AccessLog(Mapping::new("shop".to_owned(), descriptors, None));
     let mut replay = Replay::new(load()?, against, MemoryConfig::default())?;
     let mut lines = Lines::new(BufReader::with_capacity(1 << 18, File::open(log)?));
     let runtime = tokio::runtime::Builder::new_current_thread().build()?;

@@ -4,6 +4,7 @@
 //! holds: a line's length, the counters, and what is remembered of who is refused. No value of a secret key is kept.
 
 mod changes;
+mod fields;
 mod hardest;
 mod lines;
 mod names;

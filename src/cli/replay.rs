@@ -150,11 +150,9 @@ impl ReplayArgs {
                 domain: self.domain.clone(),
             };
         }
-        Shape::AccessLog(Mapping {
-            domain: self.domain.clone().unwrap_or_default(),
-            descriptors: self.descriptor.iter().map(|d| d.0.clone()).collect(),
-            time: self.time.clone(),
-        })
+        let descriptors = self.descriptor.iter().map(|d| d.0.clone()).collect();
+        let domain = self.domain.clone().unwrap_or_default();
+        Shape::AccessLog(Mapping::new(domain, descriptors, self.time.clone()))
     }
 }
 

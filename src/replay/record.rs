@@ -5,6 +5,7 @@ use std::fmt;
 use bytes::Bytes;
 use serde_json::{Map, Value};
 
+use super::fields::{NoObject, Wanted};
 use super::template::{DescriptorTemplate, field};
 use super::time::moment;
 use crate::clock::Timestamp;
@@ -34,12 +35,10 @@ pub enum Shape {
 /// How requests are made of an access log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mapping {
-    /// The domain that Envoy asks.
-    pub domain: String,
-    /// The descriptors that Envoy sends.
-    pub descriptors: Vec<DescriptorTemplate>,
-    /// The field that holds the time; none if it has one of the usual names.
-    pub time: Option<String>,
+    domain: Bytes,
+    descriptors: Vec<DescriptorTemplate>,
+    time: Option<String>,
+    wanted: Wanted,
 }
 
 /// What the time of a request is usually called.
@@ -55,21 +54,44 @@ impl Shape {
     /// # Errors
     /// Says what is wrong with the line.
     pub fn read(&self, line: &[u8]) -> Result<Option<Record>, Fault> {
-        let value: Value = serde_json::from_slice(line).map_err(|error| {
-            // serde_json says what it expected and where, never what it found.
-            Fault(format!("not JSON, column {}", error.column()))
-        })?;
-        let Value::Object(fields) = value else {
-            return Err(Fault::new("not a JSON object"));
-        };
         match self {
-            Self::Requests { domain } => request(fields, domain.as_deref()).map(Some),
-            Self::AccessLog(mapping) => mapping.read(&fields),
+            Self::Requests { domain } => {
+                // serde_json says where it was lost, never in what.
+                let value: Value = serde_json::from_slice(line)
+                    .map_err(|error| Fault::not_json(error.column()))?;
+                match value {
+                    Value::Object(fields) => request(fields, domain.as_deref()).map(Some),
+                    _ => Err(Fault::new(Fault::NO_OBJECT)),
+                }
+            }
+            Self::AccessLog(mapping) => match mapping.wanted.read(line) {
+                Ok(fields) => mapping.read(&fields),
+                Err(NoObject::NotJson(column)) => Err(Fault::not_json(column)),
+                Err(NoObject::Other) => Err(Fault::new(Fault::NO_OBJECT)),
+            },
         }
     }
 }
 
 impl Mapping {
+    /// Of the domain and the descriptors that Envoy sends, and the field that holds the time; none if that has one of
+    /// the usual names.
+    pub fn new(domain: String, descriptors: Vec<DescriptorTemplate>, time: Option<String>) -> Self {
+        let mut wanted = Wanted::default();
+        match &time {
+            Some(name) => wanted.add(name),
+            None => TIMES.iter().for_each(|name| wanted.add(name)),
+        }
+        let fields = descriptors.iter().flat_map(DescriptorTemplate::fields);
+        fields.for_each(|name| wanted.add(name));
+        Self {
+            domain: domain.into(),
+            descriptors,
+            time,
+            wanted,
+        }
+    }
+
     fn read(&self, fields: &Map<String, Value>) -> Result<Option<Record>, Fault> {
         let at = at(fields, self.time.as_deref())?;
         let entries = self.descriptors.iter();
@@ -84,7 +106,7 @@ impl Mapping {
             return Ok(None);
         }
         let request = Request {
-            domain: self.domain.clone().into(),
+            domain: self.domain.clone(),
             descriptors,
         };
         Ok(Some(Record { at, request }))
@@ -182,6 +204,11 @@ fn text(value: Option<Value>, what: &str) -> Result<Bytes, Fault> {
 impl Fault {
     /// A line that is longer than any is read.
     pub const TOO_LONG: &str = "longer than a mebibyte";
+    const NO_OBJECT: &str = "not a JSON object";
+
+    fn not_json(column: usize) -> Self {
+        Self(format!("not JSON, column {column}"))
+    }
 
     /// Of a line with that wrong.
     pub fn new(what: &str) -> Self {
@@ -275,11 +302,9 @@ mod tests {
     #[test]
     fn an_access_log_is_read_by_its_mapping() {
         let template = DescriptorTemplate::new([("api_key", "{auth}")]).unwrap();
-        let shape = Shape::AccessLog(Mapping {
-            domain: "t".to_owned(),
-            descriptors: vec![template],
-            time: Some("t.start".to_owned()),
-        });
+        let time = Some("t.start".to_owned());
+        let mapping = Mapping::new("t".to_owned(), vec![template], time);
+        let shape = Shape::AccessLog(mapping);
         let record = shape
             .read(br#"{"t": {"start": "1"}, "auth": "k"}"#)
             .unwrap()

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use bytes::Bytes;
 use serde_json::{Map, Value};
 
 use crate::request::Entry;
@@ -12,7 +13,7 @@ pub struct DescriptorTemplate(Vec<EntryTemplate>);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct EntryTemplate {
-    key: String,
+    key: Bytes,
     value: Vec<Piece>,
 }
 
@@ -36,7 +37,7 @@ impl DescriptorTemplate {
     ) -> Result<Self, InvalidTemplate> {
         let entries = entries.into_iter().map(|(key, value)| {
             Ok(EntryTemplate {
-                key: key.to_owned(),
+                key: key.to_owned().into(),
                 value: pieces(value)?,
             })
         });
@@ -45,6 +46,15 @@ impl DescriptorTemplate {
             return Err(InvalidTemplate("a descriptor has an entry".to_owned()));
         }
         Ok(Self(entries))
+    }
+
+    /// The fields that it needs.
+    pub(super) fn fields(&self) -> impl Iterator<Item = &str> {
+        let pieces = self.0.iter().flat_map(|entry| &entry.value);
+        pieces.filter_map(|piece| match piece {
+            Piece::Field(name) => Some(name.as_str()),
+            Piece::Text(_) => None,
+        })
     }
 
     /// Filled in; none if the log has nothing for a field, as Envoy sends no descriptor that lacks a part.
@@ -58,7 +68,7 @@ impl DescriptorTemplate {
                 }
             }
             Some(Entry {
-                key: entry.key.clone().into(),
+                key: entry.key.clone(),
                 value: value.into(),
             })
         });
