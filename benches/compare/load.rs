@@ -14,7 +14,7 @@ use crate::wire::{Event, Wire};
 const PATH: &str = "/envoy.service.ratelimit.v3.RateLimitService/ShouldRateLimit";
 
 /// A run ends after this whatever happens.
-const LONGEST: Duration = Duration::from_secs(60);
+const LONGEST: Duration = Duration::from_secs(240);
 
 /// What is asked, by whom, and how fast.
 #[derive(Clone, Debug)]
@@ -72,6 +72,7 @@ pub(crate) fn run(load: &Load) -> io::Result<Outcome> {
     let mut lines = (0..load.connections)
         .map(|index| Line::connect(load, index as u64 + 1))
         .collect::<io::Result<Vec<_>>>()?;
+    let mut buffer = vec![0; 65_536];
     let start = Instant::now();
     let histogram = Histogram::new_with_bounds(1, 60_000_000_000, 3).map_err(io::Error::other)?;
     let mut outcome = Outcome {
@@ -102,7 +103,7 @@ pub(crate) fn run(load: &Load) -> io::Result<Outcome> {
                 }
             }
             line.write()?;
-            line.read(&mut outcome)?;
+            line.read(&mut buffer, &mut outcome)?;
         }
         let all_sent = match load.pace {
             Pace::Closed { calls, .. } => lines
@@ -186,11 +187,11 @@ impl Line {
         Ok(())
     }
 
+    /// Takes what has come, through a buffer that all lines share.
     #[expect(clippy::disallowed_methods, reason = "a benchmark measures time")]
-    fn read(&mut self, outcome: &mut Outcome) -> io::Result<()> {
-        let mut buffer = [0; 65_536];
+    fn read(&mut self, buffer: &mut [u8], outcome: &mut Outcome) -> io::Result<()> {
         loop {
-            let length = match self.socket.read(&mut buffer) {
+            let length = match self.socket.read(buffer) {
                 Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
                 Ok(length) => length,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
@@ -210,6 +211,9 @@ impl Line {
                     *under_way = under_way.saturating_sub(1);
                 }
             });
+            if length < buffer.len() {
+                return Ok(());
+            }
         }
     }
 }

@@ -46,9 +46,12 @@ impl Template {
 
     /// The message of that client.
     pub(crate) fn of(&mut self, client: u64) -> &[u8] {
-        let digits = format!("{client:016x}");
+        let mut digits = [0; CLIENT.len()];
+        for (place, digit) in digits.iter_mut().rev().enumerate() {
+            *digit = b"0123456789abcdef"[(client >> (4 * place)) as usize & 15];
+        }
         for at in &self.clients_at {
-            self.bytes[*at..at + CLIENT.len()].copy_from_slice(digits.as_bytes());
+            self.bytes[*at..at + CLIENT.len()].copy_from_slice(&digits);
         }
         &self.bytes
     }

@@ -1,6 +1,7 @@
 //! What is measured, row by row.
 
-use std::time::Duration;
+use std::path::Path;
+use std::time::{Duration, Instant};
 
 use prost::Message;
 use weir::proto::envoy::service::ratelimit::v3::RateLimitResponse;
@@ -215,6 +216,41 @@ fn latency() -> Result<Measured> {
         .detail
         .push_str(&format!(" µs at {half:.0} a second"));
     Ok(measured)
+}
+
+/// Resident bytes that each new key adds to a serving weir.
+fn memory(keys: u64) -> Result<Measured> {
+    let weir = Running::weir(&policies::of_rules(1), &["--memory", "64G"])?;
+    rate(&closed(&weir, &one_key(), Choice::One, CALLS))?;
+    let before = weir.resident()?;
+    rate(&closed(&weir, &one_key(), Choice::Fresh, keys))?;
+    let taken = weir.resident()? - before;
+    let detail = format!("{} MiB of `weir serve`", taken >> 20);
+    Ok(Measured {
+        value: taken as f64 / keys as f64,
+        detail,
+    })
+}
+
+/// The least of several: what disturbs a load only makes it longer.
+#[expect(clippy::disallowed_methods, reason = "a benchmark measures time")]
+fn load_of_rules() -> Result<Measured> {
+    let policy = policies::of_rules(100_000);
+    let loads = (0..PAIRS).map(|_| {
+        let start = Instant::now();
+        let loaded = weir::policy::load_text(Path::new("bench.yaml"), &policy);
+        let secs = start.elapsed().as_secs_f64();
+        loaded.policy.map(|_| secs).ok_or("a bad policy")
+    });
+    let secs = loads.collect::<std::result::Result<Vec<_>, _>>()?;
+    let small = Running::weir(&policies::of_rules(1), &[])?.resident()?;
+    let large = Running::weir(&policy, &[])?.resident()?;
+    let value = secs.into_iter().fold(f64::INFINITY, f64::min);
+    let detail = format!(
+        "{} MiB more resident than with 1 rule",
+        (large - small) >> 20
+    );
+    Ok(Measured { value, detail })
 }
 
 /// New keys for 30 seconds' worth of calls, with a known offender before and after.

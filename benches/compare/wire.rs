@@ -100,9 +100,12 @@ impl Wire {
 
     /// Takes what was received and tells of each whole frame that matters.
     pub(crate) fn receive(&mut self, bytes: &[u8], mut tell: impl FnMut(Event)) {
-        self.received.extend_from_slice(bytes);
-        let received = std::mem::take(&mut self.received);
-        let mut rest = &received[..];
+        let mut begun = std::mem::take(&mut self.received);
+        let mut rest = bytes;
+        if !begun.is_empty() {
+            begun.extend_from_slice(bytes);
+            rest = &begun;
+        }
         while let Some((frame, after)) = Frame::split(rest) {
             if let Some(event) = self.take(&frame) {
                 tell(event);
