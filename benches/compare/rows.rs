@@ -87,6 +87,17 @@ pub(crate) const ALL: &[Row] = &[
         })
     }),
     row(
+        "memory of a live counter, 1,000,000 keys, B",
+        AtMost(330.0),
+        || memory(alone::MILLION),
+    ),
+    row(
+        "memory of a live counter, 10,000,000 keys, B",
+        AtMost(330.0),
+        || memory(10 * alone::MILLION),
+    ),
+    row("load of 100,000 rules, s", AtMost(1.0), load_of_rules),
+    row(
         "flood of new keys, against the hot key",
         AtLeast(0.7),
         flood,
