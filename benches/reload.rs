@@ -21,6 +21,10 @@ const RULES: usize = 100_000;
 const RELOADS: u32 = 5;
 const QUIET: Duration = Duration::from_secs(2);
 
+// As in weir itself.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let folder = tempfile::tempdir()?;
     std::fs::write(folder.path().join("big.yaml"), policy()?)?;

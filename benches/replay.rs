@@ -23,6 +23,10 @@ descriptors:
   - {key: endpoint, pattern: 'POST /v1/orders/{order}', count_by: [order], rate_limit: {unit: hour, requests_per_unit: 100}}
 ";
 
+// As in weir itself.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let folder = tempfile::tempdir()?;
     let log = folder.path().join("access.log");

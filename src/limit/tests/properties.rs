@@ -1,0 +1,224 @@
+//! The promises of the algorithms, each held against a model that remembers every hit.
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn any_algorithm() -> impl Strategy<Value = (u8, u32, u32)> {
+    (0u8..3, 1u32..12, 1u32..24)
+}
+
+fn any_limit() -> impl Strategy<Value = Limit> {
+    (
+        any_algorithm(),
+        prop_oneof![
+            Just((Unit::Second, 1)),
+            Just((Unit::Second, 7)),
+            Just((Unit::Minute, 1))
+        ],
+    )
+        .prop_map(|((algorithm, requests, burst), (unit, multiplier))| {
+            let window = window(unit, multiplier);
+            match algorithm {
+                0 => limit(Algorithm::FixedWindow, requests, window),
+                1 => limit(Algorithm::SlidingWindow, requests, window),
+                _ => bucket(requests, burst, window),
+            }
+        })
+}
+
+/// Calls as time steps, mostly small against a window of a second, and hits.
+fn calls() -> impl Strategy<Value = Vec<(u64, u32)>> {
+    let pause = prop_oneof![Just(0), 1..SECOND / 4, 1..3 * SECOND, 1..90 * SECOND];
+    prop::collection::vec((pause, 1u32..4), 1..120)
+}
+
+/// The hits that passed, with their times.
+fn admitted(counter: &mut Counter, calls: &[(u64, u32)]) -> Vec<(u64, u64)> {
+    let mut now = 1_700_000_000 * SECOND + 123_456;
+    let mut passed = Vec::new();
+    for (pause, hits) in calls {
+        now += pause;
+        if counter.passes(now, *hits) {
+            passed.push((now, u64::from(*hits)));
+        }
+    }
+    passed
+}
+
+/// The most hits within any span of `length`, its end excluded.
+fn most_within(hits: &[(u64, u64)], length: u64) -> u64 {
+    let sums = hits.iter().enumerate().map(|(from, (start, _))| {
+        let within = hits[from..]
+            .iter()
+            .take_while(|(at, _)| at - start < length);
+        within.map(|(_, hits)| hits).sum()
+    });
+    sums.max().unwrap_or(0)
+}
+
+proptest! {
+    #[test]
+    fn a_fixed_window_never_passes_more_than_the_limit(requests in 1u32..12, calls in calls()) {
+        let length = window(Unit::Second, 7);
+        for charge in [Charge::Always, Charge::Allowed] {
+            let mut counter = Counter::new([limit(Algorithm::FixedWindow, requests, length)], charge);
+            let mut by_window = std::collections::BTreeMap::<u64, u64>::new();
+            for (at, hits) in admitted(&mut counter, &calls) {
+                *by_window.entry(at / length.length().get()).or_default() += hits;
+            }
+            prop_assert!(by_window.values().all(|passed| *passed <= requests.into()));
+        }
+    }
+
+    #[test]
+    fn a_sliding_window_never_passes_more_than_the_limit_in_any_interval(
+        requests in 1u32..12,
+        calls in calls(),
+    ) {
+        let length = window(Unit::Second, 7);
+        for charge in [Charge::Always, Charge::Allowed] {
+            let mut counter = Counter::new([limit(Algorithm::SlidingWindow, requests, length)], charge);
+            let passed = admitted(&mut counter, &calls);
+            prop_assert!(most_within(&passed, length.length().get()) <= requests.into());
+        }
+    }
+
+    #[test]
+    fn a_sliding_window_returns_room_at_most_a_sixteenth_late(requests in 1u32..12, at in 0..7 * SECOND) {
+        let length = window(Unit::Second, 7);
+        let mut counter = Counter::new([limit(Algorithm::SlidingWindow, requests, length)], Charge::Allowed);
+        prop_assert!(counter.passes(at, requests));
+        let late = length.length().get() / 16;
+        prop_assert!(counter.passes(at + length.length().get() + late, requests));
+    }
+
+    #[test]
+    fn a_bucket_never_passes_more_than_its_burst_and_its_rate(
+        requests in 1u32..40,
+        burst in 1u32..40,
+        calls in calls(),
+    ) {
+        let length = window(Unit::Second, 7);
+        let mut counter = Counter::new([bucket(requests, burst, length)], Charge::Allowed);
+        let passed = admitted(&mut counter, &calls);
+        for (from, (start, _)) in passed.iter().enumerate() {
+            let mut sum = 0;
+            for (at, hits) in &passed[from..] {
+                sum += hits;
+                let filled = u128::from(at - start) * u128::from(requests);
+                let most = u128::from(burst) * u128::from(length.length().get()) + filled;
+                prop_assert!(u128::from(sum) * u128::from(length.length().get()) <= most);
+            }
+        }
+    }
+
+    #[test]
+    fn a_retry_at_the_reset_passes_and_one_earlier_does_not(
+        limit in any_limit(),
+        charge in prop_oneof![Just(Charge::Always), Just(Charge::Allowed)],
+        calls in calls(),
+        hits in 1u32..4,
+    ) {
+        let asks_too_much = match limit.algorithm {
+            Algorithm::TokenBucket(bucket) => hits > bucket.burst(),
+            _ => hits > limit.requests_per_unit,
+        };
+        prop_assume!(!asks_too_much);
+        let mut counter = Counter::new([limit.clone()], charge);
+        let mut now = 1_700_000_000 * SECOND;
+        for (pause, hits) in calls {
+            now += pause;
+            counter.passes(now, hits);
+        }
+        let refused = counter.hit(now, hits);
+        if refused.over {
+            let wait = refused.reset.get();
+            let retry = |counter: &Counter, at| {
+                let mut states = counter.states.clone();
+                !step(&counter.set, Active::ALL, &mut states, (Timestamp::from_micros(at), Cost::Hits(hits))).refused
+            };
+            prop_assert!(wait > 0);
+            prop_assert!(retry(&counter, now + wait));
+            prop_assert!(!retry(&counter, now + wait - 1));
+        }
+    }
+
+    #[test]
+    fn what_is_said_to_remain_passes_and_one_more_does_not(limit in any_limit(), calls in calls()) {
+        let mut counter = Counter::new([limit], Charge::Allowed);
+        let passed = admitted(&mut counter, &calls);
+        let now = passed.last().map_or(0, |(at, _)| *at);
+        let remaining = counter.call(now, Cost::Refund(0)).limits[0].remaining;
+        prop_assert!(!counter.passes(now, remaining + 1));
+        prop_assert!(remaining == 0 || counter.passes(now, remaining));
+        prop_assert!(!counter.passes(now, 1));
+    }
+
+    #[test]
+    fn time_that_goes_back_grants_nothing(limit in any_limit(), back in prop::collection::vec(0..200 * SECOND, 1..40)) {
+        let mut counter = Counter::new([limit], Charge::Allowed);
+        let now = 1_700_000_000 * SECOND;
+        while counter.passes(now, 1) {}
+        for back in back {
+            prop_assert!(!counter.passes(now - back, 1));
+            prop_assert!(counter.look(now - back).over);
+        }
+    }
+
+    #[test]
+    fn a_look_writes_nothing(limit in any_limit(), calls in calls()) {
+        for charge in [Charge::Always, Charge::Allowed] {
+            let mut counter = Counter::new([limit.clone()], charge);
+            let mut now = 1_700_000_000 * SECOND;
+            for (pause, hits) in &calls {
+                now += pause;
+                let before = counter.states.clone();
+                counter.look(now);
+                prop_assert_eq!(&counter.states, &before);
+                counter.passes(now, *hits);
+            }
+        }
+    }
+
+    #[test]
+    fn a_refund_takes_back_what_was_charged(limit in any_limit(), hits in 1u32..12, more in 0u32..30) {
+        let mut counter = Counter::new([limit.clone()], Charge::Always);
+        let now = 1_700_000_000 * SECOND;
+        let fresh = counter.call(now, Cost::Refund(1)).limits[0].remaining;
+        counter.hit(now, hits);
+        let refunded = counter.call(now, Cost::Refund(hits + more)).limits[0];
+        prop_assert!(!refunded.over);
+        prop_assert_eq!(refunded.remaining, fresh);
+        prop_assert!(counter.passes(now, fresh));
+    }
+
+    #[test]
+    fn a_list_is_charged_together_or_not_at_all(
+        limits in prop::collection::vec(any_limit(), 2..5),
+        calls in calls(),
+    ) {
+        let mut together = Counter::new(limits.clone(), Charge::Allowed);
+        let mut alone: Vec<_> =
+            limits.into_iter().map(|limit| Counter::new([limit], Charge::Allowed)).collect();
+        let mut now = 1_700_000_000 * SECOND;
+        for (pause, hits) in calls {
+            now += pause;
+            let fits = alone.iter_mut().all(|one| {
+                let mut states = one.states.clone();
+                let now = Timestamp::from_micros(now);
+                !step(&one.set, Active::ALL, &mut states, (now, Cost::Hits(hits))).refused
+            });
+            if fits {
+                for one in &mut alone {
+                    one.hit(now, hits);
+                }
+            }
+            let before = together.states.clone();
+            prop_assert_eq!(together.passes(now, hits), fits);
+            if !fits {
+                prop_assert_eq!(&together.states, &before);
+            }
+        }
+    }
+}
