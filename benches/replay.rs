@@ -9,7 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use weir::policy::{self, Policy};
-use weir::replay::{DescriptorTemplate, Line, Lines, Mapping, Replay, Shape};
+use weir::replay::{DescriptorTemplate, Mapping, Replay, Shape, read_ahead};
 use weir::store::MemoryConfig;
 
 const LINES: u64 = 1_000_000;
@@ -92,15 +92,15 @@ fn replay(
     ];
     let shape = Shape::AccessLog(Mapping::new("shop".to_owned(), descriptors, None));
     let mut replay = Replay::new(load()?, against, MemoryConfig::default())?;
-    let mut lines = Lines::new(BufReader::with_capacity(1 << 18, File::open(log)?));
+    let log = BufReader::with_capacity(1 << 18, File::open(log)?);
     let runtime = tokio::runtime::Builder::new_current_thread().build()?;
     let start = now();
     runtime.block_on(async {
-        while let Some(line) = lines.read()? {
-            if let Line::Whole(text) = line
-                && let Some(record) = shape.read(text)?
-            {
-                replay.take(&record, lines.number()).await;
+        for batch in read_ahead(log, shape) {
+            for (number, outcome) in batch?.lines {
+                if let Some(record) = outcome? {
+                    replay.take(&record, number).await;
+                }
             }
         }
         Ok::<_, Box<dyn std::error::Error>>(())

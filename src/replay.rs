@@ -3,6 +3,7 @@
 //! lines (bytes) → record (a request and its moment) → engine → tally → report. Memory is bounded whatever the record
 //! holds: a line's length, the counters, and what is remembered of who is refused. No value of a secret key is kept.
 
+mod ahead;
 mod changes;
 mod fields;
 mod hardest;
@@ -15,9 +16,9 @@ mod time;
 
 use std::sync::Arc;
 
+pub use ahead::{Batch, Said, read_ahead};
 pub use changes::Change;
 pub use hardest::Refused;
-pub use lines::{Line, Lines};
 pub use names::RuleId;
 pub use record::{Fault, Mapping, Record, Shape};
 pub use tally::{Peak, RuleTally};

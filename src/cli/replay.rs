@@ -15,14 +15,12 @@ use super::pairs::Pairs;
 use super::query::{Format, print};
 use super::{CliError, DONE};
 use crate::policy::{self, LoadOptions, Policy};
-use crate::replay::{DescriptorTemplate, Fault, Line, Lines, Mapping, Replay, Shape};
+use crate::replay::{DescriptorTemplate, Mapping, Replay, Shape, read_ahead};
 use crate::settings;
 use crate::store::MemoryConfig;
 
 /// How many malformed lines are told one by one.
 const TOLD: u64 = 10;
-/// How many lines are read between two words to the progress bar.
-const STEP: u64 = 4096;
 const BUFFER_BYTES: usize = 256 << 10;
 
 /// The arguments of `weir replay`.
@@ -121,8 +119,7 @@ pub(super) fn run(args: &ReplayArgs) -> Result<ExitCode, CliError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .build()
         .map_err(CliError::new)?;
-    let shape = args.shape();
-    let reading = read(log, &shape, (&mut replay, &progress));
+    let reading = read(log, args.shape(), (&mut replay, &progress));
     let read = runtime.block_on(reading).map_err(|error| {
         let log = args.log.display();
         CliError::new(format!("cannot read {log}: {error}"))
@@ -170,9 +167,9 @@ fn load(paths: &[PathBuf], options: LoadOptions) -> Result<Policy, CliError> {
 }
 
 /// The record, and its length in bytes if it is known.
-fn open(path: &Path) -> Result<(Box<dyn BufRead>, Option<u64>), CliError> {
+fn open(path: &Path) -> Result<(Box<dyn BufRead + Send>, Option<u64>), CliError> {
     if path == Path::new("-") {
-        return Ok((Box::new(io::stdin().lock()), None));
+        return Ok((Box::new(BufReader::new(io::stdin())), None));
     }
     let opened = File::open(path).and_then(|file| Ok((file.metadata()?, file)));
     let (metadata, file) = opened
@@ -203,32 +200,27 @@ fn progress(length: Option<u64>) -> ProgressBar {
 }
 
 async fn read(
-    log: Box<dyn BufRead>,
-    shape: &Shape,
+    log: impl BufRead + Send + 'static,
+    shape: Shape,
     (replay, progress): (&mut Replay, &ProgressBar),
 ) -> io::Result<Read> {
-    let mut lines = Lines::new(log);
     let mut read = Read::default();
-    while let Some(line) = lines.read()? {
-        let record = match line {
-            Line::Whole(b"") => continue,
-            Line::Whole(text) => shape.read(text),
-            Line::TooLong => Err(Fault::new(Fault::TOO_LONG)),
-        };
-        read.lines += 1;
-        match record {
-            Ok(Some(record)) => replay.take(&record, lines.number()).await,
-            Ok(None) => read.not_asked += 1,
-            Err(fault) => {
-                read.malformed += 1;
-                if read.malformed <= TOLD {
-                    progress.suspend(|| tell(&format!("line {}: {fault}", lines.number())));
+    for batch in read_ahead(log, shape) {
+        let batch = batch?;
+        for (number, outcome) in batch.lines {
+            read.lines += 1;
+            match outcome {
+                Ok(Some(record)) => replay.take(&record, number).await,
+                Ok(None) => read.not_asked += 1,
+                Err(fault) => {
+                    read.malformed += 1;
+                    if read.malformed <= TOLD {
+                        progress.suspend(|| tell(&format!("line {number}: {fault}")));
+                    }
                 }
             }
         }
-        if lines.number().is_multiple_of(STEP) {
-            progress.set_position(lines.bytes());
-        }
+        progress.set_position(batch.bytes);
     }
     Ok(read)
 }

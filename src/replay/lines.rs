@@ -7,7 +7,7 @@ const MAX_BYTES: usize = 1 << 20;
 
 /// Reads lines, one after the other, into the same memory.
 #[derive(Debug)]
-pub struct Lines<R> {
+pub(super) struct Lines<R> {
     reader: R,
     line: Vec<u8>,
     number: u64,
@@ -16,7 +16,7 @@ pub struct Lines<R> {
 
 /// A line without its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Line<'a> {
+pub(super) enum Line<'a> {
     /// What stands there.
     Whole(&'a [u8]),
     /// More than a mebibyte; it was passed over.
@@ -25,7 +25,7 @@ pub enum Line<'a> {
 
 impl<R: BufRead> Lines<R> {
     /// The lines of what is read there.
-    pub fn new(reader: R) -> Self {
+    pub(super) fn new(reader: R) -> Self {
         Self {
             reader,
             line: Vec::new(),
@@ -38,7 +38,7 @@ impl<R: BufRead> Lines<R> {
     ///
     /// # Errors
     /// When it cannot be read.
-    pub fn read(&mut self) -> io::Result<Option<Line<'_>>> {
+    pub(super) fn read(&mut self) -> io::Result<Option<Line<'_>>> {
         self.line.clear();
         let mut is_any = false;
         let mut is_too_long = false;
@@ -77,12 +77,12 @@ impl<R: BufRead> Lines<R> {
     }
 
     /// The number of the line that was read last; the first is 1.
-    pub fn number(&self) -> u64 {
+    pub(super) fn number(&self) -> u64 {
         self.number
     }
 
     /// How many bytes were read.
-    pub fn bytes(&self) -> u64 {
+    pub(super) fn bytes(&self) -> u64 {
         self.bytes
     }
 }
