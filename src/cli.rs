@@ -3,6 +3,7 @@
 mod check;
 mod explain;
 mod pairs;
+mod policies;
 mod query;
 mod replay;
 mod schema;

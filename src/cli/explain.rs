@@ -9,10 +9,11 @@ use std::process::ExitCode;
 use clap::{Args, ValueEnum};
 
 use super::pairs::{self, Word};
+use super::policies;
 use super::{CliError, DONE};
 use crate::clock::{Clock, ManualClock, Timestamp};
 use crate::engine::Engine;
-use crate::policy::{self, LoadOptions, Policy, Severity};
+use crate::policy::{LoadOptions, Policy};
 use crate::request::{Cost, Descriptor, Override, Request};
 use crate::scenario::moment;
 use crate::store::{MemoryConfig, Store};
@@ -70,7 +71,7 @@ pub(super) fn run(args: &ExplainArgs) -> Result<ExitCode, CliError> {
         merge_domains: args.merge_domains,
         ..LoadOptions::default()
     };
-    let policy = load(&args.policies, options)?;
+    let policy = policies::load(&args.policies, options)?;
     let request = request(args, &policy)?;
     let clock = Clock::Manual(ManualClock::new(
         args.at.unwrap_or_else(|| Clock::System.now()),
@@ -90,15 +91,6 @@ pub(super) fn run(args: &ExplainArgs) -> Result<ExitCode, CliError> {
         written => written.map_err(CliError::new)?,
     }
     Ok(ExitCode::from(DONE))
-}
-
-fn load(paths: &[PathBuf], options: LoadOptions) -> Result<Policy, CliError> {
-    let loaded = policy::load(paths, options).map_err(CliError::new)?;
-    let errors = loaded.diagnostics.iter();
-    let errors = errors.filter(|found| found.severity == Severity::Error);
-    let errors: Vec<String> = errors.map(ToString::to_string).collect();
-    let refused = || CliError::new(format!("the policies have errors\n{}", errors.join("\n")));
-    loaded.policy.ok_or_else(refused)
 }
 
 fn request(args: &ExplainArgs, policy: &Policy) -> Result<Request, CliError> {

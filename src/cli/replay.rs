@@ -12,9 +12,10 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::pairs::Pairs;
+use super::policies;
 use super::query::{Format, print};
 use super::{CliError, DONE};
-use crate::policy::{self, LoadOptions, Policy};
+use crate::policy::LoadOptions;
 use crate::replay::{DescriptorTemplate, Mapping, Replay, Shape, read_ahead};
 use crate::settings;
 use crate::store::MemoryConfig;
@@ -105,10 +106,10 @@ pub(super) fn run(args: &ReplayArgs) -> Result<ExitCode, CliError> {
         merge_domains: args.merge_domains,
         ..LoadOptions::default()
     };
-    let policy = load(&args.policies, options)?;
+    let policy = policies::load(&args.policies, options)?;
     let against = match args.against.as_slice() {
         [] => None,
-        paths => Some(load(paths, options)?),
+        paths => Some(policies::load(paths, options)?),
     };
     let memory = MemoryConfig {
         budget_bytes: args.memory,
@@ -150,19 +151,6 @@ impl ReplayArgs {
         let descriptors = self.descriptor.iter().map(|d| d.0.clone()).collect();
         let domain = self.domain.clone().unwrap_or_default();
         Shape::AccessLog(Mapping::new(domain, descriptors, self.time.clone()))
-    }
-}
-
-fn load(paths: &[PathBuf], options: LoadOptions) -> Result<Policy, CliError> {
-    let loaded = policy::load(paths, options).map_err(CliError::new)?;
-    match loaded.policy {
-        Some(policy) => Ok(policy),
-        None => {
-            for diagnostic in &loaded.diagnostics {
-                tell(&diagnostic.to_string());
-            }
-            Err(CliError::new("the policies have errors"))
-        }
     }
 }
 
