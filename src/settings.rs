@@ -16,7 +16,7 @@ use crate::server::{Config as ServerConfig, ListenConfig};
 use crate::store::MemoryConfig;
 use crate::telemetry::LogConfig;
 
-pub use size::bytes;
+pub use size::memory;
 
 /// How long calls may take to end after the drain. Envoy gives up on a call after 20 ms, unless told otherwise.
 const GRACE: Duration = Duration::from_secs(5);
@@ -67,7 +67,7 @@ pub struct ServeArgs {
     /// Memory for counters, in bytes or with a unit (k, M, G, KiB, MiB, GiB)
     ///
     /// When it is full, counters that were not used for the longest time are forgotten.
-    #[arg(long, value_name = "BYTES", env = "WEIR_MEMORY", default_value = "1GiB", value_parser = size::bytes)]
+    #[arg(long, value_name = "BYTES", env = "WEIR_MEMORY", default_value = "1GiB", value_parser = size::memory)]
     memory: u64,
 
     /// How long to go on serving after SIGTERM or SIGINT, telling health checks NOT_SERVING

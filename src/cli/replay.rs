@@ -66,7 +66,7 @@ pub(super) struct ReplayArgs {
     time: Option<String>,
 
     /// Memory for the counters of each side, in bytes or with a unit
-    #[arg(long, value_name = "BYTES", default_value = "1GiB", value_parser = settings::bytes)]
+    #[arg(long, value_name = "BYTES", default_value = "1GiB", value_parser = settings::memory)]
     memory: u64,
 
     /// How the report is printed

@@ -18,7 +18,7 @@ const UNITS: [(&str, u64); 11] = [
 ///
 /// # Errors
 /// Says what is expected.
-pub fn bytes(text: &str) -> Result<u64, String> {
+fn bytes(text: &str) -> Result<u64, String> {
     let lower = text.trim().to_ascii_lowercase();
     let (number, unit) = UNITS
         .iter()
@@ -35,9 +35,33 @@ pub fn bytes(text: &str) -> Result<u64, String> {
         })
 }
 
+/// The least memory for counters: with less they would be forgotten as soon as they are made, and nobody limited.
+const LEAST_MEMORY: u64 = 1_000_000;
+
+/// Reads the memory for counters, in bytes; at least a megabyte.
+///
+/// # Errors
+/// Says what is expected.
+pub fn memory(text: &str) -> Result<u64, String> {
+    match bytes(text)? {
+        few if few < LEAST_MEMORY => Err(format!(
+            "{few} bytes hold too few counters to limit anybody; expected 1M or more, such as 64MiB"
+        )),
+        enough => Ok(enough),
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::bytes;
+    use super::{bytes, memory};
+
+    #[test]
+    fn memory_that_would_hold_no_counters_is_refused() {
+        assert_eq!(memory("1M"), Ok(1_000_000));
+        for text in ["64", "999999", "100k", "0"] {
+            assert!(memory(text).is_err(), "{text}");
+        }
+    }
 
     #[test]
     fn units_are_decimal_or_binary() {
