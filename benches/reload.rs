@@ -16,6 +16,7 @@ use weir::policy::LoadOptions;
 use weir::request::{Descriptor, Entry, Request};
 use weir::server::reload::{Outcome, PolicyFiles, Reloader};
 use weir::store::{MemoryConfig, Store};
+use weir::telemetry::Metrics;
 
 const RULES: usize = 100_000;
 const RELOADS: u32 = 5;
@@ -33,7 +34,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     assert_eq!(loaded.rule_count(), RULES);
     let store = Store::memory(MemoryConfig::default())?;
     let engine = Arc::new(Engine::new(loaded, store, Clock::System));
-    let reloader = Reloader::start(files, Arc::clone(&engine), None)?;
+    let metrics = Arc::new(Metrics::new(&engine.policy()));
+    let reloader = Reloader::start(files, (Arc::clone(&engine), metrics), None)?;
     let runtime = tokio::runtime::Builder::new_current_thread().build()?;
 
     let (quiet, ()) = while_deciding(&engine, || {

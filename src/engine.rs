@@ -63,7 +63,7 @@ impl Engine {
         let plan = Plan::new(&policy, request, self.store.hasher());
         let outcomes = self.store.hit(now, &plan.hits()).await;
         let decision = conclude(&plan, &outcomes, now);
-        met::each(&plan, &outcomes, &decision.statuses, observe);
+        met::each(&plan, &outcomes, (&decision.statuses, now), observe);
         decision
     }
 
@@ -72,6 +72,11 @@ impl Engine {
     /// Gives back the one before, which calls that began earlier may still hold. Who drops it last frees it.
     pub fn replace_policy(&self, policy: impl Into<Arc<Policy>>) -> Arc<Policy> {
         self.policy.swap(policy.into())
+    }
+
+    /// The policy in force.
+    pub fn policy(&self) -> Arc<Policy> {
+        self.policy.load_full()
     }
 
     /// How the store stands.

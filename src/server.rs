@@ -2,10 +2,12 @@
 //!
 //! It is handed its socket and the moment of its end, so tests and `weir serve` run the same code.
 
+pub mod admin;
 mod connection;
 pub mod grpc;
 mod listener;
 mod pressure;
+mod readiness;
 pub mod reload;
 mod workers;
 
@@ -16,8 +18,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use listener::{BindError, ListenConfig, ListenConfigError, Listener};
+pub use readiness::{Readiness, Stage};
 
 use crate::engine::Engine;
+use crate::telemetry::Metrics;
 use workers::Workers;
 
 /// How the server runs.
@@ -38,8 +42,24 @@ pub struct Config {
 pub struct App {
     /// Decides.
     pub engine: Arc<Engine>,
+    /// Counts what is decided, by the policy of the engine.
+    pub metrics: Arc<Metrics>,
+    /// Whether it wants calls, for the admin server.
+    pub readiness: Readiness,
     /// How it runs.
     pub config: Config,
+}
+
+impl App {
+    /// An app of this engine, whose policy has not been served yet.
+    pub fn new(engine: Arc<Engine>, config: Config) -> Self {
+        Self {
+            metrics: Arc::new(Metrics::new(&engine.policy())),
+            engine,
+            readiness: Readiness::default(),
+            config,
+        }
+    }
 }
 
 /// How a server has ended.
@@ -62,13 +82,21 @@ pub async fn run(
     app: App,
     shutdown: impl Future<Output = ()>,
 ) -> Result<End, RunError> {
-    let (services, health) = grpc::services(Arc::clone(&app.engine))
+    let recorders = (0..app.config.workers.get()).map(|_| app.metrics.worker());
+    let recorders: Vec<_> = recorders.collect();
+    let (services, health) = grpc::services(&app.engine, &recorders)
         .await
         .map_err(RunError::Protocol)?;
-    let mut workers = Workers::start(&app.config, &services).map_err(RunError::Start)?;
+    let connections = recorders
+        .iter()
+        .map(|recorder| Arc::clone(recorder.connections()));
+    let services = services.into_iter().zip(connections).collect();
+    let mut workers = Workers::start(&app.config, services).map_err(RunError::Start)?;
 
+    app.readiness.set(Stage::Serving);
     let leaving = async {
         shutdown.await;
+        app.readiness.set(Stage::Leaving);
         health.leave().await;
         tracing::info!(
             connections = workers.connections(),

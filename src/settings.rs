@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
+use crate::server::admin::AdminConfig;
 use crate::server::{Config as ServerConfig, ListenConfig};
 use crate::store::MemoryConfig;
 use crate::telemetry::LogConfig;
@@ -59,6 +60,28 @@ pub struct ServeArgs {
         default_value = "127.0.0.1:8081"
     )]
     grpc: ListenConfig,
+
+    /// Where to serve health checks, metrics and the page over HTTP: HOST:PORT, or `off`
+    ///
+    /// Nothing there is encrypted: let nobody reach it who should not.
+    #[arg(
+        long,
+        value_name = "ADDR",
+        env = "WEIR_HTTP",
+        default_value = "127.0.0.1:8080",
+        value_parser = http
+    )]
+    http: Http,
+
+    /// A file with the token of those who may change things and see clients over HTTP
+    ///
+    /// One line of at least 16 characters. Without it they cannot.
+    #[arg(long, value_name = "PATH", env = "WEIR_ADMIN_TOKEN_FILE")]
+    admin_token_file: Option<PathBuf>,
+
+    /// Metrics also under the names that envoyproxy/ratelimit gives them
+    #[arg(long, env = "WEIR_REFERENCE_METRICS")]
+    reference_metrics: bool,
 
     /// Threads that answer requests [default: one for each core]
     #[arg(long, value_name = "N", env = "WEIR_WORKERS")]
@@ -125,6 +148,9 @@ enum LogLevel {
     Trace,
 }
 
+/// An address that can be none.
+type Http = Option<String>;
+
 /// A length of time that can be none.
 type Interval = Option<Duration>;
 
@@ -139,6 +165,8 @@ pub struct ServeSettings {
     pub reload_interval: Option<Duration>,
     /// Where to serve.
     pub listen: ListenConfig,
+    /// How to serve the admin's pages; none if not at all.
+    pub admin: Option<AdminConfig>,
     /// How to serve.
     pub server: ServerConfig,
     /// How to count.
@@ -160,6 +188,11 @@ impl ServeArgs {
             merge_domains: self.merge_domains,
             reload_interval: self.reload_interval,
             listen: self.grpc,
+            admin: self.http.map(|address| AdminConfig {
+                address,
+                token_file: self.admin_token_file,
+                reference_metrics: self.reference_metrics,
+            }),
             server: ServerConfig {
                 workers,
                 drain: Duration::from_secs(self.drain),
@@ -177,6 +210,19 @@ impl ServeArgs {
                     LogFormat::Json => true,
                 },
             },
+        }
+    }
+}
+
+/// `HOST:PORT`, or `off`.
+fn http(text: &str) -> Result<Http, &'static str> {
+    if text == "off" {
+        return Ok(None);
+    }
+    match text.parse() {
+        Ok(ListenConfig::Tcp(address)) => Ok(Some(address)),
+        Ok(ListenConfig::Unix(_)) | Err(_) => {
+            Err("expected HOST:PORT, such as 0.0.0.0:8080, or off")
         }
     }
 }

@@ -38,6 +38,8 @@ impl Running {
                 "serve",
                 "--grpc",
                 "127.0.0.1:0",
+                "--http",
+                "127.0.0.1:0",
                 "--drain",
                 "0",
                 "--log-format",

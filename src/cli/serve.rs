@@ -16,11 +16,12 @@ use super::{CliError, DONE, FAILED, UNUSABLE};
 use crate::clock::Clock;
 use crate::engine::Engine;
 use crate::policy::{LoadOptions, Policy};
+use crate::server::admin::{self, Admin, AdminConfig, TokenFile};
 use crate::server::reload::{self, PolicyFiles, Reloader};
 use crate::server::{self, App, End, Listener};
 use crate::settings::ServeSettings;
 use crate::store::Store;
-use crate::telemetry;
+use crate::telemetry::{self, Load};
 
 pub(super) fn run(settings: ServeSettings) -> Result<ExitCode, CliError> {
     telemetry::log(settings.log).map_err(CliError::new)?;
@@ -46,7 +47,9 @@ async fn serve(settings: ServeSettings) -> u8 {
 struct Started {
     listener: Listener,
     app: App,
-    reloader: Reloader,
+    reloader: Arc<Reloader>,
+    // It answers to the end.
+    _admin: Option<admin::Running>,
     signals: Signals,
 }
 
@@ -57,31 +60,60 @@ async fn start(settings: ServeSettings) -> Result<Started, Box<dyn Error>> {
         ..LoadOptions::default()
     };
     let mut files = PolicyFiles::new(settings.policies, options);
-    let policy = load(&mut files)?;
+    let (policy, diagnostics) = load(&mut files)?;
     let (domains, rules) = (policy.domain_count(), policy.rule_count());
     let listener = Listener::bind(&settings.listen).await?;
     let store = Store::memory(settings.memory)?;
     let engine = Arc::new(Engine::new(policy, store, Clock::System));
-    let reloader = Reloader::start(files, Arc::clone(&engine), settings.reload_interval)?;
+    let app = App::new(Arc::clone(&engine), settings.server);
+    app.metrics.loaded(Load {
+        generation: 1,
+        at: Clock::System.now(),
+        refused: None,
+        diagnostics,
+    });
+    let watched = (engine, Arc::clone(&app.metrics));
+    let reloader = Reloader::start(files, watched, settings.reload_interval)?;
+    let reloader = Arc::new(reloader);
+    let admin = settings
+        .admin
+        .map(|config| start_admin(config, &app, &reloader))
+        .transpose()?;
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
         grpc = %listener.address(),
+        http = admin.as_ref().map(|admin| admin.address().to_string()),
         generation = 1,
         domains,
         rules,
-        workers = settings.server.workers,
+        workers = app.config.workers,
         "serving"
     );
-    let app = App {
-        engine,
-        config: settings.server,
-    };
     Ok(Started {
         listener,
         app,
         reloader,
+        _admin: admin,
         signals,
     })
+}
+
+fn start_admin(
+    config: AdminConfig,
+    app: &App,
+    reloader: &Arc<Reloader>,
+) -> Result<admin::Running, Box<dyn Error>> {
+    let bound = admin::Bound::new(&config)?;
+    let token = config.token_file.as_deref().map(TokenFile::new);
+    let admin = Admin {
+        engine: Arc::clone(&app.engine),
+        metrics: Arc::clone(&app.metrics),
+        reloader: Arc::clone(reloader),
+        readiness: app.readiness.clone(),
+        token: token.transpose()?,
+        config,
+    };
+    Ok(admin::start(bound, admin)?)
 }
 
 async fn until_signalled(started: Started) -> u8 {
@@ -122,7 +154,8 @@ async fn reload_on(hangup: &mut Signal, reloader: &Reloader) -> Infallible {
     }
 }
 
-fn load(files: &mut PolicyFiles) -> Result<Policy, Box<dyn Error>> {
+/// The policies, and what was found in them.
+fn load(files: &mut PolicyFiles) -> Result<(Policy, Vec<String>), Box<dyn Error>> {
     let loaded = files.load().map_err(|error| match error.source() {
         Some(reason) => format!("{error}: {reason}; name policy files or folders with --policies"),
         None => error.to_string(),
@@ -130,7 +163,9 @@ fn load(files: &mut PolicyFiles) -> Result<Policy, Box<dyn Error>> {
     loaded.diagnostics.iter().for_each(reload::log);
     let summary = Summary::of(&loaded);
     let refused = || format!("the policies are not served: {summary}");
-    loaded.policy.ok_or_else(|| refused().into())
+    let diagnostics = reload::told(&loaded);
+    let policy = loaded.policy.ok_or_else(refused)?;
+    Ok((policy, diagnostics))
 }
 
 /// The signals that weir listens to.

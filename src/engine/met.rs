@@ -4,12 +4,17 @@ use std::sync::Arc;
 
 use super::decision::Status;
 use super::plan::{Counted, Meets, Plan, Target};
+use crate::clock::Timestamp;
 use crate::limit::{Outcome, Outcomes};
-use crate::policy::Rule;
+use crate::policy::{Domain, Rule};
 
 /// What one descriptor has met.
 #[derive(Clone, Copy, Debug)]
 pub struct Met<'a> {
+    /// The moment of the call.
+    pub now: Timestamp,
+    /// The domain that was asked; none if nobody knows it.
+    pub domain: Option<&'a Domain>,
     /// The descriptor's place in the request.
     pub descriptor: usize,
     /// The rule in play; none if nothing matched, if it was replaced, or if the limit came with the request.
@@ -24,13 +29,15 @@ pub struct Met<'a> {
 pub(super) fn each(
     plan: &Plan<'_>,
     outcomes: &[Outcomes],
-    statuses: &[Status],
+    (statuses, now): (&[Status], Timestamp),
     mut observe: impl FnMut(Met<'_>),
 ) {
     let mut outcomes = outcomes.iter();
     for (descriptor, (target, status)) in plan.targets.iter().zip(statuses).enumerate() {
         let counted = target.counted().and_then(|_| outcomes.next());
         observe(Met {
+            now,
+            domain: plan.domain,
             descriptor,
             rule: rule(target),
             outcomes: counted.map_or(&[], |outcomes| &outcomes.limits),

@@ -18,7 +18,7 @@ use root::Root;
 use super::report::{Report, Step};
 use super::schema::{Flag, RawDescriptor, Spanned};
 use super::tree::{Domain, Level, Node};
-use super::{Code, Metadata, MetricDetail, Response, Rule};
+use super::{Code, LevelName, Mark, Metadata, MetricDetail, Response, Rule, RuleName};
 
 /// The most nodes and values of one domain; fewer in tests, which have to get there.
 const MAX_NODES: usize = if cfg!(test) { 10_000 } else { 4_000_000 };
@@ -56,6 +56,7 @@ pub(crate) fn compile(mut parts: Vec<Part>, report: &mut Report) -> Option<Domai
         depth: 0,
         response: response.clone(),
         value_levels: 0,
+        name: Vec::new(),
     };
     let groups = parts.into_iter().enumerate();
     let groups = groups.map(|(file, part)| (file as u32, part.raw.descriptors));
@@ -64,6 +65,7 @@ pub(crate) fn compile(mut parts: Vec<Part>, report: &mut Report) -> Option<Domai
         name: (*root.name?).into(),
         shadow_mode: root.shadow_mode,
         quota_mode: root.quota_mode,
+        mark: Mark::default(),
         response,
         secrets: compiler.facts.secrets,
         rules: compiler.rules,
@@ -91,6 +93,7 @@ struct Context {
     depth: usize,
     response: Option<Arc<Response>>,
     value_levels: u64,
+    name: Vec<LevelName>,
 }
 
 impl Compiler<'_> {
@@ -165,10 +168,15 @@ impl Compiler<'_> {
         {
             value_levels |= 1_u64.checked_shl(context.depth as u32).unwrap_or(0);
         }
+        let mut name = context.name.clone();
+        if let (Some(key), Some(matcher)) = (raw.key.given(), &matcher) {
+            name.push(matcher.level_name(key, &self.facts));
+        }
         let below = Context {
             depth: context.depth + 1,
             response: own.or_else(|| context.response.clone()),
             value_levels,
+            name,
         };
         self.check_flags(&raw, shows_value);
         let descriptors = std::mem::take(&mut raw.descriptors);
@@ -207,6 +215,10 @@ impl Compiler<'_> {
                 value_levels: below.value_levels,
             },
             metadata: metadata.cloned(),
+            name: RuleName {
+                levels: below.name.clone().into(),
+            },
+            mark: Mark::default(),
             path: self.report.path().into(),
             file: Some(self.report.file().clone()),
             place: rate_limit.place,

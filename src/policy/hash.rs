@@ -28,6 +28,16 @@ impl Hash {
     }
 }
 
+impl Hash {
+    /// Its first eight digits.
+    pub(crate) fn short(&self) -> String {
+        self.0[..4]
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::limit::LimitSet;
-use crate::policy::{Metadata, Place, Response};
+use crate::policy::{Mark, Metadata, Place, Response, RuleName};
 
 /// What a node of the tree asks for.
 #[derive(Debug)]
@@ -21,6 +21,10 @@ pub struct Rule {
     pub metric: MetricDetail,
     /// What the rule says of itself.
     pub metadata: Option<Arc<Metadata>>,
+    /// What operators call it.
+    pub name: RuleName,
+    /// Where its hits are counted.
+    pub mark: Mark,
     /// Where the rule stands: its path in the tree …
     pub path: Box<str>,
     /// … its file …

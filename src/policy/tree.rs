@@ -15,7 +15,7 @@ use crate::policy::block::BlockIndex;
 use crate::policy::glob::GlobIndex;
 use crate::policy::hash::Hash;
 use crate::policy::pattern::{Counted, PatternTrie};
-use crate::policy::{Found, Identity, Metadata, Part, Response, Rule};
+use crate::policy::{Found, Identity, Mark, Metadata, Part, Response, Rule};
 use crate::request::Entry;
 
 /// All domains that were loaded together.
@@ -34,6 +34,8 @@ pub struct Domain {
     pub shadow_mode: bool,
     /// Every descriptor is a quota.
     pub quota_mode: bool,
+    /// Where its decisions are counted.
+    pub mark: Mark,
     pub(crate) response: Option<Arc<Response>>,
     pub(crate) secrets: HashSet<Box<[u8]>>,
     pub(crate) rules: Vec<Arc<Rule>>,

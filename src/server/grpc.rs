@@ -2,7 +2,9 @@
 
 pub mod codec;
 pub mod convert;
+mod errors;
 mod health;
+pub mod json;
 mod rate_limit;
 
 use std::fmt;
@@ -15,21 +17,32 @@ pub use rate_limit::{RateLimitService, RateLimitServiceServer};
 
 use crate::engine::Engine;
 use crate::proto;
+use crate::telemetry::Recorder;
+use errors::Errors;
 use rate_limit::RateLimit;
 
-/// All services, to be cloned into each worker, and the switch of their health.
+/// All services, once for each worker, and the switch of their health.
 ///
 /// # Errors
 /// When the protocol that was built into the program cannot be read.
-pub async fn services(engine: Arc<Engine>) -> Result<(Routes, Health), BrokenProtocol> {
+pub async fn services(
+    engine: &Arc<Engine>,
+    recorders: &[Recorder],
+) -> Result<(Vec<Routes>, Health), BrokenProtocol> {
     let (health, health_service) = Health::serving().await;
-    let mut routes = Routes::builder();
-    routes
-        .add_service(RateLimitServiceServer::new(RateLimit::new(engine)))
-        .add_service(health_service)
-        .add_service(reflection().build_v1()?)
-        .add_service(reflection().build_v1alpha()?);
-    Ok((routes.routes().prepare(), health))
+    let of_worker = |recorder: &Recorder| {
+        let recorder = Arc::new(recorder.clone());
+        let service = RateLimit::new(Arc::clone(engine), Arc::clone(&recorder));
+        let mut routes = Routes::builder();
+        routes
+            .add_service(Errors::new(RateLimitServiceServer::new(service), recorder))
+            .add_service(health_service.clone())
+            .add_service(reflection().build_v1()?)
+            .add_service(reflection().build_v1alpha()?);
+        Ok::<_, BrokenProtocol>(routes.routes().prepare())
+    };
+    let routes = recorders.iter().map(of_worker).collect::<Result<_, _>>()?;
+    Ok((routes, health))
 }
 
 fn reflection() -> tonic_reflection::server::Builder<'static> {

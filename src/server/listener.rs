@@ -100,10 +100,7 @@ impl Listener {
             ListenConfig::Tcp(address) => tcp(address).await,
             ListenConfig::Unix(path) => unix(path),
         };
-        bound.map_err(|source| BindError {
-            address: config.clone(),
-            source,
-        })
+        bound.map_err(|source| BindError::new(config.clone(), source, "--grpc"))
     }
 
     /// Where it listens, with the real port.
@@ -220,27 +217,43 @@ fn is_of_one_connection(error: &io::Error) -> bool {
 pub struct BindError {
     address: ListenConfig,
     source: io::Error,
+    /// What chooses the address.
+    flag: &'static str,
+}
+
+impl BindError {
+    pub(super) fn new(address: ListenConfig, source: io::Error, flag: &'static str) -> Self {
+        Self {
+            address,
+            source,
+            flag,
+        }
+    }
 }
 
 impl fmt::Display for BindError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { address, source } = self;
+        let Self {
+            address,
+            source,
+            flag,
+        } = self;
         match source.kind() {
             ErrorKind::AddrInUse => write!(
                 f,
-                "cannot listen on {address}: it is in use; stop what uses it, or choose another address with --grpc"
+                "cannot listen on {address}: it is in use; stop what uses it, or choose another address with {flag}"
             ),
             ErrorKind::AddrNotAvailable => write!(
                 f,
-                "cannot listen on {address}: this machine has no such address; choose another with --grpc"
+                "cannot listen on {address}: this machine has no such address; choose another with {flag}"
             ),
             ErrorKind::PermissionDenied => write!(
                 f,
-                "cannot listen on {address}: not allowed; choose another address with --grpc"
+                "cannot listen on {address}: not allowed; choose another address with {flag}"
             ),
             _ => write!(
                 f,
-                "cannot listen on {address}: {source}; choose another address with --grpc"
+                "cannot listen on {address}: {source}; choose another address with {flag}"
             ),
         }
     }

@@ -20,6 +20,7 @@ pub use files::PolicyFiles;
 use crate::clock::Clock;
 use crate::engine::Engine;
 use crate::policy::{Diagnostic, LoadError, Loaded, Policy, Severity};
+use crate::telemetry::{Load, Metrics};
 
 /// How soon to see whether calls have let go of a policy, if nothing else is to be done.
 const FREE_AFTER: Duration = Duration::from_millis(100);
@@ -53,6 +54,7 @@ pub enum Outcome {
 struct Work {
     files: PolicyFiles,
     engine: Arc<Engine>,
+    metrics: Arc<Metrics>,
     clock: Clock,
     /// Counts the policies that were in force; the first is 1.
     generation: u64,
@@ -64,19 +66,20 @@ struct Work {
 impl Reloader {
     /// Starts to look at the files every `interval`; without one, only when asked to.
     ///
-    /// `files` have been loaded into `engine` already.
+    /// `files` have been loaded into `engine` already, and `metrics` knows their policy.
     ///
     /// # Errors
     /// When there can be no thread.
     pub fn start(
         files: PolicyFiles,
-        engine: Arc<Engine>,
+        (engine, metrics): (Arc<Engine>, Arc<Metrics>),
         interval: Option<Duration>,
     ) -> io::Result<Self> {
         let (asks, asked) = mpsc::channel();
         let work = Work {
             files,
             engine,
+            metrics,
             clock: Clock::System,
             generation: 1,
             retired: Vec::new(),
@@ -145,12 +148,16 @@ impl Work {
             Ok(None) => return Outcome::Unchanged,
             Ok(Some(loaded)) => loaded,
             // A fault of weir's. It has been printed, and these files are not tried again.
-            Err(_) => return self.keep("loading them has failed in an unforeseen way"),
+            Err(_) => {
+                let reason = "loading them has failed in an unforeseen way";
+                return self.keep(reason.to_owned(), Vec::new());
+            }
         };
         let load_ms = self.clock.now().since(started).get() / 1000;
+        let diagnostics = loaded.as_ref().map(told).unwrap_or_default();
         match self.take(loaded) {
-            Ok(policy) => self.replace(policy, load_ms),
-            Err(reason) => self.keep(&reason),
+            Ok(policy) => self.replace(policy, load_ms, diagnostics),
+            Err(reason) => self.keep(reason, diagnostics),
         }
     }
 
@@ -166,7 +173,7 @@ impl Work {
         }
     }
 
-    fn replace(&mut self, policy: Policy, load_ms: u64) -> Outcome {
+    fn replace(&mut self, policy: Policy, load_ms: u64, diagnostics: Vec<String>) -> Outcome {
         self.generation += 1;
         tracing::info!(
             generation = self.generation,
@@ -175,20 +182,39 @@ impl Work {
             load_ms,
             "policies replaced"
         );
+        self.metrics.adopt(&policy);
         let before = self.engine.replace_policy(policy);
         if Arc::strong_count(&before) > 1 {
             self.retired.push(before);
         }
+        self.say(None, diagnostics);
         Outcome::Replaced
     }
 
-    fn keep(&self, reason: &str) -> Outcome {
+    fn keep(&self, reason: String, diagnostics: Vec<String>) -> Outcome {
         tracing::error!(
             generation = self.generation,
             "policies not replaced, those before stay in force: {reason}"
         );
+        self.say(Some(reason), diagnostics);
         Outcome::Kept
     }
+
+    fn say(&self, refused: Option<String>, diagnostics: Vec<String>) {
+        self.metrics.loaded(Load {
+            generation: self.generation,
+            at: self.clock.now(),
+            refused,
+            diagnostics,
+        });
+    }
+}
+
+/// What was found in the files, as the log has it; the first of very many.
+pub fn told(loaded: &Loaded) -> Vec<String> {
+    const MOST: usize = 100;
+    let diagnostics = loaded.diagnostics.iter().take(MOST);
+    diagnostics.map(ToString::to_string).collect()
 }
 
 /// Says in the log what was found in a policy file.

@@ -57,19 +57,21 @@ struct Worker {
 }
 
 impl Workers {
-    /// Starts the threads.
-    pub(super) fn start(config: &Config, services: &Routes) -> io::Result<Self> {
+    /// Starts a thread for each of these services, and counts its connections there.
+    pub(super) fn start(
+        config: &Config,
+        services: Vec<(Routes, Arc<AtomicUsize>)>,
+    ) -> io::Result<Self> {
         let stop = CancellationToken::new();
         let any_ended = CancellationToken::new();
         let (alive, all_ended) = mpsc::unbounded_channel();
-        let mut workers = Vec::with_capacity(config.workers.get());
-        for index in 0..config.workers.get() {
+        let mut workers = Vec::with_capacity(services.len());
+        for (index, (services, connections)) in services.into_iter().enumerate() {
             let (sockets, incoming) = mpsc::unbounded_channel();
             let runtime = runtime::Builder::new_current_thread()
                 .enable_all()
                 .build()?;
             let server = server(connection_age(config, index));
-            let services = services.clone();
             let end = (stop.clone(), config.grace);
             let life = (any_ended.clone().drop_guard(), alive.clone());
             thread::Builder::new()
@@ -85,7 +87,7 @@ impl Workers {
                     drop(life);
                 })?;
             workers.push(Worker {
-                connections: Arc::default(),
+                connections,
                 sockets,
             });
         }
@@ -236,7 +238,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_connection_goes_to_the_worker_with_the_fewest() {
-        let workers = Workers::start(&config(3, None), &Routes::default()).unwrap();
+        let workers = Workers::start(&config(3, None), vec![Default::default(); 3]).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let mut clients = Vec::new();
         for _ in 0..7 {

@@ -20,7 +20,7 @@ impl Weir {
                 .current_dir(env!("CARGO_MANIFEST_DIR"))
                 .arg("serve")
                 .args(["--policies", &format!("config/{name}.yaml")])
-                .args(["--grpc", "127.0.0.1:0"])
+                .args(["--grpc", "127.0.0.1:0", "--http", "127.0.0.1:0"])
                 .args(["--log-format", "json", "--drain", "120"]),
         );
         let address = process.wait_for(|line| {

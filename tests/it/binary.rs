@@ -24,7 +24,8 @@ pub(crate) fn weir(args: &[&str]) -> Command {
             command.env_remove(name);
         }
     }
-    command.args(args);
+    // The usual port may be another test's.
+    command.env("WEIR_HTTP", "127.0.0.1:0").args(args);
     command
 }
 

@@ -1,5 +1,6 @@
 //! One integration binary; tests go into the file of what they are about.
 //!
+//! - `admin`: health, metrics and decisions over HTTP
 //! - `architecture`: who may import whom
 //! - `binary`: the `weir` command, as a process
 //! - `calls`: `ShouldRateLimit` over the wire, good and bad
@@ -17,10 +18,11 @@
 //! - `schema`: what editors are told of the files
 //! - `scenarios`: policies and their tests, run as `weir test` runs them
 //!
-//! `offline` and `running` are no tests: they make a weir without a wire, and servers.
+//! `offline`, `running` and `site` are no tests: they make a weir without a wire, and servers.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod admin;
 mod architecture;
 mod binary;
 mod calls;
@@ -39,3 +41,4 @@ mod response;
 mod running;
 mod scenarios;
 mod schema;
+mod site;

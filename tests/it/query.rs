@@ -140,10 +140,8 @@ async fn a_unix_socket_can_be_asked() {
     let listener = Listener::bind(&ListenConfig::Unix(path.clone())).await;
     let policy = policy::load_text(&folder.path().join("t.yaml"), POLICY).policy;
     let store = Store::memory(MemoryConfig::default()).unwrap();
-    let app = App {
-        engine: Arc::new(Engine::new(policy.unwrap(), store, Clock::System)),
-        config: config(1, Duration::ZERO),
-    };
+    let engine = Arc::new(Engine::new(policy.unwrap(), store, Clock::System));
+    let app = App::new(engine, config(1, Duration::ZERO));
     let server = weir::server::run(listener.unwrap(), app, std::future::pending());
     let server = tokio::spawn(server);
     let address = format!("--server=unix:{}", path.display());

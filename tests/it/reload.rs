@@ -19,6 +19,7 @@ use weir::policy::LoadOptions;
 use weir::proto::envoy::service::ratelimit::v3::rate_limit_service_client::RateLimitServiceClient;
 use weir::server::reload::{Outcome, PolicyFiles, Reloader};
 use weir::store::{MemoryConfig, Store};
+use weir::telemetry::Metrics;
 
 use crate::running::{Running, config, descriptor, request};
 
@@ -36,7 +37,9 @@ impl Reloading {
         let policy = files.load().unwrap().policy.unwrap();
         let store = Store::memory(MemoryConfig::default()).unwrap();
         let engine = Arc::new(Engine::new(policy, store, Clock::System));
-        let reloader = Reloader::start(files, Arc::clone(&engine), None).unwrap();
+        let metrics = Arc::new(Metrics::new(&engine.policy()));
+        let watched = (Arc::clone(&engine), metrics);
+        let reloader = Reloader::start(files, watched, None).unwrap();
         let running = Running::serving(engine, config(2, Duration::ZERO)).await;
         Self { running, reloader }
     }

@@ -52,7 +52,7 @@ impl Running {
         let listen = ListenConfig::Tcp("127.0.0.1:0".to_owned());
         let listener = Listener::bind(&listen).await.unwrap();
         let address = listener.address().to_string();
-        let app = App { engine, config };
+        let app = App::new(engine, config);
         let (shutdown, asked) = oneshot::channel();
         let server = tokio::spawn(weir::server::run(listener, app, async {
             asked.await.unwrap();

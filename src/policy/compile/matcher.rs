@@ -1,12 +1,14 @@
 //! Which values a descriptor fits.
 
+use super::facts::Facts;
 use crate::policy::block::Block;
 use crate::policy::glob::Glob;
 use crate::policy::hash::Hash;
+use crate::policy::name::HIDDEN;
 use crate::policy::pattern::{Counted, Pattern};
 use crate::policy::report::Report;
 use crate::policy::schema::{Flag, RawDescriptor, Spanned, Text};
-use crate::policy::{Code, Place};
+use crate::policy::{Code, LevelName, Place};
 
 /// The values that a descriptor fits.
 #[derive(Debug)]
@@ -52,6 +54,46 @@ impl Matcher {
             Self::Hash(_) | Self::Pattern(_) | Self::Any => true,
         }
     }
+
+    /// What this level is called in the names of rules.
+    pub(super) fn level_name(&self, key: &Spanned<Text>, facts: &Facts) -> LevelName {
+        let is_secret = facts.is_secret(&key.value);
+        let fits = match self {
+            Self::Exact(_) | Self::Hash(_) if is_secret => Some(HIDDEN.to_owned()),
+            Self::Exact(values) => Some(some_of(values.iter().map(|one| one.value.to_string()))),
+            Self::Hash(hash) => Some(format!("sha256:{}", hash.value.short())),
+            Self::Pattern(matcher) => Some(matcher.pattern.text.to_string()),
+            Self::Blocks(matcher) => Some(some_of(
+                matcher.blocks.iter().map(|one| one.value.to_string()),
+            )),
+            Self::Glob(matcher) => Some(String::from_utf8_lossy(matcher.glob.text()).into_owned()),
+            Self::Any => None,
+        };
+        let is_shared = match self {
+            Self::Glob(matcher) => matcher.is_shared,
+            Self::Blocks(matcher) => matcher.is_shared,
+            Self::Exact(_) | Self::Hash(_) | Self::Pattern(_) | Self::Any => false,
+        };
+        LevelName {
+            key: (*key.value).into(),
+            fits: fits.map(Into::into),
+            is_shared,
+            is_secret,
+        }
+    }
+}
+
+/// Of more values than these a name says only that there are more.
+const MOST_NAMED: usize = 3;
+
+/// Such as `a|b|c|…`.
+fn some_of(all: impl ExactSizeIterator<Item = String>) -> String {
+    let more = all.len().saturating_sub(MOST_NAMED);
+    let mut named: Vec<String> = all.take(MOST_NAMED).collect();
+    if more > 0 {
+        named.push("…".to_owned());
+    }
+    named.join("|")
 }
 
 /// None if there is a fault that leaves nothing to match.

@@ -1,0 +1,63 @@
+//! What a rule is called where operators see it.
+
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+
+/// The name of a rule: what each level of the tree above it fits.
+///
+/// It comes from the policy alone. Exact values of secret keys are left out of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RuleName {
+    /// One per level, at least one.
+    pub levels: Box<[LevelName]>,
+}
+
+/// One level of a rule's name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LevelName {
+    /// The key.
+    pub key: Arc<str>,
+    /// The values that fit, as the policy has them; none if any value does.
+    pub fits: Option<Arc<str>>,
+    /// The values share one counter.
+    pub is_shared: bool,
+    /// Values of this key are never shown.
+    pub is_secret: bool,
+}
+
+/// Stands for an exact value of a secret key.
+pub(super) const HIDDEN: &str = "***";
+
+/// Such as `account, endpoint=GET /sites/{site}`.
+impl fmt::Display for RuleName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, level) in self.levels.iter().enumerate() {
+            if at > 0 {
+                f.write_str(", ")?;
+            }
+            f.write_str(&level.key)?;
+            if let Some(fits) = &level.fits {
+                write!(f, "={fits}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Numbers that whoever watches decisions gives to something of a policy, before it serves and only once; so that a
+/// decision need not look for where it is counted.
+#[derive(Debug, Default)]
+pub struct Mark(OnceLock<Box<[u32]>>);
+
+impl Mark {
+    /// Sets the numbers, unless there are some.
+    pub fn put(&self, numbers: Box<[u32]>) {
+        // Who comes second watches a policy that is another's, and has to do without.
+        let _ = self.0.set(numbers);
+    }
+
+    /// The numbers; empty if nobody watches.
+    pub fn get(&self) -> &[u32] {
+        self.0.get().map_or(&[], AsRef::as_ref)
+    }
+}

@@ -1,0 +1,225 @@
+//! The admin server: HTTP for those who run weir, on a thread of its own that no decision waits for.
+//!
+//! [`ENDPOINTS`] says what there is. What changes something or shows clients needs the token; without a token such
+//! endpoints are closed.
+
+mod audit;
+mod guard;
+mod health;
+mod json;
+mod metrics;
+mod rlconfig;
+mod token;
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+
+use axum::Router;
+use axum::http::StatusCode;
+use axum::routing::{any, get, post};
+use tokio::runtime;
+use tokio_util::sync::CancellationToken;
+
+pub use token::{TokenError, TokenFile};
+
+use super::grpc::json::JsonProtocol;
+use super::listener::{BindError, ListenConfig};
+use super::readiness::Readiness;
+use super::reload::Reloader;
+use crate::engine::Engine;
+use crate::telemetry::{Metrics, Recorder};
+
+/// How the admin server runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AdminConfig {
+    /// Where it listens: HOST:PORT; port 0 is any free one.
+    pub address: String,
+    /// The file of the token; without one, what needs it is closed.
+    pub token_file: Option<PathBuf>,
+    /// Metrics also under the names of envoyproxy/ratelimit.
+    pub reference_metrics: bool,
+}
+
+/// What the admin server tells of and acts upon.
+#[derive(Debug)]
+pub struct Admin {
+    /// Decides.
+    pub engine: Arc<Engine>,
+    /// Counts.
+    pub metrics: Arc<Metrics>,
+    /// Loads the policies.
+    pub reloader: Arc<Reloader>,
+    /// Whether the server wants calls.
+    pub readiness: Readiness,
+    /// What must be known by who wants to change things or see clients.
+    pub token: Option<TokenFile>,
+    /// How it runs.
+    pub config: AdminConfig,
+}
+
+/// An endpoint of the admin server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Endpoint {
+    /// How it is asked.
+    pub method: &'static str,
+    /// Its path.
+    pub path: &'static str,
+    /// Whether it needs the token.
+    pub needs_token: bool,
+    /// What it does, in a sentence.
+    pub help: &'static str,
+}
+
+const fn open(method: &'static str, path: &'static str, help: &'static str) -> Endpoint {
+    Endpoint {
+        method,
+        path,
+        needs_token: false,
+        help,
+    }
+}
+
+/// All of them.
+pub const ENDPOINTS: &[Endpoint] = &[
+    open(
+        "GET",
+        "/healthcheck",
+        "200 `OK` while weir wants calls, else 500",
+    ),
+    open("GET", "/ready", "200 while weir wants calls, else 503"),
+    open("GET", "/live", "200 as long as the process answers"),
+    open(
+        "GET",
+        "/metrics",
+        "every metric, in Prometheus' text format",
+    ),
+    open(
+        "POST",
+        "/json",
+        "decides and counts a `RateLimitRequest` in JSON: 200 for OK, 429 for OVER_LIMIT, 400 if it is none",
+    ),
+    open(
+        "GET",
+        "/rlconfig",
+        "one line for each limit in force, as envoyproxy/ratelimit writes them",
+    ),
+];
+
+/// What the handlers share.
+#[derive(Debug)]
+struct Shared {
+    admin: Admin,
+    protocol: JsonProtocol,
+    recorder: Recorder,
+    /// Only this machine reaches it, so only names of this machine are good hosts.
+    is_loopback: bool,
+}
+
+/// The running thread; it ends when this is dropped.
+#[derive(Debug)]
+pub struct Running {
+    address: SocketAddr,
+    stop: CancellationToken,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// A bound socket.
+#[derive(Debug)]
+pub struct Bound(TcpListener);
+
+impl Bound {
+    /// Binds.
+    ///
+    /// # Errors
+    /// When the address is in use, is not this machine's, or is not allowed.
+    pub fn new(config: &AdminConfig) -> Result<Self, BindError> {
+        let bound = TcpListener::bind(&config.address).and_then(|listener| {
+            listener.set_nonblocking(true)?;
+            Ok(listener)
+        });
+        bound.map(Self).map_err(|source| {
+            let address = ListenConfig::Tcp(config.address.clone());
+            BindError::new(address, source, "--http")
+        })
+    }
+}
+
+/// Starts to answer.
+///
+/// # Errors
+/// When there can be no thread, or the protocol that is built in is broken.
+pub fn start(bound: Bound, admin: Admin) -> io::Result<Running> {
+    let address = bound.0.local_addr()?;
+    let protocol =
+        JsonProtocol::new().ok_or_else(|| io::Error::other("the protocol cannot be read"))?;
+    let shared = Arc::new(Shared {
+        recorder: admin.metrics.bystander(),
+        protocol,
+        is_loopback: address.ip().is_loopback(),
+        admin,
+    });
+    let stop = CancellationToken::new();
+    let stopped = stop.clone();
+    let runtime = runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let thread = thread::Builder::new()
+        .name("weir-admin".to_owned())
+        .spawn(move || runtime.block_on(serve(bound.0, shared, stopped)))?;
+    Ok(Running {
+        address,
+        stop,
+        thread: Some(thread),
+    })
+}
+
+impl Running {
+    /// Where it listens, with the real port.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.stop.cancel();
+        if let Some(thread) = self.thread.take() {
+            // A panic of it was printed; there is nothing to add.
+            let _ = thread.join();
+        }
+    }
+}
+
+async fn serve(listener: TcpListener, shared: Arc<Shared>, stop: CancellationToken) {
+    let service = router(shared).into_make_service_with_connect_info::<SocketAddr>();
+    let served = async {
+        let listener = tokio::net::TcpListener::from_std(listener)?;
+        axum::serve(listener, service).await
+    };
+    tokio::select! {
+        // Nobody is asked to go: who watches would not.
+        () = stop.cancelled() => {}
+        outcome = served => if let Err(error) = outcome {
+            tracing::error!(%error, "the admin server has failed");
+        }
+    }
+}
+
+fn router(shared: Arc<Shared>) -> Router {
+    Router::new()
+        .route("/healthcheck", any(health::healthcheck))
+        .route("/ready", get(health::ready))
+        .route("/live", get(health::live))
+        .route("/metrics", get(metrics::metrics))
+        .route("/json", post(json::decide))
+        .route("/rlconfig", get(rlconfig::rlconfig))
+        .fallback(|| async { (StatusCode::NOT_FOUND, "no such page\n") })
+        .layer(axum::middleware::from_fn_with_state(
+            Arc::clone(&shared),
+            guard::guard,
+        ))
+        .with_state(shared)
+}

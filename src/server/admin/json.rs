@@ -1,0 +1,32 @@
+//! `POST /json`: a decision, for those who do not speak gRPC.
+
+use std::sync::Arc;
+
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
+
+use super::Shared;
+use crate::engine::Code;
+
+pub(super) async fn decide(State(shared): State<Arc<Shared>>, body: Bytes) -> Response {
+    let request = match shared.protocol.request(&body) {
+        Ok(request) => request,
+        Err(error) => return (StatusCode::BAD_REQUEST, format!("{error}\n")).into_response(),
+    };
+    let mut call = shared.recorder.begin();
+    let decision = shared
+        .admin
+        .engine
+        .decide_observed(&request, |met| call.met(&request, &met))
+        .await;
+    call.end(&decision);
+    let status = match decision.code {
+        Code::Ok => StatusCode::OK,
+        Code::OverLimit => StatusCode::TOO_MANY_REQUESTS,
+    };
+    let json = [(CONTENT_TYPE, "application/json")];
+    (status, json, shared.protocol.response(decision)).into_response()
+}

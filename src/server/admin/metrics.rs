@@ -1,0 +1,20 @@
+//! `/metrics`.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::IntoResponse;
+
+use super::Shared;
+
+const TEXT_FORMAT: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+pub(super) async fn metrics(State(shared): State<Arc<Shared>>) -> impl IntoResponse {
+    let admin = &shared.admin;
+    let (policy, stats) = (admin.engine.policy(), admin.engine.stats());
+    let text = admin
+        .metrics
+        .text(&policy, &stats, admin.config.reference_metrics);
+    ([(CONTENT_TYPE, TEXT_FORMAT)], text)
+}

@@ -1,0 +1,90 @@
+//! `/rlconfig`: the limits in force, in the words of envoyproxy/ratelimit.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use axum::extract::State;
+
+use super::Shared;
+use crate::policy::{Limits, Policy, Rule};
+
+pub(super) async fn rlconfig(State(shared): State<Arc<Shared>>) -> String {
+    text(&shared.admin.engine.policy())
+}
+
+/// One line for each limit; a path is `key` or `key_value` a level.
+fn text(policy: &Policy) -> String {
+    let mut text = String::new();
+    for domain in policy.domains() {
+        for rule in domain.rules() {
+            let mut line = |limit: String| {
+                let (name, path) = (&domain.name, path(rule));
+                let (shadow, quota) = (rule.shadow_mode, rule.quota_mode);
+                // Writing to a String never fails.
+                let _ = writeln!(
+                    text,
+                    "{name}.{path}: {limit}, shadow_mode: {shadow}, quota_mode: {quota}"
+                );
+            };
+            match &rule.limits {
+                Limits::Unlimited { .. } => line("unit=UNKNOWN requests_per_unit=0".to_owned()),
+                Limits::Counted(set) => {
+                    for limit in &set.limits {
+                        let unit = limit.window.unit().name().to_uppercase();
+                        let requests = limit.requests_per_unit;
+                        let multiplier = match limit.window.multiplier() {
+                            1 => String::new(),
+                            multiplier => format!(", unit_multiplier: {multiplier}"),
+                        };
+                        line(format!(
+                            "unit={unit} requests_per_unit={requests}{multiplier}"
+                        ));
+                    }
+                }
+            }
+        }
+    }
+    text
+}
+
+fn path(rule: &Rule) -> String {
+    let levels = rule.name.levels.iter().map(|level| match &level.fits {
+        Some(fits) => format!("{}_{fits}", level.key),
+        None => level.key.to_string(),
+    });
+    levels.collect::<Vec<_>>().join(".")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::policy::load_text;
+
+    #[test]
+    fn a_line_for_each_limit_and_no_secret() {
+        let yaml = "
+domain: shop
+descriptors:
+  - key: tenant
+    value: gold
+    descriptors:
+      - {key: route, shadow_mode: true, rate_limit: {unit: hour, requests_per_unit: 5}}
+  - key: api_key
+    value: s3cret
+    secret: true
+    rate_limit:
+      - {unit: minute, unit_multiplier: 5, requests_per_unit: 1}
+      - {unit: day, requests_per_unit: 10}
+  - {key: free, rate_limit: {unlimited: true}}";
+        let policy = load_text(Path::new("shop.yaml"), yaml).policy.unwrap();
+        assert_eq!(
+            text(&policy),
+            "shop.tenant_gold.route: unit=HOUR requests_per_unit=5, shadow_mode: true, quota_mode: false\n\
+             shop.api_key_***: unit=MINUTE requests_per_unit=1, unit_multiplier: 5, shadow_mode: false, quota_mode: false\n\
+             shop.api_key_***: unit=DAY requests_per_unit=10, shadow_mode: false, quota_mode: false\n\
+             shop.free: unit=UNKNOWN requests_per_unit=0, shadow_mode: false, quota_mode: false\n"
+        );
+    }
+}

@@ -1,0 +1,495 @@
+//! Every metric there is, and how it is read.
+
+use std::sync::atomic::Ordering;
+
+use super::histogram::{BOUNDS_NS, Histogram};
+use super::registry::{self, Detail};
+use super::text::Text;
+use super::{Meets, Metrics, RuleHits, reference};
+use crate::limit::Limit;
+use crate::policy::{Domain, Limits, Policy, Rule, RuleName};
+use crate::store::Stats;
+
+/// Metrics of the same name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Family {
+    /// The name that Prometheus knows it by.
+    pub name: &'static str,
+    /// What kind of number it is.
+    pub kind: Kind,
+    /// The names of its labels.
+    pub labels: &'static [&'static str],
+    /// What it says, in a sentence.
+    pub help: &'static str,
+}
+
+/// What kind of number a metric is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Goes up only.
+    Counter,
+    /// Goes up and down.
+    Gauge,
+    /// Counts by size.
+    Histogram,
+}
+
+impl Kind {
+    /// Its name in Prometheus' format.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Counter => "counter",
+            Self::Gauge => "gauge",
+            Self::Histogram => "histogram",
+        }
+    }
+}
+
+const fn counter(
+    name: &'static str,
+    labels: &'static [&'static str],
+    help: &'static str,
+) -> Family {
+    Family {
+        name,
+        kind: Kind::Counter,
+        labels,
+        help,
+    }
+}
+
+const fn gauge(name: &'static str, labels: &'static [&'static str], help: &'static str) -> Family {
+    Family {
+        name,
+        kind: Kind::Gauge,
+        labels,
+        help,
+    }
+}
+
+const OF_RULE: &[&str] = &["domain", "rule", "values"];
+const OF_LIMIT: &[&str] = &["domain", "rule", "limit"];
+
+/// All of them, in the order in which they are written.
+pub const FAMILIES: &[Family] = &[
+    gauge("weir_info", &["version"], "1, with the version of weir."),
+    counter(
+        "weir_decisions_total",
+        &["domain", "code"],
+        "Calls that were decided: code is ok or over_limit; domain is empty if no policy has the one that was asked.",
+    ),
+    counter(
+        "weir_decisions_shadowed_total",
+        &["domain"],
+        "Calls that are OK only because the domain is in shadow mode.",
+    ),
+    Family {
+        name: "weir_decision_seconds",
+        kind: Kind::Histogram,
+        labels: &["le"],
+        help: "Time from a request read to its decision. Beyond 1000 calls a second and worker one of 16 is measured and counts for all.",
+    },
+    counter(
+        "weir_descriptors_total",
+        &["meets"],
+        "Descriptors by what they met: rule, unlimited, override, nothing or unknown_domain.",
+    ),
+    counter("weir_rule_hits_total", OF_RULE, "Hits that met a rule."),
+    counter(
+        "weir_rule_within_limit_total",
+        OF_RULE,
+        "Hits that were within all limits of the rule.",
+    ),
+    counter(
+        "weir_rule_near_limit_total",
+        OF_RULE,
+        "Hits within, after which more than 0.8 of a limit was used up.",
+    ),
+    counter(
+        "weir_rule_over_limit_total",
+        OF_RULE,
+        "Hits of calls that were over a limit of the rule, let pass by shadow mode or not.",
+    ),
+    counter(
+        "weir_rule_shadow_total",
+        OF_RULE,
+        "Hits over a limit that shadow mode, the rule's or its domain's, let pass.",
+    ),
+    counter(
+        "weir_limit_over_total",
+        OF_LIMIT,
+        "Hits over one limit of a rule that has a list of them, limits in shadow mode included.",
+    ),
+    gauge(
+        "weir_limit_requests",
+        OF_LIMIT,
+        "Hits that a limit allows per window.",
+    ),
+    gauge(
+        "weir_limit_window_seconds",
+        OF_LIMIT,
+        "The length of a limit's window.",
+    ),
+    counter(
+        "weir_errors_total",
+        &["code"],
+        "Calls that were answered with an error, by gRPC status code.",
+    ),
+    counter(
+        "weir_calls_abandoned_total",
+        &[],
+        "Calls that their client gave up before they were decided.",
+    ),
+    counter(
+        "weir_series_capped_total",
+        &[],
+        "Hits counted under values=\"other\", because the rule has 1000 series by value already.",
+    ),
+    gauge(
+        "weir_policy_generation",
+        &[],
+        "How many policies were in force since the start.",
+    ),
+    gauge(
+        "weir_policy_domains",
+        &[],
+        "Domains of the policy in force.",
+    ),
+    gauge("weir_policy_rules", &[], "Rules of the policy in force."),
+    gauge(
+        "weir_policy_loaded_timestamp_seconds",
+        &[],
+        "When the policy in force was loaded, in Unix seconds.",
+    ),
+    counter(
+        "weir_reloads_total",
+        &["outcome"],
+        "Loads of the policies: replaced, or kept because they have errors.",
+    ),
+    gauge("weir_store_counters", &[], "Counters in the store."),
+    gauge(
+        "weir_store_bytes",
+        &[],
+        "Bytes that the counters are reckoned to take.",
+    ),
+    gauge(
+        "weir_store_pinned",
+        &[],
+        "Counters over their limit that are kept whatever else comes.",
+    ),
+    counter(
+        "weir_store_evicted_total",
+        &[],
+        "Counters that were forgotten for want of memory.",
+    ),
+    counter(
+        "weir_store_unpinned_early_total",
+        &[],
+        "Counters over their limit that were forgotten for want of memory.",
+    ),
+    gauge(
+        "weir_connections",
+        &["worker"],
+        "Connections that a worker has.",
+    ),
+    gauge(
+        "process_resident_memory_bytes",
+        &[],
+        "Resident memory of the process.",
+    ),
+];
+
+/// Above so many rules, those that nothing has met yet are left out.
+const MOST_IDLE_RULES: usize = 10_000;
+
+impl Metrics {
+    /// All metrics in Prometheus' text format, with the names of envoyproxy/ratelimit beside weir's own if asked for.
+    pub fn text(&self, policy: &Policy, stats: &Stats, with_reference: bool) -> String {
+        let rules = self.rules(policy);
+        let mut exposed = Exposed {
+            metrics: self,
+            policy,
+            stats,
+            rules: &rules,
+            text: Text::default(),
+        };
+        for family in FAMILIES {
+            exposed.family(family);
+        }
+        let mut text = exposed.text;
+        if with_reference {
+            reference::expose(self, policy, &rules, &mut text);
+        }
+        text.finish()
+    }
+
+    fn rules<'p>(&self, policy: &'p Policy) -> Vec<Exposable<'p>> {
+        let has_many = policy.rule_count() > MOST_IDLE_RULES;
+        let mut rules = Vec::new();
+        for domain in policy.domains() {
+            for (rule, name) in registry::named_rules(domain) {
+                let hits = self.rule(rule);
+                if has_many && hits.total() == 0 {
+                    continue;
+                }
+                let is_detailed = rule.metric.detailed || rule.metric.value_levels != 0;
+                rules.push(Exposable {
+                    domain,
+                    rule,
+                    name,
+                    hits,
+                    details: is_detailed.then(|| self.details(rule)),
+                });
+            }
+        }
+        rules
+    }
+
+    fn details(&self, rule: &Rule) -> Vec<(Option<std::sync::Arc<Detail>>, RuleHits)> {
+        let Some(number) = rule.mark.get().first() else {
+            return Vec::new();
+        };
+        let (details, other) = self.registry.lock().details(*number);
+        let details = details
+            .into_iter()
+            .map(|(values, number)| (Some(values), number));
+        let all = details.chain(other.map(|number| (None, number)));
+        all.map(|(values, number)| (values, self.hits(number)))
+            .collect()
+    }
+}
+
+/// A rule and what was counted at it.
+pub(super) struct Exposable<'p> {
+    pub(super) domain: &'p Domain,
+    pub(super) rule: &'p Rule,
+    name: String,
+    pub(super) hits: RuleHits,
+    /// By what was sent, if the policy asks for it; the last may be of all others.
+    pub(super) details: Option<Vec<(Option<std::sync::Arc<Detail>>, RuleHits)>>,
+}
+
+struct Exposed<'a> {
+    metrics: &'a Metrics,
+    policy: &'a Policy,
+    stats: &'a Stats,
+    rules: &'a [Exposable<'a>],
+    text: Text,
+}
+
+impl Exposed<'_> {
+    fn family(&mut self, family: &Family) {
+        self.text.family(family);
+        let (name, metrics, stats) = (family.name, self.metrics, *self.stats);
+        match name {
+            "weir_info" => {
+                let version = env!("CARGO_PKG_VERSION");
+                self.text.sample(name, &[("version", version)], 1);
+            }
+            "weir_decisions_total" | "weir_decisions_shadowed_total" => self.decisions(name),
+            "weir_decision_seconds" => {
+                histogram(name, &[], &metrics.took(), &mut self.text);
+            }
+            "weir_descriptors_total" => {
+                for meets in Meets::ALL {
+                    let sum = metrics.sum(|shard| shard.descriptors[meets as usize].get());
+                    self.text.sample(name, &[("meets", meets.as_str())], sum);
+                }
+            }
+            "weir_rule_hits_total" => self.of_rules(name, |hits| hits.total()),
+            "weir_rule_within_limit_total" => self.of_rules(name, |hits| hits.within),
+            "weir_rule_near_limit_total" => self.of_rules(name, |hits| hits.near),
+            "weir_rule_over_limit_total" => self.of_rules(name, |hits| hits.over),
+            "weir_rule_shadow_total" => self.of_rules(name, |hits| hits.shadow),
+            "weir_limit_over_total" => self.over_limits(name),
+            "weir_limit_requests" => self.of_limits(name, |limit| limit.requests_per_unit.into()),
+            "weir_limit_window_seconds" => {
+                self.of_limits(name, |limit| limit.window.secs().into());
+            }
+            "weir_errors_total" => {
+                for (code, text) in CODES.iter().enumerate().skip(1) {
+                    let sum = metrics.sum(|shard| shard.errors[code].get());
+                    self.text.sample(name, &[("code", text)], sum);
+                }
+            }
+            "weir_reloads_total" => {
+                let reloads = &metrics.reloads;
+                let outcomes = [("replaced", &reloads.replaced), ("kept", &reloads.kept)];
+                for (outcome, count) in outcomes {
+                    let count = count.load(Ordering::Relaxed);
+                    self.text.sample(name, &[("outcome", outcome)], count);
+                }
+            }
+            "weir_connections" => {
+                for (worker, connections) in metrics.connections().iter().enumerate() {
+                    let worker = worker.to_string();
+                    self.text.sample(name, &[("worker", &worker)], connections);
+                }
+            }
+            "process_resident_memory_bytes" => {
+                if let Some(bytes) = resident_bytes() {
+                    self.text.sample(name, &[], bytes);
+                }
+            }
+            _ => {
+                if let Some(value) = single(name, metrics, self.policy, &stats) {
+                    self.text.sample(name, &[], value);
+                }
+            }
+        }
+    }
+
+    fn decisions(&mut self, name: &str) {
+        let domains = self.policy.domains();
+        let domains = domains
+            .into_iter()
+            .map(|domain| (&*domain.name, Some(domain)));
+        for (label, domain) in domains.chain([("", None)]) {
+            let decisions = self.metrics.domain(domain);
+            if name == "weir_decisions_shadowed_total" {
+                let labels = [("domain", label)];
+                self.text.sample(name, &labels, decisions.shadow);
+                continue;
+            }
+            for (code, count) in [("ok", decisions.ok), ("over_limit", decisions.over_limit)] {
+                let labels = [("domain", label), ("code", code)];
+                self.text.sample(name, &labels, count);
+            }
+        }
+    }
+
+    fn of_rules(&mut self, name: &str, of: impl Fn(&RuleHits) -> u64) {
+        for one in self.rules {
+            let labels = [("domain", &*one.domain.name), ("rule", &one.name)];
+            let Some(details) = &one.details else {
+                self.text.sample(name, &labels, of(&one.hits));
+                continue;
+            };
+            for (values, hits) in details {
+                let values = values
+                    .as_ref()
+                    .map(|values| in_words(&one.rule.name, values));
+                let values = values.as_deref().unwrap_or("other");
+                let labels = [labels[0], labels[1], ("values", values)];
+                self.text.sample(name, &labels, of(hits));
+            }
+        }
+    }
+
+    fn over_limits(&mut self, name: &str) {
+        for one in self.rules {
+            let limits = registry::list(one.rule).unwrap_or_default();
+            let numbers = one.rule.mark.get().get(1..).unwrap_or_default();
+            for (limit, number) in registry::limit_names(limits).iter().zip(numbers) {
+                let labels = one.limit_labels(limit);
+                self.text
+                    .sample(name, &labels, self.metrics.over_limit(*number));
+            }
+        }
+    }
+
+    fn of_limits(&mut self, name: &str, of: impl Fn(&Limit) -> u64) {
+        for one in self.rules {
+            let Limits::Counted(set) = &one.rule.limits else {
+                continue;
+            };
+            for (limit, label) in set.limits.iter().zip(registry::limit_names(&set.limits)) {
+                self.text.sample(name, &one.limit_labels(&label), of(limit));
+            }
+        }
+    }
+}
+
+impl Exposable<'_> {
+    fn limit_labels<'a>(&'a self, limit: &'a str) -> [(&'static str, &'a str); 3] {
+        [
+            ("domain", &*self.domain.name),
+            ("rule", &self.name),
+            ("limit", limit),
+        ]
+    }
+}
+
+/// A metric of one sample without labels; none if there is no such.
+fn single(name: &str, metrics: &Metrics, policy: &Policy, stats: &Stats) -> Option<u64> {
+    let reloads = &metrics.reloads;
+    Some(match name {
+        "weir_calls_abandoned_total" => metrics.sum(|shard| shard.abandoned.get()),
+        "weir_series_capped_total" => metrics.registry.lock().capped,
+        "weir_policy_generation" => metrics.generation(),
+        "weir_policy_domains" => policy.domain_count() as u64,
+        "weir_policy_rules" => policy.rule_count() as u64,
+        "weir_policy_loaded_timestamp_seconds" => reloads.replaced_at_secs.load(Ordering::Relaxed),
+        "weir_store_counters" => stats.counters,
+        "weir_store_bytes" => stats.bytes,
+        "weir_store_pinned" => stats.pinned,
+        "weir_store_evicted_total" => stats.evicted,
+        "weir_store_unpinned_early_total" => stats.unpinned_early,
+        _ => return None,
+    })
+}
+
+/// The levels of a name, with what was sent at those that show it.
+fn in_words(name: &RuleName, values: &Detail) -> String {
+    let shown = name.levels.iter().zip(values);
+    let shown = shown.filter(|(_, value)| !value.is_empty());
+    let shown: Vec<String> = shown
+        .map(|(level, value)| format!("{}={value}", level.key))
+        .collect();
+    shown.join(", ")
+}
+
+pub(super) fn histogram(
+    name: &str,
+    labels: &[(&str, &str)],
+    histogram: &Histogram,
+    text: &mut Text,
+) {
+    let (bucket, sum, count) = (
+        format!("{name}_bucket"),
+        format!("{name}_sum"),
+        format!("{name}_count"),
+    );
+    let mut so_far = 0;
+    let bounds = BOUNDS_NS
+        .iter()
+        .map(|bound| (*bound as f64 / 1e9).to_string());
+    for (bound, counted) in bounds.chain(["+Inf".to_owned()]).zip(histogram.counts) {
+        so_far += counted;
+        let labels = [labels, &[("le", bound.as_str())]].concat();
+        text.sample(&bucket, &labels, so_far);
+    }
+    text.sample(&sum, labels, histogram.sum_ns as f64 / 1e9);
+    text.sample(&count, labels, so_far);
+}
+
+/// gRPC's status codes by number.
+pub(super) const CODES: [&str; 17] = [
+    "OK",
+    "CANCELLED",
+    "UNKNOWN",
+    "INVALID_ARGUMENT",
+    "DEADLINE_EXCEEDED",
+    "NOT_FOUND",
+    "ALREADY_EXISTS",
+    "PERMISSION_DENIED",
+    "RESOURCE_EXHAUSTED",
+    "FAILED_PRECONDITION",
+    "ABORTED",
+    "OUT_OF_RANGE",
+    "UNIMPLEMENTED",
+    "INTERNAL",
+    "UNAVAILABLE",
+    "DATA_LOSS",
+    "UNAUTHENTICATED",
+];
+
+/// As Linux tells it; none elsewhere.
+fn resident_bytes() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kib * 1024)
+}

@@ -1,0 +1,240 @@
+//! What the admin server tells: health, `/json`, `/rlconfig` and metrics.
+
+use weir::clock::Clock;
+use weir::server::admin::ENDPOINTS;
+use weir::telemetry::FAMILIES;
+
+use crate::running::{descriptor, request as grpc_request};
+use crate::site::{Options, Site, request};
+use weir::proto::envoy::service::ratelimit::v3::rate_limit_service_client::RateLimitServiceClient;
+
+const POLICY: &str = "
+domain: t
+descriptors:
+  - key: account
+    descriptors:
+      - {key: endpoint, value: 'GET /*', rate_limit: {unit: hour, requests_per_unit: 5}}
+  - {key: api_key, secret: true, value: s3cret, rate_limit: {unit: hour, requests_per_unit: 1}}
+  - {key: free, rate_limit: {unlimited: true}}
+  - {key: tried, shadow_mode: true, rate_limit: {unit: hour, requests_per_unit: 1}}
+  - key: both
+    rate_limit:
+      - {unit: minute, requests_per_unit: 2, name: per_minute}
+      - {unit: day, unit_multiplier: 2, requests_per_unit: 1, shadow_mode: true}
+  - {key: shown, detailed_metric: true, rate_limit: {unit: hour, requests_per_unit: 1}}
+";
+
+async fn site() -> Site {
+    Site::start(POLICY, Clock::System, Options::default()).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn health_checks_follow_the_server() {
+    let mut site = site().await;
+    // Somebody is connected, so the drain lasts.
+    let client = RateLimitServiceClient::connect(format!("http://{}", site.grpc)).await;
+    let mut client = client.unwrap();
+    let free = vec![descriptor(b"free", b"x")];
+    client.should_rate_limit(grpc_request(free)).await.unwrap();
+    let health = site.get("/healthcheck");
+    assert_eq!((health.status, &*health.body), (200, "OK"));
+    assert_eq!(site.get("/ready").status, 200);
+    assert_eq!(site.get("/live").status, 200);
+
+    site.shut_down();
+    while site.get("/ready").status == 200 {}
+    let ready = site.get("/ready");
+    assert_eq!((ready.status, &*ready.body), (503, "leaving\n"));
+    let health = site.get("/healthcheck");
+    assert_eq!((health.status, &*health.body), (500, ""));
+    assert_eq!(site.get("/live").status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn json_decides_as_the_go_server_does() {
+    let site = site().await;
+    let entries = [("account", "a"), ("endpoint", "GET /x")];
+    let first = site.post("/json", &request("t", &entries));
+    assert_eq!(first.status, 200);
+    assert!(first.head.contains("content-type: application/json"));
+    let said = first.json();
+    assert_eq!(said["overallCode"], "OK");
+    let status = &said["statuses"][0];
+    assert_eq!(status["currentLimit"]["requestsPerUnit"], 5);
+    assert_eq!(status["currentLimit"]["unit"], "HOUR");
+    assert_eq!(status["limitRemaining"], 4);
+    assert!(status.get("quota").is_none());
+    for _ in 0..4 {
+        assert_eq!(site.hit("t", &entries), 200);
+    }
+    let over = site.post("/json", &request("t", &entries));
+    assert_eq!(over.status, 429);
+    assert_eq!(over.json()["overallCode"], "OVER_LIMIT");
+    for bad in [
+        "",
+        "}",
+        r#"{"domain": "t", "what": 1}"#,
+        r#"{"domain": ""}"#,
+    ] {
+        let answer = site.post("/json", bad);
+        assert_eq!(answer.status, 400, "{bad}");
+        assert!(answer.head.contains("content-type: text/plain"));
+    }
+    assert_eq!(site.get("/json").status, 405);
+    assert_eq!(site.get("/nothing").status, 404);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_rule_has_its_numbers() {
+    let site = site().await;
+    for _ in 0..7 {
+        site.hit("t", &[("account", "a"), ("endpoint", "GET /x")]);
+    }
+    for _ in 0..3 {
+        site.hit("t", &[("tried", "x")]);
+        site.hit("t", &[("both", "x")]);
+        site.hit("t", &[("free", "x")]);
+        site.hit("t", &[("nothing", "x")]);
+        site.hit("t", &[("api_key", "s3cret")]);
+    }
+    site.hit("nowhere", &[("x", "y")]);
+    let metrics = site.get("/metrics");
+    assert!(metrics.head.contains("text/plain; version=0.0.4"));
+    assert!(!metrics.body.contains("s3cret"), "{}", metrics.body);
+    let rule = |what: &str, rule: &str| {
+        let sample = format!("weir_rule_{what}_total{{domain=\"t\",rule=\"{rule}\"}}");
+        metrics.sample(&sample)
+    };
+    let endpoint = "account, endpoint=GET /*";
+    assert_eq!(rule("hits", endpoint), Some(7));
+    assert_eq!(rule("within_limit", endpoint), Some(5));
+    assert_eq!(rule("near_limit", endpoint), Some(1));
+    assert_eq!(rule("over_limit", endpoint), Some(2));
+    assert_eq!(rule("shadow", endpoint), Some(0));
+    assert_eq!(rule("over_limit", "tried"), Some(2));
+    assert_eq!(rule("shadow", "tried"), Some(2));
+    assert_eq!(rule("hits", "free"), Some(3));
+    assert_eq!(rule("over_limit", "api_key=***"), Some(2));
+    assert_eq!(rule("over_limit", "both"), Some(1));
+    let over = |limit: &str| {
+        let labels = format!("domain=\"t\",rule=\"both\",limit=\"{limit}\"");
+        metrics.sample(&format!("weir_limit_over_total{{{labels}}}"))
+    };
+    assert_eq!(over("per_minute"), Some(1));
+    assert_eq!(over("2 days"), Some(2));
+    let decisions =
+        |labels: &str| metrics.sample(&format!("weir_decisions_total{{domain={labels}}}"));
+    assert_eq!(decisions("\"t\",code=\"over_limit\""), Some(2 + 1 + 2));
+    assert_eq!(decisions("\"t\",code=\"ok\""), Some(22 - 5));
+    assert_eq!(decisions("\"\",code=\"ok\""), Some(1));
+    let meets = |meets| metrics.sample(&format!("weir_descriptors_total{{meets=\"{meets}\"}}"));
+    assert_eq!(meets("nothing"), Some(3));
+    assert_eq!(meets("unlimited"), Some(3));
+    assert_eq!(meets("unknown_domain"), Some(1));
+    assert_eq!(metrics.sample("weir_decision_seconds_count"), Some(23));
+    assert_eq!(metrics.sample("weir_policy_rules"), Some(6));
+    assert_eq!(metrics.sample("weir_store_counters"), Some(4));
+    let limit = "domain=\"t\",rule=\"account, endpoint=GET /*\",limit=\"hour\"";
+    assert_eq!(
+        metrics.sample(&format!("weir_limit_requests{{{limit}}}")),
+        Some(5)
+    );
+    for family in FAMILIES {
+        let typed = format!("# TYPE {} {}\n", family.name, family.kind.as_str());
+        assert!(metrics.body.contains(&typed), "{typed}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn values_are_shown_where_the_policy_asks_for_it_and_only_so_many() {
+    let site = site().await;
+    for value in 0..1_003 {
+        site.hit("t", &[("shown", &value.to_string())]);
+    }
+    site.hit("t", &[("shown", "7")]);
+    let metrics = site.get("/metrics");
+    let of = |what: &str, values: &str| {
+        let labels = format!("domain=\"t\",rule=\"shown\",values=\"{values}\"");
+        metrics.sample(&format!("weir_rule_{what}_total{{{labels}}}"))
+    };
+    assert_eq!(of("hits", "shown=7"), Some(2));
+    assert_eq!(of("over_limit", "shown=7"), Some(1));
+    assert_eq!(of("hits", "shown=999"), Some(1));
+    assert_eq!(of("hits", "shown=1000"), None);
+    assert_eq!(of("hits", "other"), Some(3));
+    assert_eq!(metrics.sample("weir_series_capped_total"), Some(3));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn calls_over_the_wire_are_counted_and_so_are_their_errors() {
+    let site = site().await;
+    let client = RateLimitServiceClient::connect(format!("http://{}", site.grpc)).await;
+    let mut client = client.unwrap();
+    for _ in 0..3 {
+        let asked = grpc_request(vec![descriptor(b"free", b"\xff")]);
+        client.should_rate_limit(asked).await.unwrap();
+    }
+    let nonsense = grpc_request(Vec::new());
+    client.should_rate_limit(nonsense).await.unwrap_err();
+    let metrics = site.get("/metrics");
+    let errors = metrics.sample("weir_errors_total{code=\"INVALID_ARGUMENT\"}");
+    assert_eq!(errors, Some(1));
+    let decisions = metrics.sample("weir_decisions_total{domain=\"t\",code=\"ok\"}");
+    assert_eq!(decisions, Some(3));
+    let connections = (0..2).map(|worker| format!("weir_connections{{worker=\"{worker}\"}}"));
+    let connections = connections.map(|sample| metrics.sample(&sample).unwrap());
+    assert_eq!(connections.sum::<u64>(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn graphs_of_the_go_server_go_on() {
+    let options = Options {
+        reference_metrics: true,
+        ..Options::default()
+    };
+    let site = Site::start(POLICY, Clock::System, options).await;
+    for _ in 0..7 {
+        site.hit("t", &[("account", "a"), ("endpoint", "GET /x")]);
+        site.hit("t", &[("shown", "x:y")]);
+    }
+    let metrics = site.get("/metrics");
+    let rule = |what: &str, keys: &str| {
+        let labels = format!("domain=\"t\",{keys}");
+        metrics.sample(&format!("ratelimit_service_rate_limit_{what}{{{labels}}}"))
+    };
+    let endpoint = "key1=\"account\",key2=\"endpoint_GET /*\"";
+    assert_eq!(rule("total_hits", endpoint), Some(7));
+    assert_eq!(rule("within_limit", endpoint), Some(5));
+    assert_eq!(rule("over_limit", endpoint), Some(2));
+    assert_eq!(rule("near_limit", endpoint), Some(1));
+    assert_eq!(rule("shadow_mode", "key1=\"tried\""), Some(0));
+    assert_eq!(rule("over_limit", "key1=\"shown_x_y\""), Some(6));
+    let calls = "ratelimit_service_total_requests{grpc_method=\"ShouldRateLimit\"}";
+    assert_eq!(metrics.sample(calls), Some(14));
+    let sample = "ratelimit_service_response_time_seconds_count{grpc_method=\"ShouldRateLimit\"}";
+    assert_eq!(metrics.sample(sample), Some(14));
+    let without = self::site().await.get("/metrics").body;
+    assert!(!without.contains("ratelimit_service"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn pages_of_other_sites_may_not_ask() {
+    let site = site().await;
+    let rebound = site.ask("GET", "/metrics", &[("Host", "evil.example")], b"");
+    assert_eq!(rebound.status, 403);
+    let body = request("t", &[("free", "x")]);
+    let foreign = [("Origin", "http://evil.example")];
+    let posted = site.ask("POST", "/json", &foreign, body.as_bytes());
+    assert_eq!(posted.status, 403);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_endpoint_that_is_told_of_answers() {
+    let site = site().await;
+    for endpoint in ENDPOINTS {
+        let answer = site.ask(endpoint.method, endpoint.path, &[], b"");
+        let is_there = !matches!(answer.status, 404 | 405);
+        assert!(is_there, "{endpoint:?}: {}", answer.status);
+        assert_eq!(answer.status == 403, endpoint.needs_token, "{endpoint:?}");
+    }
+}

@@ -1,0 +1,182 @@
+//! A server with its admin server in this process, and a client that asks over HTTP.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+use weir::clock::Clock;
+use weir::engine::Engine;
+use weir::policy::LoadOptions;
+use weir::server::admin::{self, Admin, AdminConfig, TokenFile};
+use weir::server::reload::{PolicyFiles, Reloader};
+use weir::server::{App, ListenConfig, Listener};
+use weir::store::{MemoryConfig, Store};
+
+use crate::running::config;
+
+pub(crate) const TOKEN: &str = "0123456789abcdef";
+
+/// A server and its admin server.
+pub(crate) struct Site {
+    pub(crate) admin: admin::Running,
+    pub(crate) grpc: String,
+    pub(crate) folder: tempfile::TempDir,
+    stop: Option<tokio::sync::oneshot::Sender<()>>,
+    server: tokio::task::JoinHandle<()>,
+}
+
+/// How a site runs.
+#[derive(Default)]
+pub(crate) struct Options {
+    pub(crate) token: bool,
+    pub(crate) reference_metrics: bool,
+}
+
+impl Site {
+    /// Two workers, a clock of its own, the policy of a text in `policies/t.yaml`.
+    pub(crate) async fn start(yaml: &str, clock: Clock, options: Options) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let policies = folder.path().join("policies");
+        std::fs::create_dir(&policies).unwrap();
+        std::fs::write(policies.join("t.yaml"), yaml).unwrap();
+        let mut files = PolicyFiles::new(vec![policies], LoadOptions::default());
+        let loaded = files.load().unwrap();
+        let store = Store::memory(MemoryConfig::default()).unwrap();
+        let engine = Arc::new(Engine::new(loaded.policy.unwrap(), store, clock));
+        let app = App::new(Arc::clone(&engine), config(2, Duration::from_secs(600)));
+        let watched = (engine, Arc::clone(&app.metrics));
+        let token = folder.path().join("token");
+        std::fs::write(&token, TOKEN).unwrap();
+        let token: Option<PathBuf> = options.token.then_some(token);
+        let config = AdminConfig {
+            address: "127.0.0.1:0".to_owned(),
+            token_file: token,
+            reference_metrics: options.reference_metrics,
+        };
+        let bound = admin::Bound::new(&config).unwrap();
+        let admin = Admin {
+            engine: Arc::clone(&app.engine),
+            metrics: Arc::clone(&app.metrics),
+            reloader: Arc::new(Reloader::start(files, watched, None).unwrap()),
+            readiness: app.readiness.clone(),
+            token: config
+                .token_file
+                .as_deref()
+                .map(|path| TokenFile::new(path).unwrap()),
+            config,
+        };
+        let admin = admin::start(bound, admin).unwrap();
+        let listen = ListenConfig::Tcp("127.0.0.1:0".to_owned());
+        let listener = Listener::bind(&listen).await.unwrap();
+        let grpc = listener.address().to_string();
+        let (stop, stopped) = tokio::sync::oneshot::channel();
+        let server = tokio::spawn(async move {
+            let shutdown = async {
+                // A test that is over has nothing to say.
+                let _ = stopped.await;
+            };
+            weir::server::run(listener, app, shutdown).await.unwrap();
+        });
+        tokio::task::yield_now().await;
+        Self {
+            admin,
+            grpc,
+            folder,
+            stop: Some(stop),
+            server,
+        }
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.admin.address()
+    }
+
+    pub(crate) fn get(&self, path: &str) -> Answer {
+        self.ask("GET", path, &[], b"")
+    }
+
+    pub(crate) fn post(&self, path: &str, body: &str) -> Answer {
+        self.ask("POST", path, &[], body.as_bytes())
+    }
+
+    /// With the token.
+    pub(crate) fn post_as_admin(&self, path: &str, body: &str) -> Answer {
+        let authorization = format!("Bearer {TOKEN}");
+        let headers = [("Authorization", authorization.as_str())];
+        self.ask("POST", path, &headers, body.as_bytes())
+    }
+
+    pub(crate) fn ask(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> Answer {
+        let mut request = format!("{method} {path} HTTP/1.1\r\nConnection: close\r\n");
+        if !headers.iter().any(|(name, _)| *name == "Host") {
+            request.push_str("Host: localhost\r\n");
+        }
+        for (name, value) in headers {
+            request.push_str(&format!("{name}: {value}\r\n"));
+        }
+        request.push_str(&format!("Content-Length: {}\r\n\r\n", body.len()));
+        let mut stream = TcpStream::connect(self.address()).unwrap();
+        stream.write_all(request.as_bytes()).unwrap();
+        stream.write_all(body).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        Answer {
+            status: head.split(' ').nth(1).unwrap().parse().unwrap(),
+            head: head.to_owned(),
+            body: body.to_owned(),
+        }
+    }
+
+    /// Decides by `/json` for one descriptor.
+    pub(crate) fn hit(&self, domain: &str, entries: &[(&str, &str)]) -> u16 {
+        self.post("/json", &request(domain, entries)).status
+    }
+
+    /// Asks the server to end; it stays in its drain for as long as somebody is connected.
+    pub(crate) fn shut_down(&mut self) {
+        self.stop.take().unwrap().send(()).unwrap();
+    }
+}
+
+/// A `RateLimitRequest` in JSON.
+pub(crate) fn request(domain: &str, entries: &[(&str, &str)]) -> String {
+    let entries = entries.iter();
+    let entries = entries.map(|(key, value)| serde_json::json!({"key": key, "value": value}));
+    let entries: Vec<Value> = entries.collect();
+    serde_json::json!({"domain": domain, "descriptors": [{"entries": entries}]}).to_string()
+}
+
+impl Drop for Site {
+    fn drop(&mut self) {
+        self.server.abort();
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) head: String,
+    pub(crate) body: String,
+}
+
+impl Answer {
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap()
+    }
+
+    /// The value of a sample of `/metrics`, written as `name{labels}`.
+    pub(crate) fn sample(&self, sample: &str) -> Option<u64> {
+        let value = self.body.lines().find_map(|line| line.strip_prefix(sample));
+        value?.trim().parse().ok()
+    }
+}
