@@ -1,7 +1,9 @@
 //! The command line: one function per command, each from arguments to an exit code.
 
+mod admin;
 mod check;
 mod explain;
+mod keys;
 mod pairs;
 mod policies;
 mod query;
@@ -55,6 +57,10 @@ enum Command {
     /// Counts, unless told to --look. Exits with 0 if all answers are OK, with 1 if one is OVER_LIMIT, and with 2 if
     /// the server could not be asked.
     Query(query::QueryArgs),
+    /// Tell how the counters of one client stand in a running server, or mend them
+    ///
+    /// Needs the admin's token. Exits with 0, or with 2 if the server could not be asked.
+    Keys(keys::KeysArgs),
     /// Run recorded traffic through policies, and say who would be refused
     ///
     /// Exits with 0, or with 2 if the record or the policies cannot be used, or if more than 1 % of the lines are
@@ -89,6 +95,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> Result<ExitCode, CliErro
         Command::Check(args) => check::run(&args),
         Command::Schema(args) => schema::run(&args),
         Command::Query(args) => query::run(args),
+        Command::Keys(args) => keys::run(&args),
         Command::Replay(args) => replay::run(&args),
         Command::Test(args) => test::run(&args),
         Command::Explain(args) => explain::run(&args),

@@ -1,10 +1,14 @@
 //! A client of the rate-limit service: asks as Envoy does, and says the answer in its own words.
 
+mod admin;
+
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
 use tonic::transport::{Channel, Endpoint};
+
+pub use admin::{AdminClient, AdminError, Form};
 
 use crate::proto::envoy::config::core::v3::HeaderValue;
 use crate::proto::envoy::extensions::common::ratelimit::v3::RateLimitDescriptor;

@@ -9,7 +9,7 @@ pub use memory::MemoryConfig;
 use smallvec::SmallVec;
 
 use crate::clock::Timestamp;
-use crate::limit::{Active, LimitSet, Outcomes};
+use crate::limit::{Active, LimitSet, Outcomes, States};
 use crate::request::Cost;
 
 /// Where counters live.
@@ -67,6 +67,20 @@ impl Store {
     pub async fn hit(&self, now: Timestamp, hits: &[Hit<'_>]) -> SmallVec<[Outcomes; 2]> {
         match self {
             Self::Memory(memory) => memory.hit(now, hits),
+        }
+    }
+
+    /// What the counter of a hit holds, aligned to its limits; none if there is no such counter. Nothing is changed.
+    pub async fn states(&self, hit: &Hit<'_>) -> Option<States> {
+        match self {
+            Self::Memory(memory) => memory.states(hit),
+        }
+    }
+
+    /// Forgets what a counter has counted, and tells whether there was one.
+    pub async fn reset(&self, key: Key) -> bool {
+        match self {
+            Self::Memory(memory) => memory.reset(key),
         }
     }
 

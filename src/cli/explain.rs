@@ -1,16 +1,20 @@
-//! `weir explain`: what a request would meet and why, offline and without counting.
+//! `weir explain`: what a request would meet and why, without counting: offline, or in a running server.
 
 mod text;
 
-use std::io::{self, Write};
+pub(super) use text::text;
+
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
 
+use super::admin::wait_for;
 use super::pairs::{self, Word};
 use super::policies;
+use super::query::print;
 use super::{CliError, DONE};
+use crate::client::{AdminClient, Form};
 use crate::clock::{Clock, ManualClock, Timestamp};
 use crate::engine::Engine;
 use crate::policy::{LoadOptions, Policy};
@@ -51,8 +55,22 @@ pub(super) struct ExplainArgs {
     #[arg(long, value_name = "LIMIT", value_parser = pairs::limit)]
     limit: Option<Override>,
     /// For that moment, such as 2026-01-01T00:00:00Z or Unix seconds; now if left out
-    #[arg(long, value_name = "TIME", value_parser = time)]
+    #[arg(long, value_name = "TIME", value_parser = time, conflicts_with = "server")]
     at: Option<Timestamp>,
+    /// Ask a running server, by its policies and its counters: the address that `weir serve` has as --http
+    /// [default: 127.0.0.1:8080]
+    #[arg(
+        long,
+        value_name = "HOST:PORT",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "127.0.0.1:8080",
+        requires = "domain"
+    )]
+    server: Option<String>,
+    /// The file with the server's token; without it the server tells nothing of its counters
+    #[arg(long, value_name = "PATH", env = "WEIR_ADMIN_TOKEN_FILE")]
+    admin_token_file: Option<PathBuf>,
     /// What to print
     #[arg(long, value_enum, default_value_t = Format::Human)]
     format: Format,
@@ -67,42 +85,66 @@ enum Format {
 }
 
 pub(super) fn run(args: &ExplainArgs) -> Result<ExitCode, CliError> {
+    let mut written = match &args.server {
+        Some(server) => of_server(args, server)?,
+        None => of_policies(args)?,
+    };
+    if !written.ends_with('\n') {
+        written.push('\n');
+    }
+    print(&written)?;
+    Ok(ExitCode::from(DONE))
+}
+
+/// By a server's own policies and counters.
+fn of_server(args: &ExplainArgs, server: &str) -> Result<String, CliError> {
+    let request = request(args, args.domain.clone().unwrap_or_default());
+    let token = args.admin_token_file.as_deref();
+    let admin = AdminClient::new(server, token).map_err(CliError::new)?;
+    let (form, json) = match args.format {
+        Format::Human => (Form::Text, false),
+        Format::Json => (Form::Json, true),
+    };
+    let answer = wait_for(admin.post("/api/explain", &request, form))?;
+    if !json {
+        return Ok(answer);
+    }
+    let answer: serde_json::Value = serde_json::from_str(&answer).map_err(CliError::new)?;
+    Ok(format!("{answer:#}"))
+}
+
+/// By policies of this machine, with fresh counters.
+fn of_policies(args: &ExplainArgs) -> Result<String, CliError> {
     let options = LoadOptions {
         merge_domains: args.merge_domains,
         ..LoadOptions::default()
     };
     let policy = policies::load(&args.policies, options)?;
-    let request = request(args, &policy)?;
+    let request = request(args, domain(args, &policy)?);
     let clock = Clock::Manual(ManualClock::new(
         args.at.unwrap_or_else(|| Clock::System.now()),
     ));
     let store = Store::memory(MemoryConfig::default()).map_err(CliError::new)?;
     let explanation = Engine::new(policy, store, clock).explain(&request);
-    let mut written = match args.format {
-        Format::Human => text::text(&explanation),
+    Ok(match args.format {
+        Format::Human => text(&explanation),
         Format::Json => format!("{:#}", explanation.to_json()),
-    };
-    if !written.ends_with('\n') {
-        written.push('\n');
-    }
-    match io::stdout().lock().write_all(written.as_bytes()) {
-        // Whoever reads, such as `head`, has seen enough.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
-        written => written.map_err(CliError::new)?,
-    }
-    Ok(ExitCode::from(DONE))
+    })
 }
 
-fn request(args: &ExplainArgs, policy: &Policy) -> Result<Request, CliError> {
-    let domain = match (&args.domain, &policy.domains()[..]) {
-        (Some(name), _) => name.clone(),
-        (None, [only]) => only.name.to_string(),
+fn domain(args: &ExplainArgs, policy: &Policy) -> Result<String, CliError> {
+    match (&args.domain, &policy.domains()[..]) {
+        (Some(name), _) => Ok(name.clone()),
+        (None, [only]) => Ok(only.name.to_string()),
         (None, domains) => {
             let names: Vec<&str> = domains.iter().map(|domain| &*domain.name).collect();
             let names = names.join(", ");
-            return Err(CliError::new(format!("which --domain? There are: {names}")));
+            Err(CliError::new(format!("which --domain? There are: {names}")))
         }
-    };
+    }
+}
+
+fn request(args: &ExplainArgs, domain: String) -> Request {
     let cost = match args.look {
         true => Cost::Look,
         false => Cost::Hits(args.hits),
@@ -112,10 +154,10 @@ fn request(args: &ExplainArgs, policy: &Policy) -> Result<Request, CliError> {
         cost,
         limit: args.limit,
     });
-    Ok(Request {
+    Request {
         domain: domain.into(),
         descriptors: descriptors.collect(),
-    })
+    }
 }
 
 fn time(text: &str) -> Result<Timestamp, &'static str> {

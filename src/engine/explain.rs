@@ -24,6 +24,8 @@ pub struct Explanation {
     pub at: Timestamp,
     /// The domain that was asked.
     pub domain: String,
+    /// Whether it is told by what a server has counted, rather than with fresh counters.
+    pub is_live: bool,
     /// Whether the policy has that domain.
     pub is_known: bool,
     /// One per descriptor of the request.
@@ -146,6 +148,41 @@ pub struct LimitStanding {
 }
 
 impl Engine {
+    /// Tells what a request would meet now, by what has been counted; nothing is.
+    pub async fn inspect(&self, request: &Request) -> Explanation {
+        let policy = self.policy.load_full();
+        let scene = Scene {
+            policy: &policy,
+            hasher: self.store.hasher(),
+            now: self.clock.now(),
+        };
+        let plan = Plan::new(&policy, request, scene.hasher);
+        let mut counters: Vec<(Key, Option<States>)> = Vec::new();
+        for hit in &plan.hits() {
+            counters.push((hit.key, self.store.states(hit).await));
+        }
+        let counted = |hit: &Hit<'_>| {
+            let found = counters.iter().find(|(key, _)| *key == hit.key);
+            let states = found.and_then(|(_, states)| states.clone());
+            states.unwrap_or_else(|| States::fresh(hit.set))
+        };
+        Explanation {
+            is_live: true,
+            ..scene.explain(request, counted)
+        }
+    }
+
+    /// Forgets all that was counted for the descriptors of a request, and tells how many counters that were.
+    pub async fn reset(&self, request: &Request) -> usize {
+        let policy = self.policy.load_full();
+        let plan = Plan::new(&policy, request, self.store.hasher());
+        let mut forgotten = 0;
+        for hit in &plan.hits() {
+            forgotten += usize::from(self.store.reset(hit.key).await);
+        }
+        forgotten
+    }
+
     /// Tells what a request would meet now if nothing had been counted; nothing is.
     pub fn explain(&self, request: &Request) -> Explanation {
         let policy = self.policy.load();
@@ -197,6 +234,7 @@ impl Scene<'_> {
         Explanation {
             at: self.now,
             domain: text(&request.domain),
+            is_live: false,
             is_known: plan.domain.is_some(),
             descriptors: explained.collect(),
             decision,

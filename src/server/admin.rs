@@ -4,10 +4,13 @@
 //! endpoints are closed.
 
 mod audit;
+mod explain;
 mod guard;
 mod health;
 mod json;
+mod keys;
 mod metrics;
+mod reload;
 mod rlconfig;
 mod token;
 
@@ -18,7 +21,9 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
 use axum::Router;
-use axum::http::StatusCode;
+use axum::http::header::{ACCEPT, CONTENT_TYPE};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get, post};
 use tokio::runtime;
 use tokio_util::sync::CancellationToken;
@@ -29,7 +34,7 @@ use super::grpc::json::JsonProtocol;
 use super::listener::{BindError, ListenConfig};
 use super::readiness::Readiness;
 use super::reload::Reloader;
-use crate::engine::Engine;
+use crate::engine::{Engine, Explanation};
 use crate::telemetry::{Metrics, Recorder};
 
 /// How the admin server runs.
@@ -54,6 +59,8 @@ pub struct Admin {
     pub reloader: Arc<Reloader>,
     /// Whether the server wants calls.
     pub readiness: Readiness,
+    /// Says an explanation to people.
+    pub in_words: fn(&Explanation) -> String,
     /// What must be known by who wants to change things or see clients.
     pub token: Option<TokenFile>,
     /// How it runs.
@@ -71,6 +78,15 @@ pub struct Endpoint {
     pub needs_token: bool,
     /// What it does, in a sentence.
     pub help: &'static str,
+}
+
+const fn closed(method: &'static str, path: &'static str, help: &'static str) -> Endpoint {
+    Endpoint {
+        method,
+        path,
+        needs_token: true,
+        help,
+    }
 }
 
 const fn open(method: &'static str, path: &'static str, help: &'static str) -> Endpoint {
@@ -105,6 +121,31 @@ pub const ENDPOINTS: &[Endpoint] = &[
         "GET",
         "/rlconfig",
         "one line for each limit in force, as envoyproxy/ratelimit writes them",
+    ),
+    open(
+        "POST",
+        "/api/explain",
+        "what a `RateLimitRequest` would meet and why, as `weir explain` tells it; with the token by the counters of now",
+    ),
+    closed(
+        "POST",
+        "/api/keys/show",
+        "how the counters of a `RateLimitRequest` stand; nothing is counted",
+    ),
+    closed(
+        "POST",
+        "/api/keys/reset",
+        "forgets what was counted for its descriptors",
+    ),
+    closed(
+        "POST",
+        "/api/keys/credit",
+        "gives back as many hits as it would cost",
+    ),
+    closed(
+        "POST",
+        "/api/reload",
+        "loads the policies anew: 200 if they are in force, 409 if they were refused",
     ),
 ];
 
@@ -208,6 +249,20 @@ async fn serve(listener: TcpListener, shared: Arc<Shared>, stop: CancellationTok
     }
 }
 
+/// An explanation in the form that was asked for.
+fn explained(shared: &Shared, headers: &HeaderMap, explanation: &Explanation) -> Response {
+    let is_text = headers.get(ACCEPT).is_some_and(|form| form == "text/plain");
+    match is_text {
+        true => (shared.admin.in_words)(explanation).into_response(),
+        false => told(explanation.to_json()),
+    }
+}
+
+/// An answer in JSON.
+fn told(json: serde_json::Value) -> Response {
+    ([(CONTENT_TYPE, "application/json")], json.to_string()).into_response()
+}
+
 fn router(shared: Arc<Shared>) -> Router {
     Router::new()
         .route("/healthcheck", any(health::healthcheck))
@@ -216,6 +271,11 @@ fn router(shared: Arc<Shared>) -> Router {
         .route("/metrics", get(metrics::metrics))
         .route("/json", post(json::decide))
         .route("/rlconfig", get(rlconfig::rlconfig))
+        .route("/api/explain", post(explain::explain))
+        .route("/api/keys/show", post(keys::show))
+        .route("/api/keys/reset", post(keys::reset))
+        .route("/api/keys/credit", post(keys::credit))
+        .route("/api/reload", post(reload::reload))
         .fallback(|| async { (StatusCode::NOT_FOUND, "no such page\n") })
         .layer(axum::middleware::from_fn_with_state(
             Arc::clone(&shared),

@@ -13,7 +13,7 @@ use smallvec::SmallVec;
 
 use super::{Hit, Key, KeyHasher, NoRandomness, Stats};
 use crate::clock::Timestamp;
-use crate::limit::Outcomes;
+use crate::limit::{Outcomes, States};
 use shard::Shard;
 
 /// What a store in memory is given.
@@ -72,6 +72,14 @@ impl Memory {
         hits.iter()
             .map(|hit| self.shard(hit.key).lock().hit(now, hit))
             .collect()
+    }
+
+    pub(super) fn states(&self, hit: &Hit<'_>) -> Option<States> {
+        self.shard(hit.key).lock().states(hit)
+    }
+
+    pub(super) fn reset(&self, key: Key) -> bool {
+        self.shard(key).lock().reset(key)
     }
 
     pub(super) fn stats(&self) -> Stats {

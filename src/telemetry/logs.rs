@@ -42,11 +42,13 @@ pub fn log(config: LogConfig) -> Result<(), LogError> {
         .map_err(LogError)
 }
 
-/// What libraries say in detail is theirs, and may hold what a client sent: never below warnings.
+/// What libraries say in detail is theirs, and may hold what a client sent: never below warnings. What an admin did is
+/// always logged.
 fn filter(level: Level) -> Targets {
     Targets::new()
         .with_default(LevelFilter::from_level(level).min(LevelFilter::WARN))
         .with_target("weir", level)
+        .with_target("weir::audit", Level::INFO)
 }
 
 /// The process logs already.

@@ -53,15 +53,16 @@ fn text(path: &Path) -> &str {
 }
 
 /// `weir serve`, once it serves.
-struct Serving {
+pub(crate) struct Serving {
     process: Child,
     log: BufReader<ChildStderr>,
     address: String,
+    pub(crate) http: String,
     folder: tempfile::TempDir,
 }
 
 impl Serving {
-    fn start(flags: &[&str]) -> Self {
+    pub(crate) fn start(flags: &[&str]) -> Self {
         let folder = folder(POLICY);
         let mut process = weir(&["serve", "--workers=1", "--log-format=json"])
             .args(["--policies", text(folder.path())])
@@ -74,15 +75,17 @@ impl Serving {
             process,
             log,
             address: String::new(),
+            http: String::new(),
             folder,
         };
         let started = serving.wait_for("serving");
         serving.address = started["grpc"].as_str().unwrap().to_owned();
+        serving.http = started["http"].as_str().unwrap_or_default().to_owned();
         serving
     }
 
     /// Reads the log up to that message.
-    fn wait_for(&mut self, message: &str) -> serde_json::Value {
+    pub(crate) fn wait_for(&mut self, message: &str) -> serde_json::Value {
         let mut line = String::new();
         while self.log.read_line(&mut line).unwrap() > 0 {
             let event: serde_json::Value = serde_json::from_str(&line).unwrap();
@@ -94,14 +97,14 @@ impl Serving {
         panic!("weir ended before it said {message:?}");
     }
 
-    fn signal(&self, name: &str) {
+    pub(crate) fn signal(&self, name: &str) {
         let pid = self.process.id().to_string();
         let sent = Command::new("kill").args(["-s", name, &pid]).status();
         assert!(sent.unwrap().success());
     }
 
     /// Its exit code, and the rest of its log.
-    fn end(&mut self) -> (Option<i32>, String) {
+    pub(crate) fn end(&mut self) -> (Option<i32>, String) {
         let mut rest = String::new();
         self.log.read_to_string(&mut rest).unwrap();
         (self.process.wait().unwrap().code(), rest)

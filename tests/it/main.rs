@@ -9,6 +9,7 @@
 //! - `counters`: whose counter a descriptor meets, and what is charged to it
 //! - `discovery`: health checks and reflection
 //! - `docs`: what the documentation shows
+//! - `keys`: the counters of one client, and who may see and mend them
 //! - `lifetime`: connections, workers and the server's end
 //! - `policies`: files that load, and files that are refused, each with all that is said of it
 //! - `query`: `weir query`, against a server in this process
@@ -31,6 +32,7 @@ mod conformance;
 mod counters;
 mod discovery;
 mod docs;
+mod keys;
 mod lifetime;
 mod offline;
 mod policies;

@@ -14,13 +14,17 @@ use crate::scenario::{Rate, written};
 const MOST_CANDIDATES: usize = 20;
 
 /// All of it.
-pub(super) fn text(explanation: &Explanation) -> String {
+pub(in crate::cli) fn text(explanation: &Explanation) -> String {
     let mut out = String::new();
     let (domain, at) = (&explanation.domain, written(explanation.at));
+    let counters = match explanation.is_live {
+        true => "the counters of the server",
+        false => "fresh counters",
+    };
     line(
         &mut out,
         0,
-        &format!("domain {domain}, at {at}, with fresh counters"),
+        &format!("domain {domain}, at {at}, with {counters}"),
     );
     if !explanation.is_known {
         line(

@@ -28,6 +28,7 @@ impl Explanation {
             "at_micros": self.at.micros(),
             "domain": self.domain,
             "domain_is_known": self.is_known,
+            "counters": if self.is_live { "live" } else { "fresh" },
             "code": code(self.decision.code),
             "descriptors": descriptors.collect::<Vec<_>>(),
             "headers": headers.collect::<Vec<_>>(),

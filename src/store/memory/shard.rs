@@ -109,6 +109,22 @@ impl Shard {
         outcomes
     }
 
+    pub(super) fn states(&self, hit: &Hit<'_>) -> Option<States> {
+        let counter = self.slots.get(self.find(hit.key)?)?;
+        let mut states = counter.states.clone();
+        states.align(hit.set);
+        Some(states)
+    }
+
+    /// Takes a counter out, pinned or not.
+    pub(super) fn reset(&mut self, key: Key) -> bool {
+        let Some(slot) = self.find(key) else {
+            return false;
+        };
+        self.unpin(slot);
+        self.remove(slot)
+    }
+
     pub(super) fn add_to(&self, stats: &mut Stats) {
         stats.counters += u64::from(self.slots.len());
         stats.bytes += self.bytes;
@@ -173,15 +189,20 @@ impl Shard {
     }
 
     fn evict(&mut self, slot: u32) {
+        self.evicted += u64::from(self.remove(slot));
+    }
+
+    /// Takes out a counter that is not pinned.
+    fn remove(&mut self, slot: u32) -> bool {
         let Some(counter) = self.slots.remove(slot) else {
-            return;
+            return false;
         };
         self.bytes -= counter.bytes();
-        self.evicted += 1;
         let hash = hash(counter.key.low_bits());
         if let Ok(place) = self.index.find_entry(hash, |place| place.slot == slot) {
             place.remove();
         }
+        true
     }
 
     /// Pins a counter, or moves its pin, and gives up the pins that are past or too many.

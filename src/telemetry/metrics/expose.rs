@@ -87,7 +87,7 @@ pub const FAMILIES: &[Family] = &[
         name: "weir_decision_seconds",
         kind: Kind::Histogram,
         labels: &["le"],
-        help: "Time from a request read to its decision. Beyond 1000 calls a second and worker one of 16 is measured and counts for all.",
+        help: "Time from a request read to its decision. Beyond 1000 calls a second and worker one of 64 is measured and counts for all.",
     },
     counter(
         "weir_descriptors_total",

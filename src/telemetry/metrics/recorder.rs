@@ -18,7 +18,7 @@ use crate::request::{Cost, Descriptor, Request};
 /// Calls of a second whose time is taken one by one …
 const TIMED_EACH: u64 = 1_000;
 /// … and of how many beyond them one is, which then stands for all.
-const TIMED_OF: u64 = 16;
+const TIMED_OF: u64 = 64;
 
 /// Bytes of a value that a metric shows.
 const LONGEST_SHOWN: usize = 128;

@@ -1,0 +1,42 @@
+//! Where the admin server is, for the commands that ask it.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::CliError;
+use crate::client::{AdminClient, AdminError};
+
+/// How the admin server of a running weir is reached.
+#[derive(Args, Clone, Debug)]
+pub(super) struct AdminArgs {
+    /// The admin server, which is what `weir serve` has as --http
+    #[arg(
+        long,
+        value_name = "HOST:PORT",
+        env = "WEIR_ADMIN",
+        default_value = "127.0.0.1:8080"
+    )]
+    server: String,
+    /// The file with the token of `weir serve --admin-token-file`
+    #[arg(long, value_name = "PATH", env = "WEIR_ADMIN_TOKEN_FILE")]
+    admin_token_file: Option<PathBuf>,
+}
+
+impl AdminArgs {
+    pub(super) fn client(&self) -> Result<AdminClient, CliError> {
+        let token = self.admin_token_file.as_deref();
+        AdminClient::new(&self.server, token).map_err(CliError::new)
+    }
+}
+
+/// Waits for something that is asked of the server.
+pub(super) fn wait_for<T>(
+    asking: impl Future<Output = Result<T, AdminError>>,
+) -> Result<T, CliError> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(CliError::new)?;
+    runtime.block_on(asking).map_err(CliError::new)
+}

@@ -1,0 +1,37 @@
+//! `POST /api/reload`.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::extract::{ConnectInfo, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use serde_json::json;
+
+use super::{Shared, audit, guard, told};
+use crate::server::reload::Outcome;
+
+pub(super) async fn reload(
+    State(shared): State<Arc<Shared>>,
+    peer: ConnectInfo<SocketAddr>,
+    headers: HeaderMap,
+) -> Response {
+    if let Err(refusal) = guard::permit(&shared, &headers, peer) {
+        return refusal.into_response();
+    }
+    let outcome = shared.admin.reloader.reload().await;
+    let load = shared.admin.metrics.last_load().unwrap_or_default();
+    let (status, word) = match outcome {
+        Outcome::Replaced | Outcome::Unchanged => (StatusCode::OK, "replaced"),
+        Outcome::Kept => (StatusCode::CONFLICT, "kept"),
+    };
+    audit::say(peer.0, "reload", word);
+    let mut answer = told(json!({
+        "outcome": word,
+        "generation": load.generation,
+        "refused": load.refused,
+        "diagnostics": load.diagnostics,
+    }));
+    *answer.status_mut() = status;
+    answer
+}
