@@ -12,6 +12,7 @@ mod schema;
 mod serve;
 mod table;
 mod test;
+mod top;
 
 use std::error::Error;
 use std::ffi::OsString;
@@ -61,6 +62,10 @@ enum Command {
     ///
     /// Needs the admin's token. Exits with 0, or with 2 if the server could not be asked.
     Keys(keys::KeysArgs),
+    /// Show who asks most and who is refused most, live
+    ///
+    /// Needs the admin's token if the server has one. Exits with 0, or with 2 if the server could not be asked.
+    Top(top::TopArgs),
     /// Run recorded traffic through policies, and say who would be refused
     ///
     /// Exits with 0, or with 2 if the record or the policies cannot be used, or if more than 1 % of the lines are
@@ -96,6 +101,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> Result<ExitCode, CliErro
         Command::Schema(args) => schema::run(&args),
         Command::Query(args) => query::run(args),
         Command::Keys(args) => keys::run(&args),
+        Command::Top(args) => top::run(&args),
         Command::Replay(args) => replay::run(&args),
         Command::Test(args) => test::run(&args),
         Command::Explain(args) => explain::run(&args),

@@ -19,7 +19,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 
-use crate::clock::Clock;
+use crate::clock::{Clock, Timestamp};
 use crate::policy::Policy;
 use crate::request::Request;
 use crate::store::{Stats, Store};
@@ -72,6 +72,11 @@ impl Engine {
     /// Gives back the one before, which calls that began earlier may still hold. Who drops it last frees it.
     pub fn replace_policy(&self, policy: impl Into<Arc<Policy>>) -> Arc<Policy> {
         self.policy.swap(policy.into())
+    }
+
+    /// The moment it is, by the clock that decisions go by.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
     }
 
     /// The policy in force.

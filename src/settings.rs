@@ -22,6 +22,9 @@ pub use size::memory;
 /// How long calls may take to end after the drain. Envoy gives up on a call after 20 ms, unless told otherwise.
 const GRACE: Duration = Duration::from_secs(5);
 
+/// How often the history of the page goes on: its 180 steps are a quarter of an hour.
+const STEP: Duration = Duration::from_secs(5);
+
 /// The arguments of `weir serve`, as they were given.
 #[derive(Args, Clone, Debug)]
 pub struct ServeArgs {
@@ -192,6 +195,7 @@ impl ServeArgs {
                 address,
                 token_file: self.admin_token_file,
                 reference_metrics: self.reference_metrics,
+                step: STEP,
             }),
             server: ServerConfig {
                 workers,

@@ -1,8 +1,12 @@
 //! What weir tells its operators.
 
+mod history;
+mod hitters;
 mod logs;
 mod metrics;
 
+pub use history::{History, STEPS, Step};
+pub use hitters::{Hitter, Hitters, Top};
 pub use logs::{LogConfig, LogError, log};
 pub use metrics::{
     Call, DomainDecisions, FAMILIES, Family, Kind, Load, Metrics, Recorder, RuleHits,

@@ -10,22 +10,28 @@ mod health;
 mod json;
 mod keys;
 mod metrics;
+mod overview;
 mod reload;
 mod rlconfig;
 mod token;
+mod top;
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use axum::Router;
 use axum::http::header::{ACCEPT, CONTENT_TYPE};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get, post};
+use parking_lot::Mutex;
 use tokio::runtime;
+use tokio::sync::broadcast;
+use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 pub use token::{TokenError, TokenFile};
@@ -35,7 +41,7 @@ use super::listener::{BindError, ListenConfig};
 use super::readiness::Readiness;
 use super::reload::Reloader;
 use crate::engine::{Engine, Explanation};
-use crate::telemetry::{Metrics, Recorder};
+use crate::telemetry::{History, Metrics, Recorder};
 
 /// How the admin server runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,6 +52,8 @@ pub struct AdminConfig {
     pub token_file: Option<PathBuf>,
     /// Metrics also under the names of envoyproxy/ratelimit.
     pub reference_metrics: bool,
+    /// How often the history of the page goes on a step.
+    pub step: Duration,
 }
 
 /// What the admin server tells of and acts upon.
@@ -66,6 +74,9 @@ pub struct Admin {
     /// How it runs.
     pub config: AdminConfig,
 }
+
+/// Steps that who watches may be behind before some are lost to it.
+const STEPS_BEHIND: usize = 16;
 
 /// An endpoint of the admin server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -123,6 +134,21 @@ pub const ENDPOINTS: &[Endpoint] = &[
         "one line for each limit in force, as envoyproxy/ratelimit writes them",
     ),
     open(
+        "GET",
+        "/api/overview",
+        "what the page shows: domains, rules and the last 15 minutes",
+    ),
+    open(
+        "GET",
+        "/api/events",
+        "what each step of 5 seconds adds to it, as server-sent events",
+    ),
+    open(
+        "GET",
+        "/api/top",
+        "who asks most and who is refused most in the last 5 to 10 minutes; with the token, unless there is none and weir listens on loopback",
+    ),
+    open(
         "POST",
         "/api/explain",
         "what a `RateLimitRequest` would meet and why, as `weir explain` tells it; with the token by the counters of now",
@@ -155,6 +181,9 @@ struct Shared {
     admin: Admin,
     protocol: JsonProtocol,
     recorder: Recorder,
+    history: Mutex<History>,
+    /// What the last step brought, for those who watch.
+    steps: broadcast::Sender<Arc<str>>,
     /// Only this machine reaches it, so only names of this machine are good hosts.
     is_loopback: bool,
 }
@@ -198,6 +227,8 @@ pub fn start(bound: Bound, admin: Admin) -> io::Result<Running> {
         JsonProtocol::new().ok_or_else(|| io::Error::other("the protocol cannot be read"))?;
     let shared = Arc::new(Shared {
         recorder: admin.metrics.bystander(),
+        history: Mutex::default(),
+        steps: broadcast::Sender::new(STEPS_BEHIND),
         protocol,
         is_loopback: address.ip().is_loopback(),
         admin,
@@ -235,7 +266,16 @@ impl Drop for Running {
 }
 
 async fn serve(listener: TcpListener, shared: Arc<Shared>, stop: CancellationToken) {
-    let service = router(shared).into_make_service_with_connect_info::<SocketAddr>();
+    let mut steps = tokio::time::interval(shared.admin.config.step);
+    steps.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    let stepping = async {
+        let shared = Arc::clone(&shared);
+        loop {
+            steps.tick().await;
+            overview::step(&shared);
+        }
+    };
+    let service = router(Arc::clone(&shared)).into_make_service_with_connect_info::<SocketAddr>();
     let served = async {
         let listener = tokio::net::TcpListener::from_std(listener)?;
         axum::serve(listener, service).await
@@ -243,6 +283,7 @@ async fn serve(listener: TcpListener, shared: Arc<Shared>, stop: CancellationTok
     tokio::select! {
         // Nobody is asked to go: who watches would not.
         () = stop.cancelled() => {}
+        () = stepping => {}
         outcome = served => if let Err(error) = outcome {
             tracing::error!(%error, "the admin server has failed");
         }
@@ -271,6 +312,9 @@ fn router(shared: Arc<Shared>) -> Router {
         .route("/metrics", get(metrics::metrics))
         .route("/json", post(json::decide))
         .route("/rlconfig", get(rlconfig::rlconfig))
+        .route("/api/overview", get(overview::overview))
+        .route("/api/events", get(overview::events))
+        .route("/api/top", get(top::top))
         .route("/api/explain", post(explain::explain))
         .route("/api/keys/show", post(keys::show))
         .route("/api/keys/reset", post(keys::reset))

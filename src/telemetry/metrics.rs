@@ -20,6 +20,7 @@ use parking_lot::Mutex;
 pub use expose::{FAMILIES, Family, Kind};
 pub use recorder::{Call, Recorder};
 
+use super::hitters::{Hitters, Top};
 use crate::clock::Timestamp;
 use crate::engine::Met;
 use crate::policy::{Domain, Limits, Policy, Rule};
@@ -42,6 +43,7 @@ pub struct Metrics {
     registry: Arc<Mutex<Registry>>,
     shards: Mutex<Vec<Arc<Shard>>>,
     reloads: Reloads,
+    hitters: Hitters,
 }
 
 /// How loading the policies went.
@@ -131,7 +133,7 @@ impl Metrics {
             ..Shard::default()
         });
         self.shards.lock().push(Arc::clone(&shard));
-        Recorder::new(shard, Arc::clone(&self.registry))
+        Recorder::new(shard, Arc::clone(&self.registry), self.hitters.notes())
     }
 
     /// The policies were loaded, the first time or anew.
@@ -180,6 +182,12 @@ impl Metrics {
             }
         }
         sum
+    }
+
+    /// Who asks most in a domain, and who is refused most.
+    pub fn top(&self, domain: &Domain, now: Timestamp) -> Top {
+        let number = domain.mark.get().first();
+        number.map_or_else(Top::default, |number| self.hitters.top(*number, now))
     }
 
     /// How many connections each worker has.

@@ -11,6 +11,7 @@
 //! - `docs`: what the documentation shows
 //! - `keys`: the counters of one client, and who may see and mend them
 //! - `lifetime`: connections, workers and the server's end
+//! - `overview`: rates, and who asks most
 //! - `policies`: files that load, and files that are refused, each with all that is said of it
 //! - `query`: `weir query`, against a server in this process
 //! - `reload`: policies that change while they are served
@@ -35,6 +36,7 @@ mod docs;
 mod keys;
 mod lifetime;
 mod offline;
+mod overview;
 mod policies;
 mod query;
 mod reload;

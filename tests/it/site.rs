@@ -55,6 +55,7 @@ impl Site {
             address: "127.0.0.1:0".to_owned(),
             token_file: token,
             reference_metrics: options.reference_metrics,
+            step: Duration::from_millis(20),
         };
         let bound = admin::Bound::new(&config).unwrap();
         let admin = Admin {

@@ -14,11 +14,12 @@ use crate::engine::{Code, Decision, Met};
 use crate::limit::{Algorithm, Limit, Outcome};
 use crate::policy::{Limits, Rule};
 use crate::request::{Cost, Descriptor, Request};
+use crate::telemetry::hitters::{Noted, Notes};
 
-/// Calls of a second whose time is taken one by one …
-const TIMED_EACH: u64 = 1_000;
+/// Calls of a second that are looked at one by one, to take their time and note who asks …
+const EACH: u64 = 1_000;
 /// … and of how many beyond them one is, which then stands for all.
-const TIMED_OF: u64 = 64;
+const OF: u64 = 64;
 
 /// Bytes of a value that a metric shows.
 const LONGEST_SHOWN: usize = 128;
@@ -28,6 +29,7 @@ const LONGEST_SHOWN: usize = 128;
 pub struct Recorder {
     shard: Arc<Shard>,
     pace: Arc<Pace>,
+    notes: Notes,
     registry: Arc<Mutex<Registry>>,
     /// Numbers of details that this thread has met, so that it need not ask the registry.
     details: Arc<Mutex<HashMap<u32, HashMap<Box<Detail>, u32>>>>,
@@ -38,6 +40,7 @@ pub struct Recorder {
 struct Pace {
     second: AtomicU64,
     in_second: AtomicU64,
+    refused_in_second: AtomicU64,
 }
 
 /// A call, from its beginning to its end.
@@ -53,9 +56,10 @@ pub struct Call<'r> {
 }
 
 impl Recorder {
-    pub(super) fn new(shard: Arc<Shard>, registry: Arc<Mutex<Registry>>) -> Self {
+    pub(super) fn new(shard: Arc<Shard>, registry: Arc<Mutex<Registry>>, notes: Notes) -> Self {
         Self {
             shard,
+            notes,
             registry,
             pace: Arc::default(),
             details: Arc::default(),
@@ -75,13 +79,7 @@ impl Recorder {
 
     /// A call begins. If it is dropped before its end, its client gave it up.
     pub fn begin(&self) -> Call<'_> {
-        let before = self.pace.in_second.load(Ordering::Relaxed);
-        self.pace.in_second.store(before + 1, Ordering::Relaxed);
-        let weight = match before {
-            ..TIMED_EACH => 1,
-            _ if before % TIMED_OF == 0 => TIMED_OF,
-            _ => 0,
-        };
+        let weight = weight_of_next(&self.pace.in_second);
         Call {
             recorder: self,
             watch: (weight > 0).then(Stopwatch::start),
@@ -91,6 +89,18 @@ impl Recorder {
             in_shadow: false,
             has_ended: false,
         }
+    }
+}
+
+/// For how many the next one stands; 0 if it is not looked at.
+#[inline]
+fn weight_of_next(count: &AtomicU64) -> u64 {
+    let before = count.load(Ordering::Relaxed);
+    count.store(before + 1, Ordering::Relaxed);
+    match before {
+        ..EACH => 1,
+        _ if before % OF == 0 => OF,
+        _ => 0,
     }
 }
 
@@ -105,10 +115,11 @@ impl Call<'_> {
         }
         let shard = &self.recorder.shard;
         shard.descriptors[Meets::of(met) as usize].add(1);
-        let (Some(rule), Some(descriptor)) = (met.rule, request.descriptors.get(met.descriptor))
-        else {
+        let Some(descriptor) = request.descriptors.get(met.descriptor) else {
             return;
         };
+        self.note(met, descriptor);
+        let Some(rule) = met.rule else { return };
         let (Cost::Hits(hits), Some((&number, limits))) =
             (descriptor.cost, rule.mark.get().split_first())
         else {
@@ -128,6 +139,28 @@ impl Call<'_> {
             if let Some(tally) = shard.rules.get(number) {
                 seen.count(tally, hits);
             }
+        }
+    }
+
+    /// Notes who asks, and who is refused.
+    #[inline]
+    fn note(&self, met: &Met<'_>, descriptor: &Descriptor) {
+        let is_refused = met.status.code == Code::OverLimit && !self.in_shadow;
+        let refused = match is_refused {
+            true => weight_of_next(&self.recorder.pace.refused_in_second),
+            false => 0,
+        };
+        let Cost::Hits(hits) = descriptor.cost else {
+            return;
+        };
+        if (self.weight > 0 || refused > 0) && self.domain != UNKNOWN_DOMAIN {
+            let noted = Noted {
+                asked: self.weight * u64::from(hits),
+                refused: refused * u64::from(hits),
+            };
+            self.recorder
+                .notes
+                .note(self.domain, met, descriptor, noted);
         }
     }
 
@@ -152,6 +185,7 @@ impl Call<'_> {
         if pace.second.load(Ordering::Relaxed) != second {
             pace.second.store(second, Ordering::Relaxed);
             pace.in_second.store(0, Ordering::Relaxed);
+            pace.refused_in_second.store(0, Ordering::Relaxed);
         }
     }
 }

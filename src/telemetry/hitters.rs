@@ -1,0 +1,116 @@
+//! Heavy hitters: who asks most, and who is refused most.
+//!
+//! Each thread keeps the top of what it sees by itself, in a fixed number of places (the "space-saving" algorithm of
+//! Metwally, Agrawal and El Abbadi, 2005): whoever is not in takes the place of the least, with its count as the
+//! possible error. Who reads adds up the threads.
+
+mod top;
+mod who;
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+pub use top::Hitter;
+
+use crate::clock::Timestamp;
+use crate::engine::Met;
+use crate::request::Descriptor;
+use top::{MOST_DOMAINS, Windows};
+
+/// All threads' heavy hitters.
+#[derive(Debug, Default)]
+pub struct Hitters {
+    /// One hash for all threads, so that their hitters can be added up; nobody can choose values that meet in it.
+    hash: RandomState,
+    threads: Mutex<Vec<Arc<Mutex<Seen>>>>,
+}
+
+/// What one thread has seen, by the domain's number.
+type Seen = HashMap<u32, OfDomain>;
+
+#[derive(Debug, Default)]
+struct OfDomain {
+    asked: Windows,
+    refused: Windows,
+}
+
+/// The heavy hitters of a domain, the heaviest first.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Top {
+    /// By the hits that they asked for.
+    pub asked: Vec<Hitter>,
+    /// By the hits that were refused.
+    pub refused: Vec<Hitter>,
+    /// Since when it was counted.
+    pub since: Timestamp,
+}
+
+/// Where one thread notes what it sees.
+#[derive(Clone, Debug)]
+pub(super) struct Notes {
+    hash: RandomState,
+    seen: Arc<Mutex<Seen>>,
+}
+
+/// Hits that are to be noted.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Noted {
+    pub(super) asked: u64,
+    pub(super) refused: u64,
+}
+
+impl Hitters {
+    /// A thread more.
+    pub(super) fn notes(&self) -> Notes {
+        let notes = Notes {
+            hash: self.hash.clone(),
+            seen: Arc::default(),
+        };
+        self.threads.lock().push(Arc::clone(&notes.seen));
+        notes
+    }
+
+    /// The heaviest of the domain with that number, over all threads.
+    pub(super) fn top(&self, domain: u32, now: Timestamp) -> Top {
+        let mut asked = HashMap::new();
+        let mut refused = HashMap::new();
+        for thread in self.threads.lock().iter() {
+            if let Some(seen) = thread.lock().get(&domain) {
+                seen.asked.add_to(&mut asked, now);
+                seen.refused.add_to(&mut refused, now);
+            }
+        }
+        Top {
+            asked: top::heaviest(asked),
+            refused: top::heaviest(refused),
+            since: top::since(now),
+        }
+    }
+}
+
+impl Notes {
+    /// Notes what a descriptor has met.
+    pub(super) fn note(&self, domain: u32, met: &Met<'_>, descriptor: &Descriptor, hits: Noted) {
+        let mut seen = self.seen.lock();
+        if seen.len() >= MOST_DOMAINS && !seen.contains_key(&domain) {
+            return;
+        }
+        let of_domain = seen.entry(domain).or_default();
+        let mut hash = 0;
+        for entry in &descriptor.entries {
+            hash = self.hash.hash_one((hash, &entry.key, &entry.value));
+        }
+        let name = || who::name(met, descriptor, hash);
+        for (windows, hits) in [
+            (&mut of_domain.asked, hits.asked),
+            (&mut of_domain.refused, hits.refused),
+        ] {
+            if hits > 0 {
+                windows.add(met.now, hash, hits, name);
+            }
+        }
+    }
+}

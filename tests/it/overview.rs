@@ -1,0 +1,158 @@
+//! What the page and `weir top` are made from: rates, and who asks most.
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpStream;
+
+use serde_json::Value;
+use weir::clock::Clock;
+
+use crate::binary::{stderr, stdout, weir};
+use crate::site::{Options, Site};
+
+const POLICY: &str = "
+domain: shop
+descriptors:
+  - {key: remote_address, rate_limit: {unit: day, requests_per_unit: 2}}
+  - {key: api_key, secret: true, rate_limit: {unit: day, requests_per_unit: 1}}
+  - {key: tried, shadow_mode: true, rate_limit: {unit: day, requests_per_unit: 1}}
+";
+
+async fn site(token: bool) -> Site {
+    let options = Options {
+        token,
+        ..Options::default()
+    };
+    Site::start(POLICY, Clock::System, options).await
+}
+
+fn hit(site: &Site) {
+    for _ in 0..5 {
+        site.hit("shop", &[("remote_address", "10.0.0.7")]);
+    }
+    for _ in 0..3 {
+        site.hit("shop", &[("api_key", "s3cret")]);
+        site.hit("shop", &[("tried", "x")]);
+    }
+    site.hit("shop", &[("remote_address", "10.0.0.8")]);
+    site.hit("nowhere", &[("remote_address", "10.0.0.9")]);
+}
+
+/// Who, the rule that they met, and their hits.
+fn hitters(of: &Value) -> Vec<(String, String, u64)> {
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let hitters = of.as_array().unwrap().iter();
+    hitters
+        .map(|one| {
+            (
+                text(&one["who"]),
+                text(&one["rule"]),
+                one["hits"].as_u64().unwrap(),
+            )
+        })
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_top_tells_who_is_refused_by_which_rule_and_no_secret() {
+    let site = site(false).await;
+    hit(&site);
+    let top = site.get("/api/top");
+    assert!(!top.body.contains("s3cret") && !top.body.contains("10.0.0.9"));
+    let shop = &top.json()["domains"][0];
+    let refused = hitters(&shop["refused"]);
+    let address = ("remote_address=10.0.0.7", "remote_address", 3);
+    assert_eq!((&*refused[0].0, &*refused[0].1, refused[0].2), address);
+    assert!(refused[1].0.starts_with("api_key=***"), "{refused:?}");
+    assert_eq!((&*refused[1].1, refused[1].2), ("api_key", 2));
+    assert_eq!(refused.len(), 2);
+    let asked = hitters(&shop["asked"]);
+    assert_eq!((&*asked[0].0, asked[0].2), ("remote_address=10.0.0.7", 5));
+    assert_eq!(asked.len(), 4);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_asks_is_told_only_to_who_may_see_clients() {
+    let site = site(true).await;
+    assert_eq!(site.get("/api/top").status, 401);
+    let right = format!("Bearer {}", crate::site::TOKEN);
+    let headers = [("Authorization", right.as_str())];
+    assert_eq!(site.ask("GET", "/api/top", &headers, b"").status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_overview_has_every_rule_and_what_it_counted() {
+    let site = site(false).await;
+    hit(&site);
+    let sum = |steps: &Value, at: usize| -> u64 {
+        let steps = steps.as_array().unwrap().iter();
+        steps.map(|step| step[at].as_u64().unwrap()).sum()
+    };
+    // The steps go on by themselves.
+    let overview = loop {
+        let overview = site.get("/api/overview").json();
+        let steps = &overview["domains"][0]["steps"];
+        if sum(steps, 0) + sum(steps, 2) == 12 {
+            break overview;
+        }
+    };
+    assert_eq!(overview["stage"], "serving");
+    assert_eq!(overview["generation"], 1);
+    assert_eq!(overview["store"]["counters"], 4);
+    let shop = &overview["domains"][0];
+    assert_eq!(shop["decisions"]["over"], 5);
+    let rules = shop["rules"].as_array().unwrap();
+    assert_eq!(rules.len(), 3);
+    assert_eq!(rules[0]["name"], "remote_address");
+    assert_eq!(rules[0]["limits"][0]["requests_per_unit"], 2);
+    let hits = &rules[0]["hits"];
+    assert_eq!(
+        (&hits["within"], &hits["near"], &hits["over"]),
+        (&3.into(), &1.into(), &3.into())
+    );
+    let counted = |rule: &Value| [0, 1, 2, 3].map(|at| sum(&rule["steps"], at));
+    assert_eq!(counted(&rules[0]), [3, 1, 3, 0]);
+    assert_eq!(counted(&rules[2]), [1, 1, 0, 2]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn steps_are_sent_to_who_watches() {
+    let site = site(false).await;
+    let mut stream = TcpStream::connect(site.address()).unwrap();
+    stream
+        .write_all(b"GET /api/events HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        .unwrap();
+    let mut lines = BufReader::new(stream).lines().map(Result::unwrap);
+    assert_eq!(lines.next().unwrap(), "HTTP/1.1 200 OK");
+    let mut events = lines.filter_map(|line| Some(line.strip_prefix("data: ")?.to_owned()));
+    events.next().unwrap();
+    hit(&site);
+    let mut over = 0;
+    while over < 5 {
+        let event: Value = serde_json::from_str(&events.next().unwrap()).unwrap();
+        assert_eq!(event["generation"], 1);
+        over += event["domains"][0][2].as_u64().unwrap();
+    }
+    assert_eq!(over, 5);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn top_shows_it_in_a_terminal() {
+    let site = site(true).await;
+    hit(&site);
+    let server = format!("--server={}", site.address());
+    let token = site.folder.path().join("token");
+    let shown = weir(&["top", &server, "--most=1", "--admin-token-file"])
+        .arg(&token)
+        .output()
+        .unwrap();
+    assert_eq!(shown.status.code(), Some(0), "{}", stderr(&shown));
+    let text = stdout(&shown);
+    assert!(text.contains(", serving, policy 1, 4 counters\n"), "{text}");
+    let refused = "\nshop, refused most:\n\
+                   hits  who                      rule\n   \
+                   3  remote_address=10.0.0.7  remote_address\n";
+    assert!(text.contains(refused), "{text}");
+    let without = weir(&["top", &server]).output().unwrap();
+    assert_eq!(without.status.code(), Some(2));
+    assert!(stderr(&without).contains("token"), "{}", stderr(&without));
+}
