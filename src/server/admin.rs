@@ -11,6 +11,7 @@ mod json;
 mod keys;
 mod metrics;
 mod overview;
+mod page;
 mod reload;
 mod rlconfig;
 mod token;
@@ -111,6 +112,7 @@ const fn open(method: &'static str, path: &'static str, help: &'static str) -> E
 
 /// All of them.
 pub const ENDPOINTS: &[Endpoint] = &[
+    open("GET", "/", "the page: domains, rules, who is refused, and a form that explains"),
     open(
         "GET",
         "/healthcheck",
@@ -306,6 +308,7 @@ fn told(json: serde_json::Value) -> Response {
 
 fn router(shared: Arc<Shared>) -> Router {
     Router::new()
+        .route("/", get(page::page))
         .route("/healthcheck", any(health::healthcheck))
         .route("/ready", get(health::ready))
         .route("/live", get(health::live))
