@@ -22,10 +22,12 @@ use moka::sync::Cache;
 use parking_lot::Mutex;
 use smallvec::SmallVec;
 
-use super::{Hit, Key, KeyHasher, NoRandomness, Stats};
+use super::batch::Freed;
+use super::lease::Leases;
+use super::{Batch, Hit, Key, KeyHasher, NoRandomness, Stats};
 use crate::clock::Timestamp;
-use crate::limit::{LimitSet, Outcomes, States, step};
-use crate::request::Cost;
+use crate::limit::{LimitSet, Outcomes, States};
+use crate::request::{Cost, LeaseId};
 use pins::{Pin, Pins};
 
 /// What a store in memory is given.
@@ -51,6 +53,7 @@ const COUNTER_BYTES: usize = 330;
 #[derive(Debug)]
 pub struct Memory {
     hasher: KeyHasher,
+    leases: Leases,
     cache: Cache<Key, Arc<Counter>, KeyBits>,
     pins: Arc<Pins>,
     evicted: Arc<AtomicU64>,
@@ -88,6 +91,7 @@ impl Memory {
             .build_with_hasher(KeyBits);
         Ok(Self {
             hasher: KeyHasher::random()?,
+            leases: Leases::new()?,
             cache,
             pins: Arc::new(Pins::new(config.budget_bytes / 2)),
             evicted,
@@ -98,8 +102,25 @@ impl Memory {
         &self.hasher
     }
 
-    pub(super) fn hit(&self, now: Timestamp, hits: &[Hit<'_>]) -> SmallVec<[Outcomes; 2]> {
-        hits.iter().map(|hit| self.hit_one(now, hit)).collect()
+    pub(super) fn new_lease(&self) -> LeaseId {
+        self.leases.next()
+    }
+
+    pub(super) fn hit(&self, now: Timestamp, batch: &Batch<'_>) -> SmallVec<[Outcomes; 2]> {
+        let mut freed = Freed::default();
+        batch
+            .hits
+            .iter()
+            .map(|hit| self.hit_one(now, hit, &mut freed))
+            .collect()
+    }
+
+    pub(super) fn give_back(&self, now: Timestamp, lease: LeaseId, keys: &[Key]) {
+        for key in keys {
+            if let Some(counter) = self.present(*key) {
+                counter.0.lock().states.give_back(now, lease);
+            }
+        }
     }
 
     pub(super) fn stats(&self) -> Stats {
@@ -112,17 +133,17 @@ impl Memory {
         }
     }
 
-    fn hit_one(&self, now: Timestamp, hit: &Hit<'_>) -> Outcomes {
+    fn hit_one(&self, now: Timestamp, hit: &Hit<'_>, freed: &mut Freed) -> Outcomes {
         loop {
             let counter = match hit.cost {
                 Cost::Hits(_) => self.counter(hit.key, hit.set),
                 // They change nothing where nothing is counted, so they make no counter.
                 Cost::Look | Cost::Refund(_) => match self.present(hit.key) {
                     Some(counter) => counter,
-                    None => return untouched(now, hit),
+                    None => return hit.step(now, &mut States::fresh(hit.set), freed),
                 },
             };
-            if let Some(outcomes) = self.hit_counter(now, hit, &counter) {
+            if let Some(outcomes) = self.hit_counter(now, (hit, freed), &counter) {
                 return outcomes;
             }
         }
@@ -132,16 +153,18 @@ impl Memory {
     fn hit_counter(
         &self,
         now: Timestamp,
-        hit: &Hit<'_>,
+        (hit, freed): (&Hit<'_>, &mut Freed),
         counter: &Arc<Counter>,
     ) -> Option<Outcomes> {
         let mut kept = counter.0.lock();
         if kept.places == 0 {
             return None;
         }
-        let resized = kept.states.align(hit.set);
-        let outcomes = step(hit.set, hit.active, &mut kept.states, (now, hit.cost));
-        let released = match outcomes.blocked_until {
+        let bytes = kept.bytes();
+        kept.states.align(hit.set);
+        let outcomes = hit.step(now, &mut kept.states, freed);
+        let resized = kept.bytes() != bytes;
+        let released = match outcomes.blocked_until.max(outcomes.held_until) {
             Some(until) => self.pin(hit.key, counter, &mut kept, (now, until)),
             None => SmallVec::new(),
         };
@@ -198,16 +221,6 @@ impl Memory {
     fn present(&self, key: Key) -> Option<Arc<Counter>> {
         self.cache.get(&key).or_else(|| self.pins.get(key))
     }
-}
-
-/// What a call finds that neither needs nor makes a counter.
-fn untouched(now: Timestamp, hit: &Hit<'_>) -> Outcomes {
-    step(
-        hit.set,
-        hit.active,
-        &mut States::fresh(hit.set),
-        (now, hit.cost),
-    )
 }
 
 impl Counter {
