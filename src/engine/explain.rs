@@ -15,7 +15,7 @@ use crate::clock::Timestamp;
 use crate::limit::{Call, Limit, Outcomes, States, step};
 use crate::policy::{Counter, Domain, Place, Policy, Rule, TracedLevel, Written};
 use crate::request::{Cost, Descriptor, LeaseId, Request};
-use crate::store::{Batch, Hit, Key, KeyHasher};
+use crate::store::{Batch, Hit, KeyHasher};
 
 /// What a request would meet.
 #[derive(Clone, Debug)]
@@ -171,21 +171,12 @@ impl Scene<'_> {
     pub(super) fn explain(
         &self,
         request: &Request,
-        mut counted: impl FnMut(&Hit<'_>) -> States,
+        counted: impl FnMut(&Hit<'_>) -> States,
     ) -> Explanation {
         let plan = Plan::new(self.policy, request, self.hasher);
         let batch = plan.batch(|| LeaseId::NOBODYS);
-        let mut keys: Vec<Key> = Vec::new();
-        let mut states: Vec<States> = Vec::new();
-        let places = batch.hits.iter().map(|hit| {
-            let at = keys.iter().position(|key| *key == hit.key);
-            at.unwrap_or_else(|| {
-                keys.push(hit.key);
-                states.push(counted(hit));
-                keys.len() - 1
-            })
-        });
-        let places: Vec<usize> = places.collect();
+        let (hits, places) = batch.by_counter();
+        let mut states: Vec<States> = hits.into_iter().map(counted).collect();
         let before = self.looks(&batch, &places, states.clone());
         let outcomes = batch.take(self.now, &places, &mut states);
         let decision = conclude(&plan, (&batch, &outcomes), self.now);

@@ -119,6 +119,20 @@ impl Batch<'_> {
         self.hits.len() > 1 && (self.atomic || self.hits.iter().any(Hit::takes_slots))
     }
 
+    /// The first hit of each counter, and for each hit the place of its counter among them.
+    pub fn by_counter(&self) -> (SmallVec<[&Hit<'_>; 4]>, SmallVec<[usize; 4]>) {
+        let mut firsts: SmallVec<[&Hit<'_>; 4]> = SmallVec::new();
+        let places = self.hits.iter().map(|hit| {
+            let at = firsts.iter().position(|first| first.key == hit.key);
+            at.unwrap_or_else(|| {
+                firsts.push(hit);
+                firsts.len() - 1
+            })
+        });
+        let places = places.collect();
+        (firsts, places)
+    }
+
     /// Takes all hits to the states of their counters and says how each stands then; `at` has the place of each hit's
     /// counter among `states`.
     pub fn take(&self, now: Timestamp, at: &[usize], states: &mut [States]) -> SmallVec<[Outcomes; 2]> {
