@@ -180,8 +180,17 @@ mod tests {
         let text = lease.to_string();
         assert_eq!(text, "00000000000000000123456789abcdef");
         assert_eq!(LeaseId::read(text.as_bytes()), lease);
-        let others = ["", "1", "+0000000000000000123456789abcdef", &text.to_uppercase()];
-        for other in others.iter().map(|text| text.as_bytes()).chain([&[0xff; 32][..]]) {
+        let others = [
+            "",
+            "1",
+            "+0000000000000000123456789abcdef",
+            &text.to_uppercase(),
+        ];
+        for other in others
+            .iter()
+            .map(|text| text.as_bytes())
+            .chain([&[0xff; 32][..]])
+        {
             assert_eq!(LeaseId::read(other), LeaseId::NOBODYS);
         }
     }

@@ -142,7 +142,10 @@ impl<'a> Plan<'a> {
                 })
             };
             // What was taken is given back, whatever counts now.
-            if target.counted().is_none_or(|counted| counted.named.is_none()) {
+            if target
+                .counted()
+                .is_none_or(|counted| counted.named.is_none())
+            {
                 target.displace(rule, is_replaced);
             }
         }
@@ -289,7 +292,10 @@ pub(super) struct Weights<'p> {
 
 impl<'p> Weights<'p> {
     pub(super) fn of(plan: &Plan<'p>) -> Self {
-        let mut quotas = plan.targets.iter().filter(|target| target.is_quota(plan.domain));
+        let mut quotas = plan
+            .targets
+            .iter()
+            .filter(|target| target.is_quota(plan.domain));
         let never_over = |target: &Target<'_>| match target.counted() {
             Some(counted) => counted.rule().is_some_and(|rule| rule.shadow_mode),
             None => true,
@@ -318,10 +324,7 @@ impl<'p> Weights<'p> {
 }
 
 /// The entries that are walked, and the lease that is named behind them to be given back.
-fn given_back<'a>(
-    domain: &Domain,
-    descriptor: &'a Descriptor,
-) -> (&'a [Entry], Option<LeaseId>) {
+fn given_back<'a>(domain: &Domain, descriptor: &'a Descriptor) -> (&'a [Entry], Option<LeaseId>) {
     match (descriptor.cost, descriptor.entries.split_last()) {
         (Cost::Refund(_), Some((last, entries))) if domain.lease_entry() == Some(&last.key) => {
             (entries, Some(LeaseId::read(&last.value)))

@@ -92,7 +92,10 @@ impl<'a> Enforced<'a> {
                 Some(window) => {
                     write!(out, "{comma}\"{name}\";q={quota};w={}", window.secs())
                 }
-                None => write!(out, "{comma}\"{name}\";q={quota};qu=\"concurrent-requests\""),
+                None => write!(
+                    out,
+                    "{comma}\"{name}\";q={quota};qu=\"concurrent-requests\""
+                ),
             };
         }
         !self.limits.is_empty()

@@ -7,7 +7,9 @@ use smallvec::SmallVec;
 
 use super::Key;
 use crate::clock::Timestamp;
-use crate::limit::{Active, Call, Extent, LeaseOutcome, LimitSet, Outcomes, States, carry_out, step};
+use crate::limit::{
+    Active, Call, Extent, LeaseOutcome, LimitSet, Outcomes, States, carry_out, step,
+};
 use crate::request::{Cost, LeaseId};
 
 /// The hits of one request, in its order; a counter may be hit more than once.
@@ -135,7 +137,12 @@ impl Batch<'_> {
 
     /// Takes all hits to the states of their counters and says how each stands then; `at` has the place of each hit's
     /// counter among `states`.
-    pub fn take(&self, now: Timestamp, at: &[usize], states: &mut [States]) -> SmallVec<[Outcomes; 2]> {
+    pub fn take(
+        &self,
+        now: Timestamp,
+        at: &[usize],
+        states: &mut [States],
+    ) -> SmallVec<[Outcomes; 2]> {
         if !self.is_joint() {
             return self.try_all(now, at, states);
         }
@@ -152,7 +159,12 @@ impl Batch<'_> {
         outcomes
     }
 
-    fn try_all(&self, now: Timestamp, at: &[usize], states: &mut [States]) -> SmallVec<[Outcomes; 2]> {
+    fn try_all(
+        &self,
+        now: Timestamp,
+        at: &[usize],
+        states: &mut [States],
+    ) -> SmallVec<[Outcomes; 2]> {
         let mut freed = Freed::default();
         let hits = self.hits.iter().zip(at);
         let outcomes = hits.map(|(hit, at)| {
@@ -164,7 +176,12 @@ impl Batch<'_> {
     }
 
     /// Writes what is written although the request is refused.
-    fn withhold(&self, now: Timestamp, (at, states): (&[usize], &mut [States]), outcomes: &mut [Outcomes]) {
+    fn withhold(
+        &self,
+        now: Timestamp,
+        (at, states): (&[usize], &mut [States]),
+        outcomes: &mut [Outcomes],
+    ) {
         let extent = match self.atomic {
             true => Extent::OnlyAlways,
             false => Extent::WithoutSlots,
@@ -177,7 +194,11 @@ impl Batch<'_> {
                 // Giving back is never refused, and does the same again.
                 Cost::Refund(_) => *outcomes = hit.step(now, states, &mut freed),
                 Cost::Look | Cost::Hits(_) => {
-                    let call = Call { now, cost: hit.cost, lease: hit.lease };
+                    let call = Call {
+                        now,
+                        cost: hit.cost,
+                        lease: hit.lease,
+                    };
                     carry_out(hit.set, hit.active, states, (call, extent), outcomes);
                 }
             }

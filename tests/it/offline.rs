@@ -34,6 +34,10 @@ impl Weir {
         }
     }
 
+    pub(crate) fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
     pub(crate) fn advance(&self, secs: u64) {
         self.clock.advance(Duration::from_secs(secs));
     }
@@ -90,7 +94,10 @@ pub(crate) fn words(status: &Status) -> String {
         };
     };
     assert!(status.reset_after_secs.is_some());
-    let per = match limit.window.map(|window| (window.multiplier(), window.unit())) {
+    let per = match limit
+        .window
+        .map(|window| (window.multiplier(), window.unit()))
+    {
         Some((1, unit)) => format!("/{}", unit.name()),
         Some((times, unit)) => format!("/{times} {}", unit.name()),
         None => " at once".to_owned(),

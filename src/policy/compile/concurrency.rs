@@ -48,7 +48,11 @@ fn require(raw: &RawLimit, report: &mut Report) {
     let lease = "after how long is a slot free again that nobody gave back? Longer than the route's \
                  timeout, which in Envoy is 15 seconds if nothing else is said";
     let required = [
-        ("max_in_flight", &raw.max_in_flight, "how many may be at work at once?"),
+        (
+            "max_in_flight",
+            &raw.max_in_flight,
+            "how many may be at work at once?",
+        ),
         ("lease_seconds", &raw.lease_seconds, lease),
     ];
     for (key, number, hint) in required {
@@ -96,10 +100,18 @@ fn refuse_rate(raw: &RawLimit, report: &mut Report) {
             });
         }
     }
-    if let Some(charge) = raw.charge.given().filter(|charge| &*charge.value == "always") {
+    if let Some(charge) = raw
+        .charge
+        .given()
+        .filter(|charge| &*charge.value == "always")
+    {
         let message = "`charge: always` on slots: who is refused holds none";
         report.within(Step::Key("charge"), |report| {
-            report.hint(Code::RateWithConcurrency, charge.place, (message, "leave it out"));
+            report.hint(
+                Code::RateWithConcurrency,
+                charge.place,
+                (message, "leave it out"),
+            );
         });
     }
 }

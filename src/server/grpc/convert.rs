@@ -179,7 +179,10 @@ fn status(status: Standing) -> response_pb::DescriptorStatus {
 fn current_limit(limit: CurrentLimit) -> response_pb::RateLimit {
     response_pb::RateLimit {
         requests_per_unit: limit.requests_per_unit,
-        unit: limit.window.map_or(UNKNOWN_UNIT, |window| response_unit(window.unit())).into(),
+        unit: limit
+            .window
+            .map_or(UNKNOWN_UNIT, |window| response_unit(window.unit()))
+            .into(),
         name: limit
             .name
             .map(|name| name.as_ref().to_owned())
@@ -222,7 +225,8 @@ fn dynamic_metadata(
     let metadata = metadata.map(|metadata| ("metadata", Kind::StructValue(structure(metadata))));
     let lease = lease.map(|lease| ("lease", Kind::StringValue(lease.to_string())));
     let fields = metadata.into_iter().chain(lease);
-    let fields = fields.map(|(key, kind)| (key.to_owned(), prost_types::Value { kind: Some(kind) }));
+    let fields =
+        fields.map(|(key, kind)| (key.to_owned(), prost_types::Value { kind: Some(kind) }));
     let fields: std::collections::BTreeMap<_, _> = fields.collect();
     (!fields.is_empty()).then_some(prost_types::Struct { fields })
 }

@@ -42,6 +42,9 @@ impl RateLimitService for RateLimit {
         let decision = self.engine.decide(&request).await;
         let granted = decision.grant.clone();
         let granted = granted.map(|grant| (grant, Arc::clone(&self.engine)));
-        Ok(Response::new(Answer::new(convert::response(decision), granted)))
+        Ok(Response::new(Answer::new(
+            convert::response(decision),
+            granted,
+        )))
     }
 }
