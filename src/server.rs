@@ -21,7 +21,7 @@ pub use listener::{BindError, ListenConfig, ListenConfigError, Listener};
 pub use readiness::{Readiness, Stage};
 
 use crate::engine::Engine;
-use crate::telemetry::Metrics;
+use crate::telemetry::{Metrics, Traces};
 use workers::Workers;
 
 /// How the server runs.
@@ -44,6 +44,8 @@ pub struct App {
     pub engine: Arc<Engine>,
     /// Counts what is decided, by the policy of the engine.
     pub metrics: Arc<Metrics>,
+    /// Makes spans; none if nobody wants them.
+    pub traces: Option<Arc<Traces>>,
     /// Whether it wants calls, for the admin server.
     pub readiness: Readiness,
     /// How it runs.
@@ -56,6 +58,7 @@ impl App {
         Self {
             metrics: Arc::new(Metrics::new(&engine.policy())),
             engine,
+            traces: None,
             readiness: Readiness::default(),
             config,
         }
@@ -84,7 +87,7 @@ pub async fn run(
 ) -> Result<End, RunError> {
     let recorders = (0..app.config.workers.get()).map(|_| app.metrics.worker());
     let recorders: Vec<_> = recorders.collect();
-    let (services, health) = grpc::services(&app.engine, &recorders)
+    let (services, health) = grpc::services(&app.engine, (&recorders, app.traces.as_ref()))
         .await
         .map_err(RunError::Protocol)?;
     let connections = recorders

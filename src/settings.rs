@@ -15,7 +15,7 @@ use clap::{Args, ValueEnum};
 use crate::server::admin::AdminConfig;
 use crate::server::{Config as ServerConfig, ListenConfig};
 use crate::store::MemoryConfig;
-use crate::telemetry::LogConfig;
+use crate::telemetry::{LogConfig, TraceConfig};
 
 pub use size::memory;
 
@@ -111,6 +111,31 @@ pub struct ServeArgs {
     )]
     max_connection_age: u64,
 
+    /// Send a span for decisions to this collector, by OTLP over gRPC: http://HOST:PORT, usually of port 4317
+    ///
+    /// Calls whose `traceparent` says so are always traced, and never if it says not.
+    #[arg(long, value_name = "URL", env = "WEIR_OTLP")]
+    otlp: Option<String>,
+
+    /// The share of calls without a `traceparent` that are traced, from 0 to 1
+    #[arg(
+        long,
+        value_name = "SHARE",
+        env = "WEIR_OTLP_SHARE",
+        default_value_t = 0.01,
+        value_parser = share
+    )]
+    otlp_share: f64,
+
+    /// Log refused requests, at most so many a second; values of secret keys are hidden
+    #[arg(
+        long,
+        value_name = "PER_SECOND",
+        env = "WEIR_LOG_REFUSALS",
+        default_value_t = 0
+    )]
+    log_refusals: u64,
+
     /// How logs are written to stderr
     #[arg(
         long,
@@ -158,7 +183,7 @@ type Http = Option<String>;
 type Interval = Option<Duration>;
 
 /// What `weir serve` needs, complete.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct ServeSettings {
     /// Files and folders.
     pub policies: Vec<PathBuf>,
@@ -174,6 +199,10 @@ pub struct ServeSettings {
     pub server: ServerConfig,
     /// How to count.
     pub memory: MemoryConfig,
+    /// Where to send spans; none if nowhere.
+    pub traces: Option<TraceConfig>,
+    /// How many refusals to log a second.
+    pub log_refusals: u64,
     /// How to log.
     pub log: LogConfig,
 }
@@ -206,6 +235,11 @@ impl ServeArgs {
             memory: MemoryConfig {
                 budget_bytes: self.memory,
             },
+            traces: self.otlp.map(|collector| TraceConfig {
+                collector,
+                share: self.otlp_share,
+            }),
+            log_refusals: self.log_refusals,
             log: LogConfig {
                 level: self.log_level.into(),
                 json: match self.log_format {
@@ -229,6 +263,13 @@ fn http(text: &str) -> Result<Http, &'static str> {
             Err("expected HOST:PORT, such as 0.0.0.0:8080, or off")
         }
     }
+}
+
+/// A part of a whole.
+fn share(text: &str) -> Result<f64, &'static str> {
+    let share = text.parse().ok();
+    let share = share.filter(|share| (0.0..=1.0).contains(share));
+    share.ok_or("expected a number from 0 to 1")
 }
 
 /// Seconds, with a fraction if need be.

@@ -4,6 +4,8 @@ mod history;
 mod hitters;
 mod logs;
 mod metrics;
+mod refusals;
+mod traces;
 
 pub use history::{History, STEPS, Step};
 pub use hitters::{Hitter, Hitters, Top};
@@ -11,3 +13,4 @@ pub use logs::{LogConfig, LogError, log};
 pub use metrics::{
     Call, DomainDecisions, FAMILIES, Family, Kind, Load, Metrics, Recorder, RuleHits,
 };
+pub use traces::{DecisionSpan, TraceConfig, TraceError, Traces};

@@ -21,7 +21,7 @@ use crate::server::reload::{self, PolicyFiles, Reloader};
 use crate::server::{self, App, End, Listener};
 use crate::settings::ServeSettings;
 use crate::store::Store;
-use crate::telemetry::{self, Load};
+use crate::telemetry::{self, Load, Traces};
 
 pub(super) fn run(settings: ServeSettings) -> Result<ExitCode, CliError> {
     telemetry::log(settings.log).map_err(CliError::new)?;
@@ -35,7 +35,15 @@ pub(super) fn run(settings: ServeSettings) -> Result<ExitCode, CliError> {
 
 async fn serve(settings: ServeSettings) -> u8 {
     match start(settings).await {
-        Ok(started) => until_signalled(started).await,
+        Ok(started) => {
+            let traces = started.app.traces.clone();
+            let code = until_signalled(started).await;
+            if let Some(traces) = traces {
+                // It blocks, and this thread's runtime is what sends them. There is nobody to tell of a panic in it.
+                let _ = tokio::task::spawn_blocking(move || traces.end()).await;
+            }
+            code
+        }
         Err(error) => {
             tracing::error!("{error}");
             UNUSABLE
@@ -65,7 +73,10 @@ async fn start(settings: ServeSettings) -> Result<Started, Box<dyn Error>> {
     let listener = Listener::bind(&settings.listen).await?;
     let store = Store::memory(settings.memory)?;
     let engine = Arc::new(Engine::new(policy, store, Clock::System));
-    let app = App::new(Arc::clone(&engine), settings.server);
+    let mut app = App::new(Arc::clone(&engine), settings.server);
+    let traces = settings.traces.as_ref().map(Traces::new).transpose()?;
+    app.traces = traces.map(Arc::new);
+    app.metrics.log_refusals(settings.log_refusals);
     app.metrics.loaded(Load {
         generation: 1,
         at: Clock::System.now(),

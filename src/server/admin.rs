@@ -112,7 +112,11 @@ const fn open(method: &'static str, path: &'static str, help: &'static str) -> E
 
 /// All of them.
 pub const ENDPOINTS: &[Endpoint] = &[
-    open("GET", "/", "the page: domains, rules, who is refused, and a form that explains"),
+    open(
+        "GET",
+        "/",
+        "the page: domains, rules, who is refused, and a form that explains",
+    ),
     open(
         "GET",
         "/healthcheck",

@@ -1,5 +1,6 @@
 //! The gRPC services: rate limits, health and reflection.
 
+pub mod answer;
 pub mod codec;
 pub mod convert;
 mod errors;
@@ -17,7 +18,7 @@ pub use rate_limit::{RateLimitService, RateLimitServiceServer};
 
 use crate::engine::Engine;
 use crate::proto;
-use crate::telemetry::Recorder;
+use crate::telemetry::{Recorder, Traces};
 use errors::Errors;
 use rate_limit::RateLimit;
 
@@ -27,12 +28,12 @@ use rate_limit::RateLimit;
 /// When the protocol that was built into the program cannot be read.
 pub async fn services(
     engine: &Arc<Engine>,
-    recorders: &[Recorder],
+    (recorders, traces): (&[Recorder], Option<&Arc<Traces>>),
 ) -> Result<(Vec<Routes>, Health), BrokenProtocol> {
     let (health, health_service) = Health::serving().await;
     let of_worker = |recorder: &Recorder| {
         let recorder = Arc::new(recorder.clone());
-        let service = RateLimit::new(Arc::clone(engine), Arc::clone(&recorder));
+        let service = RateLimit::new(Arc::clone(engine), Arc::clone(&recorder), traces.cloned());
         let mut routes = Routes::builder();
         routes
             .add_service(Errors::new(RateLimitServiceServer::new(service), recorder))

@@ -5,7 +5,7 @@
 //! possible error. Who reads adds up the threads.
 
 mod top;
-mod who;
+pub(super) mod who;
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
@@ -92,17 +92,22 @@ impl Hitters {
 }
 
 impl Notes {
+    /// What tells a descriptor from all others.
+    pub(super) fn hash(&self, descriptor: &Descriptor) -> u64 {
+        let entries = descriptor.entries.iter();
+        entries.fold(0, |hash, entry| {
+            self.hash.hash_one((hash, &entry.key, &entry.value))
+        })
+    }
+
     /// Notes what a descriptor has met.
     pub(super) fn note(&self, domain: u32, met: &Met<'_>, descriptor: &Descriptor, hits: Noted) {
+        let hash = self.hash(descriptor);
         let mut seen = self.seen.lock();
         if seen.len() >= MOST_DOMAINS && !seen.contains_key(&domain) {
             return;
         }
         let of_domain = seen.entry(domain).or_default();
-        let mut hash = 0;
-        for entry in &descriptor.entries {
-            hash = self.hash.hash_one((hash, &entry.key, &entry.value));
-        }
         let name = || who::name(met, descriptor, hash);
         for (windows, hits) in [
             (&mut of_domain.asked, hits.asked),

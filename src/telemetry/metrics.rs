@@ -21,6 +21,7 @@ pub use expose::{FAMILIES, Family, Kind};
 pub use recorder::{Call, Recorder};
 
 use super::hitters::{Hitters, Top};
+use super::refusals::Refusals;
 use crate::clock::Timestamp;
 use crate::engine::Met;
 use crate::policy::{Domain, Limits, Policy, Rule};
@@ -44,6 +45,7 @@ pub struct Metrics {
     shards: Mutex<Vec<Arc<Shard>>>,
     reloads: Reloads,
     hitters: Hitters,
+    refusals: Arc<Refusals>,
 }
 
 /// How loading the policies went.
@@ -117,6 +119,13 @@ impl Metrics {
         self.registry.lock().adopt(policy);
     }
 
+    /// Says refusals in the log, at most so many a second.
+    pub fn log_refusals(&self, per_second: u64) {
+        self.refusals
+            .per_second
+            .store(per_second, Ordering::Relaxed);
+    }
+
     /// Counts for a thread that decides and has connections.
     pub fn worker(&self) -> Recorder {
         self.recorder(true)
@@ -133,7 +142,8 @@ impl Metrics {
             ..Shard::default()
         });
         self.shards.lock().push(Arc::clone(&shard));
-        Recorder::new(shard, Arc::clone(&self.registry), self.hitters.notes())
+        let heard = (self.hitters.notes(), Arc::clone(&self.refusals));
+        Recorder::new(shard, Arc::clone(&self.registry), heard)
     }
 
     /// The policies were loaded, the first time or anew.

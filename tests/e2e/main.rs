@@ -1,4 +1,4 @@
-//! Real parts: the `weir` binary, Envoy with the bootstraps of `examples/envoy`, and grpcurl.
+//! Real parts: the `weir` binary, Envoy with the bootstraps of `examples/envoy`, grpcurl, and Chromium.
 //!
 //! Envoy and grpcurl are fetched once, into `target/parts`. Where that is not possible the tests say SKIPPED and pass; with
 //! `CI=true` they fail.
@@ -6,12 +6,14 @@
 mod parts;
 mod process;
 
+mod browser;
 mod envoy;
 mod grpcurl;
 mod http;
 mod weir;
 mod window;
 
+mod page;
 mod partner_v1;
 mod peeker;
 mod platform;

@@ -27,6 +27,16 @@ pub(crate) fn grpcurl() -> Option<&'static Path> {
         .as_deref()
 }
 
+/// The path of Chromium, which comes with the system; none if the test is to be skipped.
+pub(crate) fn chromium() -> Option<PathBuf> {
+    obtain("chromium", |_| {
+        let path = env::var_os("PATH").unwrap_or_default();
+        let mut found = env::split_paths(&path).map(|folder| folder.join("chromium"));
+        let found = found.find(|file| file.is_file());
+        found.ok_or_else(|| "install the package chromium".to_owned())
+    })
+}
+
 fn obtain(name: &str, install: fn(&Path) -> Result<PathBuf, String>) -> Option<PathBuf> {
     match find_or_install(name, install) {
         Ok(path) => Some(path),

@@ -1,6 +1,8 @@
 //! The real binary, with the policies of `config`.
 
-use std::net::SocketAddr;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
 use std::process::Command;
 
 use serde_json::Value;
@@ -10,23 +12,51 @@ use crate::process::Process;
 pub(crate) struct Weir {
     pub(crate) process: Process,
     pub(crate) address: SocketAddr,
+    /// Of the admin server.
+    pub(crate) http: SocketAddr,
 }
 
 impl Weir {
     /// Serves `config/NAME.yaml` on a free port. Told to end, it would wait for its clients longer than any test lasts.
     pub(crate) fn start(name: &str) -> Self {
+        Self::serve(Path::new(&format!("config/{name}.yaml")), &[])
+    }
+
+    /// Serves other policies, with more flags.
+    pub(crate) fn serve(policies: &Path, flags: &[&str]) -> Self {
         let mut process = Process::start(
             Command::new(env!("CARGO_BIN_EXE_weir"))
                 .current_dir(env!("CARGO_MANIFEST_DIR"))
                 .arg("serve")
-                .args(["--policies", &format!("config/{name}.yaml")])
+                .arg("--policies")
+                .arg(policies)
                 .args(["--grpc", "127.0.0.1:0", "--http", "127.0.0.1:0"])
-                .args(["--log-format", "json", "--drain", "120"]),
+                .args(["--log-format", "json", "--drain", "120"])
+                .args(flags),
         );
-        let address = process.wait_for(|line| {
+        let (address, http) = process.wait_for(|line| {
             let event: Value = serde_json::from_str(line).ok()?;
-            event.get("grpc")?.as_str()?.parse().ok()
+            let address = |of: &str| event.get(of)?.as_str()?.parse().ok();
+            Some((address("grpc")?, address("http")?))
         });
-        Self { process, address }
+        Self {
+            process,
+            address,
+            http,
+        }
+    }
+
+    /// Asks the admin server for something.
+    pub(crate) fn post(&self, path: &str, body: &str) {
+        let length = body.len();
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n"
+        );
+        let mut stream = TcpStream::connect(self.http).expect("weir listens");
+        stream
+            .write_all(format!("{head}{body}").as_bytes())
+            .expect("weir reads");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("weir answers");
     }
 }

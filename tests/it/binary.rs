@@ -110,7 +110,7 @@ impl Serving {
         (self.process.wait().unwrap().code(), rest)
     }
 
-    async fn connect(&self) -> Channel {
+    pub(crate) async fn connect(&self) -> Channel {
         match self.address.strip_prefix("unix:") {
             None => {
                 let uri = format!("http://{}", self.address);

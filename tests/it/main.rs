@@ -10,7 +10,9 @@
 //! - `discovery`: health checks and reflection
 //! - `docs`: what the documentation shows
 //! - `keys`: the counters of one client, and who may see and mend them
+//! - `leases`: slots that are held, and what is charged together or not at all
 //! - `lifetime`: connections, workers and the server's end
+//! - `operations`: the page for operators, the dashboard and the alerts
 //! - `overview`: rates, and who asks most
 //! - `policies`: files that load, and files that are refused, each with all that is said of it
 //! - `query`: `weir query`, against a server in this process
@@ -19,6 +21,7 @@
 //! - `response`: what the client is told
 //! - `schema`: what editors are told of the files
 //! - `scenarios`: policies and their tests, run as `weir test` runs them
+//! - `traces`: spans at a collector, and refusals in the log
 //!
 //! `offline`, `running` and `site` are no tests: they make a weir without a wire, and servers.
 
@@ -34,8 +37,10 @@ mod counters;
 mod discovery;
 mod docs;
 mod keys;
+mod leases;
 mod lifetime;
 mod offline;
+mod operations;
 mod overview;
 mod policies;
 mod query;
@@ -46,3 +51,4 @@ mod running;
 mod scenarios;
 mod schema;
 mod site;
+mod traces;

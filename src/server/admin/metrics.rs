@@ -12,9 +12,7 @@ const TEXT_FORMAT: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 pub(super) async fn metrics(State(shared): State<Arc<Shared>>) -> impl IntoResponse {
     let admin = &shared.admin;
-    let (policy, stats) = (admin.engine.policy(), admin.engine.stats());
-    let text = admin
-        .metrics
-        .text(&policy, &stats, admin.config.reference_metrics);
+    let with_reference = admin.config.reference_metrics;
+    let text = admin.metrics.text(&admin.engine, with_reference);
     ([(CONTENT_TYPE, TEXT_FORMAT)], text)
 }

@@ -34,7 +34,14 @@ mod tests {
     #[test]
     fn the_page_is_small_and_stands_alone() {
         assert!(PAGE.len() <= 60 * 1024);
-        for outside in ["src=", "href=\"http", "@import", "url(", "style=\"", "onclick"] {
+        for outside in [
+            "src=",
+            "href=\"http",
+            "@import",
+            "url(",
+            "style=\"",
+            "onclick",
+        ] {
             assert!(!PAGE.contains(outside), "{outside}");
         }
         assert_eq!(PAGE.matches("<script>").count(), 1);

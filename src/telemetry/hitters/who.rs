@@ -12,7 +12,11 @@ const LONGEST: usize = 256;
 /// The descriptor with its secrets hidden, and the rule that it met.
 ///
 /// What stands for a hidden value tells two of them apart for as long as the process lives, and no more.
-pub(super) fn name(met: &Met<'_>, descriptor: &Descriptor, hash: u64) -> (Box<str>, Box<str>) {
+pub(in crate::telemetry) fn name(
+    met: &Met<'_>,
+    descriptor: &Descriptor,
+    hash: u64,
+) -> (Box<str>, Box<str>) {
     let mut who = String::new();
     for entry in &descriptor.entries {
         if !who.is_empty() {

@@ -6,9 +6,9 @@ use super::histogram::{BOUNDS_NS, Histogram};
 use super::registry::{self, Detail};
 use super::text::Text;
 use super::{Meets, Metrics, RuleHits, reference};
+use crate::engine::Engine;
 use crate::limit::Limit;
 use crate::policy::{Domain, Limits, Policy, Rule, RuleName};
-use crate::store::Stats;
 
 /// Metrics of the same name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -187,6 +187,16 @@ pub const FAMILIES: &[Family] = &[
         &[],
         "Counters over their limit that were forgotten for want of memory.",
     ),
+    counter(
+        "weir_leases_not_held_total",
+        &[],
+        "Leases that held nothing where they were given back: never granted, given back twice, ended, or of another key.",
+    ),
+    counter(
+        "weir_leases_unnamed_total",
+        &[],
+        "Negative hits at a concurrency limit that named no lease.",
+    ),
     gauge(
         "weir_connections",
         &["worker"],
@@ -204,12 +214,13 @@ const MOST_IDLE_RULES: usize = 10_000;
 
 impl Metrics {
     /// All metrics in Prometheus' text format, with the names of envoyproxy/ratelimit beside weir's own if asked for.
-    pub fn text(&self, policy: &Policy, stats: &Stats, with_reference: bool) -> String {
+    pub fn text(&self, engine: &Engine, with_reference: bool) -> String {
+        let policy = &*engine.policy();
         let rules = self.rules(policy);
         let mut exposed = Exposed {
             metrics: self,
             policy,
-            stats,
+            engine,
             rules: &rules,
             text: Text::default(),
         };
@@ -272,7 +283,7 @@ pub(super) struct Exposable<'p> {
 struct Exposed<'a> {
     metrics: &'a Metrics,
     policy: &'a Policy,
-    stats: &'a Stats,
+    engine: &'a Engine,
     rules: &'a [Exposable<'a>],
     text: Text,
 }
@@ -280,7 +291,7 @@ struct Exposed<'a> {
 impl Exposed<'_> {
     fn family(&mut self, family: &Family) {
         self.text.family(family);
-        let (name, metrics, stats) = (family.name, self.metrics, *self.stats);
+        let (name, metrics) = (family.name, self.metrics);
         match name {
             "weir_info" => {
                 let version = env!("CARGO_PKG_VERSION");
@@ -332,7 +343,7 @@ impl Exposed<'_> {
                 }
             }
             _ => {
-                if let Some(value) = single(name, metrics, self.policy, &stats) {
+                if let Some(value) = single(name, metrics, self.engine, self.policy) {
                     self.text.sample(name, &[], value);
                 }
             }
@@ -411,7 +422,8 @@ impl Exposable<'_> {
 }
 
 /// A metric of one sample without labels; none if there is no such.
-fn single(name: &str, metrics: &Metrics, policy: &Policy, stats: &Stats) -> Option<u64> {
+fn single(name: &str, metrics: &Metrics, engine: &Engine, policy: &Policy) -> Option<u64> {
+    let stats = engine.stats();
     let reloads = &metrics.reloads;
     Some(match name {
         "weir_calls_abandoned_total" => metrics.sum(|shard| shard.abandoned.get()),
@@ -425,6 +437,8 @@ fn single(name: &str, metrics: &Metrics, policy: &Policy, stats: &Stats) -> Opti
         "weir_store_pinned" => stats.pinned,
         "weir_store_evicted_total" => stats.evicted,
         "weir_store_unpinned_early_total" => stats.unpinned_early,
+        "weir_leases_not_held_total" => engine.lease_stats().not_held,
+        "weir_leases_unnamed_total" => engine.lease_stats().unnamed,
         _ => return None,
     })
 }

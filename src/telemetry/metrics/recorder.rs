@@ -15,6 +15,7 @@ use crate::limit::{Algorithm, Limit, Outcome};
 use crate::policy::{Limits, Rule};
 use crate::request::{Cost, Descriptor, Request};
 use crate::telemetry::hitters::{Noted, Notes};
+use crate::telemetry::refusals::Refusals;
 
 /// Calls of a second that are looked at one by one, to take their time and note who asks …
 const EACH: u64 = 1_000;
@@ -30,6 +31,7 @@ pub struct Recorder {
     shard: Arc<Shard>,
     pace: Arc<Pace>,
     notes: Notes,
+    refusals: Arc<Refusals>,
     registry: Arc<Mutex<Registry>>,
     /// Numbers of details that this thread has met, so that it need not ask the registry.
     details: Arc<Mutex<HashMap<u32, HashMap<Box<Detail>, u32>>>>,
@@ -56,10 +58,15 @@ pub struct Call<'r> {
 }
 
 impl Recorder {
-    pub(super) fn new(shard: Arc<Shard>, registry: Arc<Mutex<Registry>>, notes: Notes) -> Self {
+    pub(super) fn new(
+        shard: Arc<Shard>,
+        registry: Arc<Mutex<Registry>>,
+        (notes, refusals): (Notes, Arc<Refusals>),
+    ) -> Self {
         Self {
             shard,
             notes,
+            refusals,
             registry,
             pace: Arc::default(),
             details: Arc::default(),
@@ -146,10 +153,17 @@ impl Call<'_> {
     #[inline]
     fn note(&self, met: &Met<'_>, descriptor: &Descriptor) {
         let is_refused = met.status.code == Code::OverLimit && !self.in_shadow;
-        let refused = match is_refused {
-            true => weight_of_next(&self.recorder.pace.refused_in_second),
-            false => 0,
-        };
+        let Recorder {
+            pace,
+            notes,
+            refusals,
+            ..
+        } = self.recorder;
+        let mut refused = 0;
+        if is_refused {
+            refused = weight_of_next(&pace.refused_in_second);
+            refusals.say(met, descriptor, || notes.hash(descriptor));
+        }
         let Cost::Hits(hits) = descriptor.cost else {
             return;
         };
@@ -158,9 +172,7 @@ impl Call<'_> {
                 asked: self.weight * u64::from(hits),
                 refused: refused * u64::from(hits),
             };
-            self.recorder
-                .notes
-                .note(self.domain, met, descriptor, noted);
+            notes.note(self.domain, met, descriptor, noted);
         }
     }
 

@@ -1,0 +1,46 @@
+//! Refused decisions in the log, as many a second as somebody asked for.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::hitters::who;
+use crate::engine::Met;
+use crate::request::Descriptor;
+
+/// Says refusals in the log.
+#[derive(Debug, Default)]
+pub(super) struct Refusals {
+    /// The most lines of a second; 0 is none.
+    pub(super) per_second: AtomicU64,
+    second: AtomicU64,
+    said: AtomicU64,
+    withheld: AtomicU64,
+}
+
+impl Refusals {
+    /// Says it, unless enough was said in this second. Values of secret keys are hidden.
+    pub(super) fn say(&self, met: &Met<'_>, descriptor: &Descriptor, hash: impl FnOnce() -> u64) {
+        let most = self.per_second.load(Ordering::Relaxed);
+        if most == 0 {
+            return;
+        }
+        let second = met.now.micros() / 1_000_000;
+        if self.second.swap(second, Ordering::Relaxed) != second {
+            self.said.store(0, Ordering::Relaxed);
+        }
+        if self.said.fetch_add(1, Ordering::Relaxed) >= most {
+            self.withheld.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        let (who, rule) = who::name(met, descriptor, hash());
+        tracing::info!(
+            target: "weir::refused",
+            domain = met.domain.map(|domain| &*domain.name),
+            %who,
+            %rule,
+            limit = met.status.limit.as_ref().and_then(|limit| limit.name.as_deref()),
+            reset_secs = met.status.reset_after_secs,
+            withheld = self.withheld.swap(0, Ordering::Relaxed),
+            "refused"
+        );
+    }
+}

@@ -1,0 +1,178 @@
+//! Traces: a span for a decision, as a child of the span that the caller names in `traceparent`, sent by OTLP.
+//!
+//! Without an exporter there is no tracer, and nothing of this runs.
+
+use std::fmt;
+use std::time::Duration;
+
+use opentelemetry::propagation::{Extractor, TextMapPropagator};
+use opentelemetry::trace::{
+    Span as _, SpanBuilder, SpanKind, Status, Tracer as _, TracerProvider as _,
+};
+use opentelemetry::{Context, KeyValue};
+use opentelemetry_otlp::{ExporterBuildError, SpanExporter, WithExportConfig};
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::propagation::TraceContextPropagator;
+use opentelemetry_sdk::trace::{Sampler, SdkTracer, SdkTracerProvider, Span};
+
+use crate::engine::{Code, Decision, Met};
+
+/// Where spans go, and how many.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TraceConfig {
+    /// A collector that takes OTLP over gRPC, such as `http://127.0.0.1:4317`.
+    pub collector: String,
+    /// The share of calls without a parent that get a span, from 0 to 1; those with a parent do as it does.
+    pub share: f64,
+}
+
+/// Makes spans.
+#[derive(Debug)]
+pub struct Traces {
+    provider: SdkTracerProvider,
+    tracer: SdkTracer,
+    propagator: TraceContextPropagator,
+}
+
+/// The span of one decision.
+#[derive(Debug)]
+pub struct DecisionSpan(Span);
+
+impl Traces {
+    /// Begins to send spans. They are made in a runtime that lives as long as this.
+    ///
+    /// # Errors
+    /// When that is no address of a collector.
+    pub fn new(config: &TraceConfig) -> Result<Self, TraceError> {
+        let exporter = SpanExporter::builder()
+            .with_tonic()
+            .with_endpoint(&config.collector)
+            .with_timeout(Duration::from_secs(5))
+            .build()
+            .map_err(TraceError)?;
+        let resource = Resource::builder()
+            .with_service_name("weir")
+            .with_attribute(KeyValue::new("service.version", env!("CARGO_PKG_VERSION")))
+            .build();
+        let roots = Sampler::TraceIdRatioBased(config.share);
+        let provider = SdkTracerProvider::builder()
+            .with_sampler(Sampler::ParentBased(Box::new(roots)))
+            .with_resource(resource)
+            .with_batch_exporter(exporter)
+            .build();
+        Ok(Self {
+            tracer: provider.tracer("weir"),
+            provider,
+            propagator: TraceContextPropagator::new(),
+        })
+    }
+
+    /// A span for a call; `header` says what its metadata hold.
+    pub fn decision<'h>(&self, header: impl Fn(&str) -> Option<&'h str>) -> DecisionSpan {
+        let headers = Headers {
+            traceparent: header("traceparent"),
+            tracestate: header("tracestate"),
+        };
+        let parent = self
+            .propagator
+            .extract_with_context(&Context::new(), &headers);
+        let span = SpanBuilder::from_name("ShouldRateLimit").with_kind(SpanKind::Server);
+        let mut span = self.tracer.build_with_context(span, &parent);
+        if span.is_recording() {
+            span.set_attributes([
+                KeyValue::new("rpc.system", "grpc"),
+                KeyValue::new("rpc.service", "envoy.service.ratelimit.v3.RateLimitService"),
+                KeyValue::new("rpc.method", "ShouldRateLimit"),
+            ]);
+        }
+        DecisionSpan(span)
+    }
+
+    /// Sends what is left, for a few seconds at most. It blocks, and so must not run where spans are sent.
+    pub fn end(&self) {
+        if let Err(error) = self.provider.shutdown() {
+            tracing::warn!(%error, "the last spans were not sent");
+        }
+    }
+}
+
+impl DecisionSpan {
+    /// What a descriptor has met: the policy's words, never the client's.
+    pub fn met(&mut self, met: &Met<'_>) {
+        let Self(span) = self;
+        if !span.is_recording() {
+            return;
+        }
+        if let Some(domain) = met.domain.filter(|_| met.descriptor == 0) {
+            span.set_attribute(KeyValue::new("weir.domain", domain.name.to_string()));
+        }
+        let rule = met.rule.map(|rule| rule.name.to_string());
+        let code = match met.status.code {
+            Code::Ok => "OK",
+            Code::OverLimit => "OVER_LIMIT",
+        };
+        let attributes = vec![
+            KeyValue::new("weir.descriptor", met.descriptor as i64),
+            KeyValue::new("weir.rule", rule.unwrap_or_default()),
+            KeyValue::new("weir.code", code),
+            KeyValue::new("weir.remaining", i64::from(met.status.remaining)),
+        ];
+        span.add_event("descriptor", attributes);
+    }
+
+    /// The decision is made.
+    pub fn end(self, decision: &Decision) {
+        let Self(mut span) = self;
+        if span.is_recording() {
+            let code = match decision.code {
+                Code::Ok => "OK",
+                Code::OverLimit => "OVER_LIMIT",
+            };
+            span.set_attribute(KeyValue::new("weir.code", code));
+        }
+        span.end();
+    }
+
+    /// The call has failed.
+    pub fn fail(self, why: &str) {
+        let Self(mut span) = self;
+        span.set_status(Status::error(why.to_owned()));
+        span.end();
+    }
+}
+
+/// W3C Trace Context.
+struct Headers<'h> {
+    traceparent: Option<&'h str>,
+    tracestate: Option<&'h str>,
+}
+
+impl Extractor for Headers<'_> {
+    fn get(&self, key: &str) -> Option<&str> {
+        match key {
+            "traceparent" => self.traceparent,
+            "tracestate" => self.tracestate,
+            _ => None,
+        }
+    }
+
+    fn keys(&self) -> Vec<&str> {
+        vec!["traceparent", "tracestate"]
+    }
+}
+
+/// No address of a collector.
+#[derive(Debug)]
+pub struct TraceError(ExporterBuildError);
+
+impl fmt::Display for TraceError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "spans cannot be sent to the collector of --otlp: {}",
+            self.0
+        )
+    }
+}
+
+impl std::error::Error for TraceError {}

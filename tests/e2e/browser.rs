@@ -1,0 +1,145 @@
+//! A headless Chromium, driven by its DevTools protocol.
+
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::{Value, json};
+use tungstenite::stream::MaybeTlsStream;
+use tungstenite::{Message, WebSocket};
+
+use crate::process::{PATIENCE, Process};
+
+/// One page in a browser of its own.
+pub(crate) struct Browser {
+    socket: WebSocket<MaybeTlsStream<TcpStream>>,
+    session: String,
+    next: u64,
+    /// What the page complained of: errors of scripts, and what its security policy refused.
+    pub(crate) complaints: Vec<String>,
+    _process: Process,
+    _profile: tempfile::TempDir,
+}
+
+impl Browser {
+    /// Opens a page and waits until it is there.
+    pub(crate) fn open(chromium: &Path, url: &str, is_dark: bool) -> Self {
+        let profile = tempfile::tempdir().expect("a folder");
+        let mut process = Process::start(
+            Command::new(chromium)
+                .args(["--headless=new", "--no-sandbox", "--disable-gpu"])
+                .args(["--disable-dev-shm-usage", "--no-first-run"])
+                .args(["--hide-scrollbars", "--window-size=1280,1600"])
+                .arg("--remote-debugging-port=0")
+                .arg(format!("--user-data-dir={}", profile.path().display())),
+        );
+        let opening = "DevTools listening on ";
+        let address = process.wait_for(|line| line.strip_prefix(opening).map(str::to_owned));
+        let (socket, _) = tungstenite::connect(address.trim()).expect("DevTools");
+        if let MaybeTlsStream::Plain(stream) = socket.get_ref() {
+            stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+        }
+        let mut browser = Self {
+            socket,
+            session: String::new(),
+            next: 0,
+            complaints: Vec::new(),
+            _process: process,
+            _profile: profile,
+        };
+        let target = browser.call("Target.createTarget", json!({"url": "about:blank"}));
+        let attach = json!({"targetId": target["targetId"], "flatten": true});
+        let attached = browser.call("Target.attachToTarget", attach);
+        browser.session = attached["sessionId"]
+            .as_str()
+            .expect("a session")
+            .to_owned();
+        for domain in ["Page", "Runtime", "Log"] {
+            browser.call(&format!("{domain}.enable"), json!({}));
+        }
+        let scheme = if is_dark { "dark" } else { "light" };
+        let features = json!([{"name": "prefers-color-scheme", "value": scheme}]);
+        browser.call("Emulation.setEmulatedMedia", json!({"features": features}));
+        browser.call("Page.navigate", json!({"url": url}));
+        browser
+    }
+
+    /// The value of an expression in the page.
+    pub(crate) fn value(&mut self, expression: &str) -> Value {
+        let asked = json!({"expression": expression, "returnByValue": true, "awaitPromise": true});
+        let answer = self.call("Runtime.evaluate", asked);
+        assert!(
+            answer["exceptionDetails"].is_null(),
+            "{expression}: {answer}"
+        );
+        answer["result"]["value"].clone()
+    }
+
+    /// Waits until an expression holds.
+    pub(crate) fn wait_for(&mut self, expression: &str) {
+        // Looked at in the page, at each frame.
+        let looked = format!(
+            "new Promise(done => {{ const look = () => ({expression}) ? done(true) : setTimeout(look, 10); look(); }})"
+        );
+        assert_eq!(self.value(&looked), true, "{expression}");
+    }
+
+    /// Presses keys one after the other: letters, or names such as `Tab`.
+    pub(crate) fn press(&mut self, keys: &[&str]) {
+        for key in keys {
+            let (text, code) = match *key {
+                "Enter" => ("\r", 13),
+                "Tab" => ("", 9),
+                letters => (letters, 0),
+            };
+            let mut event = json!({"type": "keyDown", "key": key, "text": text});
+            if code > 0 {
+                event["windowsVirtualKeyCode"] = code.into();
+                event["code"] = (*key).into();
+            }
+            self.call("Input.dispatchKeyEvent", event.clone());
+            event["type"] = "keyUp".into();
+            self.call("Input.dispatchKeyEvent", event);
+        }
+    }
+
+    /// Types a text where the cursor is.
+    pub(crate) fn write(&mut self, text: &str) {
+        self.call("Input.insertText", json!({"text": text}));
+    }
+
+    /// A picture of the whole page, as PNG in base64.
+    pub(crate) fn picture(&mut self) -> String {
+        let whole = json!({"format": "png", "captureBeyondViewport": true});
+        let picture = self.call("Page.captureScreenshot", whole);
+        picture["data"].as_str().expect("a picture").to_owned()
+    }
+
+    fn call(&mut self, method: &str, params: Value) -> Value {
+        self.next += 1;
+        let mut message = json!({"id": self.next, "method": method, "params": params});
+        if !self.session.is_empty() {
+            message["sessionId"] = self.session.as_str().into();
+        }
+        self.socket
+            .send(Message::text(message.to_string()))
+            .expect("DevTools listens");
+        loop {
+            let Message::Text(text) = self.socket.read().expect("DevTools answers") else {
+                continue;
+            };
+            let answer: Value = serde_json::from_str(&text).expect("JSON");
+            if answer["id"] == self.next {
+                assert!(answer["error"].is_null(), "{method}: {answer}");
+                return answer["result"].clone();
+            }
+            match answer["method"].as_str() {
+                Some("Runtime.exceptionThrown") => self.complaints.push(answer.to_string()),
+                Some("Log.entryAdded") if answer["params"]["entry"]["level"] == "error" => {
+                    self.complaints.push(answer.to_string());
+                }
+                _ => {}
+            }
+        }
+    }
+}

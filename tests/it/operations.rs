@@ -1,0 +1,230 @@
+//! What `docs/operations.md` and the examples for Prometheus and Grafana say is what there is.
+//!
+//! `WEIR_BLESS=1 cargo test --test it operations` writes the generated tables anew.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Command};
+use weir::clock::Clock;
+use weir::server::admin::ENDPOINTS;
+use weir::settings::ServeArgs;
+use weir::telemetry::{FAMILIES, Kind};
+
+use crate::site::{Options, Site};
+
+fn path(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
+}
+
+fn read(name: &str) -> String {
+    fs::read_to_string(path(name)).unwrap()
+}
+
+/// Text in a cell of a table.
+fn cell(text: &str) -> String {
+    text.replace('|', "\\|").replace('\n', " ")
+}
+
+fn flags() -> String {
+    let command = ServeArgs::augment_args(Command::new("serve"));
+    let mut table = "| flag | variable | default | |\n|---|---|---|---|\n".to_owned();
+    for argument in command.get_arguments() {
+        let flag = argument.get_long().unwrap();
+        let values = argument.get_value_names().unwrap_or_default();
+        let takes = argument.get_action().takes_values();
+        let value = values.first().filter(|_| takes);
+        let value = value.map_or(String::new(), |value| format!(" {value}"));
+        let variable = argument.get_env().unwrap().to_str().unwrap();
+        let defaults = argument.get_default_values().iter();
+        let defaults: Vec<_> = defaults
+            .map(|value| format!("`{}`", value.display()))
+            .collect();
+        let defaults = match takes {
+            true => defaults.join(", "),
+            false => String::new(),
+        };
+        let help = argument.get_help().unwrap().to_string();
+        let help = cell(&help);
+        table.push_str(&format!(
+            "| `--{flag}{value}` | `{variable}` | {defaults} | {help} |\n"
+        ));
+    }
+    table
+}
+
+fn endpoints() -> String {
+    let mut table = "| | path | token | |\n|---|---|---|---|\n".to_owned();
+    for endpoint in ENDPOINTS {
+        let token = if endpoint.needs_token { "yes" } else { "" };
+        let (method, path, help) = (endpoint.method, endpoint.path, cell(endpoint.help));
+        table.push_str(&format!("| {method} | `{path}` | {token} | {help} |\n"));
+    }
+    table
+}
+
+fn metrics() -> String {
+    let mut table = "| metric | kind | labels | |\n|---|---|---|---|\n".to_owned();
+    for family in FAMILIES {
+        let labels: Vec<String> = family
+            .labels
+            .iter()
+            .map(|label| format!("`{label}`"))
+            .collect();
+        let (name, kind) = (family.name, family.kind.as_str());
+        let (labels, help) = (labels.join(", "), cell(family.help));
+        table.push_str(&format!("| `{name}` | {kind} | {labels} | {help} |\n"));
+    }
+    table
+}
+
+/// What stands between the marks of that name, and the whole with something else there.
+fn between(text: &str, name: &str, other: &str) -> (String, String) {
+    let (open, close) = (format!("<!-- {name} -->\n"), format!("<!-- /{name} -->"));
+    let start = text.find(&open).unwrap() + open.len();
+    let end = text.find(&close).unwrap();
+    let whole = format!("{}{other}{}", &text[..start], &text[end..]);
+    (text[start..end].to_owned(), whole)
+}
+
+#[test]
+fn the_tables_of_the_documentation_are_those_of_the_program() {
+    let name = "docs/operations.md";
+    let generated = [
+        ("flags", flags()),
+        ("endpoints", endpoints()),
+        ("metrics", metrics()),
+    ];
+    for (table, expected) in generated {
+        let text = read(name);
+        let (found, blessed) = between(&text, table, &expected);
+        if std::env::var_os("WEIR_BLESS").is_some() {
+            fs::write(path(name), blessed).unwrap();
+        } else {
+            assert!(
+                found == expected,
+                "{name} is stale, see tests/it/operations.rs\n{expected}"
+            );
+        }
+    }
+}
+
+/// The messages of all events that are logged as information or worse: the last text of each macro.
+fn messages() -> BTreeSet<String> {
+    let mut folders = vec![path("src")];
+    let mut messages = BTreeSet::new();
+    while let Some(folder) = folders.pop() {
+        for file in fs::read_dir(folder).unwrap() {
+            let file = file.unwrap().path();
+            if file.is_dir() {
+                folders.push(file);
+                continue;
+            }
+            let text = fs::read(&file).unwrap();
+            let text = String::from_utf8_lossy(&text);
+            for level in ["info", "warn", "error"] {
+                let opening = format!("tracing::{level}!(");
+                let macros = text.split(&opening).skip(1);
+                messages.extend(macros.filter_map(|text| {
+                    let end = text.find(");").or_else(|| text.find(")\n"))?;
+                    let message = text[..end].rsplit('"').nth(1)?;
+                    let fixed = message.split('{').next()?.trim();
+                    (!fixed.is_empty()).then(|| fixed.to_owned())
+                }));
+            }
+        }
+    }
+    messages
+}
+
+#[test]
+fn every_event_is_in_the_documentation_and_every_documented_one_exists() {
+    let text = read("docs/operations.md");
+    let (_, section) = text.split_once("\n## Events in the log").unwrap();
+    let (section, _) = section.split_once("\n## ").unwrap();
+    let documented: BTreeSet<String> = section
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `")?.split_once('`'))
+        .map(|(event, _)| event.to_owned())
+        .collect();
+    assert_eq!(messages(), documented);
+}
+
+#[test]
+fn every_alert_is_in_the_documentation() {
+    let text = read("docs/operations.md");
+    let alerts = read("examples/prometheus/alerts.yaml");
+    let names = alerts
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("- alert: "));
+    let names: Vec<&str> = names.collect();
+    assert!(names.len() > 5);
+    for name in names {
+        assert!(text.contains(&format!("| `{name}` |")), "{name}");
+    }
+}
+
+/// The names of metrics in an expression or a whole file.
+fn named(text: &str) -> BTreeSet<&str> {
+    let is_of_name = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
+    let words = text.split(|letter| !is_of_name(letter));
+    let is_metric = |word: &&str| {
+        ["weir_", "process_", "ratelimit_"]
+            .iter()
+            .any(|prefix| word.starts_with(prefix))
+    };
+    words.filter(is_metric).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_metric_of_the_examples_is_exposed() {
+    let policy = "
+domain: shop
+descriptors:
+  - {key: a, rate_limit: [{unit: day, requests_per_unit: 1}, {unit: hour, requests_per_unit: 1}]}";
+    let options = Options {
+        reference_metrics: true,
+        ..Options::default()
+    };
+    let site = Site::start(policy, Clock::System, options).await;
+    site.hit("shop", &[("a", "b")]);
+    let exposed = site.get("/metrics").body;
+    let samples = exposed.lines().filter(|line| !line.starts_with('#'));
+    let samples: BTreeSet<&str> = samples
+        .filter_map(|line| line.split(['{', ' ']).next())
+        .collect();
+    let mut count = 0;
+    for file in [
+        "examples/prometheus/alerts.yaml",
+        "examples/grafana/weir.json",
+    ] {
+        let text = read(file);
+        for name in named(&text) {
+            assert!(samples.contains(name), "{file}: {name}");
+            count += 1;
+        }
+    }
+    assert!(count > 20, "{count}");
+    // Of every family there is a sample, under its own name or, of a histogram, three others.
+    for family in FAMILIES {
+        let name = match family.kind {
+            Kind::Histogram => format!("{}_bucket", family.name),
+            Kind::Counter | Kind::Gauge => family.name.to_owned(),
+        };
+        assert!(samples.contains(&*name), "{name}");
+    }
+    let dashboard: serde_json::Value =
+        serde_json::from_str(&read("examples/grafana/weir.json")).unwrap();
+    assert!(dashboard["panels"].as_array().unwrap().len() > 10);
+    assert!(
+        serde_yaml::from_str::<serde_yaml::Value>(&read("examples/prometheus/alerts.yaml")).is_ok()
+    );
+    let documented = read("docs/operations.md");
+    for name in named(&documented) {
+        let is_known = samples.contains(name) || FAMILIES.iter().any(|family| family.name == name);
+        let is_stem =
+            name.starts_with("ratelimit_") && samples.iter().any(|sample| sample.starts_with(name));
+        assert!(is_known || is_stem, "{name}");
+    }
+}

@@ -1,0 +1,138 @@
+//! Spans, as a collector gets them; and refusals in the log.
+
+use std::sync::mpsc;
+
+use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{
+    TraceService, TraceServiceServer,
+};
+use opentelemetry_proto::tonic::collector::trace::v1::{
+    ExportTraceServiceRequest, ExportTraceServiceResponse,
+};
+use opentelemetry_proto::tonic::trace::v1::Span;
+use tokio_stream::wrappers::TcpListenerStream;
+use tonic::{Request, Response, Status};
+use weir::proto::envoy::service::ratelimit::v3::rate_limit_service_client::RateLimitServiceClient;
+
+use crate::binary::Serving;
+use crate::running::{descriptor, request};
+
+const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
+
+/// A collector that hands on what it gets.
+struct Collector(mpsc::Sender<Span>);
+
+#[tonic::async_trait]
+impl TraceService for Collector {
+    async fn export(
+        &self,
+        request: Request<ExportTraceServiceRequest>,
+    ) -> Result<Response<ExportTraceServiceResponse>, Status> {
+        let resources = request.into_inner().resource_spans.into_iter();
+        let scopes = resources.flat_map(|resource| resource.scope_spans);
+        for span in scopes.flat_map(|scope| scope.spans) {
+            self.0.send(span).unwrap();
+        }
+        Ok(Response::new(ExportTraceServiceResponse::default()))
+    }
+}
+
+async fn collector() -> (String, mpsc::Receiver<Span>) {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let (sender, spans) = mpsc::channel();
+    let server = tonic::transport::Server::builder()
+        .add_service(TraceServiceServer::new(Collector(sender)))
+        .serve_with_incoming(TcpListenerStream::new(listener));
+    tokio::spawn(server);
+    (url, spans)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_decision_is_a_child_of_its_callers_span() {
+    let (url, spans) = collector().await;
+    let flags = ["--grpc=127.0.0.1:0", "--drain=0", "--otlp-share=0"];
+    let mut serving = Serving::start(&[&flags[..], &["--otlp", &url]].concat());
+    let mut client = RateLimitServiceClient::new(serving.connect().await);
+    let mut ask = async |sampled: &str, key: &'static [u8]| {
+        let mut asked = Request::new(request(vec![descriptor(key, b"s3cret")]));
+        let parent = format!("00-{TRACE}-b7ad6b7169203331-{sampled}");
+        asked
+            .metadata_mut()
+            .insert("traceparent", parent.parse().unwrap());
+        // A request without a domain would fail; this one is answered.
+        client.should_rate_limit(asked).await.unwrap();
+    };
+    ask("00", b"other").await;
+    ask("01", b"api_key").await;
+    // What is left is sent at the end.
+    serving.signal("TERM");
+    let (code, log) = tokio::task::spawn_blocking(move || serving.end())
+        .await
+        .unwrap();
+    assert_eq!(code, Some(0), "{log}");
+    let spans: Vec<Span> = spans.try_iter().collect();
+    assert_eq!(spans.len(), 1, "{spans:?}");
+    let span = &spans[0];
+    let hex = |bytes: &[u8]| {
+        bytes
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect::<String>()
+    };
+    assert_eq!(span.name, "ShouldRateLimit");
+    assert_eq!(hex(&span.trace_id), TRACE);
+    assert_eq!(hex(&span.parent_span_id), "b7ad6b7169203331");
+    let said = format!("{:?} {:?}", span.attributes, span.events);
+    for part in [
+        "weir.domain",
+        "\"t\"",
+        "weir.code",
+        "\"OK\"",
+        "weir.rule",
+        "\"api_key\"",
+    ] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+    assert!(!said.contains("s3cret"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_collector_that_is_away_keeps_nobody_from_deciding() {
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", free.local_addr().unwrap());
+    drop(free);
+    let flags = ["--grpc=127.0.0.1:0", "--drain=0", "--otlp-share=1"];
+    let mut serving = Serving::start(&[&flags[..], &["--otlp", &url]].concat());
+    let mut client = RateLimitServiceClient::new(serving.connect().await);
+    let asked = request(vec![descriptor(b"api_key", b"x")]);
+    client.should_rate_limit(asked).await.unwrap();
+    serving.signal("TERM");
+    let (code, _) = tokio::task::spawn_blocking(move || serving.end())
+        .await
+        .unwrap();
+    assert_eq!(code, Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn refusals_are_logged_so_many_a_second() {
+    let flags = ["--grpc=127.0.0.1:0", "--drain=0", "--log-refusals=1"];
+    let mut serving = Serving::start(&flags);
+    let mut client = RateLimitServiceClient::new(serving.connect().await);
+    for _ in 0..30 {
+        let asked = request(vec![descriptor(b"api_key", b"k1\n")]);
+        client.should_rate_limit(asked).await.unwrap();
+    }
+    let said = tokio::task::spawn_blocking(move || {
+        let said = serving.wait_for("refused");
+        serving.signal("TERM");
+        let (_, rest) = serving.end();
+        (said, rest)
+    });
+    let (said, rest) = said.await.unwrap();
+    assert_eq!(said["domain"], "t");
+    assert_eq!(said["who"], "api_key=k1\u{fffd}");
+    assert_eq!(said["rule"], "api_key");
+    assert_eq!(said["withheld"], 0);
+    // All the rest of them came within a second or two.
+    assert!(rest.matches("\"refused\"").count() < 20, "{rest}");
+}
