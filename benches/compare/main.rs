@@ -5,10 +5,13 @@
 
 mod alone;
 mod keys;
+mod line;
 mod load;
 mod message;
 mod nothing;
+mod pairs;
 mod policies;
+mod processor;
 mod rows;
 mod servers;
 mod table;

@@ -9,8 +9,9 @@ use weir::proto::envoy::service::ratelimit::v3::rate_limit_service_client::RateL
 
 use crate::alone;
 use crate::keys::Choice;
-use crate::load::{self, Load, Pace};
+use crate::load::{Load, Pace};
 use crate::message::{CLIENT, Template};
+use crate::pairs::{Pairs, Run};
 use crate::policies::{self, DOMAIN};
 use crate::servers::Running;
 use crate::table::Target::{AtLeast, AtMost};
@@ -18,8 +19,10 @@ use crate::table::{Measured, Row};
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
-const PAIRS: usize = 5;
-const CALLS: u64 = 200_000;
+/// One run of a pair.
+const RUN: Duration = Duration::from_millis(1_000);
+/// What is bounded by a count.
+const FOR_LONG: Duration = Duration::from_secs(200);
 const CONNECTIONS: usize = 8;
 const STREAMS: usize = 32;
 
@@ -120,7 +123,14 @@ fn one_key() -> Template {
     Template::new(DOMAIN, &[&[("api_key", CLIENT)]])
 }
 
-fn closed(server: &Running, template: &Template, choice: Choice, calls: u64) -> Load {
+/// As fast as it goes, for so many calls at most.
+fn closed(
+    server: &Running,
+    template: &Template,
+    choice: Choice,
+    calls: u64,
+    lasts: Duration,
+) -> Load {
     Load {
         server: server.address,
         connections: CONNECTIONS,
@@ -128,6 +138,7 @@ fn closed(server: &Running, template: &Template, choice: Choice, calls: u64) -> 
         choice,
         pace: Pace::Closed {
             calls,
+            lasts,
             streams: STREAMS,
         },
     }
@@ -135,7 +146,7 @@ fn closed(server: &Running, template: &Template, choice: Choice, calls: u64) -> 
 
 /// weir's answer to a request: what the other one is to answer every time.
 fn answer(server: &Running, template: &Template) -> Result<RateLimitResponse> {
-    let request = Message::decode(&template.clone().of(0)[5..])?;
+    let request = Message::decode(&template.bytes()[5..])?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
@@ -144,31 +155,6 @@ fn answer(server: &Running, template: &Template) -> Result<RateLimitResponse> {
             RateLimitServiceClient::connect(format!("http://{}", server.address)).await?;
         let asked: tonic::Request<_> = tonic::Request::new(request);
         Ok(client.should_rate_limit(asked).await?.into_inner())
-    })
-}
-
-fn rate(load: &Load) -> Result<f64> {
-    let outcome = load::run(load)?;
-    match outcome.failed {
-        0 => Ok(outcome.rate()),
-        failed => Err(format!("{failed} calls have failed").into()),
-    }
-}
-
-/// The middle one of pairs that are measured one after the other.
-fn ratio(mut measure: impl FnMut() -> Result<(f64, f64)>) -> Result<Measured> {
-    let mut pairs = (0..PAIRS).map(|_| measure()).collect::<Result<Vec<_>>>()?;
-    pairs.sort_by(|a, b| (a.0 / a.1).total_cmp(&(b.0 / b.1)));
-    let (ours, theirs) = pairs[PAIRS / 2];
-    let spread = |at: usize| pairs[at].0 / pairs[at].1;
-    let detail = format!(
-        "{ours:.0} / {theirs:.0}, pairs from {:.2} to {:.2}",
-        spread(0),
-        spread(PAIRS - 1)
-    );
-    Ok(Measured {
-        value: ours / theirs,
-        detail,
     })
 }
 
@@ -195,46 +181,41 @@ fn compare(policy: &str, template: &Template, choice: Choice) -> Result<Measured
     let nothing = Running::nothing(&answer(&weir, template)?)?;
     if let Choice::Uniform(keys) | Choice::Zipf(keys) = choice {
         // Each of them lives once so many were asked for at random that a fresh one is rare.
-        rate(&closed(&weir, template, Choice::Uniform(keys), keys * 3))?;
+        let fill = closed(&weir, template, Choice::Uniform(keys), keys * 3, FOR_LONG);
+        Run::of(&weir, &fill)?;
     }
-    for server in [&weir, &nothing] {
-        rate(&closed(server, template, choice, CALLS / 4))?;
-    }
-    ratio(|| {
-        let ours = rate(&closed(&weir, template, choice, CALLS))?;
-        Ok((ours, rate(&closed(&nothing, template, choice, CALLS))?))
-    })
+    let run = |server| Run::of(server, &closed(server, template, choice, u64::MAX, RUN));
+    run(&weir)?;
+    run(&nothing)?;
+    Ok(Pairs::measure(|| run(&weir), || run(&nothing))?.throughput())
 }
 
 fn latency() -> Result<Measured> {
     let template = one_key();
     let weir = Running::weir(&policies::of_rules(1), &[])?;
     let nothing = Running::nothing(&answer(&weir, &template)?)?;
-    let half = rate(&closed(&weir, &template, Choice::One, CALLS))? / 2.0;
-    let pace = Pace::Open {
-        rate: half,
-        lasts: Duration::from_secs(4),
+    let saturated = closed(&weir, &template, Choice::One, u64::MAX, RUN);
+    let half = Run::of(&weir, &saturated)?.rate / 2.0;
+    let run = |server| {
+        let pace = Pace::Open {
+            rate: half,
+            lasts: RUN,
+        };
+        let load = closed(server, &template, Choice::One, 0, RUN);
+        Run::of(server, &Load { pace, ..load })
     };
-    let p99_us = |server: &Running| -> Result<f64> {
-        let outcome = load::run(&Load {
-            pace,
-            ..closed(server, &template, Choice::One, 0)
-        })?;
-        Ok(outcome.latency.value_at_quantile(0.99) as f64 / 1_000.0)
-    };
-    let mut measured = ratio(|| Ok((p99_us(&weir)?, p99_us(&nothing)?)))?;
-    measured
-        .detail
-        .push_str(&format!(" µs at {half:.0} a second"));
+    let mut measured = Pairs::measure(|| run(&weir), || run(&nothing))?.p99();
+    measured.detail.push_str(&format!(" at {half:.0} a second"));
     Ok(measured)
 }
 
 /// Resident bytes that each new key adds to a serving weir.
 fn memory(keys: u64) -> Result<Measured> {
     let weir = Running::weir(&policies::of_rules(1), &["--memory", "64G"])?;
-    rate(&closed(&weir, &one_key(), Choice::One, CALLS))?;
+    let run = |choice, calls| Run::of(&weir, &closed(&weir, &one_key(), choice, calls, FOR_LONG));
+    run(Choice::One, 200_000)?;
     let before = weir.resident()?;
-    rate(&closed(&weir, &one_key(), Choice::Fresh, keys))?;
+    run(Choice::Fresh, keys)?;
     let taken = weir.resident()? - before;
     let detail = format!("{} MiB of `weir serve`", taken >> 20);
     Ok(Measured {
@@ -247,7 +228,7 @@ fn memory(keys: u64) -> Result<Measured> {
 #[expect(clippy::disallowed_methods, reason = "a benchmark measures time")]
 fn load_of_rules() -> Result<Measured> {
     let policy = policies::of_rules(100_000);
-    let loads = (0..PAIRS).map(|_| {
+    let loads = (0..5).map(|_| {
         let start = Instant::now();
         let loaded = weir::policy::load_text(Path::new("bench.yaml"), &policy);
         let secs = start.elapsed().as_secs_f64();
@@ -276,9 +257,12 @@ fn flood() -> Result<Measured> {
         answer(&weir, &offender)?;
     }
     let empty = weir.resident()?;
-    let hot = rate(&closed(&weir, &one_key(), Choice::One, CALLS))?;
-    let calls = (hot * 30.0 * 0.7) as u64;
-    let flood = rate(&closed(&weir, &one_key(), Choice::Fresh, calls))?;
+    let rate = |choice, lasts| -> Result<f64> {
+        let load = closed(&weir, &one_key(), choice, u64::MAX, lasts);
+        Ok(Run::of(&weir, &load)?.rate)
+    };
+    let hot = rate(Choice::One, Duration::from_secs(5))?;
+    let flood = rate(Choice::Fresh, Duration::from_secs(30))?;
     let taken = (weir.resident()? - empty) as f64 / BUDGET as f64;
     let refused = answer(&weir, &offender)?.overall_code == 2;
     let detail = format!(

@@ -3,12 +3,13 @@
 use std::io::{BufRead, BufReader, Write};
 use std::net::SocketAddr;
 use std::process::{Child, ChildStdin, Command, Stdio};
+use std::time::Duration;
 
 use prost::Message;
 use tempfile::TempDir;
 use weir::proto::envoy::service::ratelimit::v3::RateLimitResponse;
 
-use crate::nothing;
+use crate::{nothing, processor};
 
 type Error = Box<dyn std::error::Error>;
 
@@ -93,6 +94,11 @@ impl Running {
             _policies: None,
             _input: Some(input),
         })
+    }
+
+    /// Time of processors that it has taken so far.
+    pub(crate) fn processor(&self) -> Result<Duration, Error> {
+        Ok(processor::of_process(self.child.id())?)
     }
 
     /// Resident bytes.
