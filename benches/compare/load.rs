@@ -78,8 +78,10 @@ impl Outcome {
 /// When the server cannot be reached or closes a connection.
 pub(crate) fn run(load: &Load) -> io::Result<Outcome> {
     let generator = |load: &Load| {
-        // The server goes first wherever both want the same core. Where that is not allowed, neither goes first.
-        let _ = rustix::process::nice(10);
+        if let Pace::Closed { .. } = load.pace {
+            // The server goes first wherever both want the same core. Where that is not allowed, neither goes first.
+            let _ = rustix::process::nice(10);
+        }
         let _ = rustix::thread::set_current_timer_slack(NonZeroU64::new(1));
         let before = processor::of_this_thread()?;
         let mut outcome = generate(load)?;
@@ -110,11 +112,20 @@ fn generate(load: &Load) -> io::Result<Outcome> {
     };
     let mut readable = vec![false; lines.len()];
     let mut sent = 0;
+    let mut round = 0;
     let start = Instant::now();
     loop {
         let elapsed = start.elapsed();
         if let Pace::Open { rate, lasts } = load.pace {
-            sent += ask_due(&mut lines, rate, start, elapsed.min(lasts), sent);
+            let count = lines.len();
+            sent += ask_due(
+                &mut lines[round % count],
+                rate,
+                start,
+                elapsed.min(lasts),
+                sent,
+            );
+            round += 1;
         }
         for (line, readable) in lines.iter_mut().zip(&readable) {
             if *readable {
@@ -155,14 +166,12 @@ fn refill(line: &mut Line, streams: usize, at_most: u64) -> u64 {
     line.sent - before
 }
 
-/// Asks what is due, on one line after the other, and tells how often that was.
-fn ask_due(lines: &mut [Line], rate: f64, start: Instant, elapsed: Duration, sent: u64) -> u64 {
+/// Asks what is due, all on one line, the next time on the next; tells how often that was.
+fn ask_due(line: &mut Line, rate: f64, start: Instant, elapsed: Duration, sent: u64) -> u64 {
     let mut asked = 0;
     while ((sent + asked) as f64) < rate * elapsed.as_secs_f64() {
-        let number = sent + asked;
-        let due = start + Duration::from_secs_f64(number as f64 / rate);
-        let line = number as usize % lines.len();
-        if !lines[line].ask_due(due) {
+        let due = start + Duration::from_secs_f64((sent + asked) as f64 / rate);
+        if !line.ask_due(due) {
             break;
         }
         asked += 1;

@@ -97,23 +97,31 @@ impl Pairs {
                 .map(|(ours, theirs)| theirs.server_us / ours.server_us),
         );
         let (beside_ours, _) = self.medians(|run| run.generator_us);
-        Measured {
-            value: ratio.median,
-            detail: format!(
-                "{ours:.0} / {theirs:.0} a second, pairs {ratio}; the processor alone says {by_processor}: \
-                 {our_us:.2} / {their_us:.2} µs an answer (generator {beside_ours:.2})"
+        Measured::of(
+            ratio.median,
+            format!(
+                "{ours:.0} / {theirs:.0} a second, pairs {ratio}; by the processor's time {by_processor}: \
+                 {our_us:.2} / {their_us:.2} µs an answer, generator {beside_ours:.2}"
             ),
-        }
+        )
     }
 
     /// How many times as long the slowest hundredth takes at least.
     pub(crate) fn p99(&self) -> Measured {
         let ratio = self.ratios(|run| run.p99_us);
         let (ours, theirs) = self.medians(|run| run.p99_us);
-        Measured {
-            value: ratio.median,
-            detail: format!("{ours:.0} / {theirs:.0} µs, pairs {ratio}"),
-        }
+        let (our_us, their_us) = self.medians(|run| run.server_us);
+        Measured::of(
+            ratio.median,
+            format!(
+                "{ours:.0} / {theirs:.0} µs, pairs {ratio}; {our_us:.2} / {their_us:.2} µs of the processor's time an answer"
+            ),
+        )
+    }
+
+    /// Answers a second of the middle runs: ours, theirs.
+    pub(crate) fn rates(&self) -> (f64, f64) {
+        self.medians(|run| run.rate)
     }
 }
 
