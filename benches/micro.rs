@@ -133,7 +133,7 @@ mod decide {
 }
 
 /// One engine, several threads.
-#[divan::bench_group(threads = [1, 2])]
+#[divan::bench_group(threads = [1, 2], sample_size = 10_000)]
 mod contention {
     use super::*;
 

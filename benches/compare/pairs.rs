@@ -6,9 +6,6 @@ use crate::table::Measured;
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
-/// Odd, so that there is a middle one.
-const PAIRS: usize = 11;
-
 /// A middle half of the pairs that is wider than this share of the middle one is more noise than result.
 const TOO_WIDE: f64 = 0.10;
 
@@ -59,6 +56,7 @@ pub(crate) struct Pairs(Vec<(Run, Run)>);
 impl Pairs {
     /// Takes turns at who is first, so that what drifts is in both.
     pub(crate) fn measure(
+        pairs: usize,
         mut ours: impl FnMut() -> Result<Run>,
         mut theirs: impl FnMut() -> Result<Run>,
     ) -> Result<Self> {
@@ -70,7 +68,7 @@ impl Pairs {
             let theirs = theirs()?;
             Ok((ours()?, theirs))
         };
-        Ok(Self((0..PAIRS).map(pair).collect::<Result<_>>()?))
+        Ok(Self((0..pairs).map(pair).collect::<Result<_>>()?))
     }
 
     /// The middle one of all runs: ours, theirs.
@@ -106,15 +104,22 @@ impl Pairs {
         )
     }
 
-    /// How many times as long the slowest hundredth takes at least.
+    /// How many times as long the slowest hundredth takes at least: the middle run by the middle run, for one pause of
+    /// the machine fills a run's slowest hundredth.
     pub(crate) fn p99(&self) -> Measured {
-        let ratio = self.ratios(|run| run.p99_us);
         let (ours, theirs) = self.medians(|run| run.p99_us);
         let (our_us, their_us) = self.medians(|run| run.server_us);
+        let all = |side: fn(&(Run, Run)) -> &Run| {
+            Spread::of(self.0.iter().map(|pair| side(pair).p99_us / 1_000.0))
+        };
         Measured::of(
-            ratio.median,
+            ours / theirs,
             format!(
-                "{ours:.0} / {theirs:.0} µs, pairs {ratio}; {our_us:.2} / {their_us:.2} µs of the processor's time an answer"
+                "{ours:.0} / {theirs:.0} µs in the middle of {} runs; in ms {} / {}; {our_us:.2} / {their_us:.2} µs of \
+                 the processor's time an answer",
+                self.0.len(),
+                all(|pair| &pair.0),
+                all(|pair| &pair.1)
             ),
         )
     }

@@ -3,6 +3,7 @@
 //! `go install` puts it under `target/parts`; `redis-server` is looked for on the path.
 
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
@@ -13,7 +14,7 @@ use crate::pairs::{Pairs, Run};
 use crate::policies;
 use crate::servers::Running;
 use crate::table::Measured;
-use crate::throughput::{RUN, closed, one_key};
+use crate::throughput::{PAIRS, RUN, closed, one_key};
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
@@ -36,7 +37,7 @@ pub(crate) fn beside(rules: u64) -> Result<Measured> {
     };
     run(&weir)?;
     run(&peer)?;
-    let mut measured = Pairs::measure(|| run(&weir), || run(&peer))?.throughput();
+    let mut measured = Pairs::measure(PAIRS, || run(&weir), || run(&peer))?.throughput();
     measured
         .detail
         .push_str("; envoyproxy/ratelimit with redis-server on a Unix socket, both counted");
@@ -87,6 +88,7 @@ fn ratelimit(program: &Path, policy: &str) -> Result<Running> {
         .stdout(Stdio::null())
         .spawn()?;
     let mut children = Children(vec![redis]);
+    wait_until("redis-server", || UnixStream::connect(&socket).is_ok())?;
     let [grpc, http, debug] = free_ports()?;
     let service = Command::new(program)
         .env("LOG_LEVEL", "error")
@@ -107,7 +109,7 @@ fn ratelimit(program: &Path, policy: &str) -> Result<Running> {
         .stderr(Stdio::null())
         .spawn()?;
     children.0.push(service);
-    wait_for(grpc)?;
+    wait_until("envoyproxy/ratelimit", || TcpStream::connect(grpc).is_ok())?;
     Ok(Running::of(std::mem::take(&mut children.0), grpc, folder))
 }
 
@@ -134,14 +136,14 @@ fn free_ports() -> Result<[SocketAddr; 3]> {
 
 #[expect(
     clippy::disallowed_methods,
-    reason = "nothing but trying tells when it listens"
+    reason = "nothing but trying tells when a program listens"
 )]
-fn wait_for(address: SocketAddr) -> Result<()> {
+fn wait_until(program: &str, listens: impl Fn() -> bool) -> Result<()> {
     for _ in 0..200 {
-        if TcpStream::connect(address).is_ok() {
+        if listens() {
             return Ok(());
         }
         thread::sleep(Duration::from_millis(50));
     }
-    Err("envoyproxy/ratelimit did not start".into())
+    Err(format!("{program} did not start").into())
 }

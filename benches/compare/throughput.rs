@@ -18,6 +18,11 @@ type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
 /// One run of a pair.
 pub(crate) const RUN: Duration = Duration::from_millis(1_000);
+/// Odd, so that there is a middle one.
+pub(crate) const PAIRS: usize = 11;
+/// A run that looks at latency is so short that a machine's pauses miss most of them.
+const PEEK: Duration = Duration::from_millis(300);
+const PEEKS: usize = 41;
 /// What is bounded by a count.
 pub(crate) const FOR_LONG: Duration = Duration::from_secs(200);
 
@@ -90,7 +95,7 @@ pub(crate) fn pairs(policy: &str, template: &Template, choice: Choice) -> Result
     let run = |server| Run::of(server, &closed(server, template, choice, (u64::MAX, RUN)));
     run(&weir)?;
     run(&nothing)?;
-    Pairs::measure(|| run(&weir), || run(&nothing))
+    Pairs::measure(PAIRS, || run(&weir), || run(&nothing))
 }
 
 /// Each of so many keys lives once so many were asked for at random that a fresh one is rare.
@@ -109,14 +114,14 @@ pub(crate) fn latency() -> Result<Measured> {
     let run = |server: &Running| {
         let pace = Pace::Open {
             rate: half,
-            lasts: RUN,
+            lasts: PEEK,
         };
-        let load = closed(server, &template, Choice::One, (0, RUN));
+        let load = closed(server, &template, Choice::One, (0, PEEK));
         Run::of(server, &Load { pace, ..load })
     };
     run(&weir)?;
     run(&nothing)?;
-    let mut measured = Pairs::measure(|| run(&weir), || run(&nothing))?.p99();
+    let mut measured = Pairs::measure(PEEKS, || run(&weir), || run(&nothing))?.p99();
     measured.detail.push_str(&format!(" at {half:.0} a second"));
     Ok(measured)
 }

@@ -1,9 +1,10 @@
 //! The gRPC services: rate limits, health and reflection.
 
-pub mod codec;
+mod codec;
 pub mod convert;
 mod health;
 mod rate_limit;
+mod unary;
 
 use std::convert::Infallible;
 use std::fmt;
@@ -12,52 +13,46 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use tonic::body::Body;
-use tonic::codegen::{Service, http};
-use tonic::server::NamedService;
 use tonic::service::Routes;
+use tower_service::Service;
 
 pub use health::Health;
-pub use rate_limit::{RateLimitService, RateLimitServiceServer};
 
 use crate::engine::Engine;
 use crate::proto;
+use crate::proto::envoy::service::ratelimit::v3::RateLimitResponse;
 use rate_limit::RateLimit;
+use unary::Reply;
 
-/// What a call waits for.
-type Answering = Pin<Box<dyn Future<Output = Result<http::Response<Body>, Infallible>> + Send>>;
+/// A response, as all services here have it.
+type Response = http::Response<Reply<RateLimitResponse>>;
 
 /// All services, behind one door.
 ///
-/// Rate limits are known by their path before anything is routed: axum's router, which tonic uses, costs a call a
-/// sixteenth of all that it costs.
+/// Rate limits are known by their path, before tonic routes and streams: both are made for more than one small message.
 #[derive(Clone, Debug)]
 pub struct Services {
-    rate_limit: RateLimitServiceServer<RateLimit>,
+    rate_limit: RateLimit,
     others: Routes,
 }
 
 impl Service<http::Request<Body>> for Services {
-    type Response = http::Response<Body>;
+    type Response = Response;
     type Error = Infallible;
-    type Future = Answering;
+    type Future = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, request: http::Request<Body>) -> Answering {
-        if is_of::<RateLimitServiceServer<RateLimit>>(request.uri().path()) {
-            self.rate_limit.call(request)
-        } else {
-            Box::pin(self.others.call(request))
+    fn call(&mut self, request: http::Request<Body>) -> Self::Future {
+        if rate_limit::method(request.uri().path()).is_some() {
+            let answer = self.rate_limit.clone().answer(request);
+            return Box::pin(async { Ok(unary::respond(answer.await)) });
         }
+        let response = self.others.call(request);
+        Box::pin(async { Ok(response.await?.map(Reply::Other)) })
     }
-}
-
-/// Whether a path, `/SERVICE/METHOD`, is of that service.
-fn is_of<S: NamedService>(path: &str) -> bool {
-    let service = path.strip_prefix('/').and_then(|path| path.split_once('/'));
-    service.is_some_and(|(service, _)| service == S::NAME)
 }
 
 /// All services, to be cloned into each worker, and the switch of their health.
@@ -72,7 +67,7 @@ pub async fn services(engine: Arc<Engine>) -> Result<(Services, Health), BrokenP
         .add_service(reflection().build_v1()?)
         .add_service(reflection().build_v1alpha()?);
     let services = Services {
-        rate_limit: RateLimitServiceServer::new(RateLimit::new(engine)),
+        rate_limit: RateLimit::new(engine),
         others: routes.routes().prepare(),
     };
     Ok((services, health))
