@@ -11,7 +11,9 @@ use std::task::{Context, Poll, Waker};
 use divan::{AllocProfiler, Bencher};
 use weir::clock::{Clock, Timestamp};
 use weir::engine::{Decision, Engine};
-use weir::limit::{Active, Algorithm, Charge, Limit, LimitSet, States, TokenBucket, Window, step};
+use weir::limit::{
+    Active, Algorithm, Call, Charge, Limit, LimitSet, States, TokenBucket, Window, step,
+};
 use weir::policy;
 use weir::request::{Cost, Descriptor, Entry, Request, Unit};
 use weir::store::{MemoryConfig, Store};
@@ -44,7 +46,12 @@ mod limits {
             charge: Charge::Allowed,
         };
         let mut states = States::fresh(&set);
-        bencher.bench_local(|| step(&set, Active::ALL, &mut states, (NOW, Cost::Hits(1))));
+        let call = Call {
+            now: NOW,
+            cost: Cost::Hits(1),
+            lease: None,
+        };
+        bencher.bench_local(|| step(&set, Active::ALL, &mut states, call));
     }
 
     fn hour() -> Window {

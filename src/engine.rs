@@ -3,16 +3,18 @@
 mod conclude;
 mod decision;
 mod explain;
+mod lease;
 mod met;
 mod plan;
 mod respond;
 mod standard;
 
-pub use decision::{Code, CurrentLimit, Decision, Header, Status};
+pub use decision::{Code, CurrentLimit, Decision, Grant, Header, Status};
 pub use explain::{
     End, Explained, ExplainedCandidate, ExplainedLevel, ExplainedLimit, Explanation, LimitStanding,
     RulePlace, Verdict,
 };
+pub use lease::LeaseStats;
 pub use met::Met;
 
 use std::sync::Arc;
@@ -24,6 +26,7 @@ use crate::policy::Policy;
 use crate::request::Request;
 use crate::store::{Stats, Store};
 use conclude::conclude;
+use lease::{Returns, Taking};
 use plan::Plan;
 
 /// Answers requests by the policy in force.
@@ -32,6 +35,7 @@ pub struct Engine {
     policy: ArcSwap<Policy>,
     store: Store,
     clock: Clock,
+    returns: Returns,
 }
 
 impl Engine {
@@ -41,10 +45,11 @@ impl Engine {
             policy: ArcSwap::new(policy.into()),
             store,
             clock,
+            returns: Returns::default(),
         }
     }
 
-    /// Decides and counts.
+    /// Decides and counts. Whoever cannot deliver a decision gives back what it grants, see [`Engine::give_back`].
     ///
     /// One policy and one moment hold for the whole call. It never fails: a descriptor that meets
     /// no limit is within it.
@@ -61,8 +66,12 @@ impl Engine {
         let now = self.clock.now();
         let policy = self.policy.load();
         let plan = Plan::new(&policy, request, self.store.hasher());
-        let outcomes = self.store.hit(now, &plan.hits()).await;
-        let decision = conclude(&plan, &outcomes, now);
+        let batch = plan.batch(|| self.store.new_lease());
+        let taking = Taking::new(self, &batch);
+        let outcomes = self.store.hit(now, &batch).await;
+        taking.done();
+        self.returns.count(&outcomes);
+        let decision = conclude(&plan, (&batch, &outcomes), now);
         met::each(&plan, &outcomes, &decision.statuses, observe);
         decision
     }
@@ -72,6 +81,17 @@ impl Engine {
     /// Gives back the one before, which calls that began earlier may still hold. Who drops it last frees it.
     pub fn replace_policy(&self, policy: impl Into<Arc<Policy>>) -> Arc<Policy> {
         self.policy.swap(policy.into())
+    }
+
+    /// Gives back the slots of a decision that nobody was told of. What was given back already stays so.
+    pub fn give_back(&self, grant: &Grant) {
+        self.store
+            .give_back(self.clock.now(), grant.lease, &grant.keys);
+    }
+
+    /// What was given back without effect, since the start.
+    pub fn lease_stats(&self) -> LeaseStats {
+        self.returns.stats()
     }
 
     /// How the store stands.

@@ -1,35 +1,25 @@
 //! Counters: one [`States`](crate::limit::States) per rule and client key.
 
+mod batch;
 mod key;
+mod lease;
 mod memory;
 
+pub use batch::{Batch, Hit, Verdict, Weight};
 pub use key::{Key, KeyBuilder, KeyHasher};
 pub use memory::MemoryConfig;
 
 use smallvec::SmallVec;
 
 use crate::clock::Timestamp;
-use crate::limit::{Active, LimitSet, Outcomes};
-use crate::request::Cost;
+use crate::limit::Outcomes;
+use crate::request::LeaseId;
 
 /// Where counters live.
 #[derive(Debug)]
 pub enum Store {
     /// In this process.
     Memory(memory::Memory),
-}
-
-/// One call at one counter.
-#[derive(Clone, Copy, Debug)]
-pub struct Hit<'a> {
-    /// The counter.
-    pub key: Key,
-    /// What it counts against.
-    pub set: &'a LimitSet,
-    /// Which limits of the set take part; at least one.
-    pub active: Active,
-    /// What the call costs.
-    pub cost: Cost,
 }
 
 /// How the store stands.
@@ -63,10 +53,25 @@ impl Store {
         }
     }
 
-    /// Takes the hits in their order, each seeing those before it, and says how each counter stands then.
-    pub async fn hit(&self, now: Timestamp, hits: &[Hit<'_>]) -> SmallVec<[Outcomes; 2]> {
+    /// A lease that nobody was granted before.
+    pub fn new_lease(&self) -> LeaseId {
         match self {
-            Self::Memory(memory) => memory.hit(now, hits),
+            Self::Memory(memory) => memory.new_lease(),
+        }
+    }
+
+    /// Takes the hits in their order, each seeing those before it, and says how each counter stands then.
+    pub async fn hit(&self, now: Timestamp, batch: &Batch<'_>) -> SmallVec<[Outcomes; 2]> {
+        match self {
+            Self::Memory(memory) => memory.hit(now, batch),
+        }
+    }
+
+    /// Gives back what a lease holds at these counters, once for each time that a counter is named. Who calls does not
+    /// wait, and nobody is told: what is not given back ends by itself.
+    pub fn give_back(&self, now: Timestamp, lease: LeaseId, keys: &[Key]) {
+        match self {
+            Self::Memory(memory) => memory.give_back(now, lease, keys),
         }
     }
 

@@ -2,8 +2,12 @@
 
 use std::sync::Arc;
 
+use smallvec::SmallVec;
+
+use crate::limit::Window;
 use crate::policy::Metadata;
-use crate::request::Unit;
+use crate::request::LeaseId;
+use crate::store::{Hit, Key};
 
 /// The answer to one request.
 #[derive(Clone, Debug, PartialEq)]
@@ -18,6 +22,33 @@ pub struct Decision {
     pub body: Option<String>,
     /// What the matched rules say of themselves.
     pub metadata: Option<Arc<Metadata>>,
+    /// The slots that the request holds until they are given back; only when it may go on.
+    pub grant: Option<Grant>,
+}
+
+/// Slots that were taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Grant {
+    /// What they are given back by.
+    pub lease: LeaseId,
+    /// The counters that hold them, each once for every time that it was met.
+    pub(super) keys: SmallVec<[Key; 2]>,
+}
+
+impl Grant {
+    /// What the hits of a batch have taken; none if nothing.
+    pub(super) fn of<'b>(taken: impl Iterator<Item = &'b Hit<'b>>) -> Option<Self> {
+        let mut grant: Option<Self> = None;
+        for hit in taken {
+            let lease = hit.lease?;
+            let grant = grant.get_or_insert_with(|| Self {
+                lease,
+                keys: SmallVec::new(),
+            });
+            grant.keys.push(hit.key);
+        }
+        grant
+    }
 }
 
 /// Go on, or not.
@@ -65,12 +96,10 @@ impl Status {
 pub struct CurrentLimit {
     /// Its name in the policy.
     pub name: Option<Arc<str>>,
-    /// Hits per window.
+    /// Hits per window; without one, how many at once.
     pub requests_per_unit: u32,
-    /// The unit of its window.
-    pub unit: Unit,
-    /// How many units make the window.
-    pub unit_multiplier: u32,
+    /// The window; none if it limits how many are at work at once.
+    pub window: Option<Window>,
 }
 
 /// A header for the client.

@@ -21,7 +21,7 @@ use crate::request::Entry;
 /// All domains that were loaded together.
 #[derive(Debug, Default)]
 pub struct Policy {
-    domains: HashMap<Box<[u8]>, Domain>,
+    domains: ByteMap<Domain>,
     rule_count: usize,
 }
 
@@ -34,6 +34,10 @@ pub struct Domain {
     pub shadow_mode: bool,
     /// Every descriptor is a quota.
     pub quota_mode: bool,
+    /// A refused request is charged to none of its descriptors.
+    pub atomic: bool,
+    /// The key of the entry that names a lease; none if the domain has no limit with leases.
+    pub(crate) lease_entry: Option<Box<[u8]>>,
     pub(crate) response: Option<Arc<Response>>,
     pub(crate) secrets: HashSet<Box<[u8]>>,
     pub(crate) rules: Vec<Arc<Rule>>,
@@ -115,9 +119,8 @@ impl Policy {
 
     /// All domains, by name.
     pub fn domains(&self) -> Vec<&Domain> {
-        let mut domains: Vec<&Domain> = self.domains.values().collect();
-        domains.sort_by(|a, b| a.name.cmp(&b.name));
-        domains
+        let names = self.domains.keys().into_iter();
+        names.filter_map(|name| self.domains.get(name)).collect()
     }
 
     /// How many domains it holds.
@@ -143,6 +146,11 @@ impl Domain {
     /// Whether values of `key` must not be shown.
     pub fn is_secret(&self, key: &[u8]) -> bool {
         self.secrets.contains(key)
+    }
+
+    /// The key of the entry that names a lease; none if the domain has no limit with leases.
+    pub fn lease_entry(&self) -> Option<&[u8]> {
+        self.lease_entry.as_deref()
     }
 
     /// Every rule, in the order of the policy.

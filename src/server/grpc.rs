@@ -1,5 +1,6 @@
 //! The gRPC services: rate limits, health and reflection.
 
+mod answer;
 mod codec;
 pub mod convert;
 mod health;
@@ -20,12 +21,11 @@ pub use health::Health;
 
 use crate::engine::Engine;
 use crate::proto;
-use crate::proto::envoy::service::ratelimit::v3::RateLimitResponse;
 use rate_limit::RateLimit;
 use unary::Reply;
 
 /// A response, as all services here have it.
-type Response = http::Response<Reply<RateLimitResponse>>;
+type Response = http::Response<Reply>;
 
 /// All services, behind one door.
 ///

@@ -34,6 +34,10 @@ impl Weir {
         }
     }
 
+    pub(crate) fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
     pub(crate) fn advance(&self, secs: u64) {
         self.clock.advance(Duration::from_secs(secs));
     }
@@ -90,11 +94,15 @@ pub(crate) fn words(status: &Status) -> String {
         };
     };
     assert!(status.reset_after_secs.is_some());
-    let times = match limit.unit_multiplier {
-        1 => String::new(),
-        times => format!("{times} "),
+    let per = match limit
+        .window
+        .map(|window| (window.multiplier(), window.unit()))
+    {
+        Some((1, unit)) => format!("/{}", unit.name()),
+        Some((times, unit)) => format!("/{times} {}", unit.name()),
+        None => " at once".to_owned(),
     };
-    let limited = format!("{}/{times}{}", limit.requests_per_unit, limit.unit.name());
+    let limited = format!("{}{per}", limit.requests_per_unit);
     let named = limit
         .name
         .as_ref()

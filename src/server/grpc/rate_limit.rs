@@ -5,9 +5,9 @@ use std::sync::Arc;
 use tonic::Status;
 use tonic::body::Body;
 
+use super::answer::Answer;
 use super::{codec, convert, unary};
 use crate::engine::Engine;
-use crate::proto::envoy::service::ratelimit::v3::RateLimitResponse;
 
 /// The service's name, and with its one method its path.
 pub(super) const SERVICE_NAME: &str = "envoy.service.ratelimit.v3.RateLimitService";
@@ -25,17 +25,16 @@ impl RateLimit {
     }
 
     /// Answers a call of a method of this service.
-    pub(super) async fn answer(
-        self,
-        request: http::Request<Body>,
-    ) -> Result<RateLimitResponse, Status> {
+    pub(super) async fn answer(self, request: http::Request<Body>) -> Result<Answer, Status> {
         if method(request.uri().path()) != Some(METHOD) {
             return Err(Status::unimplemented("there is no such method"));
         }
         let message = codec::decode(unary::read(request).await?)?;
         let request = convert::request(message)?;
         let decision = self.engine.decide(&request).await;
-        Ok(convert::response(decision))
+        let granted = decision.grant.clone();
+        let granted = granted.map(|grant| (grant, self.engine));
+        Ok(Answer::new(convert::response(decision), granted))
     }
 }
 

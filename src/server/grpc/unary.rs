@@ -14,6 +14,9 @@ use prost::Message;
 use tonic::Status;
 use tonic::body::Body;
 
+use super::answer::Answer;
+use crate::proto::envoy::service::ratelimit::v3::RateLimitResponse;
+
 /// A byte that says "not compressed", and four of length.
 const PREFIX_BYTES: usize = 5;
 
@@ -100,10 +103,10 @@ fn length(gathered: &[u8]) -> Result<Option<usize>, Status> {
 }
 
 /// A response that holds that message, or says what is wrong.
-pub(super) fn respond<M: Message>(answer: Result<M, Status>) -> http::Response<Reply<M>> {
+pub(super) fn respond(answer: Result<Answer, Status>) -> http::Response<Reply> {
     match answer {
-        Ok(message) => {
-            let mut response = http::Response::new(Reply::Message(message));
+        Ok(answer) => {
+            let mut response = http::Response::new(Reply::Answer(answer));
             response.headers_mut().insert(CONTENT_TYPE, GRPC);
             response
         }
@@ -115,11 +118,11 @@ pub(super) fn respond<M: Message>(answer: Result<M, Status>) -> http::Response<R
 #[derive(Default)]
 struct Nothing;
 
-/// The body of a response; the message is encoded when it is sent.
+/// The body of a response.
 #[derive(Debug)]
-pub enum Reply<M> {
-    /// The message, and then the status.
-    Message(M),
+pub enum Reply {
+    /// The message, and then the status. Encoded only when it is sent: an answer knows whether it was.
+    Answer(Answer),
     /// The message was sent.
     Status,
     /// All was sent.
@@ -128,7 +131,7 @@ pub enum Reply<M> {
     Other(Body),
 }
 
-impl<M: Message + Unpin> http_body::Body for Reply<M> {
+impl http_body::Body for Reply {
     type Data = Bytes;
     type Error = Status;
 
@@ -137,27 +140,29 @@ impl<M: Message + Unpin> http_body::Body for Reply<M> {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
         let reply = self.get_mut();
-        let frame = match reply {
-            Self::Message(message) => {
-                let bytes = encode(message);
+        let frame = match std::mem::replace(reply, Self::Nothing) {
+            Self::Answer(answer) => {
                 *reply = Self::Status;
-                Frame::data(bytes)
+                Frame::data(encode(&answer.sent()))
             }
             Self::Status => {
-                *reply = Self::Nothing;
                 let mut trailers = HeaderMap::with_capacity(1);
                 trailers.insert(GRPC_STATUS, OK);
                 Frame::trailers(trailers)
             }
             Self::Nothing => return Poll::Ready(None),
-            Self::Other(body) => return Pin::new(body).poll_frame(cx),
+            Self::Other(mut body) => {
+                let frame = Pin::new(&mut body).poll_frame(cx);
+                *reply = Self::Other(body);
+                return frame;
+            }
         };
         Poll::Ready(Some(Ok(frame)))
     }
 
     fn is_end_stream(&self) -> bool {
         match self {
-            Self::Message(_) | Self::Status => false,
+            Self::Answer(_) | Self::Status => false,
             Self::Nothing => true,
             Self::Other(body) => body.is_end_stream(),
         }
@@ -171,7 +176,7 @@ impl<M: Message + Unpin> http_body::Body for Reply<M> {
     }
 }
 
-fn encode(message: &impl Message) -> Bytes {
+fn encode(message: &RateLimitResponse) -> Bytes {
     let length = message.encoded_len();
     let mut bytes = Vec::with_capacity(PREFIX_BYTES + length);
     bytes.push(0);
@@ -186,7 +191,6 @@ fn encode(message: &impl Message) -> Bytes {
 mod tests {
     use std::collections::VecDeque;
 
-    use prost_types::Duration;
     use tonic::Code;
 
     use super::*;
@@ -286,23 +290,23 @@ mod tests {
 
     #[tokio::test]
     async fn an_answer_is_a_message_and_a_status() {
-        let answer = Duration {
-            seconds: 5,
-            nanos: 0,
+        let message = RateLimitResponse {
+            overall_code: 1,
+            ..RateLimitResponse::default()
         };
-        let response = respond(Ok(answer));
+        let response = respond(Ok(Answer::new(message, None)));
         assert_eq!(response.headers()[CONTENT_TYPE], "application/grpc");
         let frames = frames(response.into_body()).await;
         let [message, status] = &frames[..] else {
             panic!("{frames:?}");
         };
-        assert_eq!(message.data_ref().unwrap(), &b"\0\0\0\0\x02\x08\x05"[..]);
+        assert_eq!(message.data_ref().unwrap(), &b"\0\0\0\0\x02\x08\x01"[..]);
         assert_eq!(status.trailers_ref().unwrap()[GRPC_STATUS], "0");
     }
 
     #[tokio::test]
     async fn a_refusal_is_a_status_alone() {
-        let response = respond::<Duration>(Err(Status::invalid_argument("no domain")));
+        let response = respond(Err(Status::invalid_argument("no domain")));
         assert_eq!(response.headers()[GRPC_STATUS], "3");
         assert_eq!(response.headers()["grpc-message"], "no%20domain");
         assert!(frames(response.into_body()).await.is_empty());

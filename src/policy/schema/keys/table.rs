@@ -4,7 +4,12 @@ use super::Level::{self, Descriptor, Limit, ListedLimit, OverLimit, Replaces, Re
 use super::{Key, Shape, Status};
 
 /// How a limit can count; the first if nothing is said.
-pub(crate) const ALGORITHMS: &[&str] = &["fixed_window", "sliding_window", "token_bucket"];
+pub(crate) const ALGORITHMS: &[&str] = &[
+    "fixed_window",
+    "sliding_window",
+    "token_bucket",
+    "concurrency",
+];
 
 /// Whether a refused hit costs.
 pub(crate) const CHARGES: &[&str] = &["always", "allowed"];
@@ -64,17 +69,17 @@ pub const KEYS: &[Key] = &[
         Shape::Flag,
         "Every descriptor of the domain is a quota.",
     ),
-    not_yet(
+    key(
         Root,
         "atomic",
         Shape::Flag,
         "A refused request is charged to none of its descriptors.",
     ),
-    not_yet(
+    key(
         Root,
         "lease_entry",
         Shape::Text,
-        "The entry that gives a lease back.",
+        "The key of the entry that names the lease to be given back; lease if left out.",
     ),
     key(
         Descriptor,
@@ -219,7 +224,7 @@ pub const KEYS: &[Key] = &[
         Limit,
         "algorithm",
         Shape::Word(ALGORITHMS),
-        "fixed_window, sliding_window or token_bucket.",
+        "fixed_window, sliding_window, token_bucket or concurrency.",
     ),
     key(
         Limit,
@@ -233,17 +238,17 @@ pub const KEYS: &[Key] = &[
         Shape::Word(CHARGES),
         "Whether a refused hit costs: always or allowed.",
     ),
-    not_yet(
+    key(
         Limit,
         "max_in_flight",
         Shape::Number(0),
-        "How many at once.",
+        "How many at once, with algorithm: concurrency; 0 refuses all.",
     ),
-    not_yet(
+    key(
         Limit,
         "lease_seconds",
         Shape::Number(1),
-        "After how long a slot is free again.",
+        "After how long a slot that nobody gave back is free again.",
     ),
     key(
         ListedLimit,
