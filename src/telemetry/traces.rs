@@ -34,7 +34,7 @@ pub struct Traces {
     propagator: TraceContextPropagator,
 }
 
-/// The span of one decision.
+/// The span of one decision; it ends when this is dropped.
 #[derive(Debug)]
 pub struct DecisionSpan(Span);
 
@@ -121,8 +121,8 @@ impl DecisionSpan {
     }
 
     /// The decision is made.
-    pub fn end(self, decision: &Decision) {
-        let Self(mut span) = self;
+    pub fn decided(&mut self, decision: &Decision) {
+        let Self(span) = self;
         if span.is_recording() {
             let code = match decision.code {
                 Code::Ok => "OK",
@@ -130,14 +130,12 @@ impl DecisionSpan {
             };
             span.set_attribute(KeyValue::new("weir.code", code));
         }
-        span.end();
     }
 
     /// The call has failed.
-    pub fn fail(self, why: &str) {
-        let Self(mut span) = self;
+    pub fn fail(&mut self, why: &str) {
+        let Self(span) = self;
         span.set_status(Status::error(why.to_owned()));
-        span.end();
     }
 }
 

@@ -2,67 +2,74 @@
 
 use std::sync::Arc;
 
-use tonic::{Request, Response, Status};
+use tonic::Status;
+use tonic::body::Body;
 
 use super::answer::Answer;
-use super::convert;
+use super::{codec, convert, unary};
 use crate::engine::{Engine, Met};
-use crate::proto::envoy::service::ratelimit::v3::RateLimitRequest;
-use crate::telemetry::{Recorder, Traces};
+use crate::telemetry::{DecisionSpan, Recorder, Traces};
 
-mod generated {
-    #![allow(missing_docs, unreachable_pub, clippy::all)]
-    include!(concat!(
-        env!("OUT_DIR"),
-        "/server/envoy.service.ratelimit.v3.rs"
-    ));
-}
-
-pub(super) use generated::rate_limit_service_server::SERVICE_NAME;
-pub use generated::rate_limit_service_server::{RateLimitService, RateLimitServiceServer};
+/// The service's name, and with its one method its path.
+pub(super) const SERVICE_NAME: &str = "envoy.service.ratelimit.v3.RateLimitService";
+const METHOD: &str = "ShouldRateLimit";
 
 /// The service of one worker, over an engine that all of them share.
+#[derive(Clone, Debug)]
+pub(super) struct RateLimit(Arc<OfWorker>);
+
+/// What one worker has; each call holds it, so that workers need not count together who holds the engine.
 #[derive(Debug)]
-pub(super) struct RateLimit {
+struct OfWorker {
     engine: Arc<Engine>,
-    recorder: Arc<Recorder>,
+    recorder: Recorder,
     traces: Option<Arc<Traces>>,
 }
 
 impl RateLimit {
     pub(super) fn new(
         engine: Arc<Engine>,
-        recorder: Arc<Recorder>,
+        recorder: Recorder,
         traces: Option<Arc<Traces>>,
     ) -> Self {
-        Self {
+        Self(Arc::new(OfWorker {
             engine,
             recorder,
             traces,
+        }))
+    }
+
+    /// Answers a call of a method of this service.
+    pub(super) async fn answer(self, request: http::Request<Body>) -> Result<Answer, Status> {
+        let headers = request.headers();
+        let header = |name: &str| headers.get(name)?.to_str().ok();
+        let Self(of_worker) = self;
+        let mut span = of_worker
+            .traces
+            .as_ref()
+            .map(|traces| traces.decision(header));
+        let answer = of_worker.decide(request, span.as_mut()).await;
+        if let Err(status) = &answer {
+            of_worker.recorder.failed(status.code() as usize);
+            if let Some(span) = &mut span {
+                span.fail(status.message());
+            }
         }
+        answer
     }
 }
 
-#[tonic::async_trait]
-impl RateLimitService for RateLimit {
-    async fn should_rate_limit(
+impl OfWorker {
+    async fn decide(
         &self,
-        request: Request<RateLimitRequest>,
-    ) -> Result<Response<Answer>, Status> {
-        let traces = self.traces.as_ref();
-        let mut span = traces.map(|traces| {
-            let metadata = request.metadata();
-            traces.decision(|name| metadata.get(name)?.to_str().ok())
-        });
-        let request = match convert::request(request.into_inner()) {
-            Ok(request) => request,
-            Err(invalid) => {
-                if let Some(span) = span {
-                    span.fail(&invalid.to_string());
-                }
-                return Err(invalid.into());
-            }
-        };
+        request: http::Request<Body>,
+        mut span: Option<&mut DecisionSpan>,
+    ) -> Result<Answer, Status> {
+        if method(request.uri().path()) != Some(METHOD) {
+            return Err(Status::unimplemented("there is no such method"));
+        }
+        let message = codec::decode(unary::read(request).await?)?;
+        let request = convert::request(message)?;
         let mut call = self.recorder.begin();
         let observe = |met: Met<'_>| {
             call.met(&request, &met);
@@ -73,13 +80,16 @@ impl RateLimitService for RateLimit {
         let decision = self.engine.decide_observed(&request, observe).await;
         call.end(&decision);
         if let Some(span) = span {
-            span.end(&decision);
+            span.decided(&decision);
         }
         let granted = decision.grant.clone();
         let granted = granted.map(|grant| (grant, Arc::clone(&self.engine)));
-        Ok(Response::new(Answer::new(
-            convert::response(decision),
-            granted,
-        )))
+        Ok(Answer::new(convert::response(decision), granted))
     }
+}
+
+/// The method of this service that a path names, if it names one.
+pub(super) fn method(path: &str) -> Option<&str> {
+    let path = path.strip_prefix('/')?.strip_prefix(SERVICE_NAME)?;
+    path.strip_prefix('/')
 }
