@@ -5,6 +5,7 @@
 //! up by name. Who reads adds up the numbers of all threads.
 
 mod expose;
+mod families;
 mod histogram;
 mod recorder;
 mod reference;
@@ -17,7 +18,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
-pub use expose::{FAMILIES, Family, Kind};
+pub use families::{FAMILIES, Family, Kind};
 pub use recorder::{Call, Recorder};
 
 use super::hitters::{Hitters, Top};

@@ -231,7 +231,9 @@ async fn pages_of_other_sites_may_not_ask() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_endpoint_that_is_told_of_answers() {
     let site = site().await;
-    for endpoint in ENDPOINTS {
+    // The one whose answer has no end has a test of its own.
+    let ending = ENDPOINTS.iter();
+    for endpoint in ending.filter(|endpoint| endpoint.path != "/api/events") {
         let answer = site.ask(endpoint.method, endpoint.path, &[], b"");
         let is_there = !matches!(answer.status, 404 | 405);
         assert!(is_there, "{endpoint:?}: {}", answer.status);

@@ -127,15 +127,34 @@ fn messages() -> BTreeSet<String> {
                 let opening = format!("tracing::{level}!(");
                 let macros = text.split(&opening).skip(1);
                 messages.extend(macros.filter_map(|text| {
-                    let end = text.find(");").or_else(|| text.find(")\n"))?;
-                    let message = text[..end].rsplit('"').nth(1)?;
-                    let fixed = message.split('{').next()?.trim();
-                    (!fixed.is_empty()).then(|| fixed.to_owned())
+                    let message = last_text(text)?.split('{').next()?.trim();
+                    (!message.is_empty()).then(|| message.to_owned())
                 }));
             }
         }
     }
     messages
+}
+
+/// The last text literal between here and the parenthesis that closes.
+fn last_text(arguments: &str) -> Option<&str> {
+    let (mut depth, mut open, mut last) = (1, None, None);
+    for (at, letter) in arguments.char_indices() {
+        match (letter, open) {
+            ('"', None) => open = Some(at + 1),
+            ('"', Some(begin)) => {
+                last = Some(&arguments[begin..at]);
+                open = None;
+            }
+            ('(', None) => depth += 1,
+            (')', None) => depth -= 1,
+            _ => {}
+        }
+        if depth == 0 {
+            break;
+        }
+    }
+    last
 }
 
 #[test]

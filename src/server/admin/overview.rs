@@ -135,6 +135,8 @@ fn standing(shared: &Shared) -> Value {
         unpinned_early,
         ..
     } = shared.admin.engine.stats();
+    let metrics = &shared.admin.metrics;
+    let load = metrics.last_load();
     json!({
         "now_secs": shared.admin.engine.now().micros() / 1_000_000,
         "stage": match shared.admin.readiness.stage() {
@@ -142,7 +144,8 @@ fn standing(shared: &Shared) -> Value {
             Stage::Serving => "serving",
             Stage::Leaving => "leaving",
         },
-        "generation": shared.admin.metrics.generation(),
+        "generation": metrics.generation(),
+        "loaded_at_secs": load.map(|load| load.at.micros() / 1_000_000),
         "store": {
             "counters": counters,
             "bytes": bytes,

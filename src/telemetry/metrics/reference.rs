@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::sync::atomic::Ordering;
 
-use super::expose::{Exposable, Kind, histogram};
+use super::expose::{Exposable, histogram};
+use super::families::Kind;
 use super::registry::Detail;
 use super::text::Text;
 use super::{Metrics, RuleHits};

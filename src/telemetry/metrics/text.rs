@@ -5,7 +5,7 @@
 
 use std::fmt::{Display, Write as _};
 
-use super::expose::Family;
+use super::families::Family;
 
 /// Text that grows.
 #[derive(Debug, Default)]
