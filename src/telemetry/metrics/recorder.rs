@@ -34,8 +34,11 @@ pub struct Recorder {
     refusals: Arc<Refusals>,
     registry: Arc<Mutex<Registry>>,
     /// Numbers of details that this thread has met, so that it need not ask the registry.
-    details: Arc<Mutex<HashMap<u32, HashMap<Box<Detail>, u32>>>>,
+    details: Arc<Mutex<HashMap<u32, Known>>>,
 }
+
+/// Numbers of one rule's details.
+type Known = HashMap<Box<Detail>, u32>;
 
 /// How often the thread decides.
 #[derive(Debug, Default)]
@@ -106,7 +109,7 @@ fn weight_of_next(count: &AtomicU64) -> u64 {
     count.store(before + 1, Ordering::Relaxed);
     match before {
         ..EACH => 1,
-        _ if before % OF == 0 => OF,
+        _ if before.is_multiple_of(OF) => OF,
         _ => 0,
     }
 }
