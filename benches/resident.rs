@@ -6,7 +6,7 @@
 use weir::clock::Timestamp;
 use weir::limit::{Active, Algorithm, Charge, Limit, LimitSet, TokenBucket, Window};
 use weir::request::{Cost, Unit};
-use weir::store::{Hit, KeyBuilder, MemoryConfig, Store};
+use weir::store::{Batch, Hit, KeyBuilder, MemoryConfig, Store, Weight};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -28,6 +28,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             "list of two",
             rule(vec![limit(Algorithm::FixedWindow), bucket()?]),
         ),
+        ("concurrency", rule(vec![limit(Algorithm::Concurrency)])),
     ];
     // Each in a process of its own, so that one does not live in what another has freed.
     if let Ok(only) = std::env::var(ONLY) {
@@ -62,8 +63,17 @@ fn measure(name: &str, set: &LimitSet) -> Result<(), Box<dyn std::error::Error>>
             set,
             active: Active::ALL,
             cost: Cost::Hits(1),
+            lease: None,
+            weight: Weight::Decides,
         };
-        runtime.block_on(store.hit(NOW, &[hit]));
+        let hits = [hit].into_iter().collect();
+        runtime.block_on(store.hit(
+            NOW,
+            &Batch {
+                hits,
+                atomic: false,
+            },
+        ));
     }
     let bytes = (resident_bytes()? - before) / COUNTERS;
     let stats = store.stats();

@@ -1,10 +1,10 @@
 //! The gRPC services: rate limits, health and reflection.
 
-pub mod answer;
 pub mod codec;
 pub mod convert;
 mod health;
 mod rate_limit;
+mod unsent;
 
 use std::fmt;
 use std::sync::Arc;
@@ -17,6 +17,7 @@ pub use rate_limit::{RateLimitService, RateLimitServiceServer};
 use crate::engine::Engine;
 use crate::proto;
 use rate_limit::RateLimit;
+use unsent::GiveBack;
 
 /// All services, to be cloned into each worker, and the switch of their health.
 ///
@@ -26,7 +27,9 @@ pub async fn services(engine: Arc<Engine>) -> Result<(Routes, Health), BrokenPro
     let (health, health_service) = Health::serving().await;
     let mut routes = Routes::builder();
     routes
-        .add_service(RateLimitServiceServer::new(RateLimit::new(engine)))
+        .add_service(GiveBack(RateLimitServiceServer::new(RateLimit::new(
+            engine,
+        ))))
         .add_service(health_service)
         .add_service(reflection().build_v1()?)
         .add_service(reflection().build_v1alpha()?);

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use tonic::{Request, Response, Status};
 
-use super::answer::Answer;
 use super::convert;
+use super::unsent::Unsent;
 use crate::engine::Engine;
-use crate::proto::envoy::service::ratelimit::v3::RateLimitRequest;
+use crate::proto::envoy::service::ratelimit::v3::{RateLimitRequest, RateLimitResponse};
 
 mod generated {
     #![allow(missing_docs, unreachable_pub, clippy::all)]
@@ -37,14 +37,16 @@ impl RateLimitService for RateLimit {
     async fn should_rate_limit(
         &self,
         request: Request<RateLimitRequest>,
-    ) -> Result<Response<Answer>, Status> {
+    ) -> Result<Response<RateLimitResponse>, Status> {
         let request = convert::request(request.into_inner())?;
-        let decision = self.engine.decide(&request).await;
-        let granted = decision.grant.clone();
-        let granted = granted.map(|grant| (grant, Arc::clone(&self.engine)));
-        Ok(Response::new(Answer::new(
-            convert::response(decision),
-            granted,
-        )))
+        let mut decision = self.engine.decide(&request).await;
+        let grant = decision.grant.take();
+        let lease = grant.as_ref().map(|grant| grant.lease);
+        let mut answer = Response::new(convert::response(decision, lease));
+        if let Some(grant) = grant {
+            let unsent = Unsent::new(Arc::clone(&self.engine), grant);
+            answer.extensions_mut().insert(unsent);
+        }
+        Ok(answer)
     }
 }
