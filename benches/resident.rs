@@ -28,6 +28,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             "list of two",
             rule(vec![limit(Algorithm::FixedWindow), bucket()?]),
         ),
+        ("concurrency", rule(vec![limit(Algorithm::Concurrency)])),
     ];
     // Each in a process of its own, so that one does not live in what another has freed.
     if let Ok(only) = std::env::var(ONLY) {
@@ -65,11 +66,14 @@ fn measure(name: &str, set: &LimitSet) -> Result<(), Box<dyn std::error::Error>>
             lease: None,
             weight: Weight::Decides,
         };
-        let batch = Batch {
-            hits: [hit].into_iter().collect(),
-            atomic: false,
-        };
-        runtime.block_on(store.hit(NOW, &batch));
+        let hits = [hit].into_iter().collect();
+        runtime.block_on(store.hit(
+            NOW,
+            &Batch {
+                hits,
+                atomic: false,
+            },
+        ));
     }
     let bytes = (resident_bytes()? - before) / COUNTERS;
     let stats = store.stats();

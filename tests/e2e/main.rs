@@ -9,9 +9,11 @@ mod process;
 mod envoy;
 mod grpcurl;
 mod http;
+mod upstream;
 mod weir;
 mod window;
 
+mod imports;
 mod partner_v1;
 mod peeker;
 mod platform;

@@ -6,47 +6,34 @@ use crate::engine::{Engine, Grant};
 use crate::proto::envoy::service::ratelimit::v3::RateLimitResponse;
 
 /// What is sent, and what it grants until then.
-///
-/// The client may go away before: hyper drops the answer when the stream was reset, or the connection has ended, before
-/// it asked for the bytes. Those it asked for are on their way, as far as a server can know; what a client that went
-/// away then still holds ends by itself.
 #[derive(Debug)]
-pub struct Answer {
-    message: RateLimitResponse,
-    unsent: Option<Unsent>,
+pub(super) struct Answer {
+    pub(super) message: RateLimitResponse,
+    /// To be held until the client was told.
+    pub(super) unsent: Option<Unsent>,
 }
 
 /// Slots that nobody knows to hold; given back when dropped.
+///
+/// The client may go away while its answer waits for its turn, or for room in the client's window: then hyper drops
+/// the answer's body before it was read to its end. A body that was read is on its way, as far as a server can know;
+/// what a client holds that never saw it ends by itself.
 #[derive(Debug)]
-struct Unsent {
+pub struct Unsent {
     engine: Arc<Engine>,
     grant: Option<Grant>,
 }
 
-impl Answer {
-    /// An answer, and what its decision grants.
-    pub(super) fn new(message: RateLimitResponse, granted: Option<(Grant, Arc<Engine>)>) -> Self {
-        Self {
-            message,
-            unsent: granted.map(|(grant, engine)| Unsent {
-                engine,
-                grant: Some(grant),
-            }),
-        }
-    }
-
-    /// The message, which is as good as sent.
-    pub(super) fn sent(self) -> RateLimitResponse {
-        if let Some(sent) = self.unsent {
-            sent.forget();
-        }
-        self.message
-    }
-}
-
 impl Unsent {
-    /// From now on the client gives it back.
-    fn forget(mut self) {
+    pub(super) fn new(engine: Arc<Engine>, grant: Grant) -> Self {
+        Self {
+            engine,
+            grant: Some(grant),
+        }
+    }
+
+    /// The client was told: from now on it is the client's to give back.
+    pub(super) fn sent(mut self) {
         self.grant = None;
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tonic::Status;
 use tonic::body::Body;
 
-use super::answer::Answer;
+use super::answer::{Answer, Unsent};
 use super::{codec, convert, unary};
 use crate::engine::Engine;
 
@@ -31,10 +31,13 @@ impl RateLimit {
         }
         let message = codec::decode(unary::read(request).await?)?;
         let request = convert::request(message)?;
-        let decision = self.engine.decide(&request).await;
-        let granted = decision.grant.clone();
-        let granted = granted.map(|grant| (grant, self.engine));
-        Ok(Answer::new(convert::response(decision), granted))
+        let mut decision = self.engine.decide(&request).await;
+        let grant = decision.grant.take();
+        let lease = grant.as_ref().map(|grant| grant.lease);
+        Ok(Answer {
+            message: convert::response(decision, lease),
+            unsent: grant.map(|grant| Unsent::new(self.engine, grant)),
+        })
     }
 }
 

@@ -14,7 +14,7 @@ use prost::Message;
 use tonic::Status;
 use tonic::body::Body;
 
-use super::answer::Answer;
+use super::answer::{Answer, Unsent};
 use crate::proto::envoy::service::ratelimit::v3::RateLimitResponse;
 
 /// A byte that says "not compressed", and four of length.
@@ -106,7 +106,8 @@ fn length(gathered: &[u8]) -> Result<Option<usize>, Status> {
 pub(super) fn respond(answer: Result<Answer, Status>) -> http::Response<Reply> {
     match answer {
         Ok(answer) => {
-            let mut response = http::Response::new(Reply::Answer(answer));
+            let message = encode(&answer.message);
+            let mut response = http::Response::new(Reply::Answer(message, answer.unsent));
             response.headers_mut().insert(CONTENT_TYPE, GRPC);
             response
         }
@@ -121,10 +122,10 @@ struct Nothing;
 /// The body of a response.
 #[derive(Debug)]
 pub enum Reply {
-    /// The message, and then the status. Encoded only when it is sent: an answer knows whether it was.
-    Answer(Answer),
-    /// The message was sent.
-    Status,
+    /// The message, and then the status.
+    Answer(Bytes, Option<Unsent>),
+    /// The message was asked for; the status will be when it has left.
+    Status(Option<Unsent>),
     /// All was sent.
     Nothing,
     /// Of a service that is tonic's.
@@ -141,11 +142,14 @@ impl http_body::Body for Reply {
     ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
         let reply = self.get_mut();
         let frame = match std::mem::replace(reply, Self::Nothing) {
-            Self::Answer(answer) => {
-                *reply = Self::Status;
-                Frame::data(encode(&answer.sent()))
+            Self::Answer(message, unsent) => {
+                *reply = Self::Status(unsent);
+                Frame::data(message)
             }
-            Self::Status => {
+            Self::Status(unsent) => {
+                if let Some(unsent) = unsent {
+                    unsent.sent();
+                }
                 let mut trailers = HeaderMap::with_capacity(1);
                 trailers.insert(GRPC_STATUS, OK);
                 Frame::trailers(trailers)
@@ -162,7 +166,7 @@ impl http_body::Body for Reply {
 
     fn is_end_stream(&self) -> bool {
         match self {
-            Self::Answer(_) | Self::Status => false,
+            Self::Answer(..) | Self::Status(_) => false,
             Self::Nothing => true,
             Self::Other(body) => body.is_end_stream(),
         }
@@ -294,7 +298,10 @@ mod tests {
             overall_code: 1,
             ..RateLimitResponse::default()
         };
-        let response = respond(Ok(Answer::new(message, None)));
+        let response = respond(Ok(Answer {
+            message,
+            unsent: None,
+        }));
         assert_eq!(response.headers()[CONTENT_TYPE], "application/grpc");
         let frames = frames(response.into_body()).await;
         let [message, status] = &frames[..] else {
