@@ -121,6 +121,10 @@ struct Nothing;
 
 /// The body of a response.
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly every one is an answer: a box would be another allocation for each call"
+)]
 pub enum Reply {
     /// The message, and then the status.
     Answer(Bytes, Option<Unsent>),
