@@ -2,26 +2,19 @@
 
 use std::sync::Arc;
 
-use tonic::{Request, Response, Status};
+use tonic::Status;
+use tonic::body::Body;
 
-use super::convert;
-use super::unsent::Unsent;
+use super::answer::Answer;
+use super::{codec, convert, unary};
 use crate::engine::Engine;
-use crate::proto::envoy::service::ratelimit::v3::{RateLimitRequest, RateLimitResponse};
 
-mod generated {
-    #![allow(missing_docs, unreachable_pub, clippy::all)]
-    include!(concat!(
-        env!("OUT_DIR"),
-        "/server/envoy.service.ratelimit.v3.rs"
-    ));
-}
-
-pub(super) use generated::rate_limit_service_server::SERVICE_NAME;
-pub use generated::rate_limit_service_server::{RateLimitService, RateLimitServiceServer};
+/// The service's name, and with its one method its path.
+pub(super) const SERVICE_NAME: &str = "envoy.service.ratelimit.v3.RateLimitService";
+const METHOD: &str = "ShouldRateLimit";
 
 /// The service, over an engine that all workers share.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct RateLimit {
     engine: Arc<Engine>,
 }
@@ -30,23 +23,24 @@ impl RateLimit {
     pub(super) fn new(engine: Arc<Engine>) -> Self {
         Self { engine }
     }
-}
 
-#[tonic::async_trait]
-impl RateLimitService for RateLimit {
-    async fn should_rate_limit(
-        &self,
-        request: Request<RateLimitRequest>,
-    ) -> Result<Response<RateLimitResponse>, Status> {
-        let request = convert::request(request.into_inner())?;
+    /// Answers a call of a method of this service.
+    pub(super) async fn answer(self, request: http::Request<Body>) -> Result<Answer, Status> {
+        if method(request.uri().path()) != Some(METHOD) {
+            return Err(Status::unimplemented("there is no such method"));
+        }
+        let message = codec::decode(unary::read(request).await?)?;
+        let request = convert::request(message)?;
         let mut decision = self.engine.decide(&request).await;
         let grant = decision.grant.take();
         let lease = grant.as_ref().map(|grant| grant.lease);
-        let mut answer = Response::new(convert::response(decision, lease));
-        if let Some(grant) = grant {
-            let unsent = Unsent::new(Arc::clone(&self.engine), grant);
-            answer.extensions_mut().insert(unsent);
-        }
-        Ok(answer)
+        let granted = grant.map(|grant| (grant, self.engine));
+        Ok(Answer::new(convert::response(decision, lease), granted))
     }
+}
+
+/// The method of this service that a path names, if it names one.
+pub(super) fn method(path: &str) -> Option<&str> {
+    let path = path.strip_prefix('/')?.strip_prefix(SERVICE_NAME)?;
+    path.strip_prefix('/')
 }
