@@ -14,6 +14,7 @@ mod weir;
 mod window;
 
 mod imports;
+mod llm_tokens;
 mod partner_v1;
 mod peeker;
 mod platform;
