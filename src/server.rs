@@ -9,6 +9,7 @@ mod listener;
 mod pressure;
 mod readiness;
 pub mod reload;
+mod returns;
 mod workers;
 
 use std::fmt;
@@ -114,6 +115,7 @@ pub async fn run(
     tokio::select! {
         never = listener::accept(&listener, |socket| workers.hand_over(socket)) => match never {},
         never = pressure::watch(&app.engine) => match never {},
+        never = returns::watch(&app.engine) => match never {},
         () = workers.failure() => return Err(RunError::WorkerEnded),
         () = leaving => {}
     }

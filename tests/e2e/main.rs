@@ -10,9 +10,12 @@ mod browser;
 mod envoy;
 mod grpcurl;
 mod http;
+mod upstream;
 mod weir;
 mod window;
 
+mod imports;
+mod llm_tokens;
 mod page;
 mod partner_v1;
 mod peeker;

@@ -1,11 +1,13 @@
 //! The real binary, with the policies of `config`.
 
+use std::fs;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::Command;
 
 use serde_json::Value;
+use tempfile::TempDir;
 
 use crate::process::Process;
 
@@ -14,12 +16,25 @@ pub(crate) struct Weir {
     pub(crate) address: SocketAddr,
     /// Of the admin server.
     pub(crate) http: SocketAddr,
+    /// Of its policy.
+    _folder: Option<TempDir>,
 }
 
 impl Weir {
     /// Serves `config/NAME.yaml` on a free port. Told to end, it would wait for its clients longer than any test lasts.
     pub(crate) fn start(name: &str) -> Self {
         Self::serve(Path::new(&format!("config/{name}.yaml")), &[])
+    }
+
+    /// The same with the policy of a text.
+    pub(crate) fn with_policy(text: &str) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let policy = folder.path().join("policy.yaml");
+        fs::write(&policy, text).expect("written");
+        Self {
+            _folder: Some(folder),
+            ..Self::serve(&policy, &[])
+        }
     }
 
     /// Serves other policies, with more flags.
@@ -43,6 +58,7 @@ impl Weir {
             process,
             address,
             http,
+            _folder: None,
         }
     }
 

@@ -1,5 +1,6 @@
 //! One integration binary; tests go into the file of what they are about.
 //!
+//! - `abandoned`: answers that nobody waits for
 //! - `admin`: health, metrics and decisions over HTTP
 //! - `architecture`: who may import whom
 //! - `binary`: the `weir` command, as a process
@@ -27,6 +28,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod abandoned;
 mod admin;
 mod architecture;
 mod binary;

@@ -110,7 +110,7 @@ fn the_tables_of_the_documentation_are_those_of_the_program() {
     }
 }
 
-/// The messages of all events that are logged as information or worse: the last text of each macro.
+/// The messages of all events that are logged as information or worse, up to a colon: the last text of each macro.
 fn messages() -> BTreeSet<String> {
     let mut folders = vec![path("src")];
     let mut messages = BTreeSet::new();
@@ -127,7 +127,7 @@ fn messages() -> BTreeSet<String> {
                 let opening = format!("tracing::{level}!(");
                 let macros = text.split(&opening).skip(1);
                 messages.extend(macros.filter_map(|text| {
-                    let message = last_text(text)?.split('{').next()?.trim();
+                    let message = last_text(text)?.split(['{', ':']).next()?.trim();
                     (!message.is_empty()).then(|| message.to_owned())
                 }));
             }

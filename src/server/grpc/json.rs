@@ -57,8 +57,9 @@ impl JsonProtocol {
     }
 
     /// Writes a `RateLimitResponse`; fields that have their default are left out.
-    pub fn response(&self, decision: Decision) -> String {
-        let bytes = convert::response(decision).encode_to_vec();
+    pub fn response(&self, mut decision: Decision) -> String {
+        let lease = decision.grant.take().map(|grant| grant.lease);
+        let bytes = convert::response(decision, lease).encode_to_vec();
         let message = DynamicMessage::decode(self.response.clone(), &*bytes);
         // It was written a moment ago, by the same protocol.
         let json = message.ok().map(|message| serde_json::to_string(&message));

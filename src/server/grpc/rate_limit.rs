@@ -77,14 +77,15 @@ impl OfWorker {
                 span.met(&met);
             }
         };
-        let decision = self.engine.decide_observed(&request, observe).await;
+        let mut decision = self.engine.decide_observed(&request, observe).await;
         call.end(&decision);
         if let Some(span) = span {
             span.decided(&decision);
         }
-        let granted = decision.grant.clone();
-        let granted = granted.map(|grant| (grant, Arc::clone(&self.engine)));
-        Ok(Answer::new(convert::response(decision), granted))
+        let grant = decision.grant.take();
+        let lease = grant.as_ref().map(|grant| grant.lease);
+        let granted = grant.map(|grant| (grant, Arc::clone(&self.engine)));
+        Ok(Answer::new(convert::response(decision, lease), granted))
     }
 }
 
