@@ -2,13 +2,14 @@
 
 mod conclude;
 mod decision;
+mod degrade;
 mod explain;
 mod met;
 mod plan;
 mod respond;
 mod standard;
 
-pub use decision::{Code, CurrentLimit, Decision, Header, Status};
+pub use decision::{Basis, Code, CurrentLimit, Decision, Header, Status};
 pub use explain::{
     End, Explained, ExplainedCandidate, ExplainedLevel, ExplainedLimit, Explanation, LimitStanding,
     RulePlace, Verdict,
@@ -24,6 +25,7 @@ use crate::policy::Policy;
 use crate::request::Request;
 use crate::store::{Stats, Store};
 use conclude::conclude;
+use degrade::degrade;
 use plan::Plan;
 
 /// Answers requests by the policy in force.
@@ -60,10 +62,13 @@ impl Engine {
     ) -> Decision {
         let now = self.clock.now();
         let policy = self.policy.load();
-        let plan = Plan::new(&policy, request, self.store.hasher());
-        let outcomes = self.store.hit(now, &plan.hits()).await;
-        let decision = conclude(&plan, &outcomes, now);
-        met::each(&plan, &outcomes, &decision.statuses, observe);
+        let plan = Plan::new(&policy, request, &self.store.hasher());
+        let hits = plan.hits();
+        let mut answer = self.store.hit(now, &hits).await;
+        let basis = degrade(&plan, &hits, &mut answer, &self.store);
+        let mut decision = conclude(&plan, &answer.outcomes, answer.now);
+        decision.basis = basis;
+        met::each(&plan, &answer.outcomes, &decision.statuses, observe);
         decision
     }
 

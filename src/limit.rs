@@ -3,6 +3,7 @@
 //! Everything here is pure: time is an argument, and nothing is shared. All numbers stay below
 //! 2^53, so that a store which computes in doubles decides the same.
 
+pub(crate) mod encoding;
 mod fixed_window;
 mod sliding_window;
 mod state;
@@ -10,6 +11,7 @@ mod step;
 mod token_bucket;
 mod window;
 
+pub use encoding::NoStates;
 pub use state::{State, States};
 pub use step::{Active, Outcome, Outcomes, step};
 pub use token_bucket::{InvalidBucket, TokenBucket};

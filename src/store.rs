@@ -2,9 +2,13 @@
 
 mod key;
 mod memory;
+mod redis;
 
-pub use key::{Key, KeyBuilder, KeyHasher};
+pub use key::{HashKey, Key, KeyBuilder, KeyHasher};
 pub use memory::MemoryConfig;
+pub use redis::{
+    Identity, InvalidAddress, Password, RedisAddress, RedisClock, RedisConfig, RedisTls,
+};
 
 use smallvec::SmallVec;
 
@@ -17,6 +21,19 @@ use crate::request::Cost;
 pub enum Store {
     /// In this process.
     Memory(memory::Memory),
+    /// In Redis, for many processes.
+    Redis(Box<redis::Redis>),
+}
+
+/// What came of hits.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// The moment that they were taken at: of the store's clock, if it has one.
+    pub now: Timestamp,
+    /// How each counter stands, in the order of the hits.
+    pub outcomes: SmallVec<[Outcomes; 2]>,
+    /// The places of hits of which the store did not say in time that it has counted them; their outcomes are empty.
+    pub not_counted: SmallVec<[usize; 2]>,
 }
 
 /// One call at one counter.
@@ -56,24 +73,50 @@ impl Store {
         memory::Memory::new(config).map(Self::Memory)
     }
 
+    /// A store in Redis, which need not be there yet; `meanwhile` is for what is counted when it is not.
+    ///
+    /// # Errors
+    /// When the system has no randomness for the key of a hash.
+    pub fn redis(config: RedisConfig, meanwhile: MemoryConfig) -> Result<Self, NoRandomness> {
+        let meanwhile = memory::Memory::new(meanwhile)?;
+        let redis = redis::Redis::new(config, meanwhile)?;
+        Ok(Self::Redis(Box::new(redis)))
+    }
+
     /// What turns an identity into a [`Key`] of this store.
-    pub fn hasher(&self) -> &KeyHasher {
+    pub fn hasher(&self) -> KeyHasher {
         match self {
-            Self::Memory(memory) => memory.hasher(),
+            Self::Memory(memory) => memory.hasher().clone(),
+            Self::Redis(redis) => redis.hasher(),
         }
     }
 
     /// Takes the hits in their order, each seeing those before it, and says how each counter stands then.
-    pub async fn hit(&self, now: Timestamp, hits: &[Hit<'_>]) -> SmallVec<[Outcomes; 2]> {
+    pub async fn hit(&self, now: Timestamp, hits: &[Hit<'_>]) -> Answer {
         match self {
-            Self::Memory(memory) => memory.hit(now, hits),
+            Self::Memory(memory) => Answer {
+                now,
+                outcomes: memory.hit(now, hits),
+                not_counted: SmallVec::new(),
+            },
+            Self::Redis(redis) => redis.hit(now, hits).await,
         }
+    }
+
+    /// Takes a hit in this process, because [`Store::hit`] could not count it.
+    pub fn hit_meanwhile(&self, now: Timestamp, hit: Hit<'_>) -> Outcomes {
+        let memory = match self {
+            Self::Memory(memory) => memory,
+            Self::Redis(redis) => redis.meanwhile(),
+        };
+        memory.hit(now, &[hit]).remove(0)
     }
 
     /// How it stands.
     pub fn stats(&self) -> Stats {
         match self {
             Self::Memory(memory) => memory.stats(),
+            Self::Redis(redis) => redis.stats(),
         }
     }
 }

@@ -60,7 +60,10 @@ async fn start(settings: ServeSettings) -> Result<Started, Box<dyn Error>> {
     let policy = load(&mut files)?;
     let (domains, rules) = (policy.domain_count(), policy.rule_count());
     let listener = Listener::bind(&settings.listen).await?;
-    let store = Store::memory(settings.memory)?;
+    let store = match settings.redis {
+        None => Store::memory(settings.memory)?,
+        Some(redis) => Store::redis(redis.read()?, settings.memory)?,
+    };
     let engine = Arc::new(Engine::new(policy, store, Clock::System));
     let reloader = Reloader::start(files, Arc::clone(&engine), settings.reload_interval)?;
     tracing::info!(

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::decision::{Code, CurrentLimit, Decision, Status};
+use super::decision::{Basis, Code, CurrentLimit, Decision, Status};
 use super::plan::{Counted, Meets, Plan, Target};
 use super::respond::{Facts, respond};
 use crate::clock::Timestamp;
@@ -63,6 +63,7 @@ pub(super) fn conclude(plan: &Plan<'_>, outcomes: &[Outcomes], now: Timestamp) -
         headers,
         body,
         metadata,
+        basis: Basis::Counted,
     }
 }
 

@@ -18,6 +18,21 @@ pub struct Decision {
     pub body: Option<String>,
     /// What the matched rules say of themselves.
     pub metadata: Option<Arc<Metadata>>,
+    /// What it rests on.
+    pub basis: Basis,
+}
+
+/// What a decision rests on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Basis {
+    /// No descriptor met a limit.
+    Unmatched,
+    /// All hits were counted.
+    Counted,
+    /// Some hits could not be counted where they should be; the rules' `on_store_error` said what to answer.
+    Degraded,
+    /// Some hits could not be counted, and a rule says not to answer then.
+    Failed,
 }
 
 /// Go on, or not.

@@ -151,7 +151,7 @@ impl Engine {
         let policy = self.policy.load();
         let scene = Scene {
             policy: &policy,
-            hasher: self.store.hasher(),
+            hasher: &self.store.hasher(),
             now: self.clock.now(),
         };
         scene.explain(request, |hit| States::fresh(hit.set))

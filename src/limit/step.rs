@@ -23,6 +23,11 @@ impl Active {
         Self(self.0 & !(1 << index))
     }
 
+    /// Bit `n` is the limit at `n`.
+    pub(crate) const fn bits(self) -> u16 {
+        self.0
+    }
+
     /// Whether the limit at `index` takes part.
     pub const fn contains(self, index: usize) -> bool {
         self.0 & (1 << index) != 0

@@ -14,7 +14,7 @@ pub(crate) mod scalar;
 pub(crate) mod yaml;
 
 pub use excerpt::{Excerpt, excerpts};
-pub(crate) use keys::{ALGORITHMS, CHARGES, SETS, reference_keys};
+pub(crate) use keys::{ALGORITHMS, CHARGES, ON_STORE_ERROR, SETS, reference_keys};
 pub use keys::{KEYS, Key, Level, Shape, Status};
 pub(crate) use yaml::Text;
 
@@ -55,6 +55,7 @@ pub(crate) struct RawDomain {
     pub(crate) shadow_mode: Option<Spanned<bool>>,
     pub(crate) quota_mode: Option<Spanned<bool>>,
     pub(crate) response: Option<Spanned<RawResponse>>,
+    pub(crate) on_store_error: Option<Spanned<Spanned<Text>>>,
     pub(crate) descriptors: Vec<RawDescriptor>,
 }
 
@@ -77,6 +78,7 @@ pub(crate) struct RawDescriptor {
     pub(crate) rate_limit: Option<RawRateLimit>,
     pub(crate) metadata: Option<Metadata>,
     pub(crate) response: Option<Box<RawResponse>>,
+    pub(crate) on_store_error: Field<Text>,
     pub(crate) descriptors: Vec<RawDescriptor>,
 }
 
@@ -172,6 +174,7 @@ pub(crate) fn read(text: &str, report: &mut Report) -> Option<RawDomain> {
         shadow_mode: None,
         quota_mode: None,
         response: None,
+        on_store_error: None,
         descriptors: Vec::new(),
     };
     if root.is_null() {
@@ -192,6 +195,11 @@ pub(crate) fn read(text: &str, report: &mut Report) -> Option<RawDomain> {
             "response" => {
                 let read = response::read(field.node, report);
                 domain.response = read.map(|value| Spanned { value, place });
+            }
+            "on_store_error" => {
+                if let Field::Given(word) = scalar::text(field.node, report) {
+                    domain.on_store_error = Some(Spanned { value: word, place });
+                }
             }
             "descriptors" => descriptors = Some(field.node.clone()),
             _ => {}

@@ -309,7 +309,11 @@ fn is_concurrency(algorithm: &Field<Text>) -> bool {
 }
 
 /// One of the words that a key takes, the first if it is left out; none if there is a fault.
-fn word(field: &Field<Text>, words: &[&'static str], report: &mut Report) -> Option<&'static str> {
+pub(super) fn word(
+    field: &Field<Text>,
+    words: &[&'static str],
+    report: &mut Report,
+) -> Option<&'static str> {
     let written = match field {
         Field::Absent => return words.first().copied(),
         Field::Bad => return None,

@@ -4,7 +4,7 @@
 mod table;
 
 pub use table::KEYS;
-pub(crate) use table::{ALGORITHMS, CHARGES, SETS};
+pub(crate) use table::{ALGORITHMS, CHARGES, ON_STORE_ERROR, SETS};
 
 /// Where a key stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

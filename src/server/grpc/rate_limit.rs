@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tonic::{Request, Response, Status};
 
 use super::convert;
-use crate::engine::Engine;
+use crate::engine::{Basis, Engine};
 use crate::proto::envoy::service::ratelimit::v3::{RateLimitRequest, RateLimitResponse};
 
 mod generated {
@@ -18,6 +18,10 @@ mod generated {
 
 pub(super) use generated::rate_limit_service_server::SERVICE_NAME;
 pub use generated::rate_limit_service_server::{RateLimitService, RateLimitServiceServer};
+
+/// What a caller is told where a rule says `on_store_error: error`.
+const NOT_COUNTED: &str =
+    "the hits could not be counted, and a rule says to fail then (on_store_error: error)";
 
 /// The service, over an engine that all workers share.
 #[derive(Debug)]
@@ -39,6 +43,9 @@ impl RateLimitService for RateLimit {
     ) -> Result<Response<RateLimitResponse>, Status> {
         let request = convert::request(request.into_inner())?;
         let decision = self.engine.decide(&request).await;
+        if decision.basis == Basis::Failed {
+            return Err(Status::unavailable(NOT_COUNTED));
+        }
         Ok(Response::new(convert::response(decision)))
     }
 }

@@ -9,6 +9,9 @@ pub(crate) const ALGORITHMS: &[&str] = &["fixed_window", "sliding_window", "toke
 /// Whether a refused hit costs.
 pub(crate) const CHARGES: &[&str] = &["always", "allowed"];
 
+/// What to answer when hits cannot be counted; the first if nothing is said.
+pub(crate) const ON_STORE_ERROR: &[&str] = &["local", "allow", "deny", "error"];
+
 /// The sets of headers that `standard` takes.
 pub(crate) const SETS: &[&str] = &["x-ratelimit", "ratelimit", "retry-after"];
 
@@ -63,6 +66,12 @@ pub const KEYS: &[Key] = &[
         "quota_mode",
         Shape::Flag,
         "Every descriptor of the domain is a quota.",
+    ),
+    key(
+        Root,
+        "on_store_error",
+        Shape::Word(ON_STORE_ERROR),
+        "What to answer when hits cannot be counted, unless a descriptor says otherwise: local, allow, deny or error.",
     ),
     not_yet(
         Root,
@@ -178,11 +187,11 @@ pub const KEYS: &[Key] = &[
         Shape::Flag,
         "Values of this key are never shown, anywhere in the domain.",
     ),
-    not_yet(
+    key(
         Descriptor,
         "on_store_error",
-        Shape::Text,
-        "What to answer when hits cannot be counted.",
+        Shape::Word(ON_STORE_ERROR),
+        "What to answer when hits cannot be counted, here and below: local, allow, deny or error.",
     ),
     key(
         Limit,

@@ -1,0 +1,110 @@
+//! What all lanes of a store have in common.
+
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use redis::Script;
+
+use super::RedisConfig;
+use super::agreement::{Agreement, FORMAT};
+use super::connect::{Connector, Link};
+use super::exchange::Exchange;
+use super::script::{self, RedisClock};
+use crate::store::{Key, NoRandomness};
+
+/// What all lanes of a store have in common.
+#[derive(Debug)]
+pub(super) struct Shared {
+    connector: Connector,
+    pub(super) agreement: Agreement,
+    prefix: String,
+    pub(super) deadline: Duration,
+    pub(super) clock: RedisClock,
+    pub(super) script_sha: String,
+    pub(super) header: Vec<u8>,
+    address: String,
+    open: AtomicUsize,
+    connected: AtomicU64,
+    /// Why counters could last not be shared; none if they can.
+    trouble: Mutex<Option<String>>,
+}
+
+impl Shared {
+    pub(super) fn new(config: RedisConfig) -> Result<Self, NoRandomness> {
+        let kept_millis = u64::try_from(config.kept_after_end.as_millis()).unwrap_or(u64::MAX);
+        Ok(Self {
+            agreement: Agreement::new(&config.prefix, config.hash_key)?,
+            prefix: format!("{}{FORMAT}:", config.prefix),
+            deadline: config.deadline,
+            clock: config.clock,
+            script_sha: Script::new(script::SOURCE).get_hash().to_owned(),
+            header: script::header(config.clock, kept_millis),
+            address: config.address.to_string(),
+            connector: Connector::new(config.address, config.tls),
+            open: AtomicUsize::new(0),
+            connected: AtomicU64::new(0),
+            trouble: Mutex::new(None),
+        })
+    }
+
+    /// The name of a counter in Redis.
+    pub(super) fn name(&self, key: Key) -> String {
+        format!("{}{}", self.prefix, key.hex())
+    }
+
+    /// A connection to a Redis with whom counters can be shared, and which answers in time.
+    pub(super) async fn open(&self) -> Result<Link, String> {
+        let mut link = self
+            .connector
+            .connect()
+            .await
+            .map_err(|error| error.to_string())?;
+        let agreeing = self.agreement.reach(&mut link);
+        let patience = self.deadline.max(Duration::from_secs(1));
+        match tokio::time::timeout(patience, agreeing).await {
+            Ok(agreed) => agreed.map_err(|disagreement| disagreement.to_string())?,
+            Err(_) => return Err("Redis does not answer".to_owned()),
+        }
+        match tokio::time::timeout(self.deadline, link.send(&redis::cmd("PING"))).await {
+            Ok(Ok(_)) => Ok(link),
+            Ok(Err(error)) => Err(error.to_string()),
+            Err(_) => Err("Redis does not answer in time".to_owned()),
+        }
+    }
+
+    /// Sees whether Redis is there, and whether what all have in common still stands.
+    pub(super) async fn beat(&self, mut link: Link) -> Exchange {
+        match tokio::time::timeout(self.deadline, self.agreement.reach(&mut link)).await {
+            Ok(Ok(())) => Exchange::Answered,
+            Ok(Err(disagreement)) => Exchange::Broken(disagreement.to_string()),
+            Err(_) => Exchange::Late,
+        }
+    }
+
+    /// A lane has opened.
+    pub(super) fn opened(&self) {
+        self.open.fetch_add(1, Ordering::Relaxed);
+        self.connected.fetch_add(1, Ordering::Relaxed);
+        if self.trouble.lock().take().is_some() {
+            tracing::info!(redis = self.address, "counters are shared again");
+        }
+    }
+
+    /// A lane has closed.
+    pub(super) fn closed(&self) {
+        self.open.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Something keeps counters from being shared.
+    pub(super) fn trouble(&self, reason: &str) {
+        let mut trouble = self.trouble.lock();
+        if trouble.is_none() {
+            tracing::warn!(
+                redis = self.address,
+                "counters cannot be shared, each rule's on_store_error holds: {reason}"
+            );
+        }
+        *trouble = Some(reason.to_owned());
+    }
+}
