@@ -108,20 +108,23 @@ impl States {
         }
     }
 
-    /// Makes them those of `set`: a limit goes on with the state of the same algorithm and window,
-    /// the first of several alike with the first, and starts fresh if there is none. Tells whether
-    /// anything was changed.
-    pub fn align(&mut self, set: &LimitSet) -> bool {
+    /// Whether they are those of `set`, in its order.
+    pub fn is_aligned(&self, set: &LimitSet) -> bool {
         let states = self.as_slice();
-        let aligned = states.len() == set.limits.len()
+        states.len() == set.limits.len()
             && states
                 .iter()
                 .zip(&set.limits)
-                .all(|(state, limit)| state.belongs_to(limit));
-        if aligned {
-            return false;
+                .all(|(state, limit)| state.belongs_to(limit))
+    }
+
+    /// Makes them those of `set`: a limit goes on with the state of the same algorithm and window,
+    /// the first of several alike with the first, and starts fresh if there is none.
+    pub fn align(&mut self, set: &LimitSet) {
+        if self.is_aligned(set) {
+            return;
         }
-        let mut left = states.to_vec();
+        let mut left = self.as_slice().to_vec();
         let mut next = |limit: &Limit| match left.iter().position(|state| state.belongs_to(limit)) {
             Some(at) => left.remove(at),
             None => State::fresh(limit),
@@ -130,7 +133,6 @@ impl States {
             [limit] => Self::One(next(limit)),
             limits => Self::Many(limits.iter().map(next).collect()),
         };
-        true
     }
 
     /// Bytes that they hold on the heap, what the allocator takes for itself included.

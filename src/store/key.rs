@@ -11,6 +11,18 @@ use super::NoRandomness;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Key(u128);
 
+impl Key {
+    /// Bits that find it in a table.
+    pub(super) const fn low_bits(self) -> u32 {
+        self.0 as u32
+    }
+
+    /// Other bits, that choose the table.
+    pub(super) const fn high_bits(self) -> usize {
+        (self.0 >> 96) as usize
+    }
+}
+
 /// SipHash-1-3 with a key of its own.
 #[derive(Clone)]
 pub struct KeyHasher(SipHasher13);

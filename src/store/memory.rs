@@ -1,37 +1,26 @@
 //! Counters in this process, within a budget of bytes.
 //!
-//! moka keeps the counters used most recently; it decides nothing about time: a state that is past
-//! its window is read as fresh. A counter over its limit is also pinned until its reset, so that a
-//! flood of new keys cannot make weir forget who is over.
+//! A key's own bits choose its shard. Each shard is a table of counters under one lock, which a call
+//! holds for no longer than one step takes, so that calls at different keys seldom meet.
 //!
-//! A counter is known by its `places`: how often it stands in the cache or among the pins. An
-//! update that finds, under the counter's lock, that it stands nowhere any more looks it up again.
-//!
-//! Locks are taken in the order cache → counter → pins; nothing that holds a counter's lock calls
-//! the cache, which locks counters itself when it drops them.
+//! The table decides nothing about time: a state that is past its window is read as fresh.
 
-mod pins;
+mod shard;
+mod slots;
 
-use std::hash::{BuildHasher, Hasher};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-
-use moka::notification::RemovalCause;
-use moka::policy::EvictionPolicy;
-use moka::sync::Cache;
 use parking_lot::Mutex;
 use smallvec::SmallVec;
 
 use super::{Hit, Key, KeyHasher, NoRandomness, Stats};
 use crate::clock::Timestamp;
-use crate::limit::{LimitSet, Outcomes, States, step};
-use crate::request::Cost;
-use pins::{Pin, Pins};
+use crate::limit::Outcomes;
+use shard::Shard;
 
 /// What a store in memory is given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MemoryConfig {
-    /// Bytes that counters may take, resident. Half of them are for pinned counters.
+    /// Bytes that counters may take, resident. Up to half of them hold counters over their limit
+    /// until their reset, whatever else comes.
     pub budget_bytes: u64,
 }
 
@@ -43,54 +32,35 @@ impl Default for MemoryConfig {
     }
 }
 
-/// Resident bytes of a counter with one fixed window or token bucket, the cache's own included,
-/// as `cargo bench --bench resident` measures them. Longer states hold more on the heap.
-const COUNTER_BYTES: usize = 330;
+/// The most shards: far more than there are cores, so that two calls seldom meet in one.
+const MAX_SHARDS: u64 = 256;
+
+/// A shard's least share of the budget: room for so many counters that chance fills shards alike.
+const MIN_SHARD_BYTES: u64 = 1 << 18;
 
 /// Counters by key.
 #[derive(Debug)]
 pub struct Memory {
     hasher: KeyHasher,
-    cache: Cache<Key, Arc<Counter>, KeyBits>,
-    pins: Arc<Pins>,
-    evicted: Arc<AtomicU64>,
+    /// A power of two of them.
+    shards: Box<[Line]>,
 }
 
+/// A shard on cache lines that it shares with no other.
 #[derive(Debug)]
-struct Counter(Mutex<Kept>);
-
-/// What a counter keeps, under its lock.
-#[derive(Debug)]
-struct Kept {
-    states: States,
-    /// How often it stands in the cache or among the pins.
-    places: u16,
-    /// Until when it is pinned, in seconds since the epoch; 0 if it is not.
-    pinned_until_secs: u32,
-}
+#[repr(align(128))]
+struct Line(Mutex<Shard>);
 
 impl Memory {
     pub(super) fn new(config: MemoryConfig) -> Result<Self, NoRandomness> {
-        let evicted = Arc::new(AtomicU64::new(0));
-        let counted = Arc::clone(&evicted);
-        let cache = Cache::builder()
-            .max_capacity(config.budget_bytes.div_ceil(2))
-            // The default policy refuses newcomers when full, who would then go uncounted.
-            .eviction_policy(EvictionPolicy::lru())
-            .weigher(|_, counter: &Arc<Counter>| counter.0.lock().bytes())
-            .eviction_listener(move |_, counter: Arc<Counter>, cause| {
-                let mut kept = counter.0.lock();
-                kept.places -= 1;
-                if cause == RemovalCause::Size && kept.places == 0 {
-                    counted.fetch_add(1, Ordering::Relaxed);
-                }
-            })
-            .build_with_hasher(KeyBits);
+        let fitting = (config.budget_bytes / MIN_SHARD_BYTES).clamp(1, MAX_SHARDS);
+        let shards = 1 << fitting.ilog2();
+        let share = config.budget_bytes / shards;
         Ok(Self {
             hasher: KeyHasher::random()?,
-            cache,
-            pins: Arc::new(Pins::new(config.budget_bytes / 2)),
-            evicted,
+            shards: (0..shards)
+                .map(|_| Line(Mutex::new(Shard::new(share))))
+                .collect(),
         })
     }
 
@@ -99,169 +69,22 @@ impl Memory {
     }
 
     pub(super) fn hit(&self, now: Timestamp, hits: &[Hit<'_>]) -> SmallVec<[Outcomes; 2]> {
-        hits.iter().map(|hit| self.hit_one(now, hit)).collect()
+        hits.iter()
+            .map(|hit| self.shard(hit.key).lock().hit(now, hit))
+            .collect()
     }
 
     pub(super) fn stats(&self) -> Stats {
-        Stats {
-            counters: self.cache.entry_count(),
-            bytes: self.cache.weighted_size() + self.pins.bytes(),
-            pinned: self.pins.len(),
-            evicted: self.evicted.load(Ordering::Relaxed),
-            unpinned_early: self.pins.dropped_early(),
+        let mut stats = Stats::default();
+        for Line(shard) in &self.shards {
+            shard.lock().add_to(&mut stats);
         }
+        stats
     }
 
-    fn hit_one(&self, now: Timestamp, hit: &Hit<'_>) -> Outcomes {
-        loop {
-            let counter = match hit.cost {
-                Cost::Hits(_) => self.counter(hit.key, hit.set),
-                // They change nothing where nothing is counted, so they make no counter.
-                Cost::Look | Cost::Refund(_) => match self.present(hit.key) {
-                    Some(counter) => counter,
-                    None => return untouched(now, hit),
-                },
-            };
-            if let Some(outcomes) = self.hit_counter(now, hit, &counter) {
-                return outcomes;
-            }
-        }
-    }
-
-    /// Steps the counter, unless it stands nowhere any more.
-    fn hit_counter(
-        &self,
-        now: Timestamp,
-        hit: &Hit<'_>,
-        counter: &Arc<Counter>,
-    ) -> Option<Outcomes> {
-        let mut kept = counter.0.lock();
-        if kept.places == 0 {
-            return None;
-        }
-        let resized = kept.states.align(hit.set);
-        let outcomes = step(hit.set, hit.active, &mut kept.states, (now, hit.cost));
-        let released = match outcomes.blocked_until {
-            Some(until) => self.pin(hit.key, counter, &mut kept, (now, until)),
-            None => SmallVec::new(),
-        };
-        if resized {
-            kept.places += 1;
-        }
-        drop(kept);
-        if resized {
-            // The cache weighs a counter when it is put in.
-            self.cache.insert(hit.key, Arc::clone(counter));
-        }
-        for counter in &released {
-            counter.release();
-        }
-        Some(outcomes)
-    }
-
-    /// Pins the counter for as long as it is blocked. Gives back counters that lost their pin.
-    fn pin(
-        &self,
-        key: Key,
-        counter: &Arc<Counter>,
-        kept: &mut Kept,
-        (now, until): (Timestamp, Timestamp),
-    ) -> SmallVec<[Arc<Counter>; 2]> {
-        let until_secs = u32::try_from(until.secs_ceil()).unwrap_or(u32::MAX);
-        if until_secs <= kept.pinned_until_secs {
-            return SmallVec::new();
-        }
-        kept.pinned_until_secs = until_secs;
-        let pin = Pin {
-            counter: Arc::clone(counter),
-            until: Timestamp::from_secs(until_secs.into()),
-            bytes: kept.bytes(),
-        };
-        let pinned = self.pins.pin(now, key, pin);
-        if pinned.newly {
-            kept.places += 1;
-        }
-        pinned.released
-    }
-
-    fn counter(&self, key: Key, set: &LimitSet) -> Arc<Counter> {
-        if let Some(counter) = self.cache.get(&key) {
-            return counter;
-        }
-        self.cache.get_with(key, || {
-            let counter = self.pins.get(key).unwrap_or_else(|| Counter::fresh(set));
-            counter.0.lock().places += 1;
-            counter
-        })
-    }
-
-    fn present(&self, key: Key) -> Option<Arc<Counter>> {
-        self.cache.get(&key).or_else(|| self.pins.get(key))
-    }
-}
-
-/// What a call finds that neither needs nor makes a counter.
-fn untouched(now: Timestamp, hit: &Hit<'_>) -> Outcomes {
-    step(
-        hit.set,
-        hit.active,
-        &mut States::fresh(hit.set),
-        (now, hit.cost),
-    )
-}
-
-impl Counter {
-    fn fresh(set: &LimitSet) -> Arc<Self> {
-        let kept = Kept {
-            states: States::fresh(set),
-            places: 0,
-            pinned_until_secs: 0,
-        };
-        Arc::new(Self(Mutex::new(kept)))
-    }
-
-    /// Takes away the place among the pins that it has lost.
-    fn release(self: &Arc<Self>) {
-        let mut kept = self.0.lock();
-        kept.places -= 1;
-        kept.pinned_until_secs = 0;
-    }
-}
-
-impl Kept {
-    fn bytes(&self) -> u32 {
-        u32::try_from(COUNTER_BYTES + self.states.heap_bytes()).unwrap_or(u32::MAX)
-    }
-}
-
-/// A key is a keyed hash already: its own bits spread it over a table.
-#[derive(Clone, Copy, Debug, Default)]
-struct KeyBits;
-
-#[derive(Default)]
-struct LowBits(u64);
-
-impl BuildHasher for KeyBits {
-    type Hasher = LowBits;
-
-    fn build_hasher(&self) -> LowBits {
-        LowBits::default()
-    }
-}
-
-impl Hasher for LowBits {
-    fn write_u128(&mut self, key: u128) {
-        self.0 = key as u64;
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
-        }
-    }
-
-    fn finish(&self) -> u64 {
-        self.0
+    fn shard(&self, key: Key) -> &Mutex<Shard> {
+        let Line(shard) = &self.shards[key.high_bits() & (self.shards.len() - 1)];
+        shard
     }
 }
 

@@ -1,0 +1,240 @@
+//! A table of counters within its share of the budget.
+//!
+//! When it is full, a hand that goes round the slots drops the first counter that was not used again
+//! since it came or the hand last passed it (the "second chance" or CLOCK policy): every newcomer gets
+//! a place, and what is forgotten is least, often a single hit.
+//!
+//! A counter over its limit is pinned: the hand passes it by until its reset, so that a flood of new
+//! keys cannot make weir forget who is over. Pins have half of the budget; when that is full the one that
+//! resets soonest is given up first, for it has the least left to remember.
+
+use std::collections::BTreeSet;
+
+use hashbrown::HashTable;
+
+use super::slots::Slots;
+use crate::clock::Timestamp;
+use crate::limit::{Outcomes, States, step};
+use crate::request::Cost;
+use crate::store::{Hit, Key, Stats};
+
+/// How many pins that are past their reset go when a new one comes: more than come, so they do not pile up.
+const REAPED_AT_ONCE: usize = 2;
+
+/// Resident bytes of a counter with one fixed window or token bucket, as `cargo bench --bench resident`
+/// measures them: its slot, and four places of nine bytes in an index that may be half empty and that
+/// left its last, smaller table to the allocator. Longer states hold more on the heap.
+const COUNTER_BYTES: usize = size_of::<Option<Counter>>() + 4 * (size_of::<Place>() + 1);
+
+/// What a pin takes in its ordered set, whose nodes are half full at worst.
+const PIN_BYTES: u64 = 2 * size_of::<(u32, u32)>() as u64;
+
+#[derive(Debug)]
+pub(super) struct Shard {
+    index: HashTable<Place>,
+    slots: Slots,
+    /// Pinned counters: until when, in seconds since the epoch, and their slot.
+    pins: BTreeSet<(u32, u32)>,
+    budget_bytes: u64,
+    bytes: u64,
+    /// Those of `bytes` that pinned counters take.
+    pinned_bytes: u64,
+    /// The slot that the hand looks at next.
+    hand: u32,
+    evicted: u64,
+    unpinned_early: u64,
+}
+
+/// Where a counter stands, with the bits of its key that find it.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    key_bits: u32,
+    slot: u32,
+}
+
+#[derive(Debug)]
+pub(super) struct Counter {
+    key: Key,
+    states: States,
+    /// Until when it is pinned, in seconds since the epoch; 0 if it is not.
+    pinned_until_secs: u32,
+    /// Whether it was used again since it came or the hand passed.
+    used: bool,
+}
+
+impl Shard {
+    pub(super) fn new(budget_bytes: u64) -> Self {
+        Self {
+            index: HashTable::new(),
+            slots: Slots::default(),
+            pins: BTreeSet::new(),
+            budget_bytes,
+            bytes: 0,
+            pinned_bytes: 0,
+            hand: 0,
+            evicted: 0,
+            unpinned_early: 0,
+        }
+    }
+
+    pub(super) fn hit(&mut self, now: Timestamp, hit: &Hit<'_>) -> Outcomes {
+        let call = (now, hit.cost);
+        let found = self.find(hit.key);
+        let slot = match (found, hit.cost) {
+            (Some(slot), _) => slot,
+            (None, Cost::Hits(_)) => self.insert(now, hit),
+            // They change nothing where nothing is counted, so they make no counter.
+            (None, Cost::Look | Cost::Refund(_)) => {
+                return step(hit.set, hit.active, &mut States::fresh(hit.set), call);
+            }
+        };
+        let Some(counter) = self.slots.get_mut(slot) else {
+            return Outcomes::default();
+        };
+        counter.used |= found.is_some();
+        if !counter.states.is_aligned(hit.set) {
+            let before = counter.bytes();
+            counter.states.align(hit.set);
+            let pinned = counter.pinned_until_secs != 0;
+            let grown = |bytes: u64| bytes - before + counter.bytes();
+            self.bytes = grown(self.bytes);
+            if pinned {
+                self.pinned_bytes = grown(self.pinned_bytes);
+            }
+        }
+        let outcomes = step(hit.set, hit.active, &mut counter.states, call);
+        if let Some(until) = outcomes.blocked_until {
+            self.pin(now, slot, until);
+        }
+        outcomes
+    }
+
+    pub(super) fn add_to(&self, stats: &mut Stats) {
+        stats.counters += u64::from(self.slots.len());
+        stats.bytes += self.bytes;
+        stats.pinned += self.pins.len() as u64;
+        stats.evicted += self.evicted;
+        stats.unpinned_early += self.unpinned_early;
+    }
+
+    fn find(&self, key: Key) -> Option<u32> {
+        let bits = key.low_bits();
+        let is_there = |place: &Place| {
+            place.key_bits == bits
+                && self
+                    .slots
+                    .get(place.slot)
+                    .is_some_and(|counter| counter.key == key)
+        };
+        let place = self.index.find(hash(bits), is_there)?;
+        Some(place.slot)
+    }
+
+    fn insert(&mut self, now: Timestamp, hit: &Hit<'_>) -> u32 {
+        let counter = Counter {
+            key: hit.key,
+            states: States::fresh(hit.set),
+            pinned_until_secs: 0,
+            used: false,
+        };
+        self.make_room(now, counter.bytes());
+        self.bytes += counter.bytes();
+        let slot = self.slots.insert(counter);
+        let key_bits = hit.key.low_bits();
+        let place = Place { key_bits, slot };
+        self.index
+            .insert_unique(hash(key_bits), place, |place| hash(place.key_bits));
+        slot
+    }
+
+    /// Drops counters until there is room for so many bytes. Two rounds of the hand find what can be dropped.
+    fn make_room(&mut self, now: Timestamp, bytes: u64) {
+        let mut steps = 2 * u64::from(self.slots.span());
+        while self.bytes + bytes > self.budget_bytes && steps > 0 {
+            steps -= 1;
+            let slot = self.hand;
+            self.hand = if slot + 1 < self.slots.span() {
+                slot + 1
+            } else {
+                0
+            };
+            let Some(counter) = self.slots.get_mut(slot) else {
+                continue;
+            };
+            if counter.pinned_until_secs == 0 && !counter.used {
+                self.evict(slot);
+                continue;
+            }
+            counter.used = false;
+            if counter.pinned_until_secs != 0 && counter.pinned_until() <= now {
+                self.unpin(slot);
+            }
+        }
+    }
+
+    fn evict(&mut self, slot: u32) {
+        let Some(counter) = self.slots.remove(slot) else {
+            return;
+        };
+        self.bytes -= counter.bytes();
+        self.evicted += 1;
+        let hash = hash(counter.key.low_bits());
+        if let Ok(place) = self.index.find_entry(hash, |place| place.slot == slot) {
+            place.remove();
+        }
+    }
+
+    /// Pins a counter, or moves its pin, and gives up the pins that are past or too many.
+    fn pin(&mut self, now: Timestamp, slot: u32, until: Timestamp) {
+        let until_secs = u32::try_from(until.secs_ceil()).unwrap_or(u32::MAX);
+        match self.slots.get(slot) {
+            Some(counter) if counter.pinned_until_secs < until_secs => {}
+            _ => return,
+        }
+        self.unpin(slot);
+        if let Some(counter) = self.slots.get_mut(slot) {
+            counter.pinned_until_secs = until_secs;
+            self.pins.insert((until_secs, slot));
+            self.bytes += PIN_BYTES;
+            self.pinned_bytes += counter.bytes() + PIN_BYTES;
+        }
+        let mut reaped = 0;
+        while let Some((until_secs, slot)) = self.pins.first().copied() {
+            let is_past = Timestamp::from_secs(until_secs.into()) <= now;
+            let are_too_many = self.pinned_bytes > self.budget_bytes / 2;
+            let has_to_go = are_too_many || (is_past && reaped < REAPED_AT_ONCE);
+            if !has_to_go {
+                break;
+            }
+            reaped += 1;
+            self.unpinned_early += u64::from(!is_past);
+            self.unpin(slot);
+        }
+    }
+
+    fn unpin(&mut self, slot: u32) {
+        let Some(counter) = self.slots.get_mut(slot) else {
+            return;
+        };
+        if self.pins.remove(&(counter.pinned_until_secs, slot)) {
+            counter.pinned_until_secs = 0;
+            self.bytes -= PIN_BYTES;
+            self.pinned_bytes -= counter.bytes() + PIN_BYTES;
+        }
+    }
+}
+
+impl Counter {
+    fn bytes(&self) -> u64 {
+        (COUNTER_BYTES + self.states.heap_bytes()) as u64
+    }
+
+    fn pinned_until(&self) -> Timestamp {
+        Timestamp::from_secs(self.pinned_until_secs.into())
+    }
+}
+
+/// A key is a keyed hash already: its bits find their place in the table, which looks at both ends of a hash.
+fn hash(key_bits: u32) -> u64 {
+    u64::from(key_bits) << 32 | u64::from(key_bits)
+}
