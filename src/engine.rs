@@ -79,6 +79,16 @@ impl Engine {
         self.policy.swap(policy.into())
     }
 
+    /// Gets ready to decide on this thread, on its runtime.
+    pub fn prepare(&self) {
+        self.store.prepare();
+    }
+
+    /// Why counters cannot be shared now; none if they can, or are not to be.
+    pub fn store_trouble(&self) -> Option<String> {
+        self.store.trouble()
+    }
+
     /// How the store stands.
     pub fn stats(&self) -> Stats {
         self.store.stats()

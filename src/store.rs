@@ -62,6 +62,25 @@ pub struct Stats {
     pub evicted: u64,
     /// Pinned counters that lost their place, since the start, before their reset.
     pub unpinned_early: u64,
+    /// How it stands with those it shares counters with, if it does.
+    pub shared: Option<SharedStats>,
+}
+
+/// How it stands with counters that are shared; all numbers but the first since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SharedStats {
+    /// Connections that take calls now; one for each thread that has decided something.
+    pub connections: u64,
+    /// Connections that were made.
+    pub connected: u64,
+    /// Commands that were sent; each carried the hits of one decision or more.
+    pub round_trips: u64,
+    /// Hits that were answered without asking.
+    pub answered_here: u64,
+    /// Hits that could not be counted where they should be, so that the rules' `on_store_error` held.
+    pub not_counted: u64,
+    /// Whether something keeps counters from being shared; [`Store::trouble`] says what.
+    pub is_in_trouble: bool,
 }
 
 impl Store {
@@ -105,11 +124,26 @@ impl Store {
 
     /// Takes a hit in this process, because [`Store::hit`] could not count it.
     pub fn hit_meanwhile(&self, now: Timestamp, hit: Hit<'_>) -> Outcomes {
-        let memory = match self {
-            Self::Memory(memory) => memory,
-            Self::Redis(redis) => redis.meanwhile(),
-        };
-        memory.hit(now, &[hit]).remove(0)
+        match self {
+            Self::Memory(memory) => memory.hit(now, &[hit]).remove(0),
+            Self::Redis(redis) => redis.hit_meanwhile(now, hit),
+        }
+    }
+
+    /// Gets ready to be asked from this thread, on its runtime.
+    pub fn prepare(&self) {
+        match self {
+            Self::Memory(_) => {}
+            Self::Redis(redis) => redis.prepare(),
+        }
+    }
+
+    /// Why counters cannot be shared now, without any secret; none if they can, or are not to be.
+    pub fn trouble(&self) -> Option<String> {
+        match self {
+            Self::Memory(_) => None,
+            Self::Redis(redis) => redis.trouble(),
+        }
     }
 
     /// How it stands.

@@ -23,6 +23,11 @@ impl Active {
         Self(self.0 & !(1 << index))
     }
 
+    /// Those whose bits are set; bit `n` is the limit at `n`.
+    pub(crate) const fn from_bits(bits: u16) -> Self {
+        Self(bits)
+    }
+
     /// Bit `n` is the limit at `n`.
     pub(crate) const fn bits(self) -> u16 {
         self.0

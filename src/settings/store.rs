@@ -88,6 +88,31 @@ pub(super) struct StoreArgs {
         default_value = "redis"
     )]
     redis_clock: ClockArg,
+
+    /// How long a counter over its limit is refused without asking Redis; 0 is not at all
+    ///
+    /// What is given back to it by another weir takes effect within this time.
+    #[arg(
+        long,
+        value_name = "MILLISECONDS",
+        env = "WEIR_REDIS_REFUSE",
+        default_value = "1000",
+        value_parser = clap::value_parser!(u64).range(..=60_000)
+    )]
+    redis_refuse: u64,
+
+    /// How long to count here before settling with Redis; 0 is to ask for each call
+    ///
+    /// For keys that are hit many times in this time. Each other weir can let through as much again as it takes in
+    /// that time.
+    #[arg(
+        long,
+        value_name = "MILLISECONDS",
+        env = "WEIR_REDIS_BATCH",
+        default_value = "0",
+        value_parser = clap::value_parser!(u64).range(..=1_000)
+    )]
+    redis_batch: u64,
 }
 
 #[derive(Clone, Debug)]
@@ -149,6 +174,8 @@ impl StoreArgs {
                 ClockArg::Redis => RedisClock::Server,
                 ClockArg::Weir => RedisClock::Caller,
             },
+            refuse_locally: Duration::from_millis(self.redis_refuse),
+            batch: Duration::from_millis(self.redis_batch),
             ..RedisConfig::new(address)
         };
         Some(RedisSettings {

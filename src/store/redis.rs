@@ -9,6 +9,7 @@ mod agreement;
 mod connect;
 mod exchange;
 mod lane;
+mod near;
 mod script;
 mod shared;
 
@@ -26,9 +27,11 @@ pub use script::RedisClock;
 
 use super::memory::Memory;
 use super::{Answer, HashKey, Hit, KeyHasher, NoRandomness, Stats};
-use crate::clock::Timestamp;
+use crate::clock::{Micros, Timestamp};
 use crate::limit::Outcomes;
+use crate::request::Cost;
 use lane::{Call, Lane, Taken};
+use near::{Debit, Near};
 use shared::Shared;
 
 /// What a store in Redis is given.
@@ -46,6 +49,11 @@ pub struct RedisConfig {
     pub deadline: Duration,
     /// Whose clock windows go by.
     pub clock: RedisClock,
+    /// How long a counter that is over its limit is refused without asking; nothing if it is not. After that time
+    /// at the latest weir sees what others gave back to it.
+    pub refuse_locally: Duration,
+    /// How long counters are counted here before that is settled with Redis; nothing if every hit is asked for.
+    pub batch: Duration,
     /// How long a counter is kept after it says nothing any more.
     pub kept_after_end: Duration,
 }
@@ -60,6 +68,8 @@ impl RedisConfig {
             hash_key: None,
             deadline: Duration::from_millis(10),
             clock: RedisClock::Server,
+            refuse_locally: Duration::from_secs(1),
+            batch: Duration::ZERO,
             kept_after_end: Duration::from_secs(10),
         }
     }
@@ -97,75 +107,111 @@ impl fmt::Debug for RedisTls {
 pub struct Redis {
     shared: Arc<Shared>,
     lanes: ThreadLocal<RefCell<Option<Lane>>>,
+    near: Arc<Near>,
     /// For what is counted while Redis cannot.
     meanwhile: Memory,
 }
 
 impl Redis {
     pub(super) fn new(config: RedisConfig, meanwhile: Memory) -> Result<Self, NoRandomness> {
+        let near = Near::new(micros(config.refuse_locally), micros(config.batch));
         Ok(Self {
             shared: Arc::new(Shared::new(config)?),
             lanes: ThreadLocal::new(),
+            near: Arc::new(near),
             meanwhile,
         })
-    }
-
-    pub(super) fn meanwhile(&self) -> &Memory {
-        &self.meanwhile
-    }
-
-    pub(super) fn stats(&self) -> Stats {
-        self.meanwhile.stats()
     }
 
     pub(super) fn hasher(&self) -> KeyHasher {
         self.shared.agreement.hasher()
     }
 
+    /// Starts to connect, if this thread has no lane yet.
+    pub(super) fn prepare(&self) {
+        self.with_lane(|_| {});
+    }
+
     pub(super) async fn hit(&self, now: Timestamp, hits: &[Hit<'_>]) -> Answer {
-        let taken = match hits {
-            [] => None,
-            hits => self.take(now, hits).await,
-        };
-        let Some(taken) = taken else {
-            return Answer {
-                now,
-                outcomes: hits.iter().map(|_| Outcomes::default()).collect(),
-                not_counted: (0..hits.len()).collect(),
-            };
-        };
-        let now = match taken.server_now {
-            Some(server_now) => self.shared.clock.moment(now, server_now),
-            None => now,
-        };
         let mut answer = Answer {
             now,
-            outcomes: SmallVec::with_capacity(hits.len()),
+            outcomes: hits.iter().map(|_| Outcomes::default()).collect(),
             not_counted: SmallVec::new(),
         };
-        for (at, (hit, found)) in hits.iter().zip(&taken.found).enumerate() {
-            let outcomes = found.step(hit, now);
-            if outcomes.is_none() {
-                answer.not_counted.push(at);
+        let mut debits = Vec::new();
+        let mut asked = SmallVec::<[usize; 2]>::new();
+        for (at, hit) in hits.iter().enumerate() {
+            match self.near.hit(now, hit, &mut debits) {
+                near::Memory::Known(outcomes, moment) => {
+                    answer.now = moment;
+                    answer.outcomes[at] = outcomes;
+                    self.shared.count_answered_here();
+                }
+                near::Memory::Unknown => asked.push(at),
             }
-            answer.outcomes.push(outcomes.unwrap_or_default());
+        }
+        self.debit(debits);
+        if !asked.is_empty() {
+            let asked_hits: SmallVec<[Hit<'_>; 2]> = asked.iter().map(|at| hits[*at]).collect();
+            let taken = self.take(now, &asked_hits).await;
+            self.fill_in(&mut answer, (now, hits), (&asked, taken.as_ref()));
         }
         answer
+    }
+
+    /// Takes a hit in this process. What is remembered of the counter still refuses.
+    pub(super) fn hit_meanwhile(&self, now: Timestamp, hit: Hit<'_>) -> Outcomes {
+        let recalled = match hit.cost {
+            Cost::Refund(_) => None,
+            Cost::Hits(_) | Cost::Look => self.near.recall(now, &hit),
+        };
+        recalled.unwrap_or_else(|| self.meanwhile.hit(now, &[hit]).remove(0))
+    }
+
+    pub(super) fn stats(&self) -> Stats {
+        Stats {
+            shared: Some(self.shared.stats()),
+            ..self.meanwhile.stats()
+        }
+    }
+
+    pub(super) fn trouble(&self) -> Option<String> {
+        self.shared.current_trouble()
+    }
+
+    /// Puts in what Redis said of the hits at those places.
+    fn fill_in(
+        &self,
+        answer: &mut Answer,
+        (now, hits): (Timestamp, &[Hit<'_>]),
+        (asked, taken): (&[usize], Option<&Taken>),
+    ) {
+        let server_now = taken.and_then(|taken| taken.server_now);
+        let moment = server_now.map_or(now, |server| self.shared.clock.moment(now, server));
+        answer.now = moment;
+        let mut debits = Vec::new();
+        for (nth, at) in asked.iter().enumerate() {
+            let hit = &hits[*at];
+            let found = taken.and_then(|taken| taken.found.get(nth));
+            match found.and_then(|found| found.step(hit, moment)) {
+                Some((states, outcomes)) => {
+                    let stands = (states, &outcomes);
+                    self.near.learn((now, moment), hit, stands, &mut debits);
+                    answer.outcomes[*at] = outcomes;
+                }
+                None => answer.not_counted.push(*at),
+            }
+        }
+        self.shared.count_not_counted(answer.not_counted.len());
+        self.debit(debits);
     }
 
     /// Has Redis take the hits; none if it does not say in time that it has.
     async fn take(&self, now: Timestamp, hits: &[Hit<'_>]) -> Option<Taken> {
         let (answer, taken) = oneshot::channel();
-        let mut call = Call {
-            keys: SmallVec::with_capacity(hits.len()),
-            hits: Vec::with_capacity(64 * hits.len()),
-            ends: SmallVec::with_capacity(hits.len()),
-            answer: Some(answer),
-        };
+        let mut call = Call::with_room(hits.len(), Some(answer));
         for hit in hits {
-            call.keys.push(hit.key);
-            script::encode(&mut call.hits, now, hit);
-            call.ends.push(call.hits.len());
+            call.push(hit.key, |out| script::encode(out, now, hit));
         }
         self.with_lane(|lane| lane.take(call));
         tokio::time::timeout(self.shared.deadline, taken)
@@ -174,12 +220,32 @@ impl Redis {
             .ok()
     }
 
+    /// Sends debits on their way; nobody waits for them.
+    fn debit(&self, debits: Vec<Debit>) {
+        if !debits.is_empty() {
+            self.with_lane(|lane| lane.take(Call::of_debits(debits)));
+        }
+    }
+
     /// The lane of this thread.
     fn with_lane(&self, ask: impl FnOnce(&Lane)) {
         let mut lane = self.lanes.get_or_default().borrow_mut();
         match &*lane {
             Some(lane) if !lane.is_gone() => ask(lane),
-            _ => ask(lane.insert(Lane::start(Arc::clone(&self.shared)))),
+            _ => ask(lane.insert(self.start_lane())),
         }
     }
+
+    fn start_lane(&self) -> Lane {
+        let lane = Lane::start(Arc::clone(&self.shared));
+        if let Some(batch) = self.near.batch() {
+            let period = Duration::from_micros(batch.get());
+            lane.settle_every(period, Arc::downgrade(&self.near));
+        }
+        lane
+    }
+}
+
+fn micros(duration: Duration) -> Micros {
+    Micros::new(u64::try_from(duration.as_micros()).unwrap_or(u64::MAX))
 }

@@ -123,13 +123,6 @@ pub(super) enum Disagreement {
     Unreadable,
 }
 
-impl Disagreement {
-    /// Whether it will not end by itself.
-    pub(super) fn is_final(&self) -> bool {
-        !matches!(self, Self::Redis(_))
-    }
-}
-
 impl From<RedisError> for Disagreement {
     fn from(error: RedisError) -> Self {
         Self::Redis(error)

@@ -32,6 +32,7 @@ type Place = (usize, usize);
 /// Sends calls as one command, or in a cluster as one for each slot, and tells each what came of it.
 pub(super) async fn exchange(shared: &Shared, link: Link, calls: Vec<Call>) -> Exchange {
     let groups = group(shared, &link, &calls);
+    shared.count_round_trip();
     let sending = groups.into_iter().map(|places| {
         let (link, calls) = (link.clone(), &calls);
         async move {

@@ -4,8 +4,8 @@
 //! commands are on their way the next calls gather. A lane that gets no answers in time closes, like a circuit breaker:
 //! calls are then turned away at once, and it opens again when a connection answers in time.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
@@ -15,6 +15,7 @@ use tokio::sync::oneshot;
 
 use super::connect::Link;
 use super::exchange::{Exchange, Sent, exchange};
+use super::near::{Debit, Near};
 use super::script::Found;
 use super::shared::Shared;
 use crate::clock::Timestamp;
@@ -52,6 +53,32 @@ pub(super) struct Call {
     pub(super) ends: SmallVec<[usize; 2]>,
     /// Who waits; nobody if it is only to be counted.
     pub(super) answer: Option<oneshot::Sender<Taken>>,
+}
+
+impl Call {
+    pub(super) fn with_room(hits: usize, answer: Option<oneshot::Sender<Taken>>) -> Self {
+        Self {
+            keys: SmallVec::with_capacity(hits),
+            hits: Vec::with_capacity(64 * hits),
+            ends: SmallVec::with_capacity(hits),
+            answer,
+        }
+    }
+
+    pub(super) fn of_debits(debits: Vec<Debit>) -> Self {
+        let mut call = Self::with_room(debits.len(), None);
+        for debit in debits {
+            call.push(debit.key, |out| out.extend_from_slice(&debit.hit));
+        }
+        call
+    }
+
+    /// Adds a hit, which `encode` writes.
+    pub(super) fn push(&mut self, key: Key, encode: impl FnOnce(&mut Vec<u8>)) {
+        self.keys.push(key);
+        encode(&mut self.hits);
+        self.ends.push(self.hits.len());
+    }
 }
 
 /// What came of a call.
@@ -101,6 +128,24 @@ impl Lane {
     /// Whether the runtime that it was started on is gone.
     pub(super) fn is_gone(&self) -> bool {
         self.calls.is_closed()
+    }
+
+    /// Charges in Redis what `near` owes it, again and again until `near` or the lane is gone.
+    pub(super) fn settle_every(&self, period: Duration, near: Weak<Near>) {
+        let calls = self.calls.downgrade();
+        tokio::spawn(async move {
+            let mut ticks = tokio::time::interval(period);
+            loop {
+                ticks.tick().await;
+                let (Some(near), Some(calls)) = (near.upgrade(), calls.upgrade()) else {
+                    return;
+                };
+                let debits = near.sweep();
+                if !debits.is_empty() && calls.send(Call::of_debits(debits)).is_err() {
+                    return;
+                }
+            }
+        });
     }
 
     /// Takes a call, unless the lane is closed. A call that fails is dropped.

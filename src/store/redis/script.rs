@@ -5,7 +5,7 @@ use redis::Value;
 
 use crate::clock::Timestamp;
 use crate::limit::encoding::number;
-use crate::limit::{Algorithm, Charge, Limit, Outcomes, States, step};
+use crate::limit::{Active, Algorithm, Charge, Limit, Outcomes, States, step};
 use crate::request::Cost;
 use crate::store::Hit;
 
@@ -48,16 +48,40 @@ pub(super) fn header(clock: RedisClock, kept_millis: u64) -> Vec<u8> {
     header
 }
 
+/// What a hit costs, in the script's words.
+mod cost {
+    pub(super) const LOOK: u8 = 0;
+    pub(super) const HITS: u8 = 1;
+    pub(super) const REFUND: u8 = 2;
+}
+
 /// Appends a hit.
 pub(super) fn encode(out: &mut Vec<u8>, now: Timestamp, hit: &Hit<'_>) {
-    let (cost, hits) = match hit.cost {
-        Cost::Look => (0, 0),
-        Cost::Hits(hits) => (1, hits),
-        Cost::Refund(hits) => (2, hits),
+    let (kind, hits) = match hit.cost {
+        Cost::Look => (cost::LOOK, 0),
+        Cost::Hits(hits) => (cost::HITS, hits),
+        Cost::Refund(hits) => (cost::REFUND, hits),
     };
-    out.put_u8(cost);
+    out.put_u8(kind);
     out.put_u8(u8::from(hit.set.charge == Charge::Always));
     out.put_u16_le(hit.active.bits());
+    out.put_u32_le(hits);
+    out.put_u64_le(now.micros());
+    for limit in &hit.set.limits {
+        encode_limit(out, limit);
+    }
+}
+
+/// Appends hits at the limits of `hit` that are charged to the active ones, whatever they say.
+pub(super) fn encode_debit(
+    out: &mut Vec<u8>,
+    now: Timestamp,
+    hit: &Hit<'_>,
+    (hits, active): (u32, Active),
+) {
+    out.put_u8(cost::HITS);
+    out.put_u8(1);
+    out.put_u16_le(active.bits());
     out.put_u32_le(hits);
     out.put_u64_le(now.micros());
     for limit in &hit.set.limits {
@@ -151,8 +175,9 @@ impl Found {
     }
 
     /// Takes the step that the script took; none if it took none.
-    pub(super) fn step(&self, hit: &Hit<'_>, now: Timestamp) -> Option<Outcomes> {
+    pub(super) fn step(&self, hit: &Hit<'_>, now: Timestamp) -> Option<(States, Outcomes)> {
         let mut states = self.states(hit)?;
-        Some(step(hit.set, hit.active, &mut states, (now, hit.cost)))
+        let outcomes = step(hit.set, hit.active, &mut states, (now, hit.cost));
+        Some((states, outcomes))
     }
 }

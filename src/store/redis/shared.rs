@@ -1,6 +1,6 @@
 //! What all lanes of a store have in common.
 
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -11,7 +11,7 @@ use super::agreement::{Agreement, FORMAT};
 use super::connect::{Connector, Link};
 use super::exchange::Exchange;
 use super::script::{self, RedisClock};
-use crate::store::{Key, NoRandomness};
+use crate::store::{Key, NoRandomness, SharedStats};
 
 /// What all lanes of a store have in common.
 #[derive(Debug)]
@@ -24,8 +24,11 @@ pub(super) struct Shared {
     pub(super) script_sha: String,
     pub(super) header: Vec<u8>,
     address: String,
-    open: AtomicUsize,
+    connections: AtomicU64,
     connected: AtomicU64,
+    round_trips: AtomicU64,
+    answered_here: AtomicU64,
+    not_counted: AtomicU64,
     /// Why counters could last not be shared; none if they can.
     trouble: Mutex<Option<String>>,
 }
@@ -42,8 +45,11 @@ impl Shared {
             header: script::header(config.clock, kept_millis),
             address: config.address.to_string(),
             connector: Connector::new(config.address, config.tls),
-            open: AtomicUsize::new(0),
+            connections: AtomicU64::new(0),
             connected: AtomicU64::new(0),
+            round_trips: AtomicU64::new(0),
+            answered_here: AtomicU64::new(0),
+            not_counted: AtomicU64::new(0),
             trouble: Mutex::new(None),
         })
     }
@@ -84,7 +90,7 @@ impl Shared {
 
     /// A lane has opened.
     pub(super) fn opened(&self) {
-        self.open.fetch_add(1, Ordering::Relaxed);
+        self.connections.fetch_add(1, Ordering::Relaxed);
         self.connected.fetch_add(1, Ordering::Relaxed);
         if self.trouble.lock().take().is_some() {
             tracing::info!(redis = self.address, "counters are shared again");
@@ -93,7 +99,40 @@ impl Shared {
 
     /// A lane has closed.
     pub(super) fn closed(&self) {
-        self.open.fetch_sub(1, Ordering::Relaxed);
+        self.connections.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// A command was sent.
+    pub(super) fn count_round_trip(&self) {
+        self.round_trips.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A hit was answered without asking Redis.
+    pub(super) fn count_answered_here(&self) {
+        self.answered_here.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Hits could not be counted in Redis.
+    pub(super) fn count_not_counted(&self, hits: usize) {
+        if hits > 0 {
+            self.not_counted.fetch_add(hits as u64, Ordering::Relaxed);
+        }
+    }
+
+    pub(super) fn stats(&self) -> SharedStats {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        SharedStats {
+            connections: read(&self.connections),
+            connected: read(&self.connected),
+            round_trips: read(&self.round_trips),
+            answered_here: read(&self.answered_here),
+            not_counted: read(&self.not_counted),
+            is_in_trouble: self.trouble.lock().is_some(),
+        }
+    }
+
+    pub(super) fn current_trouble(&self) -> Option<String> {
+        self.trouble.lock().clone()
     }
 
     /// Something keeps counters from being shared.
