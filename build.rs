@@ -39,6 +39,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     tonic_prost_build::configure()
         .build_client(false)
         .extern_path(".envoy", "crate::proto::envoy")
+        // An answer knows whether it was sent.
+        .extern_path(
+            ".envoy.service.ratelimit.v3.RateLimitResponse",
+            "crate::server::grpc::answer::Answer",
+        )
         .codec_path("crate::server::grpc::codec::RateLimitCodec")
         .out_dir(server)
         .compile_fds(protocol)?;

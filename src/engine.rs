@@ -4,16 +4,18 @@ mod conclude;
 mod decision;
 mod degrade;
 mod explain;
+mod lease;
 mod met;
 mod plan;
 mod respond;
 mod standard;
 
-pub use decision::{Basis, Code, CurrentLimit, Decision, Header, Status};
+pub use decision::{Basis, Code, CurrentLimit, Decision, Grant, Header, Status};
 pub use explain::{
     End, Explained, ExplainedCandidate, ExplainedLevel, ExplainedLimit, Explanation, LimitStanding,
     RulePlace, Verdict,
 };
+pub use lease::LeaseStats;
 pub use met::Met;
 
 use std::sync::Arc;
@@ -23,9 +25,10 @@ use arc_swap::ArcSwap;
 use crate::clock::Clock;
 use crate::policy::Policy;
 use crate::request::Request;
-use crate::store::{Stats, Store};
+use crate::store::{Answer, Stats, Store};
 use conclude::conclude;
 use degrade::degrade;
+use lease::{Returns, Taking};
 use plan::Plan;
 
 /// Answers requests by the policy in force.
@@ -34,6 +37,7 @@ pub struct Engine {
     policy: ArcSwap<Policy>,
     store: Store,
     clock: Clock,
+    returns: Returns,
 }
 
 impl Engine {
@@ -43,10 +47,11 @@ impl Engine {
             policy: ArcSwap::new(policy.into()),
             store,
             clock,
+            returns: Returns::default(),
         }
     }
 
-    /// Decides and counts.
+    /// Decides and counts. Whoever cannot deliver a decision gives back what it grants, see [`Engine::give_back`].
     ///
     /// One policy and one moment hold for the whole call. It never fails: a descriptor that meets
     /// no limit is within it.
@@ -63,12 +68,15 @@ impl Engine {
         let now = self.clock.now();
         let policy = self.policy.load();
         let plan = Plan::new(&policy, request, &self.store.hasher());
-        let hits = plan.hits();
-        let mut answer = self.store.hit(now, &hits).await;
-        let basis = degrade(&plan, &hits, &mut answer, &self.store);
-        let mut decision = conclude(&plan, &answer.outcomes, answer.now);
-        decision.basis = basis;
-        met::each(&plan, &answer.outcomes, &decision.statuses, observe);
+        let batch = plan.batch(|| self.store.new_lease());
+        let taking = Taking::new(self, &batch);
+        let mut answer = self.store.hit(now, &batch).await;
+        taking.done();
+        let basis = degrade(&plan, &batch, &mut answer, &self.store);
+        let Answer { now, outcomes, .. } = answer;
+        self.returns.count(&outcomes);
+        let decision = conclude(&plan, (&batch, &outcomes), (now, basis));
+        met::each(&plan, &outcomes, &decision.statuses, observe);
         decision
     }
 
@@ -87,6 +95,17 @@ impl Engine {
     /// Why counters cannot be shared now; none if they can, or are not to be.
     pub fn store_trouble(&self) -> Option<String> {
         self.store.trouble()
+    }
+
+    /// Gives back the slots of a decision that nobody was told of. What was given back already stays so.
+    pub fn give_back(&self, grant: &Grant) {
+        self.store
+            .give_back(self.clock.now(), grant.lease, &grant.keys);
+    }
+
+    /// What was given back without effect, since the start.
+    pub fn lease_stats(&self) -> LeaseStats {
+        self.returns.stats()
     }
 
     /// How the store stands.

@@ -3,6 +3,7 @@
 //! Everything here is pure: time is an argument, and nothing is shared. All numbers stay below
 //! 2^53, so that a store which computes in doubles decides the same.
 
+mod concurrency;
 pub(crate) mod encoding;
 mod fixed_window;
 mod sliding_window;
@@ -11,9 +12,10 @@ mod step;
 mod token_bucket;
 mod window;
 
+pub use concurrency::{Leases, MAX_IN_FLIGHT};
 pub use encoding::NoStates;
 pub use state::{State, States};
-pub use step::{Active, Outcome, Outcomes, step};
+pub use step::{Active, Call, Extent, LeaseOutcome, Outcome, Outcomes, carry_out, step};
 pub use token_bucket::{InvalidBucket, TokenBucket};
 pub use window::Window;
 
@@ -27,9 +29,9 @@ pub const MAX_COUNT: u64 = 1 << 52;
 pub struct Limit {
     /// How hits are counted.
     pub algorithm: Algorithm,
-    /// Hits per window; 0 refuses all.
+    /// Hits per window, or of [`Algorithm::Concurrency`] slots; 0 refuses all.
     pub requests_per_unit: u32,
-    /// The window.
+    /// The window; of [`Algorithm::Concurrency`] the time after which a lease ends by itself.
     pub window: Window,
     /// Its name: reported to the client's proxy, and what `replaces` refers to.
     pub name: Option<Arc<str>>,
@@ -41,8 +43,20 @@ impl Limit {
     const fn bucket(&self) -> TokenBucket {
         match self.algorithm {
             Algorithm::TokenBucket(bucket) => bucket,
-            Algorithm::FixedWindow | Algorithm::SlidingWindow => TokenBucket::NONE,
+            Algorithm::FixedWindow | Algorithm::SlidingWindow | Algorithm::Concurrency => {
+                TokenBucket::NONE
+            }
         }
+    }
+
+    /// Whether it limits how many are at work at once, not how many come in a time.
+    pub fn is_concurrency(&self) -> bool {
+        self.algorithm == Algorithm::Concurrency
+    }
+
+    /// The window in which hits are counted; none if it limits how many are at work at once.
+    pub fn rate_window(&self) -> Option<Window> {
+        (!self.is_concurrency()).then_some(self.window)
     }
 }
 
@@ -55,6 +69,8 @@ pub enum Algorithm {
     SlidingWindow,
     /// A bucket of tokens, filled at the limit's rate (GCRA).
     TokenBucket(TokenBucket),
+    /// Slots, held by leases until they are given back or end by themselves.
+    Concurrency,
 }
 
 /// Whether a refused hit costs anything.
@@ -78,6 +94,11 @@ pub struct LimitSet {
 impl LimitSet {
     /// The most limits that one rule can have.
     pub const MAX: usize = 16;
+
+    /// Whether one of its limits is held by leases.
+    pub fn has_leases(&self) -> bool {
+        self.limits.iter().any(Limit::is_concurrency)
+    }
 }
 
 #[cfg(test)]

@@ -3,6 +3,8 @@
 //! Keys and values are bytes, not text: Envoy forwards header values that are not UTF-8, and a
 //! limit that such a value could switch off would be none.
 
+use std::fmt;
+
 use bytes::Bytes;
 
 /// The most hits that one call can charge to one descriptor.
@@ -48,6 +50,42 @@ pub enum Cost {
     Hits(u32),
     /// Gives so many hits back.
     Refund(u32),
+}
+
+/// What a call holds slots by, and gives them back by: 128 bits that nobody can guess.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct LeaseId(u128);
+
+impl LeaseId {
+    /// A lease that nobody was ever granted: giving it back frees nothing.
+    pub const NOBODYS: Self = Self(0);
+
+    /// The lease of these bits.
+    pub const fn from_bits(bits: u128) -> Self {
+        Self(bits)
+    }
+
+    /// Its bits.
+    pub const fn bits(self) -> u128 {
+        self.0
+    }
+
+    /// Reads what [`LeaseId`] is displayed as; [`LeaseId::NOBODYS`] for anything else.
+    pub fn read(text: &[u8]) -> Self {
+        let is_written = |byte: &u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+        let bits = std::str::from_utf8(text)
+            .ok()
+            .filter(|text| text.len() == 32 && text.as_bytes().iter().all(is_written))
+            .and_then(|text| u128::from_str_radix(text, 16).ok());
+        bits.map_or(Self::NOBODYS, Self)
+    }
+}
+
+/// 32 hexadecimal digits in lower case.
+impl fmt::Display for LeaseId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", self.0)
+    }
 }
 
 impl Default for Cost {
@@ -129,5 +167,31 @@ impl Unit {
         Self::ALL
             .into_iter()
             .find(|unit| unit.name().eq_ignore_ascii_case(name))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::LeaseId;
+
+    #[test]
+    fn a_lease_is_read_as_it_is_written_and_in_no_other_way() {
+        let lease = LeaseId::from_bits(0x0123_4567_89ab_cdef);
+        let text = lease.to_string();
+        assert_eq!(text, "00000000000000000123456789abcdef");
+        assert_eq!(LeaseId::read(text.as_bytes()), lease);
+        let others = [
+            "",
+            "1",
+            "+0000000000000000123456789abcdef",
+            &text.to_uppercase(),
+        ];
+        for other in others
+            .iter()
+            .map(|text| text.as_bytes())
+            .chain([&[0xff; 32][..]])
+        {
+            assert_eq!(LeaseId::read(other), LeaseId::NOBODYS);
+        }
     }
 }

@@ -19,7 +19,7 @@ mod time;
 pub use json_schema::schema;
 pub use junit::junit;
 pub use keys::{KEYS, Key, Level, Shape};
-pub use rate::Rate;
+pub use rate::{Amount, Rate};
 pub use report::{Difference, Failure, FileReport, TestReport};
 pub use run::run;
 pub use script::{Action, Ask, Expectation, Script, Standing, Step, Tally, Test, Word};

@@ -1,9 +1,12 @@
 //! Counters: one [`States`](crate::limit::States) per rule and client key.
 
+mod batch;
 mod key;
+mod lease;
 mod memory;
 mod redis;
 
+pub use batch::{Batch, Hit, Verdict, Weight};
 pub use key::{HashKey, Key, KeyBuilder, KeyHasher};
 pub use memory::MemoryConfig;
 pub use redis::{
@@ -13,8 +16,8 @@ pub use redis::{
 use smallvec::SmallVec;
 
 use crate::clock::Timestamp;
-use crate::limit::{Active, LimitSet, Outcomes};
-use crate::request::Cost;
+use crate::limit::Outcomes;
+use crate::request::LeaseId;
 
 /// Where counters live.
 #[derive(Debug)]
@@ -34,19 +37,6 @@ pub struct Answer {
     pub outcomes: SmallVec<[Outcomes; 2]>,
     /// The places of hits of which the store did not say in time that it has counted them; their outcomes are empty.
     pub not_counted: SmallVec<[usize; 2]>,
-}
-
-/// One call at one counter.
-#[derive(Clone, Copy, Debug)]
-pub struct Hit<'a> {
-    /// The counter.
-    pub key: Key,
-    /// What it counts against.
-    pub set: &'a LimitSet,
-    /// Which limits of the set take part; at least one.
-    pub active: Active,
-    /// What the call costs.
-    pub cost: Cost,
 }
 
 /// How the store stands.
@@ -110,23 +100,40 @@ impl Store {
         }
     }
 
-    /// Takes the hits in their order, each seeing those before it, and says how each counter stands then.
-    pub async fn hit(&self, now: Timestamp, hits: &[Hit<'_>]) -> Answer {
+    /// A lease that nobody was granted before.
+    pub fn new_lease(&self) -> LeaseId {
         match self {
-            Self::Memory(memory) => Answer {
-                now,
-                outcomes: memory.hit(now, hits),
-                not_counted: SmallVec::new(),
-            },
-            Self::Redis(redis) => redis.hit(now, hits).await,
+            Self::Memory(memory) => memory.new_lease(),
+            Self::Redis(redis) => redis.new_lease(),
         }
     }
 
-    /// Takes a hit in this process, because [`Store::hit`] could not count it.
-    pub fn hit_meanwhile(&self, now: Timestamp, hit: Hit<'_>) -> Outcomes {
+    /// Takes the hits in their order, each seeing those before it, and says how each counter stands then.
+    pub async fn hit(&self, now: Timestamp, batch: &Batch<'_>) -> Answer {
         match self {
-            Self::Memory(memory) => memory.hit(now, &[hit]).remove(0),
-            Self::Redis(redis) => redis.hit_meanwhile(now, hit),
+            Self::Memory(memory) => Answer {
+                now,
+                outcomes: memory.hit(now, batch),
+                not_counted: SmallVec::new(),
+            },
+            Self::Redis(redis) => redis.hit(now, batch).await,
+        }
+    }
+
+    /// Takes hits in this process, because [`Store::hit`] could not count them.
+    pub fn hit_meanwhile(&self, now: Timestamp, batch: &Batch<'_>) -> SmallVec<[Outcomes; 2]> {
+        match self {
+            Self::Memory(memory) => memory.hit(now, batch),
+            Self::Redis(redis) => redis.hit_meanwhile(now, batch),
+        }
+    }
+
+    /// Gives back what a lease holds at these counters, once for each time that a counter is named. Who calls does not
+    /// wait, and nobody is told: what is not given back ends by itself.
+    pub fn give_back(&self, now: Timestamp, lease: LeaseId, keys: &[Key]) {
+        match self {
+            Self::Memory(memory) => memory.give_back(now, lease, keys),
+            Self::Redis(redis) => redis.give_back(now, lease, keys),
         }
     }
 
@@ -135,6 +142,14 @@ impl Store {
         match self {
             Self::Memory(_) => {}
             Self::Redis(redis) => redis.prepare(),
+        }
+    }
+
+    /// Ends when counters are shared, at once if they are not to be; [`Store::prepare`] begins to.
+    pub async fn connected(&self) {
+        match self {
+            Self::Memory(_) => {}
+            Self::Redis(redis) => redis.connected().await,
         }
     }
 

@@ -11,6 +11,7 @@ use tokio_stream::wrappers::UnboundedReceiverStream;
 use tonic::transport::Server;
 use tonic::{Request, Response, Status};
 use weir::proto::envoy::service::ratelimit::v3::{RateLimitRequest, RateLimitResponse};
+use weir::server::grpc::answer::Answer;
 use weir::server::grpc::{RateLimitService, RateLimitServiceServer};
 
 #[derive(Clone)]
@@ -21,8 +22,8 @@ impl RateLimitService for Nothing {
     async fn should_rate_limit(
         &self,
         _: Request<RateLimitRequest>,
-    ) -> Result<Response<RateLimitResponse>, Status> {
-        Ok(Response::new(self.0.clone()))
+    ) -> Result<Response<Answer>, Status> {
+        Ok(Response::new(Answer::new(self.0.clone(), None)))
     }
 }
 

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use super::decision::{Basis, Code, CurrentLimit, Decision, Status};
-use super::plan::{Counted, Meets, Plan, Target};
+use super::decision::{Basis, Code, CurrentLimit, Decision, Grant, Status};
+use super::plan::{Counted, Meets, Plan, Target, Weights};
 use super::respond::{Facts, respond};
 use crate::clock::Timestamp;
-use crate::limit::{Limit, Outcome, Outcomes};
+use crate::limit::{LeaseOutcome, Limit, Outcome, Outcomes};
 use crate::policy::{self, Domain, Metadata};
+use crate::store::{Batch, Verdict};
 
 /// A target that counts, with the limit that is reported for it.
 #[derive(Clone, Copy, Debug)]
@@ -20,8 +21,16 @@ pub(super) struct Reported<'p> {
     quota: bool,
 }
 
-/// What the plan and its outcomes, one per target that counts, come to.
-pub(super) fn conclude(plan: &Plan<'_>, outcomes: &[Outcomes], now: Timestamp) -> Decision {
+/// What the plan and the outcomes of its batch, one per target that counts, come to.
+pub(super) fn conclude(
+    plan: &Plan<'_>,
+    (batch, outcomes): (&Batch<'_>, &[Outcomes]),
+    (now, basis): (Timestamp, Basis),
+) -> Decision {
+    let taken = batch.hits.iter().zip(outcomes);
+    let taken = taken.filter(|(_, outcomes)| outcomes.lease == LeaseOutcome::Taken);
+    let grant = Grant::of(taken.map(|(hit, _)| hit));
+    let weights = Weights::of(plan);
     let mut outcomes = outcomes.iter();
     let mut statuses = Vec::with_capacity(plan.targets.len());
     let mut verdict = Verdict::default();
@@ -31,7 +40,7 @@ pub(super) fn conclude(plan: &Plan<'_>, outcomes: &[Outcomes], now: Timestamp) -
             Reported::of(outcomes.next()?, (index, target, counted), plan.domain)
         });
         let status = reported.map_or_else(|| unreported(target), |reported| reported.status());
-        verdict.add(target, &status, plan.domain);
+        verdict.add(weights.of_target(target), status.code == Code::OverLimit);
         statuses.push(status);
         if let Some(reported) = reported.filter(|reported| !reported.shadow)
             && told.is_none_or(|told| reported.outranks(&told))
@@ -39,7 +48,10 @@ pub(super) fn conclude(plan: &Plan<'_>, outcomes: &[Outcomes], now: Timestamp) -
             told = Some(reported);
         }
     }
-    let code = verdict.code(plan.domain);
+    let code = match verdict.is_refused() {
+        true => Code::OverLimit,
+        false => Code::Ok,
+    };
     let (headers, body) = match (plan.domain, told) {
         (Some(domain), Some(told)) => {
             let (request, targets) = (plan.request, plan.targets.as_slice());
@@ -63,7 +75,8 @@ pub(super) fn conclude(plan: &Plan<'_>, outcomes: &[Outcomes], now: Timestamp) -
         headers,
         body,
         metadata,
-        basis: Basis::Counted,
+        basis,
+        grant,
     }
 }
 
@@ -105,7 +118,7 @@ impl<'p> Reported<'p> {
             limit,
             outcome,
             shadow: rule.is_some_and(|rule| rule.shadow_mode),
-            quota: is_quota(target, domain),
+            quota: target.is_quota(domain),
         })
     }
 
@@ -128,8 +141,7 @@ impl<'p> Reported<'p> {
         let limit = CurrentLimit {
             name: self.limit.name.clone(),
             requests_per_unit: self.limit.requests_per_unit,
-            unit: self.limit.window.unit(),
-            unit_multiplier: self.limit.window.multiplier(),
+            window: self.limit.rate_window(),
         };
         Status {
             code: if self.refused() {
@@ -142,48 +154,6 @@ impl<'p> Reported<'p> {
             reset_after_secs: Some(self.outcome.reset.secs_ceil()),
         }
     }
-}
-
-/// What the statuses so far come to.
-#[derive(Clone, Copy, Debug, Default)]
-struct Verdict {
-    /// A descriptor outside quota mode is over.
-    over: bool,
-    quotas: usize,
-    quotas_over: usize,
-}
-
-impl Verdict {
-    fn add(&mut self, target: &Target<'_>, status: &Status, domain: Option<&Domain>) {
-        let over = status.code == Code::OverLimit;
-        if !is_quota(target, domain) {
-            self.over |= over;
-            return;
-        }
-        self.quotas += 1;
-        self.quotas_over += usize::from(over);
-    }
-
-    /// Over if any descriptor outside quota mode is, or every one inside.
-    fn code(&self, domain: Option<&Domain>) -> Code {
-        let over = self.over || (self.quotas > 0 && self.quotas == self.quotas_over);
-        let shadow = domain.is_some_and(|domain| domain.shadow_mode);
-        if over && !shadow {
-            Code::OverLimit
-        } else {
-            Code::Ok
-        }
-    }
-}
-
-/// Whether a target is a quota. In a domain that is in quota mode every one is, matched or not,
-/// but what is unlimited.
-fn is_quota(target: &Target<'_>, domain: Option<&Domain>) -> bool {
-    if matches!(target.meets, Meets::Unlimited) {
-        return false;
-    }
-    let rule = target.counted().and_then(Counted::rule);
-    domain.is_some_and(|domain| domain.quota_mode) || rule.is_some_and(|rule| rule.quota_mode)
 }
 
 /// The metadata of all that passed, in order; what came first stays.

@@ -2,8 +2,12 @@
 
 use std::sync::Arc;
 
+use smallvec::SmallVec;
+
+use crate::limit::Window;
 use crate::policy::Metadata;
-use crate::request::Unit;
+use crate::request::LeaseId;
+use crate::store::{Batch, Hit, Key};
 
 /// The answer to one request.
 #[derive(Clone, Debug, PartialEq)]
@@ -20,6 +24,8 @@ pub struct Decision {
     pub metadata: Option<Arc<Metadata>>,
     /// What it rests on.
     pub basis: Basis,
+    /// The slots that the request holds until they are given back; only when it may go on.
+    pub grant: Option<Grant>,
 }
 
 /// What a decision rests on.
@@ -33,6 +39,41 @@ pub enum Basis {
     Degraded,
     /// Some hits could not be counted, and a rule says not to answer then.
     Failed,
+}
+
+impl Basis {
+    /// Of a decision all of whose hits are counted.
+    pub(super) fn of(batch: &Batch<'_>) -> Self {
+        match batch.hits.is_empty() {
+            true => Self::Unmatched,
+            false => Self::Counted,
+        }
+    }
+}
+
+/// Slots that were taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Grant {
+    /// What they are given back by.
+    pub lease: LeaseId,
+    /// The counters that hold them, each once for every time that it was met.
+    pub(super) keys: SmallVec<[Key; 2]>,
+}
+
+impl Grant {
+    /// What the hits of a batch have taken; none if nothing.
+    pub(super) fn of<'b>(taken: impl Iterator<Item = &'b Hit<'b>>) -> Option<Self> {
+        let mut grant: Option<Self> = None;
+        for hit in taken {
+            let lease = hit.lease?;
+            let grant = grant.get_or_insert_with(|| Self {
+                lease,
+                keys: SmallVec::new(),
+            });
+            grant.keys.push(hit.key);
+        }
+        grant
+    }
 }
 
 /// Go on, or not.
@@ -80,12 +121,10 @@ impl Status {
 pub struct CurrentLimit {
     /// Its name in the policy.
     pub name: Option<Arc<str>>,
-    /// Hits per window.
+    /// Hits per window; without one, how many at once.
     pub requests_per_unit: u32,
-    /// The unit of its window.
-    pub unit: Unit,
-    /// How many units make the window.
-    pub unit_multiplier: u32,
+    /// The window; none if it limits how many are at work at once.
+    pub window: Option<Window>,
 }
 
 /// A header for the client.

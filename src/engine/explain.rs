@@ -10,12 +10,12 @@ use std::path::PathBuf;
 
 use super::conclude::conclude;
 use super::plan::{Meets, Plan, Target};
-use super::{Decision, Engine};
+use super::{Basis, Decision, Engine};
 use crate::clock::Timestamp;
-use crate::limit::{Limit, Outcomes, States, step};
+use crate::limit::{Call, Limit, Outcomes, States, step};
 use crate::policy::{Counter, Domain, Place, Policy, Rule, TracedLevel, Written};
-use crate::request::{Cost, Descriptor, Request};
-use crate::store::{Hit, Key, KeyHasher};
+use crate::request::{Cost, Descriptor, LeaseId, Request};
+use crate::store::{Batch, Hit, KeyHasher};
 
 /// What a request would meet.
 #[derive(Clone, Debug)]
@@ -171,23 +171,16 @@ impl Scene<'_> {
     pub(super) fn explain(
         &self,
         request: &Request,
-        mut counted: impl FnMut(&Hit<'_>) -> States,
+        counted: impl FnMut(&Hit<'_>) -> States,
     ) -> Explanation {
         let plan = Plan::new(self.policy, request, self.hasher);
-        let mut counters: Vec<(Key, States)> = Vec::new();
-        let mut steps: Vec<(Outcomes, Outcomes)> = Vec::new();
-        for hit in &plan.hits() {
-            let at = counters.iter().position(|(key, _)| *key == hit.key);
-            let at = at.unwrap_or_else(|| {
-                counters.push((hit.key, counted(hit)));
-                counters.len() - 1
-            });
-            let states = &mut counters[at].1;
-            let mut step = |cost| step(hit.set, hit.active, states, (self.now, cost));
-            steps.push((step(Cost::Look), step(hit.cost)));
-        }
-        let outcomes: Vec<Outcomes> = steps.iter().map(|(_, after)| after.clone()).collect();
-        let decision = conclude(&plan, &outcomes, self.now);
+        let batch = plan.batch(|| LeaseId::NOBODYS);
+        let (hits, places) = batch.by_counter();
+        let mut states: Vec<States> = hits.into_iter().map(counted).collect();
+        let before = self.looks(&batch, &places, states.clone());
+        let outcomes = batch.take(self.now, &places, &mut states);
+        let decision = conclude(&plan, (&batch, &outcomes), (self.now, Basis::of(&batch)));
+        let steps: Vec<(Outcomes, Outcomes)> = before.into_iter().zip(outcomes).collect();
         let mut steps = steps.iter();
         let pairs = plan.targets.iter().zip(&request.descriptors);
         let explained = pairs.map(|(target, descriptor)| {
@@ -201,6 +194,24 @@ impl Scene<'_> {
             descriptors: explained.collect(),
             decision,
         }
+    }
+
+    /// How each counter stands before its hit, if those before it are let through.
+    fn looks(&self, batch: &Batch<'_>, places: &[usize], mut states: Vec<States>) -> Vec<Outcomes> {
+        let hits = batch.hits.iter().zip(places);
+        let looks = hits.map(|(hit, at)| {
+            let states = &mut states[*at];
+            let mut call = Call {
+                now: self.now,
+                cost: Cost::Look,
+                lease: hit.lease,
+            };
+            let look = step(hit.set, hit.active, states, call);
+            call.cost = hit.cost;
+            step(hit.set, hit.active, states, call);
+            look
+        });
+        looks.collect()
     }
 
     fn explained(

@@ -8,8 +8,8 @@ use crate::limit::{Active, Algorithm, Charge, Limit, LimitSet, Window};
 use crate::policy::{
     Domain, Found, Identity, Limits, Metadata, OnStoreError, Part, Policy, Response, Rule,
 };
-use crate::request::{Cost, Descriptor, Override, Request};
-use crate::store::{Hit, Key, KeyBuilder, KeyHasher};
+use crate::request::{Cost, Descriptor, Entry, LeaseId, Override, Request};
+use crate::store::{Batch, Hit, Key, KeyBuilder, KeyHasher, Weight};
 
 /// A request, looked up.
 #[derive(Debug)]
@@ -48,6 +48,8 @@ pub(super) struct Counted<'a> {
     key: Key,
     active: Active,
     cost: Cost,
+    /// The lease that a refund names.
+    named: Option<LeaseId>,
 }
 
 #[derive(Debug)]
@@ -90,17 +92,31 @@ impl<'a> Plan<'a> {
         plan
     }
 
-    /// The calls at the store, one per target that counts, in order.
-    pub(super) fn hits(&self) -> SmallVec<[Hit<'_>; 2]> {
-        let counted = self.targets.iter().filter_map(Target::counted);
-        counted
-            .map(|counted| Hit {
+    /// The calls at the store, one per target that counts, in order; `new_lease` makes what slots are taken by.
+    pub(super) fn batch(&self, new_lease: impl FnOnce() -> LeaseId) -> Batch<'_> {
+        let weights = Weights::of(self);
+        let counted = self.targets.iter().filter_map(|target| {
+            let counted = target.counted()?;
+            Some(Hit {
                 key: counted.key,
                 set: counted.limits(),
                 active: counted.active,
                 cost: counted.cost,
+                lease: counted.named,
+                weight: weights.of_target(target),
             })
-            .collect()
+        });
+        let mut batch = Batch {
+            hits: counted.collect(),
+            atomic: self.domain.is_some_and(|domain| domain.atomic),
+        };
+        if batch.hits.iter().any(Hit::takes_slots) {
+            let lease = Some(new_lease());
+            for hit in batch.hits.iter_mut().filter(|hit| hit.takes_slots()) {
+                hit.lease = lease;
+            }
+        }
+        batch
     }
 
     /// Takes out the limits whose names another rule of the request replaces, be that rule itself
@@ -127,7 +143,13 @@ impl<'a> Plan<'a> {
                         .any(|replaced| replaced == name)
                 })
             };
-            target.displace(rule, is_replaced);
+            // What was taken is given back, whatever counts now.
+            if target
+                .counted()
+                .is_none_or(|counted| counted.named.is_none())
+            {
+                target.displace(rule, is_replaced);
+            }
         }
     }
 }
@@ -140,13 +162,15 @@ impl<'a> Target<'a> {
     ) -> Self {
         identity.clear();
         identity.add(kind::DOMAIN, domain.name.as_bytes());
-        let found = domain.walk(&descriptor.entries, &mut Parts(identity));
+        let (entries, named) = given_back(domain, descriptor);
+        let found = domain.walk(entries, &mut Parts(identity));
         let counted = |set, key| {
             Meets::Limits(Counted {
                 set,
                 key,
                 active: Active::ALL,
                 cost: descriptor.cost,
+                named,
             })
         };
         let rule = found.and_then(|found| found.rule);
@@ -154,7 +178,7 @@ impl<'a> Target<'a> {
             (Some(limit), _) => {
                 let set = override_set(limit);
                 if !found.is_some_and(|found| is_just(&found, &set)) {
-                    identify_override(identity, domain, descriptor, &set);
+                    identify_override(identity, domain, entries, &set);
                 }
                 counted(Set::Override(Box::new(set)), identity.key(hasher))
             }
@@ -165,6 +189,15 @@ impl<'a> Target<'a> {
             (None, None) => Meets::Nothing,
         };
         Self { found, meets }
+    }
+
+    /// In a domain that is in quota mode everything is a quota, matched or not, but what is unlimited.
+    pub(super) fn is_quota(&self, domain: Option<&Domain>) -> bool {
+        if matches!(self.meets, Meets::Unlimited) {
+            return false;
+        }
+        let rule = self.counted().and_then(Counted::rule);
+        domain.is_some_and(|domain| domain.quota_mode) || rule.is_some_and(|rule| rule.quota_mode)
     }
 
     pub(super) fn counted(&self) -> Option<&Counted<'a>> {
@@ -257,6 +290,57 @@ impl Set<'_> {
     }
 }
 
+/// What a refused hit of each target means for the request.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Weights<'p> {
+    domain: Option<&'p Domain>,
+    /// A quota that is never over keeps all the others from refusing.
+    quotas: Weight,
+}
+
+impl<'p> Weights<'p> {
+    pub(super) fn of(plan: &Plan<'p>) -> Self {
+        let mut quotas = plan
+            .targets
+            .iter()
+            .filter(|target| target.is_quota(plan.domain));
+        let never_over = |target: &Target<'_>| match target.counted() {
+            Some(counted) => counted.rule().is_some_and(|rule| rule.shadow_mode),
+            None => true,
+        };
+        Self {
+            domain: plan.domain,
+            quotas: match quotas.any(never_over) {
+                true => Weight::None,
+                false => Weight::Quota,
+            },
+        }
+    }
+
+    pub(super) fn of_target(&self, target: &Target<'_>) -> Weight {
+        let rule = target.counted().and_then(Counted::rule);
+        if self.domain.is_some_and(|domain| domain.shadow_mode)
+            || rule.is_some_and(|rule| rule.shadow_mode)
+        {
+            Weight::None
+        } else if target.is_quota(self.domain) {
+            self.quotas
+        } else {
+            Weight::Decides
+        }
+    }
+}
+
+/// The entries that are walked, and the lease that is named behind them to be given back.
+fn given_back<'a>(domain: &Domain, descriptor: &'a Descriptor) -> (&'a [Entry], Option<LeaseId>) {
+    match (descriptor.cost, descriptor.entries.split_last()) {
+        (Cost::Refund(_), Some((last, entries))) if domain.lease_entry() == Some(&last.key) => {
+            (entries, Some(LeaseId::read(&last.value)))
+        }
+        _ => (&descriptor.entries, None),
+    }
+}
+
 /// An override is one fixed window that is always charged, as in the reference.
 fn override_set(limit: Override) -> LimitSet {
     let window = Window::new(limit.unit, limit.unit_multiplier).unwrap_or(Window::LONGEST);
@@ -293,12 +377,12 @@ fn is_just(found: &Found<'_>, set: &LimitSet) -> bool {
 fn identify_override(
     identity: &mut KeyBuilder,
     domain: &Domain,
-    descriptor: &Descriptor,
+    entries: &[Entry],
     set: &LimitSet,
 ) {
     identity.clear();
     identity.add(kind::DOMAIN, domain.name.as_bytes());
-    for entry in &descriptor.entries {
+    for entry in entries {
         identity.add(kind::KEY, &entry.key);
         identity.add(kind::VALUE, &entry.value);
     }

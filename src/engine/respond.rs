@@ -62,15 +62,22 @@ impl Values for Facts<'_> {
             Operator::Limit => limit.requests_per_unit.into(),
             Operator::Burst => match limit.algorithm {
                 Algorithm::TokenBucket(bucket) => bucket.burst().into(),
-                Algorithm::FixedWindow | Algorithm::SlidingWindow => return false,
+                Algorithm::FixedWindow | Algorithm::SlidingWindow | Algorithm::Concurrency => {
+                    return false;
+                }
             },
             Operator::Remaining => outcome.remaining.into(),
             Operator::ResetAt => self.now.plus(outcome.reset).secs_ceil(),
             Operator::ResetAfter => outcome.reset.secs_ceil(),
             Operator::RetryAfter => outcome.reset.secs_ceil().max(1),
-            Operator::Window => limit.window.secs().into(),
+            Operator::Window => match limit.rate_window() {
+                Some(window) => window.secs().into(),
+                None => return false,
+            },
             Operator::Name => return append(out, limit.name.as_deref()),
-            Operator::Unit => return append(out, Some(limit.window.unit().name())),
+            Operator::Unit => {
+                return append(out, limit.rate_window().map(|window| window.unit().name()));
+            }
             Operator::Domain => return append(out, Some(&*self.domain.name)),
             Operator::Metadata(key) => return append_value(out, self.metadata(key)),
             Operator::Entry(key) => return append(out, self.entry(key)),

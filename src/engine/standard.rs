@@ -11,7 +11,7 @@ use smallvec::SmallVec;
 
 use super::plan::Target;
 use super::respond::Facts;
-use crate::limit::{Limit, Outcome};
+use crate::limit::{Limit, Outcome, Window};
 
 /// The limits that are enforced in one request, each by a name of its own.
 #[derive(Debug)]
@@ -67,7 +67,10 @@ impl<'a> Enforced<'a> {
 
     /// The name of the limit, or its window; with a number where that is taken.
     fn free_name(&self, limit: &Limit) -> String {
-        let window = format!("{}s", limit.window.secs());
+        let window = match limit.rate_window() {
+            Some(window) => format!("{}s", window.secs()),
+            None => "concurrency".to_owned(),
+        };
         let name = text(limit.name.as_deref().unwrap_or(&window));
         let is_taken = |name: &str| self.limits.iter().any(|other| other.name == name);
         let mut free = name.clone();
@@ -83,9 +86,17 @@ impl<'a> Enforced<'a> {
     pub(super) fn write_all(&self, out: &mut Vec<u8>) -> bool {
         for (at, Named { limit, name }) in self.limits.iter().enumerate() {
             let comma = if at == 0 { "" } else { ", " };
-            let (quota, window) = (limit.requests_per_unit, limit.window.secs());
+            let quota = limit.requests_per_unit;
             // Writing to memory does not fail.
-            let _ = write!(out, "{comma}\"{name}\";q={quota};w={window}");
+            let _ = match limit.rate_window() {
+                Some(window) => {
+                    write!(out, "{comma}\"{name}\";q={quota};w={}", window.secs())
+                }
+                None => write!(
+                    out,
+                    "{comma}\"{name}\";q={quota};qu=\"concurrent-requests\""
+                ),
+            };
         }
         !self.limits.is_empty()
     }
@@ -104,7 +115,7 @@ impl<'a> Enforced<'a> {
 fn is_alike(one: &Limit, other: &Limit) -> bool {
     one.name == other.name
         && one.requests_per_unit == other.requests_per_unit
-        && one.window.secs() == other.window.secs()
+        && one.rate_window().map(Window::secs) == other.rate_window().map(Window::secs)
 }
 
 /// The inside of an RFC 9651 string: ASCII that can be seen, with `"` and `\` escaped.

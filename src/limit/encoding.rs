@@ -1,12 +1,14 @@
 //! States as bytes, for stores outside of this process.
 //!
 //! A state is the number of its algorithm (one byte), its window's length in seconds (four), and its numbers (eight each),
-//! little-endian; the states of a rule follow each other. A stored counter depends on it: whoever changes it changes
-//! the version of the stores that hold it.
+//! little-endian; the states of a rule follow each other. Slots are the number of all that are held, the bytes that
+//! follow (four), and for each lease its id (sixteen), its end, and its slots (four). A stored counter depends on all
+//! this: whoever changes it changes the version of the stores that hold it.
 
 use bytes::{Buf, BufMut};
 use smallvec::SmallVec;
 
+use super::concurrency::Leases;
 use super::fixed_window::WindowCount;
 use super::sliding_window::Slots;
 use super::state::{State, States};
@@ -17,6 +19,7 @@ pub(crate) mod number {
     pub(crate) const FIXED_WINDOW: u8 = 1;
     pub(crate) const SLIDING_WINDOW: u8 = 2;
     pub(crate) const TOKEN_BUCKET: u8 = 3;
+    pub(crate) const CONCURRENCY: u8 = 4;
 }
 
 /// Bytes that are no states.
@@ -43,6 +46,7 @@ impl States {
                     put(out, (number::SLIDING_WINDOW, *secs), &**slots);
                 }
                 State::TokenBucket(secs, debt) => put(out, (number::TOKEN_BUCKET, *secs), debt),
+                State::Concurrency(leases) => put(out, (number::CONCURRENCY, 0), &**leases),
             }
         }
     }
@@ -77,6 +81,7 @@ fn take(bytes: &mut &[u8]) -> Option<State> {
         number::FIXED_WINDOW => State::FixedWindow(secs, WindowCount::decode(bytes)?),
         number::SLIDING_WINDOW => State::SlidingWindow(secs, Box::new(Slots::decode(bytes)?)),
         number::TOKEN_BUCKET => State::TokenBucket(secs, Debt::decode(bytes)?),
+        number::CONCURRENCY => State::Concurrency(Box::new(Leases::decode(bytes)?)),
         _ => return None,
     })
 }

@@ -1,15 +1,18 @@
 //! What is remembered of one client key.
 
+use super::concurrency::Leases;
 use super::fixed_window::WindowCount;
 use super::sliding_window::Slots;
 use super::token_bucket::Debt;
 use super::{Algorithm, Limit, LimitSet};
 use crate::clock::{Micros, Timestamp};
+use crate::request::LeaseId;
 
-/// What one limit remembers: plain data of a fixed size.
+/// What one limit remembers: plain data of a fixed size, or of one that its leases make.
 ///
 /// It is known by its algorithm and its window's length in seconds, so that a limit whose number
-/// was changed goes on with it, and one whose algorithm or window was changed does not.
+/// was changed goes on with it, and one whose algorithm or window was changed does not. Leases are
+/// held for as long as was said when they were granted, so only new ones know of another length.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum State {
     /// Of a fixed window.
@@ -18,6 +21,8 @@ pub enum State {
     SlidingWindow(u32, Box<Slots>),
     /// Of a token bucket.
     TokenBucket(u32, Debt),
+    /// Of slots.
+    Concurrency(Box<Leases>),
 }
 
 /// The states of a rule's limits, in their order.
@@ -61,6 +66,7 @@ impl State {
             Algorithm::FixedWindow => Self::FixedWindow(secs, WindowCount::default()),
             Algorithm::SlidingWindow => Self::SlidingWindow(secs, Box::default()),
             Algorithm::TokenBucket(_) => Self::TokenBucket(secs, Debt::default()),
+            Algorithm::Concurrency => Self::Concurrency(Box::default()),
         }
     }
 
@@ -71,6 +77,7 @@ impl State {
             (Self::FixedWindow(of, _), Algorithm::FixedWindow)
             | (Self::SlidingWindow(of, _), Algorithm::SlidingWindow)
             | (Self::TokenBucket(of, _), Algorithm::TokenBucket(_)) => *of == secs,
+            (Self::Concurrency(_), Algorithm::Concurrency) => true,
             _ => false,
         }
     }
@@ -80,6 +87,7 @@ impl State {
             Self::FixedWindow(_, count) => count,
             Self::SlidingWindow(_, slots) => slots.as_ref(),
             Self::TokenBucket(_, debt) => debt,
+            Self::Concurrency(leases) => leases.as_ref(),
         }
     }
 
@@ -88,12 +96,16 @@ impl State {
             Self::FixedWindow(_, count) => count,
             Self::SlidingWindow(_, slots) => slots.as_mut(),
             Self::TokenBucket(_, debt) => debt,
+            Self::Concurrency(leases) => leases.as_mut(),
         }
     }
 
     fn heap_bytes(&self) -> usize {
         match self {
             Self::SlidingWindow(..) => size_of::<Slots>() + ALLOCATION_BYTES,
+            Self::Concurrency(leases) => {
+                size_of::<Leases>() + leases.heap_bytes() + 2 * ALLOCATION_BYTES
+            }
             Self::FixedWindow(..) | Self::TokenBucket(..) => 0,
         }
     }
@@ -133,6 +145,26 @@ impl States {
             [limit] => Self::One(next(limit)),
             limits => Self::Many(limits.iter().map(next).collect()),
         };
+    }
+
+    /// Frees what one take of that lease holds in each of them; tells whether there was any.
+    pub fn give_back(&mut self, now: Timestamp, lease: LeaseId) -> bool {
+        let mut freed = false;
+        for state in self.as_mut_slice() {
+            if let State::Concurrency(leases) = state {
+                freed |= leases.give_back(now, lease);
+            }
+        }
+        freed
+    }
+
+    /// When the last lease ends; none if none is held now.
+    pub fn held_until(&self, now: Timestamp) -> Option<Timestamp> {
+        let held = self.as_slice().iter().filter_map(|state| match state {
+            State::Concurrency(leases) => leases.held_until(now),
+            _ => None,
+        });
+        held.max()
     }
 
     /// Bytes that they hold on the heap, what the allocator takes for itself included.

@@ -5,7 +5,7 @@ use smallvec::SmallVec;
 use super::state::{State, States};
 use super::{Algorithm, Charge, Limit, LimitSet};
 use crate::clock::{Micros, Timestamp};
-use crate::request::Cost;
+use crate::request::{Cost, LeaseId};
 
 /// Which limits of a set take part: those that no other rule displaced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,6 +50,7 @@ pub struct Outcome {
     pub remaining: u32,
     /// The time until there is room again: for a fixed window to its end. Otherwise, when over,
     /// until these hits pass; with nothing remaining, until one passes; else until nothing is counted.
+    /// When a slot will be given back nobody knows: a second.
     pub reset: Micros,
 }
 
@@ -62,21 +63,59 @@ pub struct Outcomes {
     pub refused: bool,
     /// If the call was over a limit that would now refuse a single hit as well: until when it would.
     pub blocked_until: Option<Timestamp>,
+    /// When the last lease ends; none if none is held.
+    pub held_until: Option<Timestamp>,
+    /// What the call did with leases.
+    pub lease: LeaseOutcome,
 }
 
-/// Takes a call at `now` to the states of a set, which must be aligned to it, and says how they stand then.
+/// What a call did with leases.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LeaseOutcome {
+    /// Nothing.
+    #[default]
+    None,
+    /// It holds slots now.
+    Taken,
+    /// It gave back what its lease held.
+    Freed,
+    /// It freed nothing: its lease holds nothing here. It was never granted, was given back or has ended.
+    NotHeld,
+    /// It freed nothing: it would give slots back, and names no lease.
+    Unnamed,
+}
+
+/// One call, as the limits of a set see it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Call {
+    /// When it comes.
+    pub now: Timestamp,
+    /// What it costs.
+    pub cost: Cost,
+    /// What its hits take slots by, or what its refund gives back.
+    pub lease: Option<LeaseId>,
+}
+
+/// How much of a call is carried out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extent {
+    /// All of it.
+    Whole,
+    /// All but slots: what they would be held for does not happen.
+    WithoutSlots,
+    /// Refunds, and hits that are charged always.
+    OnlyAlways,
+}
+
+/// Takes a call to the states of a set, which must be aligned to it, and says how they stand then.
 ///
 /// A look writes nothing. Under [`Charge::Allowed`] hits that any active limit refuses are charged to none; a limit in
-/// shadow mode refuses nobody, and is charged with what it would let pass.
-pub fn step(
-    set: &LimitSet,
-    active: Active,
-    states: &mut States,
-    (now, cost): (Timestamp, Cost),
-) -> Outcomes {
+/// shadow mode refuses nobody, and is charged with what it would let pass. A refund that names a lease frees what that
+/// lease holds, and touches nothing else.
+pub fn step(set: &LimitSet, active: Active, states: &mut States, call: Call) -> Outcomes {
     let mut outcomes = Outcomes::default();
     for (index, limit, state) in pairs(set, active, states.as_mut_slice()) {
-        let over = is_over(set.charge, limit, state, (now, cost));
+        let over = is_over(set.charge, limit, state, call);
         outcomes.refused |= over && !limit.shadow_mode;
         outcomes.limits.push(Outcome {
             limit: index as u8,
@@ -85,25 +124,72 @@ pub fn step(
             reset: Micros::ZERO,
         });
     }
+    carry_out(set, active, states, (call, Extent::Whole), &mut outcomes);
+    outcomes
+}
+
+/// Writes as much of a call as `extent` says, whose `outcomes` say already which limits it is over, and says how the
+/// states stand then.
+pub fn carry_out(
+    set: &LimitSet,
+    active: Active,
+    states: &mut States,
+    (call, extent): (Call, Extent),
+    outcomes: &mut Outcomes,
+) {
+    outcomes.blocked_until = None;
+    outcomes.lease = match (call.cost, call.lease) {
+        (Cost::Refund(_), lease) if set.has_leases() => give_back(states, call.now, lease),
+        _ => LeaseOutcome::None,
+    };
     for ((_, limit, state), outcome) in
         pairs(set, active, states.as_mut_slice()).zip(&mut outcomes.limits)
     {
-        let charged = match set.charge {
-            Charge::Always => true,
-            Charge::Allowed => !outcomes.refused && !outcome.over,
+        let charged = match (set.charge, extent) {
+            (Charge::Always, _) => true,
+            (Charge::Allowed, Extent::OnlyAlways) => false,
+            (Charge::Allowed, Extent::WithoutSlots) if limit.is_concurrency() => false,
+            (Charge::Allowed, _) => !outcomes.refused && !outcome.over,
         };
-        match cost {
-            Cost::Hits(hits) if charged => state.count_mut().add(limit, now, hits.into()),
-            Cost::Refund(hits) => state.count_mut().refund(limit, now, hits.into()),
-            Cost::Hits(_) | Cost::Look => {}
+        if write(limit, state, call, charged) {
+            outcomes.lease = LeaseOutcome::Taken;
         }
-        report(limit, state, (now, cost), outcome);
-        if outcome.over && !state.count().fits(limit, now, 1) {
-            let until = now.plus(state.count().until_fits(limit, now, 1));
+        report(limit, state, call, outcome);
+        if outcome.over && !state.count().fits(limit, call.now, 1) {
+            let until = call.now.plus(state.count().until_fits(limit, call.now, 1));
             outcomes.blocked_until = outcomes.blocked_until.max(Some(until));
         }
     }
-    outcomes
+    if set.has_leases() {
+        outcomes.held_until = states.held_until(call.now);
+    }
+}
+
+/// Writes the call; tells whether it holds slots by it.
+fn write(limit: &Limit, state: &mut State, call: Call, charged: bool) -> bool {
+    match (call.cost, state) {
+        (Cost::Hits(slots), State::Concurrency(leases)) if charged => {
+            let lease = call.lease.unwrap_or(LeaseId::NOBODYS);
+            leases.take(call.now, (lease, slots), limit.window);
+            return true;
+        }
+        (Cost::Hits(hits), state) if charged => {
+            state.count_mut().add(limit, call.now, hits.into());
+        }
+        (Cost::Refund(hits), state) if call.lease.is_none() => {
+            state.count_mut().refund(limit, call.now, hits.into());
+        }
+        _ => {}
+    }
+    false
+}
+
+fn give_back(states: &mut States, now: Timestamp, lease: Option<LeaseId>) -> LeaseOutcome {
+    match lease {
+        None => LeaseOutcome::Unnamed,
+        Some(lease) if states.give_back(now, lease) => LeaseOutcome::Freed,
+        Some(_) => LeaseOutcome::NotHeld,
+    }
 }
 
 fn pairs<'a>(
@@ -118,8 +204,9 @@ fn pairs<'a>(
 }
 
 /// Whether the call exceeds the limit as it stands before it.
-fn is_over(charge: Charge, limit: &Limit, state: &State, (now, cost): (Timestamp, Cost)) -> bool {
-    match cost {
+fn is_over(charge: Charge, limit: &Limit, state: &State, call: Call) -> bool {
+    let now = call.now;
+    match call.cost {
         Cost::Hits(hits) => !state.count().fits(limit, now, hits.into()),
         // The reference compares the count alone, so that a look at a limit just used up is still OK.
         Cost::Look if charge == Charge::Always && limit.algorithm == Algorithm::FixedWindow => {
@@ -131,14 +218,15 @@ fn is_over(charge: Charge, limit: &Limit, state: &State, (now, cost): (Timestamp
 }
 
 /// Fills in what there is to say of the limit as it stands after the call.
-fn report(limit: &Limit, state: &State, (now, cost): (Timestamp, Cost), outcome: &mut Outcome) {
-    let count = state.count();
+fn report(limit: &Limit, state: &State, call: Call, outcome: &mut Outcome) {
+    let (now, count) = (call.now, state.count());
     if outcome.over {
-        let hits = match cost {
+        let hits = match call.cost {
             Cost::Hits(hits) => hits.into(),
             Cost::Look | Cost::Refund(_) => 1,
         };
-        outcome.reset = count.until_fits(limit, now, hits);
+        // What hits before it in the same request would have taken makes it longer.
+        outcome.reset = outcome.reset.max(count.until_fits(limit, now, hits));
         return;
     }
     outcome.remaining = u32::try_from(count.remaining(limit, now)).unwrap_or(u32::MAX);

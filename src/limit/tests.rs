@@ -27,6 +27,14 @@ fn bucket(requests_per_unit: u32, burst: u32, window: Window) -> Limit {
     limit(Algorithm::TokenBucket(bucket), requests_per_unit, window)
 }
 
+fn call_at(micros: u64, cost: Cost) -> Call {
+    Call {
+        now: Timestamp::from_micros(micros),
+        cost,
+        lease: None,
+    }
+}
+
 /// A rule under test, with its state.
 struct Counter {
     set: LimitSet,
@@ -45,8 +53,8 @@ impl Counter {
 
     fn call(&mut self, micros: u64, cost: Cost) -> Outcomes {
         self.states.align(&self.set);
-        let now = Timestamp::from_micros(micros);
-        step(&self.set, Active::ALL, &mut self.states, (now, cost))
+        let call = call_at(micros, cost);
+        step(&self.set, Active::ALL, &mut self.states, call)
     }
 
     fn hit(&mut self, micros: u64, hits: u32) -> Outcome {
@@ -207,13 +215,12 @@ fn a_limit_that_is_displaced_is_neither_asked_nor_charged() {
     ];
     let mut counter = Counter::new(set, Charge::Allowed);
     for _ in 0..3 {
-        let now = Timestamp::from_micros(0);
         let active = Active::ALL.without(0);
         let outcomes = step(
             &counter.set,
             active,
             &mut counter.states,
-            (now, Cost::Hits(1)),
+            call_at(0, Cost::Hits(1)),
         );
         assert!(!outcomes.refused && outcomes.limits.len() == 1);
     }

@@ -86,6 +86,12 @@ pub enum Code {
     BurstWithoutBucket,
     /// A bucket that fills too fast.
     RateTooHigh,
+    /// `algorithm: concurrency` without `max_in_flight` or `lease_seconds`.
+    MissingSlots,
+    /// `max_in_flight` or `lease_seconds` on an algorithm that has no slots.
+    SlotsWithoutConcurrency,
+    /// A key of rates on `algorithm: concurrency`.
+    RateWithConcurrency,
     /// A limit that replaces its own name.
     ReplacesItself,
     /// A replaced limit without a name.
@@ -112,6 +118,8 @@ pub enum Code {
     UnknownReplaced,
     /// A key that changes nothing where it stands.
     NoEffect,
+    /// Refused requests would gain by refunds.
+    RefundsGain,
     /// A descriptor that no request can reach.
     Unreachable,
     /// A `*` that is no wildcard where it stands.
@@ -171,6 +179,9 @@ impl Code {
             Self::MixedCharge => "mixed-charge",
             Self::BurstWithoutBucket => "burst-without-bucket",
             Self::RateTooHigh => "rate-too-high",
+            Self::MissingSlots => "missing-slots",
+            Self::SlotsWithoutConcurrency => "slots-without-concurrency",
+            Self::RateWithConcurrency => "rate-with-concurrency",
             Self::ReplacesItself => "replaces-itself",
             Self::ReplacesNothing => "replaces-nothing",
             Self::UnknownOperator => "unknown-operator",
@@ -184,6 +195,7 @@ impl Code {
             Self::ZeroByOmission => "zero-by-omission",
             Self::UnknownReplaced => "unknown-replaced",
             Self::NoEffect => "no-effect",
+            Self::RefundsGain => "refunds-gain",
             Self::Unreachable => "unreachable",
             Self::LiteralStar => "literal-star",
             Self::UnusualName => "unusual-name",
@@ -246,6 +258,13 @@ impl Code {
             Self::MixedCharge => "Limits of one list with different `charge`",
             Self::BurstWithoutBucket => "`burst` on an algorithm that has no bucket",
             Self::RateTooHigh => "A bucket that fills too fast",
+            Self::MissingSlots => {
+                "`algorithm: concurrency` without `max_in_flight` or `lease_seconds`"
+            }
+            Self::SlotsWithoutConcurrency => {
+                "`max_in_flight` or `lease_seconds` on an algorithm that has no slots"
+            }
+            Self::RateWithConcurrency => "A key of rates on `algorithm: concurrency`",
             Self::ReplacesItself => "A limit that replaces its own name",
             Self::ReplacesNothing => "A replaced limit without a name",
             Self::UnknownOperator => {
@@ -261,6 +280,7 @@ impl Code {
             Self::ZeroByOmission => "`requests_per_unit` is left out, and so 0",
             Self::UnknownReplaced => "A name in `replaces` that no limit of the domain has",
             Self::NoEffect => "A key that changes nothing where it stands",
+            Self::RefundsGain => "Refused requests would gain by refunds",
             Self::Unreachable => "A descriptor that no request can reach",
             Self::LiteralStar => "A `*` that is no wildcard where it stands",
             Self::InvalidTime => "A scenario's time that is none",
@@ -280,6 +300,7 @@ impl Code {
             | Self::ZeroByOmission
             | Self::UnknownReplaced
             | Self::NoEffect
+            | Self::RefundsGain
             | Self::Unreachable
             | Self::LiteralStar
             | Self::UnusualName => Severity::Warning,

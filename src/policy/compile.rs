@@ -1,5 +1,6 @@
 //! From the raw form to the tree: every feature of the language is lowered here.
 
+mod concurrency;
 mod facts;
 mod level;
 mod limits;
@@ -23,10 +24,13 @@ use super::{Code, Metadata, MetricDetail, OnStoreError, Response, Rule};
 /// The most nodes and values of one domain; fewer in tests, which have to get there.
 const MAX_NODES: usize = if cfg!(test) { 10_000 } else { 4_000_000 };
 
+/// The entry that names a lease, unless the file says otherwise.
+const LEASE_ENTRY: &str = "lease";
+
 /// Compiles one domain; none if it has no name. It is only to be used if the report, which is of
 /// the files of these parts, has no error.
 pub(crate) fn compile(mut parts: Vec<Part>, report: &mut Report) -> Option<Domain> {
-    let facts = Facts::gather(parts.iter().map(|part| &part.raw.descriptors[..]));
+    let mut facts = Facts::gather(parts.iter().map(|part| &part.raw.descriptors[..]));
     for (file, part) in parts.iter().enumerate() {
         report.turn_to(file as u32);
         if part.raw.name.is_absent() {
@@ -35,7 +39,13 @@ pub(crate) fn compile(mut parts: Vec<Part>, report: &mut Report) -> Option<Domai
             report.hint(Code::MissingDomain, part.raw.place, (message, hint));
         }
     }
+    if !facts.has_leases {
+        warn_of_lease_entry(&parts, report);
+    }
     let root = Root::take(&mut parts, report);
+    facts.atomic = root.atomic;
+    let lease_entry = root.lease_entry.as_deref().unwrap_or(LEASE_ENTRY);
+    let lease_entry = facts.has_leases.then(|| lease_entry.as_bytes().into());
     let mut compiler = Compiler {
         report,
         facts,
@@ -65,6 +75,8 @@ pub(crate) fn compile(mut parts: Vec<Part>, report: &mut Report) -> Option<Domai
         name: (*root.name?).into(),
         shadow_mode: root.shadow_mode,
         quota_mode: root.quota_mode,
+        atomic: root.atomic,
+        lease_entry,
         response,
         secrets: compiler.facts.secrets,
         rules: compiler.rules,
@@ -72,6 +84,19 @@ pub(crate) fn compile(mut parts: Vec<Part>, report: &mut Report) -> Option<Domai
         levels: compiler.levels,
         top,
     })
+}
+
+fn warn_of_lease_entry(parts: &[Part], report: &mut Report) {
+    for (file, part) in parts.iter().enumerate() {
+        if let Some(entry) = &part.raw.lease_entry {
+            report.turn_to(file as u32);
+            report.within(Step::Key("lease_entry"), |report| {
+                let message =
+                    "`lease_entry` has no effect in a domain without `algorithm: concurrency`";
+                report.say(Code::NoEffect, entry.place, message);
+            });
+        }
+    }
 }
 
 struct Compiler<'r> {

@@ -54,6 +54,8 @@ pub(crate) struct RawDomain {
     pub(crate) name: Field<Text>,
     pub(crate) shadow_mode: Option<Spanned<bool>>,
     pub(crate) quota_mode: Option<Spanned<bool>>,
+    pub(crate) atomic: Option<Spanned<bool>>,
+    pub(crate) lease_entry: Option<Spanned<Text>>,
     pub(crate) response: Option<Spanned<RawResponse>>,
     pub(crate) on_store_error: Option<Spanned<Spanned<Text>>>,
     pub(crate) descriptors: Vec<RawDescriptor>,
@@ -117,6 +119,8 @@ pub(crate) struct RawLimit {
     pub(crate) algorithm: Field<Text>,
     pub(crate) burst: Field<u32>,
     pub(crate) charge: Field<Text>,
+    pub(crate) max_in_flight: Field<u32>,
+    pub(crate) lease_seconds: Field<u32>,
     pub(crate) shadow_mode: bool,
 }
 
@@ -173,6 +177,8 @@ pub(crate) fn read(text: &str, report: &mut Report) -> Option<RawDomain> {
         name: Field::Absent,
         shadow_mode: None,
         quota_mode: None,
+        atomic: None,
+        lease_entry: None,
         response: None,
         on_store_error: None,
         descriptors: Vec::new(),
@@ -191,6 +197,14 @@ pub(crate) fn read(text: &str, report: &mut Report) -> Option<RawDomain> {
             }
             "quota_mode" => {
                 domain.quota_mode = scalar::boolean(field.node, report).map(spanned);
+            }
+            "atomic" => domain.atomic = scalar::boolean(field.node, report).map(spanned),
+            "lease_entry" => {
+                let text = scalar::text(field.node, report);
+                domain.lease_entry = text.given().map(|text| Spanned {
+                    value: text.value.clone(),
+                    place,
+                });
             }
             "response" => {
                 let read = response::read(field.node, report);

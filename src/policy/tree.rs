@@ -34,6 +34,10 @@ pub struct Domain {
     pub shadow_mode: bool,
     /// Every descriptor is a quota.
     pub quota_mode: bool,
+    /// A refused request is charged to none of its descriptors.
+    pub atomic: bool,
+    /// The key of the entry that names a lease; none if the domain has no limit with leases.
+    pub(crate) lease_entry: Option<Box<[u8]>>,
     pub(crate) response: Option<Arc<Response>>,
     pub(crate) secrets: HashSet<Box<[u8]>>,
     pub(crate) rules: Vec<Arc<Rule>>,
@@ -143,6 +147,11 @@ impl Domain {
     /// Whether values of `key` must not be shown.
     pub fn is_secret(&self, key: &[u8]) -> bool {
         self.secrets.contains(key)
+    }
+
+    /// The key of the entry that names a lease; none if the domain has no limit with leases.
+    pub fn lease_entry(&self) -> Option<&[u8]> {
+        self.lease_entry.as_deref()
     }
 
     /// Every rule, in the order of the policy.

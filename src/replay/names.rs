@@ -52,10 +52,13 @@ impl RuleId {
     }
 }
 
-/// `600/minute`, `1/5 minutes`.
+/// `600/minute`, `1/5 minutes`, `8 at once`.
 fn words(limit: &Limit) -> String {
-    let unit = limit.window.unit().name();
-    match limit.window.multiplier() {
+    let Some(window) = limit.rate_window() else {
+        return format!("{} at once", limit.requests_per_unit);
+    };
+    let unit = window.unit().name();
+    match window.multiplier() {
         1 => format!("{}/{unit}", limit.requests_per_unit),
         times => format!("{}/{times} {unit}s", limit.requests_per_unit),
     }

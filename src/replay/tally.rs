@@ -164,7 +164,9 @@ impl Counts {
             };
             let of = match limit.algorithm {
                 Algorithm::TokenBucket(bucket) => bucket.burst(),
-                Algorithm::FixedWindow | Algorithm::SlidingWindow => limit.requests_per_unit,
+                Algorithm::FixedWindow | Algorithm::SlidingWindow | Algorithm::Concurrency => {
+                    limit.requests_per_unit
+                }
             };
             let remaining = if outcome.over { 0 } else { outcome.remaining };
             let peak = Peak {

@@ -2,7 +2,7 @@
 
 use serde_json::Value as Json;
 
-use super::rate::Rate;
+use super::rate::Amount;
 use super::report::Difference;
 use super::script::{Expectation, ExpectedBody, ExpectedHeader, Standing, Word};
 use crate::engine::{Code, Decision, Header, Status};
@@ -119,9 +119,9 @@ impl Found {
                 .map_or_else(none, |secs| format!("{secs}s"));
             self.compare(format!("{of}reset"), format!("{secs}s"), own);
         }
-        if let Some(rate) = expect.limit {
-            let own = limit.map_or_else(none, |limit| Rate::from(limit).to_string());
-            self.compare(format!("{of}limit"), rate.to_string(), own);
+        if let Some(amount) = expect.limit {
+            let own = limit.map_or_else(none, |limit| Amount::from(limit).to_string());
+            self.compare(format!("{of}limit"), amount.to_string(), own);
         }
         if let Some(name) = &expect.name {
             let own = limit

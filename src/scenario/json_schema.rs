@@ -58,7 +58,9 @@ fn shape(shape: Shape) -> Value {
         Shape::Number => number(false),
         Shape::Numbers(may_be_negative) => or_list(number(may_be_negative)),
         Shape::Flag => json!({"type": "boolean"}),
-        Shape::Rate => rate(),
+        Shape::Amount => {
+            json!({"anyOf": [rate(), {"type": "string", "pattern": "^[0-9]+ at once$"}]})
+        }
         Shape::Rates => json!({"anyOf": [rate(), {
             "type": "array", "items": {"anyOf": [rate(), {"type": "null"}]}, "minItems": 1,
         }]}),

@@ -33,11 +33,10 @@ pub enum Shape {
     Numbers(bool),
     /// True or false.
     Flag,
-    /// `600 per minute`.
-    Rate,
-    /// The same, or one per descriptor.
+    /// `600 per minute` or `8 at once`.
+    Amount,
+    /// `600 per minute`, or one per descriptor.
     Rates,
-
     /// One of the words for how something stands.
     Word,
     /// One descriptor, or a list of them.
@@ -120,7 +119,7 @@ pub const KEYS: &[Key] = &[
     key(Expect, "over_limit", Shape::Number, "How many are refused after them."),
     key(Expect, "remaining", Shape::Number, REMAINING),
     key(Expect, "reset", Shape::Span, RESET),
-    key(Expect, "limit", Shape::Rate, LIMIT),
+    key(Expect, "limit", Shape::Amount, LIMIT),
     key(Expect, "name", Shape::Text, NAME),
     key(Expect, "descriptors", Shape::Words(Descriptor), "How each descriptor stands, in order."),
     key(Expect, "headers", Shape::Headers, "All headers of the answer, in any order."),
@@ -130,7 +129,7 @@ pub const KEYS: &[Key] = &[
     key(Descriptor, "code", Shape::Word, CODE),
     key(Descriptor, "remaining", Shape::Number, REMAINING),
     key(Descriptor, "reset", Shape::Span, RESET),
-    key(Descriptor, "limit", Shape::Rate, LIMIT),
+    key(Descriptor, "limit", Shape::Amount, LIMIT),
     key(Descriptor, "name", Shape::Text, NAME),
 ];
 

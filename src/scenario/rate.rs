@@ -37,12 +37,48 @@ impl Rate {
     }
 }
 
-impl From<&CurrentLimit> for Rate {
+/// A limit that is reported, in words: a rate, or `8 at once`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Amount {
+    /// Hits per window.
+    Rate(Rate),
+    /// Slots.
+    AtOnce(u32),
+}
+
+impl Amount {
+    /// What a limit allows; `window` is none for slots.
+    pub fn new(number: u32, window: Option<Window>) -> Self {
+        match window {
+            Some(window) => Self::Rate(Rate {
+                requests_per_unit: number,
+                unit: window.unit(),
+                unit_multiplier: window.multiplier(),
+            }),
+            None => Self::AtOnce(number),
+        }
+    }
+
+    /// Reads a rate, or `8 at once`.
+    pub fn parse(text: &str) -> Option<Self> {
+        match text.strip_suffix(" at once") {
+            Some(number) => number.trim().parse().ok().map(Self::AtOnce),
+            None => Rate::parse(text).map(Self::Rate),
+        }
+    }
+}
+
+impl From<&CurrentLimit> for Amount {
     fn from(limit: &CurrentLimit) -> Self {
-        Self {
-            requests_per_unit: limit.requests_per_unit,
-            unit: limit.unit,
-            unit_multiplier: limit.unit_multiplier,
+        Self::new(limit.requests_per_unit, limit.window)
+    }
+}
+
+impl fmt::Display for Amount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Rate(rate) => rate.fmt(f),
+            Self::AtOnce(number) => write!(f, "{number} at once"),
         }
     }
 }
@@ -70,6 +106,16 @@ impl fmt::Display for Rate {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn slots_are_read_and_written() {
+        for text in ["8 at once", "600 per minute"] {
+            assert_eq!(Amount::parse(text).unwrap().to_string(), text);
+        }
+        for text in ["at once", "-1 at once", "8", "8 at onces"] {
+            assert_eq!(Amount::parse(text), None, "{text}");
+        }
+    }
 
     #[test]
     fn rates_are_read_and_written() {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::rate::Rate;
+use super::rate::Amount;
 use crate::clock::{Micros, Timestamp};
 use crate::policy::{Metadata, Place, Policy, Value};
 use crate::request::Descriptor;
@@ -110,7 +110,7 @@ pub struct Standing {
     /// Whole seconds until there is room again.
     pub reset_secs: Option<u64>,
     /// The limit that is reported.
-    pub limit: Option<Rate>,
+    pub limit: Option<Amount>,
     /// That limit's name; empty for none.
     pub name: Option<String>,
 }

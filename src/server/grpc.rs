@@ -1,5 +1,6 @@
 //! The gRPC services: rate limits, health and reflection.
 
+pub mod answer;
 pub mod codec;
 pub mod convert;
 mod health;

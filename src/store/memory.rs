@@ -11,9 +11,12 @@ mod slots;
 use parking_lot::Mutex;
 use smallvec::SmallVec;
 
-use super::{Hit, Key, KeyHasher, NoRandomness, Stats};
+use super::batch::Freed;
+use super::lease::Leases;
+use super::{Batch, Key, KeyHasher, NoRandomness, Stats};
 use crate::clock::Timestamp;
-use crate::limit::Outcomes;
+use crate::limit::{Outcomes, States};
+use crate::request::LeaseId;
 use shard::Shard;
 
 /// What a store in memory is given.
@@ -42,6 +45,7 @@ const MIN_SHARD_BYTES: u64 = 1 << 18;
 #[derive(Debug)]
 pub struct Memory {
     hasher: KeyHasher,
+    leases: Leases,
     /// A power of two of them.
     shards: Box<[Line]>,
 }
@@ -58,6 +62,7 @@ impl Memory {
         let share = config.budget_bytes / shards;
         Ok(Self {
             hasher: KeyHasher::random()?,
+            leases: Leases::new()?,
             shards: (0..shards)
                 .map(|_| Line(Mutex::new(Shard::new(share))))
                 .collect(),
@@ -68,10 +73,51 @@ impl Memory {
         &self.hasher
     }
 
-    pub(super) fn hit(&self, now: Timestamp, hits: &[Hit<'_>]) -> SmallVec<[Outcomes; 2]> {
-        hits.iter()
-            .map(|hit| self.shard(hit.key).lock().hit(now, hit))
+    pub(super) fn new_lease(&self) -> LeaseId {
+        self.leases.next()
+    }
+
+    pub(super) fn hit(&self, now: Timestamp, batch: &Batch<'_>) -> SmallVec<[Outcomes; 2]> {
+        if batch.is_joint() {
+            return self.hit_jointly(now, batch);
+        }
+        let mut freed = Freed::default();
+        let hits = batch.hits.iter();
+        hits.map(|hit| self.shard(hit.key).lock().hit(now, hit, &mut freed))
             .collect()
+    }
+
+    pub(super) fn give_back(&self, now: Timestamp, lease: LeaseId, keys: &[Key]) {
+        for key in keys {
+            self.shard(*key).lock().give_back(now, lease, *key);
+        }
+    }
+
+    /// Holds the locks of all shards that are met, taken in their order, while the hits are tried and written.
+    fn hit_jointly(&self, now: Timestamp, batch: &Batch<'_>) -> SmallVec<[Outcomes; 2]> {
+        let (hits, at) = batch.by_counter();
+        let number = |key: Key| key.high_bits() & (self.shards.len() - 1);
+        let mut numbers: SmallVec<[usize; 4]> = hits.iter().map(|hit| number(hit.key)).collect();
+        numbers.sort_unstable();
+        numbers.dedup();
+        let mut shards: SmallVec<[_; 4]> = numbers
+            .iter()
+            .map(|number| self.shards[*number].0.lock())
+            .collect();
+        let place = |key| numbers.binary_search(&number(key)).unwrap_or_default();
+
+        let states = hits.iter().map(|hit| {
+            let kept = shards[place(hit.key)].states(hit.key);
+            kept.unwrap_or_else(|| States::fresh(hit.set))
+        });
+        let mut states: SmallVec<[States; 4]> = states.collect();
+        let outcomes = batch.take(now, &at, &mut states);
+        for ((counter, hit), states) in hits.iter().enumerate().zip(states) {
+            let own = at.iter().zip(&outcomes).filter(|(at, _)| **at == counter);
+            let own = own.map(|(_, outcomes)| outcomes);
+            shards[place(hit.key)].write(now, hit, states, own);
+        }
+        outcomes
     }
 
     pub(super) fn stats(&self) -> Stats {

@@ -18,20 +18,23 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use smallvec::SmallVec;
 use thread_local::ThreadLocal;
+use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
 pub use address::{InvalidAddress, Password, RedisAddress};
 pub use script::RedisClock;
 
 use super::memory::Memory;
-use super::{Answer, HashKey, Hit, KeyHasher, NoRandomness, Stats};
+use super::{Answer, Batch, HashKey, Hit, Key, KeyHasher, NoRandomness, Stats, Verdict};
 use crate::clock::{Micros, Timestamp};
-use crate::limit::Outcomes;
-use crate::request::Cost;
+use crate::limit::{LeaseOutcome, Outcomes, States};
+use crate::request::{Cost, LeaseId};
 use lane::{Call, Lane, Taken};
 use near::{Debit, Near};
+use script::Found;
 use shared::Shared;
 
 /// What a store in Redis is given.
@@ -102,12 +105,36 @@ impl fmt::Debug for RedisTls {
     }
 }
 
+/// The hits of a batch that one server takes together.
+#[derive(Debug)]
+struct Part<'b> {
+    /// In a cluster, the slot of their counters.
+    slot: Option<u16>,
+    batch: Batch<'b>,
+    /// The place of each hit in the whole batch.
+    places: SmallVec<[usize; 2]>,
+}
+
+impl Part<'_> {
+    fn new(slot: Option<u16>, atomic: bool) -> Self {
+        Self {
+            slot,
+            batch: Batch {
+                hits: SmallVec::new(),
+                atomic,
+            },
+            places: SmallVec::new(),
+        }
+    }
+}
+
 /// Counters in Redis.
 #[derive(Debug)]
 pub struct Redis {
     shared: Arc<Shared>,
     lanes: ThreadLocal<RefCell<Option<Lane>>>,
     near: Arc<Near>,
+    is_cluster: bool,
     /// For what is counted while Redis cannot.
     meanwhile: Memory,
 }
@@ -116,6 +143,7 @@ impl Redis {
     pub(super) fn new(config: RedisConfig, meanwhile: Memory) -> Result<Self, NoRandomness> {
         let near = Near::new(micros(config.refuse_locally), micros(config.batch));
         Ok(Self {
+            is_cluster: config.address.is_cluster(),
             shared: Arc::new(Shared::new(config)?),
             lanes: ThreadLocal::new(),
             near: Arc::new(near),
@@ -132,40 +160,66 @@ impl Redis {
         self.with_lane(|_| {});
     }
 
-    pub(super) async fn hit(&self, now: Timestamp, hits: &[Hit<'_>]) -> Answer {
+    pub(super) fn new_lease(&self) -> LeaseId {
+        self.meanwhile.new_lease()
+    }
+
+    /// Ends when counters can be shared.
+    pub(super) async fn connected(&self) {
+        self.shared.connected().await;
+    }
+
+    pub(super) async fn hit(&self, now: Timestamp, batch: &Batch<'_>) -> Answer {
         let mut answer = Answer {
             now,
-            outcomes: hits.iter().map(|_| Outcomes::default()).collect(),
+            outcomes: batch.hits.iter().map(|_| Outcomes::default()).collect(),
             not_counted: SmallVec::new(),
         };
-        let mut debits = Vec::new();
-        let mut asked = SmallVec::<[usize; 2]>::new();
-        for (at, hit) in hits.iter().enumerate() {
-            match self.near.hit(now, hit, &mut debits) {
-                near::Memory::Known(outcomes, moment) => {
-                    answer.now = moment;
-                    answer.outcomes[at] = outcomes;
-                    self.shared.count_answered_here();
+        let asked = self.answer_here(now, batch, &mut answer);
+        let parts = self.parts(batch, &asked);
+        match &*parts {
+            [] => {}
+            [part] => {
+                let taken = self.take(now, part).await;
+                self.fill_in(&mut answer, now, part, taken.as_ref());
+            }
+            parts => {
+                let taken = join_all(parts.iter().map(|part| self.take(now, part))).await;
+                for (part, taken) in parts.iter().zip(&taken) {
+                    self.fill_in(&mut answer, now, part, taken.as_ref());
                 }
-                near::Memory::Unknown => asked.push(at),
+                self.release_refused(now, batch, &mut answer);
             }
         }
-        self.debit(debits);
-        if !asked.is_empty() {
-            let asked_hits: SmallVec<[Hit<'_>; 2]> = asked.iter().map(|at| hits[*at]).collect();
-            let taken = self.take(now, &asked_hits).await;
-            self.fill_in(&mut answer, (now, hits), (&asked, taken.as_ref()));
-        }
+        self.shared.count_not_counted(answer.not_counted.len());
         answer
     }
 
-    /// Takes a hit in this process. What is remembered of the counter still refuses.
-    pub(super) fn hit_meanwhile(&self, now: Timestamp, hit: Hit<'_>) -> Outcomes {
-        let recalled = match hit.cost {
-            Cost::Refund(_) => None,
-            Cost::Hits(_) | Cost::Look => self.near.recall(now, &hit),
-        };
-        recalled.unwrap_or_else(|| self.meanwhile.hit(now, &[hit]).remove(0))
+    /// Takes hits in this process. What is remembered of a counter still refuses.
+    pub(super) fn hit_meanwhile(
+        &self,
+        now: Timestamp,
+        batch: &Batch<'_>,
+    ) -> SmallVec<[Outcomes; 2]> {
+        if batch.is_joint() {
+            return self.meanwhile.hit(now, batch);
+        }
+        let outcomes = batch.hits.iter().map(|hit| {
+            let recalled = match hit.cost {
+                Cost::Refund(_) => None,
+                Cost::Hits(_) | Cost::Look => self.near.recall(now, hit),
+            };
+            recalled.unwrap_or_else(|| self.hit_one_meanwhile(now, hit))
+        });
+        outcomes.collect()
+    }
+
+    pub(super) fn give_back(&self, now: Timestamp, lease: LeaseId, keys: &[Key]) {
+        self.meanwhile.give_back(now, lease, keys);
+        for key in keys {
+            let batch = script::encode_give_back(now, lease);
+            self.with_lane(|lane| lane.take(Call::unanswered(*key, batch)));
+        }
     }
 
     pub(super) fn stats(&self) -> Stats {
@@ -179,40 +233,60 @@ impl Redis {
         self.shared.current_trouble()
     }
 
-    /// Puts in what Redis said of the hits at those places.
-    fn fill_in(
+    /// Answers hits from memory; gives the places of the others. Where one hit decides on another, all are asked for.
+    fn answer_here(
         &self,
+        now: Timestamp,
+        batch: &Batch<'_>,
         answer: &mut Answer,
-        (now, hits): (Timestamp, &[Hit<'_>]),
-        (asked, taken): (&[usize], Option<&Taken>),
-    ) {
-        let server_now = taken.and_then(|taken| taken.server_now);
-        let moment = server_now.map_or(now, |server| self.shared.clock.moment(now, server));
-        answer.now = moment;
+    ) -> SmallVec<[usize; 2]> {
+        if batch.is_joint() {
+            return (0..batch.hits.len()).collect();
+        }
         let mut debits = Vec::new();
-        for (nth, at) in asked.iter().enumerate() {
-            let hit = &hits[*at];
-            let found = taken.and_then(|taken| taken.found.get(nth));
-            match found.and_then(|found| found.step(hit, moment)) {
-                Some((states, outcomes)) => {
-                    let stands = (states, &outcomes);
-                    self.near.learn((now, moment), hit, stands, &mut debits);
-                    answer.outcomes[*at] = outcomes;
+        let mut asked = SmallVec::new();
+        for (at, hit) in batch.hits.iter().enumerate() {
+            match self.near.hit(now, hit, &mut debits) {
+                near::Memory::Known(outcomes, moment) => {
+                    answer.now = moment;
+                    answer.outcomes[at] = outcomes;
+                    self.shared.count_answered_here();
                 }
-                None => answer.not_counted.push(*at),
+                near::Memory::Unknown => asked.push(at),
             }
         }
-        self.shared.count_not_counted(answer.not_counted.len());
         self.debit(debits);
+        asked
     }
 
-    /// Has Redis take the hits; none if it does not say in time that it has.
-    async fn take(&self, now: Timestamp, hits: &[Hit<'_>]) -> Option<Taken> {
-        let (answer, taken) = oneshot::channel();
-        let mut call = Call::with_room(hits.len(), Some(answer));
-        for hit in hits {
-            call.push(hit.key, |out| script::encode(out, now, hit));
+    /// The hits at those places, in as many batches as it takes.
+    fn parts<'b>(&self, batch: &Batch<'b>, places: &[usize]) -> SmallVec<[Part<'b>; 1]> {
+        let mut parts = SmallVec::<[Part<'b>; 1]>::new();
+        for at in places {
+            let hit = batch.hits[*at];
+            let slot = self.is_cluster.then(|| self.shared.slot(hit.key));
+            let part = match parts.iter().position(|part| part.slot == slot) {
+                Some(part) => part,
+                None => {
+                    parts.push(Part::new(slot, batch.atomic));
+                    parts.len() - 1
+                }
+            };
+            parts[part].batch.hits.push(hit);
+            parts[part].places.push(*at);
         }
+        parts
+    }
+
+    /// Has Redis take a batch; none if it does not say in time that it has.
+    async fn take(&self, now: Timestamp, part: &Part<'_>) -> Option<Taken> {
+        let (firsts, at) = part.batch.by_counter();
+        let (answer, taken) = oneshot::channel();
+        let call = Call {
+            counters: firsts.iter().map(|hit| hit.key).collect(),
+            batch: script::encode(now, &part.batch, &at, firsts.len()),
+            answer: Some(answer),
+        };
         self.with_lane(|lane| lane.take(call));
         tokio::time::timeout(self.shared.deadline, taken)
             .await
@@ -220,10 +294,76 @@ impl Redis {
             .ok()
     }
 
+    /// Takes the steps that the script took, and puts in how the counters stand then.
+    fn fill_in(&self, answer: &mut Answer, now: Timestamp, part: &Part<'_>, taken: Option<&Taken>) {
+        let batch = &part.batch;
+        let Some(taken) = taken else {
+            answer.not_counted.extend(part.places.iter().copied());
+            return;
+        };
+        let moment = self.shared.clock.moment(now, taken.server_now);
+        answer.now = moment;
+        let (firsts, at) = batch.by_counter();
+        let found = firsts.iter().zip(&taken.found);
+        let mut states: SmallVec<[States; 4]> =
+            found.map(|(hit, found)| found.states(hit.set)).collect();
+        let outcomes = batch.take(moment, &at, &mut states);
+
+        let is_usable = |counter: usize| match batch.is_joint() {
+            true => taken.found.iter().all(Found::is_usable),
+            false => taken.found[counter].is_usable(),
+        };
+        let mut debits = Vec::new();
+        for (nth, mut outcomes) in outcomes.into_iter().enumerate() {
+            let (hit, place, counter) = (&batch.hits[nth], part.places[nth], at[nth]);
+            if !is_usable(counter) {
+                answer.not_counted.push(place);
+                continue;
+            }
+            if !batch.is_joint() {
+                let stands = (&states[counter], &outcomes);
+                self.near.learn((now, moment), hit, stands, &mut debits);
+            }
+            if outcomes.lease == LeaseOutcome::NotHeld {
+                // It may have been granted while Redis was away.
+                outcomes.lease = self.hit_one_meanwhile(now, hit).lease;
+            }
+            answer.outcomes[place] = outcomes;
+        }
+        self.debit(debits);
+    }
+
+    /// Gives back what was taken in one slot of a cluster for a request that another slot refuses.
+    fn release_refused(&self, now: Timestamp, batch: &Batch<'_>, answer: &mut Answer) {
+        let mut verdict = Verdict::default();
+        for (hit, outcomes) in batch.hits.iter().zip(&answer.outcomes) {
+            verdict.add(hit.weight, outcomes.refused);
+        }
+        if !batch.is_joint() || !verdict.is_refused() {
+            return;
+        }
+        for (hit, outcomes) in batch.hits.iter().zip(&mut answer.outcomes) {
+            if outcomes.lease == LeaseOutcome::Taken
+                && let Some(lease) = hit.lease
+            {
+                outcomes.lease = LeaseOutcome::None;
+                self.give_back(now, lease, &[hit.key]);
+            }
+        }
+    }
+
+    fn hit_one_meanwhile(&self, now: Timestamp, hit: &Hit<'_>) -> Outcomes {
+        let batch = Batch {
+            hits: SmallVec::from_buf_and_len([*hit, *hit], 1),
+            atomic: false,
+        };
+        self.meanwhile.hit(now, &batch).remove(0)
+    }
+
     /// Sends debits on their way; nobody waits for them.
     fn debit(&self, debits: Vec<Debit>) {
-        if !debits.is_empty() {
-            self.with_lane(|lane| lane.take(Call::of_debits(debits)));
+        for debit in debits {
+            self.with_lane(|lane| lane.take(debit.into_call()));
         }
     }
 
@@ -232,7 +372,9 @@ impl Redis {
         let mut lane = self.lanes.get_or_default().borrow_mut();
         match &*lane {
             Some(lane) if !lane.is_gone() => ask(lane),
-            _ => ask(lane.insert(self.start_lane())),
+            _ if Handle::try_current().is_ok() => ask(lane.insert(self.start_lane())),
+            // Where nothing runs nothing can be asked.
+            _ => {}
         }
     }
 

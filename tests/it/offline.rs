@@ -7,7 +7,8 @@ use weir::clock::{Clock, ManualClock, Timestamp};
 use weir::engine::{Code, Decision, Engine, Status};
 use weir::policy;
 use weir::request::{Cost, Descriptor, Entry, Override, Request, Unit};
-use weir::store::{MemoryConfig, Store};
+
+use crate::stores;
 
 /// A Tuesday, ten seconds into a minute, an hour and a day (UTC).
 pub(crate) const START: Timestamp = Timestamp::from_secs(1_699_920_010);
@@ -22,11 +23,12 @@ impl Weir {
     /// With the policy of a text, which must be without errors.
     pub(crate) fn new(yaml: &str) -> Self {
         let clock = ManualClock::new(START);
-        let store = Store::memory(MemoryConfig::default()).unwrap();
-        let engine = Engine::new(load(yaml), store, Clock::Manual(clock.clone()));
         let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
             .build()
             .unwrap();
+        let store = stores::fresh(&runtime);
+        let engine = Engine::new(load(yaml), store, Clock::Manual(clock.clone()));
         Self {
             engine,
             clock,
@@ -90,11 +92,15 @@ pub(crate) fn words(status: &Status) -> String {
         };
     };
     assert!(status.reset_after_secs.is_some());
-    let times = match limit.unit_multiplier {
-        1 => String::new(),
-        times => format!("{times} "),
+    let per = match limit
+        .window
+        .map(|window| (window.multiplier(), window.unit()))
+    {
+        Some((1, unit)) => format!("/{}", unit.name()),
+        Some((times, unit)) => format!("/{times} {}", unit.name()),
+        None => " at once".to_owned(),
     };
-    let limited = format!("{}/{times}{}", limit.requests_per_unit, limit.unit.name());
+    let limited = format!("{}{per}", limit.requests_per_unit);
     let named = limit
         .name
         .as_ref()

@@ -8,7 +8,7 @@ use crate::engine::{
 };
 use crate::limit::{Algorithm, Limit};
 use crate::request::Cost;
-use crate::scenario::{Rate, written};
+use crate::scenario::{Amount, written};
 
 /// Of more candidates that do not fit only the number is told.
 const MOST_CANDIDATES: usize = 20;
@@ -168,16 +168,15 @@ fn limit_in_words(explained: &ExplainedLimit) -> String {
 }
 
 fn in_words(limit: &Limit) -> String {
-    let rate = Rate {
-        requests_per_unit: limit.requests_per_unit,
-        unit: limit.window.unit(),
-        unit_multiplier: limit.window.multiplier(),
-    };
+    let amount = Amount::new(limit.requests_per_unit, limit.rate_window());
     let algorithm = match limit.algorithm {
         Algorithm::FixedWindow => "fixed_window".to_owned(),
         Algorithm::SlidingWindow => "sliding_window".to_owned(),
         Algorithm::TokenBucket(bucket) => {
             format!("token_bucket with a burst of {}", bucket.burst())
+        }
+        Algorithm::Concurrency => {
+            format!("concurrency with leases of {}s", limit.window.secs())
         }
     };
     let name = limit
@@ -189,15 +188,15 @@ fn in_words(limit: &Limit) -> String {
     } else {
         ""
     };
-    format!("{name}{rate}, {algorithm}{shadow}")
+    format!("{name}{amount}, {algorithm}{shadow}")
 }
 
 fn status_in_words(status: &Status) -> String {
     let code = code(status.code);
     match (&status.limit, status.reset_after_secs) {
         (Some(limit), Some(reset)) => {
-            let (rate, remaining) = (Rate::from(limit), status.remaining);
-            format!("{code}, {remaining} remaining of {rate}, reset in {reset}s")
+            let (amount, remaining) = (Amount::from(limit), status.remaining);
+            format!("{code}, {remaining} remaining of {amount}, reset in {reset}s")
         }
         _ if *status == Status::UNLIMITED => format!("{code}, unlimited"),
         _ => format!("{code}, no limit"),

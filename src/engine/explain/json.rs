@@ -120,7 +120,9 @@ fn limit(explained: &ExplainedLimit) -> Value {
         Algorithm::FixedWindow => ("fixed_window", None),
         Algorithm::SlidingWindow => ("sliding_window", None),
         Algorithm::TokenBucket(bucket) => ("token_bucket", Some(bucket.burst())),
+        Algorithm::Concurrency => ("concurrency", None),
     };
+    let window = limit.rate_window();
     let standing = |standing: &LimitStanding| {
         json!({
             "before": standing.before,
@@ -132,10 +134,12 @@ fn limit(explained: &ExplainedLimit) -> Value {
     json!({
         "name": limit.name.as_deref(),
         "algorithm": algorithm,
-        "requests_per_unit": limit.requests_per_unit,
-        "unit": limit.window.unit().name(),
-        "unit_multiplier": limit.window.multiplier(),
+        "requests_per_unit": window.map(|_| limit.requests_per_unit),
+        "unit": window.map(|window| window.unit().name()),
+        "unit_multiplier": window.map(|window| window.multiplier()),
         "burst": burst,
+        "max_in_flight": limit.is_concurrency().then_some(limit.requests_per_unit),
+        "lease_seconds": limit.is_concurrency().then_some(limit.window.secs()),
         "shadow_mode": limit.shadow_mode,
         "replaced": explained.standing.is_none(),
         "standing": explained.standing.as_ref().map(standing),

@@ -136,7 +136,7 @@ proptest! {
             let wait = refused.reset.get();
             let retry = |counter: &Counter, at| {
                 let mut states = counter.states.clone();
-                !step(&counter.set, Active::ALL, &mut states, (Timestamp::from_micros(at), Cost::Hits(hits))).refused
+                !step(&counter.set, Active::ALL, &mut states, call_at(at, Cost::Hits(hits))).refused
             };
             prop_assert!(wait > 0);
             prop_assert!(retry(&counter, now + wait));
@@ -206,8 +206,7 @@ proptest! {
             now += pause;
             let fits = alone.iter_mut().all(|one| {
                 let mut states = one.states.clone();
-                let now = Timestamp::from_micros(now);
-                !step(&one.set, Active::ALL, &mut states, (now, Cost::Hits(hits))).refused
+                !step(&one.set, Active::ALL, &mut states, call_at(now, Cost::Hits(hits))).refused
             });
             if fits {
                 for one in &mut alone {

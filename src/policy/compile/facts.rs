@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use crate::policy::Value;
 use crate::policy::report::did_you_mean;
-use crate::policy::schema::{Flag, RawDescriptor, Text};
+use crate::policy::schema::{Field, Flag, RawDescriptor, Text};
 
 /// Facts about a domain.
 #[derive(Debug, Default)]
@@ -13,6 +13,12 @@ pub(super) struct Facts {
     pub(super) secrets: HashSet<Box<[u8]>>,
     /// The names of all limits.
     pub(super) names: HashSet<Text>,
+    /// A refused request is charged to none of its descriptors.
+    pub(super) atomic: bool,
+    /// There is a limit whose slots are held by leases.
+    pub(super) has_leases: bool,
+    /// There is a limit that says `charge: always`.
+    pub(super) charges_always: bool,
     /// The keys of all metadata of rules, and whether they hold numbers wherever they stand.
     metadata: HashMap<String, Metadata>,
 }
@@ -44,6 +50,11 @@ impl Facts {
                 .iter()
                 .flat_map(|rate_limit| &rate_limit.limits)
             {
+                let says = |field: &Field<Text>, word| {
+                    field.given().is_some_and(|field| &*field.value == word)
+                };
+                self.has_leases |= says(&limit.algorithm, "concurrency");
+                self.charges_always |= says(&limit.charge, "always");
                 self.names
                     .extend(limit.name.given().map(|name| name.value.clone()));
             }

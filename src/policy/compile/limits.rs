@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
+use super::concurrency;
 use super::facts::Facts;
 use crate::limit::{Algorithm, Charge, InvalidBucket, Limit, LimitSet, TokenBucket, Window};
 use crate::policy::report::{Report, Step, did_you_mean, quoted};
-use crate::policy::schema::{ALGORITHMS, CHARGES, Field, RawLimit, RawRateLimit, Spanned, Text};
+use crate::policy::schema::{ALGORITHMS, CHARGES, Field, RawLimit, RawRateLimit, Text};
 use crate::policy::{Code, Limits};
 use crate::request::Unit;
 
@@ -40,7 +41,7 @@ pub(super) fn compile(raw: &RawRateLimit, facts: &Facts, report: &mut Report) ->
     }
     check_count(raw, report);
     let limits: Option<Box<[Limit]>> = limits.into_iter().collect();
-    let charge = charge(raw, limits.as_deref(), report);
+    let charge = charge(raw, limits.as_deref(), facts, report);
     let set = LimitSet {
         limits: limits.filter(|limits| !limits.is_empty())?,
         charge: charge?,
@@ -130,6 +131,8 @@ fn check_unlimited(raw: &RawLimit, is_list: bool, report: &mut Report) {
         ("algorithm", raw.algorithm.given().map(|f| f.place)),
         ("burst", raw.burst.given().map(|f| f.place)),
         ("charge", raw.charge.given().map(|f| f.place)),
+        ("max_in_flight", raw.max_in_flight.given().map(|f| f.place)),
+        ("lease_seconds", raw.lease_seconds.given().map(|f| f.place)),
     ];
     for (key, place) in others {
         if let Some(place) = place {
@@ -141,10 +144,16 @@ fn check_unlimited(raw: &RawLimit, is_list: bool, report: &mut Report) {
 
 /// A limit that counts; none if there is a fault.
 fn counted(raw: &RawLimit, report: &mut Report) -> Option<Limit> {
-    let unit = unit(raw, report);
     let algorithm = report.within(Step::Key("algorithm"), |report| {
         word(&raw.algorithm, ALGORITHMS, report)
     });
+    if algorithm == Some("concurrency") {
+        return concurrency::compile(raw, report);
+    }
+    if !concurrency::is_absent(raw, report) {
+        return None;
+    }
+    let unit = unit(raw, report);
     if raw.is_sound && raw.requests_per_unit.is_absent() {
         let message = "`requests_per_unit` is left out, and so 0: every hit is refused";
         let hint = "write `requests_per_unit: 0` if that is meant";
@@ -221,7 +230,7 @@ fn bucket(
 fn unit(raw: &RawLimit, report: &mut Report) -> Option<Unit> {
     let names = Unit::ALL.map(Unit::name);
     let Some(written) = raw.unit.given() else {
-        if raw.is_sound && raw.unit.is_absent() && !is_concurrency(&raw.algorithm) {
+        if raw.is_sound && raw.unit.is_absent() {
             let hint = format!("a unit is one of {}", names.join(", "));
             report.hint(
                 Code::MissingUnit,
@@ -273,10 +282,19 @@ fn window(raw: &RawLimit, (unit, multiplier): (Unit, u32), report: &mut Report) 
 }
 
 /// The charge of all limits of a rule; none if there is a fault.
-fn charge(raw: &RawRateLimit, limits: Option<&[Limit]>, report: &mut Report) -> Option<Charge> {
-    let default = match limits {
-        Some([limit]) if limit.algorithm == Algorithm::FixedWindow => "always",
-        _ => "allowed",
+fn charge(
+    raw: &RawRateLimit,
+    limits: Option<&[Limit]>,
+    facts: &Facts,
+    report: &mut Report,
+) -> Option<Charge> {
+    let is_lone_window = match limits {
+        Some([limit]) => limit.algorithm == Algorithm::FixedWindow,
+        _ => false,
+    };
+    let default = match is_lone_window && !facts.atomic {
+        true => "always",
+        false => "allowed",
     };
     let mut first = None;
     let mut is_mixed = false;
@@ -287,6 +305,9 @@ fn charge(raw: &RawRateLimit, limits: Option<&[Limit]>, report: &mut Report) -> 
                 report.within(Step::Key("charge"), |report| word(written, CHARGES, report))?
             }
         };
+        if charge == "allowed" && !is_lone_window {
+            warn_of_refunds(limit, facts, report);
+        }
         if *first.get_or_insert(charge) != charge && !is_mixed {
             is_mixed = true;
             let place = limit
@@ -304,8 +325,19 @@ fn charge(raw: &RawRateLimit, limits: Option<&[Limit]>, report: &mut Report) -> 
     }
 }
 
-fn is_concurrency(algorithm: &Field<Text>) -> bool {
-    matches!(algorithm.given(), Some(Spanned { value, .. }) if &**value == "concurrency")
+/// Who says what goes without saying knows that it matters here: in a domain where calls come back after the fact.
+fn warn_of_refunds(raw: &RawLimit, facts: &Facts, report: &mut Report) {
+    let Some(charge) = raw.charge.given() else {
+        return;
+    };
+    if facts.has_leases || facts.charges_always {
+        let message = "a refund that comes for a refused request too would gain what it never paid";
+        let hint = "settle under `charge: always`, or with a lease (docs/policy.md, \"Reserve and settle\"); \
+                    where nothing is refunded, leave `charge` out";
+        report.within(Step::Key("charge"), |report| {
+            report.hint(Code::RefundsGain, charge.place, (message, hint));
+        });
+    }
 }
 
 /// One of the words that a key takes, the first if it is left out; none if there is a fault.
@@ -320,10 +352,7 @@ pub(super) fn word(
         Field::Given(written) => written,
     };
     let known = words.iter().find(|word| ***word == *written.value).copied();
-    if is_concurrency(field) {
-        let message = "`algorithm: concurrency` is not supported yet";
-        report.say(Code::NotSupportedYet, written.place, message);
-    } else if known.is_none() {
+    if known.is_none() {
         let message = format!("unknown word {}", quoted(&written.value));
         let near = did_you_mean(&written.value, words.iter().copied());
         let hint = near.unwrap_or_else(|| format!("it is one of {}", words.join(", ")));

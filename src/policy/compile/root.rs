@@ -21,6 +21,8 @@ pub(super) struct Root {
     pub(super) name: Option<Text>,
     pub(super) shadow_mode: bool,
     pub(super) quota_mode: bool,
+    pub(super) atomic: bool,
+    pub(super) lease_entry: Option<Text>,
     pub(super) on_store_error: OnStoreError,
     /// With the number of its file.
     pub(super) response: Option<(u32, RawResponse)>,
@@ -37,6 +39,11 @@ impl Root {
         root.quota_mode = merge
             .only("quota_mode", |raw| &mut raw.quota_mode)
             .is_some_and(|(_, is_set)| is_set);
+        root.atomic = merge
+            .only("atomic", |raw| &mut raw.atomic)
+            .is_some_and(|(_, is_set)| is_set);
+        let lease_entry = merge.only("lease_entry", |raw| &mut raw.lease_entry);
+        root.lease_entry = lease_entry.map(|(_, name)| name);
         root.response = merge.only("response", |raw| &mut raw.response);
         let written = merge.only("on_store_error", |raw| &mut raw.on_store_error);
         if let Some((file, written)) = written {

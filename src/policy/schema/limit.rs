@@ -39,6 +39,8 @@ fn read_limit(node: &Node, level: Level, report: &mut Report) -> RawLimit {
         algorithm: Field::Absent,
         burst: Field::Absent,
         charge: Field::Absent,
+        max_in_flight: Field::Absent,
+        lease_seconds: Field::Absent,
         shadow_mode: false,
     };
     if let Some(fields) = fields(node, level, report) {
@@ -72,6 +74,8 @@ fn fill(limit: &mut RawLimit, field: &KnownField<'_>, report: &mut Report) {
         "replaces" => limit.replaces = read_replaces(node, report),
         "algorithm" => limit.algorithm = scalar::written(node, report),
         "burst" => limit.burst = scalar::number(node, report),
+        "max_in_flight" => limit.max_in_flight = scalar::number(node, report),
+        "lease_seconds" => limit.lease_seconds = scalar::number(node, report),
         "charge" => limit.charge = scalar::written(node, report),
         "shadow_mode" => limit.shadow_mode = scalar::is_set(node, report),
         "unlimited" => {

@@ -162,7 +162,7 @@ impl Reader<'_> {
                 match field.name {
                     "remaining" => standing.remaining = scalars::number(node, report),
                     "reset" => standing.reset_secs = scalars::seconds(node, report),
-                    "limit" => standing.limit = scalars::rate(node, report),
+                    "limit" => standing.limit = scalars::amount(node, report),
                     "name" => standing.name = scalars::written(node, report),
                     _ => {}
                 }

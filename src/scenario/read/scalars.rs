@@ -1,6 +1,6 @@
 //! Scalars that only scenarios have.
 
-use super::super::rate::Rate;
+use super::super::rate::{Amount, Rate};
 use super::super::script::Word;
 use super::super::time;
 use crate::clock::{Micros, Timestamp};
@@ -53,6 +53,14 @@ pub(super) fn rate(node: &Node, report: &mut Report) -> Option<Rate> {
         report.hint(Code::WrongType, Some(node.place), (message, hint));
     }
     found
+}
+
+/// A limit that is reported, in words.
+pub(super) fn amount(node: &Node, report: &mut Report) -> Option<Amount> {
+    match text(node).and_then(Amount::parse) {
+        Some(amount) => Some(amount),
+        None => rate(node, report).map(Amount::Rate),
+    }
 }
 
 /// A word for how something stands.

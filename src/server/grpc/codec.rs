@@ -7,10 +7,10 @@ use prost::Message;
 use prost::encoding::{DecodeContext, WireType, decode_key, decode_varint, skip_field};
 use tonic::codec::{BufferSettings, Codec, DecodeBuf, Decoder};
 use tonic::{Status, codec};
-use tonic_prost::ProstEncoder;
 
+use super::answer::{Answer, AnswerEncoder};
 use super::convert::{Invalid, MAX_DESCRIPTORS, MAX_ENTRIES};
-use crate::proto::envoy::service::ratelimit::v3::{RateLimitRequest, RateLimitResponse};
+use crate::proto::envoy::service::ratelimit::v3::RateLimitRequest;
 
 /// Field numbers: `RateLimitRequest.descriptors` and `RateLimitDescriptor.entries`.
 const DESCRIPTORS: u32 = 2;
@@ -31,18 +31,18 @@ pub struct RateLimitCodec;
 #[derive(Clone, Copy, Debug)]
 pub struct RequestDecoder;
 
-fn buffers() -> BufferSettings {
+pub(super) fn buffers() -> BufferSettings {
     BufferSettings::new(BUFFER_BYTES, YIELD_BYTES)
 }
 
 impl Codec for RateLimitCodec {
-    type Encode = RateLimitResponse;
+    type Encode = Answer;
     type Decode = RateLimitRequest;
-    type Encoder = ProstEncoder<RateLimitResponse>;
+    type Encoder = AnswerEncoder;
     type Decoder = RequestDecoder;
 
     fn encoder(&mut self) -> Self::Encoder {
-        ProstEncoder::new(buffers())
+        AnswerEncoder
     }
 
     fn decoder(&mut self) -> Self::Decoder {

@@ -16,7 +16,7 @@ use crate::proto::envoy::extensions::common::ratelimit::v3::rate_limit_descripto
 use crate::proto::envoy::service::ratelimit::v3::rate_limit_response as response_pb;
 use crate::proto::envoy::service::ratelimit::v3::{RateLimitRequest, RateLimitResponse};
 use crate::proto::envoy::r#type::v3::RateLimitUnit;
-use crate::request::{Cost, Descriptor, Entry, MAX_HITS, Override, Request, Unit};
+use crate::request::{Cost, Descriptor, Entry, LeaseId, MAX_HITS, Override, Request, Unit};
 
 /// The most descriptors that a request may have.
 pub const MAX_DESCRIPTORS: usize = 256;
@@ -26,6 +26,9 @@ pub const MAX_ENTRIES: usize = 64;
 
 /// `WEEK`, which Envoy has in answers only; taken in overrides too.
 const WEEK: i32 = response_pb::rate_limit::Unit::Week as i32;
+
+/// What a limit says that counts in no time.
+const UNKNOWN_UNIT: response_pb::rate_limit::Unit = response_pb::rate_limit::Unit::Unknown;
 
 /// A request that makes no sense: the field and what is wrong with it. It never holds the field's value.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -139,15 +142,16 @@ fn override_unit(number: i32) -> Option<Unit> {
     }
 }
 
-/// Says a decision in the protocol's words.
+/// Says a decision in the protocol's words, with what it grants.
 pub fn response(decision: Decision) -> RateLimitResponse {
+    let lease = decision.grant.map(|grant| grant.lease);
     RateLimitResponse {
         overall_code: code(decision.code).into(),
         statuses: decision.statuses.into_iter().map(status).collect(),
         response_headers_to_add: decision.headers.into_iter().map(header).collect(),
         request_headers_to_add: Vec::new(),
         raw_body: decision.body.map(Into::into).unwrap_or_default(),
-        dynamic_metadata: decision.metadata.map(|metadata| under_metadata(&metadata)),
+        dynamic_metadata: dynamic_metadata(decision.metadata.as_deref(), lease),
         quota: None,
     }
 }
@@ -175,12 +179,18 @@ fn status(status: Standing) -> response_pb::DescriptorStatus {
 fn current_limit(limit: CurrentLimit) -> response_pb::RateLimit {
     response_pb::RateLimit {
         requests_per_unit: limit.requests_per_unit,
-        unit: response_unit(limit.unit).into(),
+        unit: limit
+            .window
+            .map_or(UNKNOWN_UNIT, |window| response_unit(window.unit()))
+            .into(),
         name: limit
             .name
             .map(|name| name.as_ref().to_owned())
             .unwrap_or_default(),
-        unit_multiplier: Some(limit.unit_multiplier).filter(|&multiplier| multiplier != 1),
+        unit_multiplier: limit
+            .window
+            .map(|window| window.multiplier())
+            .filter(|&multiplier| multiplier != 1),
     }
 }
 
@@ -205,14 +215,20 @@ fn header(header: Header) -> HeaderValue {
     }
 }
 
-/// The reference server puts what rules say of themselves under one key of the struct, `metadata`.
-fn under_metadata(metadata: &Metadata) -> prost_types::Struct {
-    let inner = prost_types::Value {
-        kind: Some(prost_types::value::Kind::StructValue(structure(metadata))),
-    };
-    prost_types::Struct {
-        fields: [("metadata".to_owned(), inner)].into(),
-    }
+/// The reference server puts what rules say of themselves under one key of the struct, `metadata`. A lease stands beside
+/// it.
+fn dynamic_metadata(
+    metadata: Option<&Metadata>,
+    lease: Option<LeaseId>,
+) -> Option<prost_types::Struct> {
+    use prost_types::value::Kind;
+    let metadata = metadata.map(|metadata| ("metadata", Kind::StructValue(structure(metadata))));
+    let lease = lease.map(|lease| ("lease", Kind::StringValue(lease.to_string())));
+    let fields = metadata.into_iter().chain(lease);
+    let fields =
+        fields.map(|(key, kind)| (key.to_owned(), prost_types::Value { kind: Some(kind) }));
+    let fields: std::collections::BTreeMap<_, _> = fields.collect();
+    (!fields.is_empty()).then_some(prost_types::Struct { fields })
 }
 
 fn structure(metadata: &Metadata) -> prost_types::Struct {

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use tonic::{Request, Response, Status};
 
+use super::answer::Answer;
 use super::convert;
 use crate::engine::{Basis, Engine};
-use crate::proto::envoy::service::ratelimit::v3::{RateLimitRequest, RateLimitResponse};
+use crate::proto::envoy::service::ratelimit::v3::RateLimitRequest;
 
 mod generated {
     #![allow(missing_docs, unreachable_pub, clippy::all)]
@@ -40,12 +41,17 @@ impl RateLimitService for RateLimit {
     async fn should_rate_limit(
         &self,
         request: Request<RateLimitRequest>,
-    ) -> Result<Response<RateLimitResponse>, Status> {
+    ) -> Result<Response<Answer>, Status> {
         let request = convert::request(request.into_inner())?;
         let decision = self.engine.decide(&request).await;
         if decision.basis == Basis::Failed {
             return Err(Status::unavailable(NOT_COUNTED));
         }
-        Ok(Response::new(convert::response(decision)))
+        let granted = decision.grant.clone();
+        let granted = granted.map(|grant| (grant, Arc::clone(&self.engine)));
+        Ok(Response::new(Answer::new(
+            convert::response(decision),
+            granted,
+        )))
     }
 }

@@ -5,7 +5,7 @@
 //! a place, and what is forgotten is least, often a single hit.
 //!
 //! A counter over its limit is pinned: the hand passes it by until its reset, so that a flood of new
-//! keys cannot make weir forget who is over. Pins have half of the budget; when that is full the one that
+//! keys cannot make weir forget who is over. So is one that holds leases, until the last of them ends. Pins have half of the budget; when that is full the one that
 //! resets soonest is given up first, for it has the least left to remember.
 
 use std::collections::BTreeSet;
@@ -14,8 +14,9 @@ use hashbrown::HashTable;
 
 use super::slots::Slots;
 use crate::clock::Timestamp;
-use crate::limit::{Outcomes, States, step};
-use crate::request::Cost;
+use crate::limit::{Outcomes, States};
+use crate::request::{Cost, LeaseId};
+use crate::store::batch::Freed;
 use crate::store::{Hit, Key, Stats};
 
 /// How many pins that are past their reset go when a new one comes: more than come, so they do not pile up.
@@ -77,36 +78,112 @@ impl Shard {
         }
     }
 
-    pub(super) fn hit(&mut self, now: Timestamp, hit: &Hit<'_>) -> Outcomes {
-        let call = (now, hit.cost);
+    pub(super) fn hit(&mut self, now: Timestamp, hit: &Hit<'_>, freed: &mut Freed) -> Outcomes {
         let found = self.find(hit.key);
         let slot = match (found, hit.cost) {
             (Some(slot), _) => slot,
-            (None, Cost::Hits(_)) => self.insert(now, hit),
+            (None, Cost::Hits(_)) => self.insert(now, hit.key, States::fresh(hit.set)),
             // They change nothing where nothing is counted, so they make no counter.
             (None, Cost::Look | Cost::Refund(_)) => {
-                return step(hit.set, hit.active, &mut States::fresh(hit.set), call);
+                return hit.step(now, &mut States::fresh(hit.set), freed);
             }
         };
         let Some(counter) = self.slots.get_mut(slot) else {
             return Outcomes::default();
         };
         counter.used |= found.is_some();
-        if !counter.states.is_aligned(hit.set) {
-            let before = counter.bytes();
+        let may_resize = hit.set.has_leases() || !counter.states.is_aligned(hit.set);
+        let before = may_resize.then(|| counter.bytes());
+        if may_resize {
             counter.states.align(hit.set);
-            let pinned = counter.pinned_until_secs != 0;
-            let grown = |bytes: u64| bytes - before + counter.bytes();
-            self.bytes = grown(self.bytes);
-            if pinned {
-                self.pinned_bytes = grown(self.pinned_bytes);
-            }
         }
-        let outcomes = step(hit.set, hit.active, &mut counter.states, call);
-        if let Some(until) = outcomes.blocked_until {
-            self.pin(now, slot, until);
+        let outcomes = hit.step(now, &mut counter.states, freed);
+        let grown = before.is_some_and(|before| self.weigh_again(slot, before));
+        self.keep(now, (slot, hit), [&outcomes]);
+        if grown {
+            self.make_room(now, 0);
         }
         outcomes
+    }
+
+    /// The states of a counter, if there is one.
+    pub(super) fn states(&self, key: Key) -> Option<States> {
+        let counter = self.slots.get(self.find(key)?)?;
+        Some(counter.states.clone())
+    }
+
+    /// Puts states in place of those that a counter had, or makes one if they say anything; `outcomes` are of all hits
+    /// that the counter had.
+    pub(super) fn write<'o>(
+        &mut self,
+        now: Timestamp,
+        hit: &Hit<'_>,
+        states: States,
+        outcomes: impl IntoIterator<Item = &'o Outcomes>,
+    ) {
+        let slot = match self.find(hit.key) {
+            Some(slot) => slot,
+            None if states == States::fresh(hit.set) => return,
+            None => {
+                let slot = self.insert(now, hit.key, states);
+                self.keep(now, (slot, hit), outcomes);
+                return;
+            }
+        };
+        let Some(counter) = self.slots.get_mut(slot) else {
+            return;
+        };
+        let before = counter.bytes();
+        counter.used = true;
+        counter.states = states;
+        let grown = self.weigh_again(slot, before);
+        self.keep(now, (slot, hit), outcomes);
+        if grown {
+            self.make_room(now, 0);
+        }
+    }
+
+    /// Frees what one take of a lease holds.
+    pub(super) fn give_back(&mut self, now: Timestamp, lease: LeaseId, key: Key) {
+        let Some(slot) = self.find(key) else {
+            return;
+        };
+        let Some(counter) = self.slots.get_mut(slot) else {
+            return;
+        };
+        let before = counter.bytes();
+        counter.states.give_back(now, lease);
+        self.weigh_again(slot, before);
+    }
+
+    /// Pins a counter for as long as it is over a limit or holds leases.
+    fn keep<'o>(
+        &mut self,
+        now: Timestamp,
+        (slot, hit): (u32, &Hit<'_>),
+        outcomes: impl IntoIterator<Item = &'o Outcomes>,
+    ) {
+        for outcomes in outcomes {
+            match outcomes.blocked_until.max(outcomes.held_until) {
+                Some(until) => self.pin(now, slot, until),
+                // Nothing but leases has pinned it, and the last was given back.
+                None if hit.set.limits.len() == 1 && hit.set.has_leases() => self.unpin(slot),
+                None => {}
+            }
+        }
+    }
+
+    /// Reckons with a counter that had so many bytes before; tells whether it has more now.
+    fn weigh_again(&mut self, slot: u32, before: u64) -> bool {
+        let Some(counter) = self.slots.get(slot) else {
+            return false;
+        };
+        let after = counter.bytes();
+        self.bytes = self.bytes - before + after;
+        if counter.pinned_until_secs != 0 {
+            self.pinned_bytes = self.pinned_bytes - before + after;
+        }
+        after > before
     }
 
     pub(super) fn add_to(&self, stats: &mut Stats) {
@@ -130,17 +207,17 @@ impl Shard {
         Some(place.slot)
     }
 
-    fn insert(&mut self, now: Timestamp, hit: &Hit<'_>) -> u32 {
+    fn insert(&mut self, now: Timestamp, key: Key, states: States) -> u32 {
         let counter = Counter {
-            key: hit.key,
-            states: States::fresh(hit.set),
+            key,
+            states,
             pinned_until_secs: 0,
             used: false,
         };
         self.make_room(now, counter.bytes());
         self.bytes += counter.bytes();
         let slot = self.slots.insert(counter);
-        let key_bits = hit.key.low_bits();
+        let key_bits = key.low_bits();
         let place = Place { key_bits, slot };
         self.index
             .insert_unique(hash(key_bits), place, |place| hash(place.key_bits));

@@ -4,7 +4,7 @@ use std::thread;
 use super::*;
 use crate::limit::{Active, Algorithm, Charge, Limit, LimitSet, TokenBucket, Window};
 use crate::request::{Cost, Unit};
-use crate::store::KeyBuilder;
+use crate::store::{Hit, KeyBuilder, Weight};
 
 const NOW: Timestamp = Timestamp::from_secs(1_700_000_000);
 
@@ -40,14 +40,27 @@ fn key(memory: &Memory, name: &str) -> Key {
     identity.key(memory.hasher())
 }
 
-fn call(memory: &Memory, name: &str, set: &LimitSet, (now, cost): (Timestamp, Cost)) -> Outcomes {
-    let hit = Hit {
-        key: key(memory, name),
+fn hit(key: Key, set: &LimitSet, cost: Cost) -> Hit<'_> {
+    Hit {
+        key,
         set,
         active: Active::ALL,
         cost,
-    };
-    memory.hit(now, &[hit]).remove(0)
+        lease: None,
+        weight: Weight::Decides,
+    }
+}
+
+fn batch<'a>(hits: impl IntoIterator<Item = Hit<'a>>) -> Batch<'a> {
+    Batch {
+        hits: hits.into_iter().collect(),
+        atomic: false,
+    }
+}
+
+fn call(memory: &Memory, name: &str, set: &LimitSet, (now, cost): (Timestamp, Cost)) -> Outcomes {
+    let hit = hit(key(memory, name), set, cost);
+    memory.hit(now, &batch([hit])).remove(0)
 }
 
 fn passes(memory: &Memory, name: &str, set: &LimitSet) -> bool {
@@ -88,13 +101,8 @@ fn threads_at_one_key_get_exactly_the_limit() {
 fn a_batch_sees_its_own_earlier_hits() {
     let memory = memory(1 << 20);
     let set = by_hour(20);
-    let hit = Hit {
-        key: key(&memory, "a"),
-        set: &set,
-        active: Active::ALL,
-        cost: Cost::Hits(1),
-    };
-    let outcomes = memory.hit(NOW, &[hit, hit]);
+    let hit = hit(key(&memory, "a"), &set, Cost::Hits(1));
+    let outcomes = memory.hit(NOW, &batch([hit, hit]));
     let remaining: Vec<_> = outcomes
         .iter()
         .map(|outcomes| outcomes.limits[0].remaining)

@@ -1,21 +1,25 @@
--- Takes hits at counters, in order, each seeing those before it.
+-- Takes batches of hits, in order, each seeing those before it. A batch is what one request asks for.
 --
--- KEYS[i]   the counter of hit i: the states of a rule's limits for one client key, as src/limit/encoding.rs writes them
--- ARGV[1]   whose clock it is: 0 this server's, 1 the caller's; then the milliseconds a counter is kept after its end
--- ARGV[1+i] hit i, as src/store/redis/script.rs writes it
+-- KEYS       the counters of all batches: the states of a rule's limits for one client key, as src/limit/encoding.rs
+--            writes them
+-- ARGV[1]    whose clock it is: 0 this server's, 1 the caller's; then the milliseconds a counter is kept after its end
+-- ARGV[1+i]  batch i, as src/store/redis/script.rs writes it
 --
--- Gives back this server's time in microseconds, the error of the first write that failed or false, and for each hit
--- the states as it found them: bytes, false where nothing is counted, or 0 where the hit could not be counted.
+-- Gives back this server's time in microseconds, the error of the first write that failed or false, and for each counter
+-- what its batch found: the states as bytes, false where nothing is counted, or 0 where it could not be counted.
 --
--- Every algorithm does here what src/limit/ does, to the microsecond: all numbers are whole and below 2^53. What is told
--- of a counter is left to the caller, who steps from the states found here as this script does.
+-- Everything here does what src/limit/ and src/store/batch.rs do, to the microsecond: all numbers are whole and below
+-- 2^53. What is told of a counter is left to the caller, who steps from the states found here as this script does.
 
-local LOOK, HITS, REFUND = 0, 1, 2
+local LOOK, HITS, REFUND, GIVE_BACK = 0, 1, 2, 3
+local DECIDES, QUOTA = 0, 1
+local WHOLE, WITHOUT_SLOTS, ONLY_ALWAYS = 0, 1, 2
+local TOKEN_BUCKET, CONCURRENCY = 3, 4
 local MAX_COUNT = 2 ^ 52
 local AHEAD = 1000000
 local SLOTS = 16
 
-local floor, max, min = math.floor, math.max, math.min
+local floor, ceil, max, min = math.floor, math.ceil, math.max, math.min
 local pack, unpack_from = struct.pack, struct.unpack
 
 -- fixed_window: start, count
@@ -162,101 +166,329 @@ function token_bucket.ends(state, limit, now)
     return state[1] + state[2] / limit.payback
 end
 
-local ALGORITHMS = { fixed_window, sliding_window, token_bucket }
+-- concurrency: slots held in all, and who holds them: leases of 28 bytes, those that end first at the front
 
--- A counter: the states of its limits
+local LEASE, NOBODYS = 28, string.rep('\0', 16)
+local concurrency = {}
+
+local function lease_until(state, at)
+    return (unpack_from('<I8', state.held, (at - 1) * LEASE + 17))
+end
+
+local function lease_slots(state, at)
+    return (unpack_from('<I4', state.held, (at - 1) * LEASE + 25))
+end
+
+-- How many leases end at that moment or before.
+local function leases_until(state, moment)
+    local low, high = 0, #state.held / LEASE
+    while low < high do
+        local middle = ceil((low + high) / 2)
+        if lease_until(state, middle) <= moment then
+            low = middle
+        else
+            high = middle - 1
+        end
+    end
+    return low
+end
+
+local function slots_of(state, count)
+    local slots = 0
+    for at = 1, count do
+        slots = slots + lease_slots(state, at)
+    end
+    return slots
+end
+
+local function forget_ended(state, now)
+    local ended = leases_until(state, now)
+    state.slots = state.slots - slots_of(state, ended)
+    state.held = state.held:sub(ended * LEASE + 1)
+end
+
+local function take_slots(state, limit, now, lease, slots)
+    forget_ended(state, now)
+    local ends = now + limit.length
+    local place = leases_until(state, ends) * LEASE
+    state.held = state.held:sub(1, place) .. lease .. pack('<I8I4', ends, slots) .. state.held:sub(place + 1)
+    state.slots = state.slots + slots
+end
+
+local function give_back(states, now, lease)
+    local freed = false
+    for _, state in ipairs(states) do
+        if state.number == CONCURRENCY then
+            forget_ended(state, now)
+            local found = lease ~= NOBODYS and state.held:find(lease, 1, true)
+            while found and found % LEASE ~= 1 do
+                found = state.held:find(lease, found + 1, true)
+            end
+            if found then
+                state.slots = state.slots - lease_slots(state, (found - 1) / LEASE + 1)
+                state.held = state.held:sub(1, found - 1) .. state.held:sub(found + LEASE)
+                freed = true
+            end
+        end
+    end
+    return freed
+end
+
+function concurrency.fits(state, limit, now, hits)
+    return state.slots - slots_of(state, leases_until(state, now)) + hits <= limit.requests
+end
+
+function concurrency.add() end
+
+function concurrency.refund() end
+
+function concurrency.ends(state, limit, now)
+    local count = #state.held / LEASE
+    return count > 0 and lease_until(state, count) or now
+end
+
+local ALGORITHMS = { fixed_window, sliding_window, token_bucket, concurrency }
+
+-- A counter: the states of a rule's limits
+
+local function read_state(raw, position)
+    local number, secs
+    number, secs, position = unpack_from('<BI4', raw, position)
+    local state
+    if number == CONCURRENCY then
+        local slots, length
+        slots, length, position = unpack_from('<I8I4', raw, position)
+        state = { slots = slots, held = raw:sub(position, position + length - 1) }
+        position = position + length
+    else
+        state = { unpack_from(ALGORITHMS[number].form, raw, position) }
+        position = table.remove(state)
+    end
+    state.number, state.secs = number, secs
+    return state, position
+end
 
 local function read_states(raw)
     local states, position = {}, 1
     while position <= #raw do
-        local number, secs
-        number, secs, position = unpack_from('<BI4', raw, position)
-        local state = { unpack_from(ALGORITHMS[number].form, raw, position) }
-        position = table.remove(state)
-        state.number, state.secs = number, secs
-        states[#states + 1] = state
+        states[#states + 1], position = read_state(raw, position)
     end
     return states
 end
 
+-- What is no state counts as if it were not there.
+local function found_states(raw)
+    local ok, states = pcall(read_states, raw or '')
+    return ok and states or {}
+end
+
+local function write_states(states)
+    local raw = {}
+    for i, state in ipairs(states) do
+        if state.number == CONCURRENCY then
+            raw[i] = pack('<BI4I8I4', state.number, state.secs, state.slots, #state.held) .. state.held
+        else
+            raw[i] = pack('<BI4', state.number, state.secs) .. pack(ALGORITHMS[state.number].form, unpack(state))
+        end
+    end
+    return table.concat(raw)
+end
+
 local function fresh_state(limit)
+    if limit.number == CONCURRENCY then
+        return { number = limit.number, secs = 0, slots = 0, held = '' }
+    end
     return { number = limit.number, secs = limit.secs, unpack(ALGORITHMS[limit.number].fresh) }
 end
 
+local function belongs(state, limit)
+    return state.number == limit.number and (state.secs == limit.secs or state.number == CONCURRENCY)
+end
+
 -- A limit goes on with the first state left of the same algorithm and window.
-local function align(left, limits)
-    local states = {}
+local function align(counter, limits)
+    local left, states = counter.states, {}
     for i, limit in ipairs(limits) do
         for at, state in ipairs(left) do
-            if state.number == limit.number and state.secs == limit.secs then
+            if belongs(state, limit) then
                 states[i] = table.remove(left, at)
                 break
             end
         end
         states[i] = states[i] or fresh_state(limit)
     end
-    return states
+    counter.states, counter.limits = states, limits
 end
 
-local function write_states(states)
-    local raw = {}
-    for i, state in ipairs(states) do
-        raw[i] = pack('<BI4', state.number, state.secs) .. pack(ALGORITHMS[state.number].form, unpack(state))
-    end
-    return table.concat(raw)
-end
+-- A batch
 
--- A hit
-
-local function read_hit(raw)
-    local hit, limits, position = {}, {}, nil
-    hit.cost, hit.always, hit.active, hit.hits, hit.now, position = unpack_from('<BBI2I4I8', raw)
-    while position <= #raw do
+local function read_limits(raw, position, count, active)
+    local limits = { has_leases = false }
+    for i = 1, count do
         local limit = {}
         limit.number, limit.shadow, limit.secs, limit.requests, position = unpack_from('<BBI4I4', raw, position)
         limit.length = limit.secs * 1000000
-        if limit.number == 3 then
+        if limit.number == TOKEN_BUCKET then
             limit.cost, limit.payback, limit.capacity, position = unpack_from('<I8I8I8', raw, position)
         end
-        limits[#limits + 1] = limit
-        limit.active = floor(hit.active / 2 ^ (#limits - 1)) % 2 == 1
+        limit.active = floor(active / 2 ^ (i - 1)) % 2 == 1
+        limits.has_leases = limits.has_leases or limit.number == CONCURRENCY
+        limits[i] = limit
     end
-    return hit, limits
+    return limits, position
 end
 
--- Takes the hit, and tells whether anything has to be written.
-local function step(hit, limits, states, now)
-    if hit.cost == REFUND then
-        for i, limit in ipairs(limits) do
+local function read_hit(raw, position)
+    local hit, active, count, has_lease = {}, nil, nil, nil
+    hit.counter, hit.cost, hit.always, hit.weight, hit.hits, active, count, has_lease, position =
+        unpack_from('<I2BBBI4I2BB', raw, position)
+    if has_lease == 1 then
+        hit.lease = raw:sub(position, position + 15)
+        position = position + 16
+    end
+    hit.limits, position = read_limits(raw, position, count, active)
+    return hit, position
+end
+
+local function read_batch(raw)
+    local batch, position = { hits = {} }, nil
+    batch.atomic, batch.joint, batch.counters, batch.now, position = unpack_from('<BBI2I8', raw)
+    while position <= #raw do
+        batch.hits[#batch.hits + 1], position = read_hit(raw, position)
+    end
+    return batch
+end
+
+local function refund(hit, counter, now, freed)
+    if hit.lease and hit.limits.has_leases then
+        if give_back(counter.states, now, hit.lease) then
+            freed[hit.lease] = true
+            counter.written = true
+        end
+    elseif not hit.lease or (freed[hit.lease] and not hit.limits.has_leases) then
+        for i, limit in ipairs(hit.limits) do
             if limit.active then
-                ALGORITHMS[limit.number].refund(states[i], limit, now, hit.hits)
+                ALGORITHMS[limit.number].refund(counter.states[i], limit, now, hit.hits)
             end
         end
-        return true
+        -- Where nothing was counted there is nothing to give back.
+        counter.written = counter.written or counter.raw
     end
-    local over, refused = {}, false
-    for i, limit in ipairs(limits) do
-        if limit.active then
-            over[i] = not ALGORITHMS[limit.number].fits(states[i], limit, now, hit.hits)
-            refused = refused or (over[i] and limit.shadow == 0)
-        end
-    end
-    local charged = false
-    for i, limit in ipairs(limits) do
-        if limit.active and (hit.always == 1 or not (refused or over[i])) then
-            ALGORITHMS[limit.number].add(states[i], limit, now, hit.hits)
-            charged = true
-        end
-    end
-    return charged
 end
 
-local function lifetime(limits, states, now, kept)
-    local ends = now
-    for i, limit in ipairs(limits) do
-        ends = max(ends, ALGORITHMS[limit.number].ends(states[i], limit, now))
+local function charge(hit, counter, now, extent)
+    for i, limit in ipairs(hit.limits) do
+        if limit.active then
+            local charged
+            if hit.always == 1 then
+                charged = true
+            elseif extent == ONLY_ALWAYS or (extent == WITHOUT_SLOTS and limit.number == CONCURRENCY) then
+                charged = false
+            else
+                charged = not (hit.refused or hit.over[i])
+            end
+            if charged then
+                if limit.number == CONCURRENCY then
+                    take_slots(counter.states[i], limit, now, hit.lease or NOBODYS, hit.hits)
+                else
+                    ALGORITHMS[limit.number].add(counter.states[i], limit, now, hit.hits)
+                end
+                counter.written = true
+            end
+        end
     end
-    return string.format('%.0f', math.ceil((ends - now) / 1000) + kept)
+end
+
+local function try(hit, counter, now, freed)
+    hit.refused = false
+    if hit.cost == REFUND then
+        refund(hit, counter, now, freed)
+    else
+        hit.over = {}
+        for i, limit in ipairs(hit.limits) do
+            if limit.active then
+                hit.over[i] = not ALGORITHMS[limit.number].fits(counter.states[i], limit, now, hit.hits)
+                hit.refused = hit.refused or (hit.over[i] and limit.shadow == 0)
+            end
+        end
+        charge(hit, counter, now, WHOLE)
+    end
+end
+
+-- Whether a look is refused, as src/limit/step.rs has it.
+local function look(hit, counter, now)
+    hit.refused = false
+    for i, limit in ipairs(hit.limits) do
+        if limit.active and limit.shadow == 0 then
+            local asked = (hit.always == 1 and limit.number == 1) and 0 or 1
+            if not ALGORITHMS[limit.number].fits(counter.states[i], limit, now, asked) then
+                hit.refused = true
+            end
+        end
+    end
+end
+
+local function take_all(batch, counters, now)
+    local freed = {}
+    for _, hit in ipairs(batch.hits) do
+        local counter = counters[hit.counter]
+        align(counter, hit.limits)
+        if hit.cost == LOOK then
+            look(hit, counter, now)
+        else
+            try(hit, counter, now, freed)
+        end
+    end
+end
+
+local function is_refused(batch)
+    local over, quotas, quotas_over = false, 0, 0
+    for _, hit in ipairs(batch.hits) do
+        if hit.weight == DECIDES then
+            over = over or hit.refused
+        elseif hit.weight == QUOTA then
+            quotas = quotas + 1
+            quotas_over = quotas_over + (hit.refused and 1 or 0)
+        end
+    end
+    return over or (quotas > 0 and quotas == quotas_over)
+end
+
+-- Takes back what the batch has written, and writes what is written although the request is refused.
+local function withhold(batch, counters, now)
+    for _, counter in ipairs(counters) do
+        counter.states, counter.written = found_states(counter.raw), false
+    end
+    local extent = batch.atomic == 1 and ONLY_ALWAYS or WITHOUT_SLOTS
+    local freed = {}
+    for _, hit in ipairs(batch.hits) do
+        local counter = counters[hit.counter]
+        align(counter, hit.limits)
+        if hit.cost == REFUND then
+            refund(hit, counter, now, freed)
+        elseif hit.cost == HITS then
+            charge(hit, counter, now, extent)
+        end
+    end
+end
+
+-- Frees what a lease holds at counters whose limits are not known here.
+local function give_back_unasked(batch, counters, now)
+    for _, hit in ipairs(batch.hits) do
+        local counter = counters[hit.counter]
+        counter.written = give_back(counter.states, now, hit.lease) or counter.written
+    end
+end
+
+local function lifetime(counter, now, kept)
+    if not counter.limits then
+        return 'KEEPTTL'
+    end
+    local ends = now
+    for i, limit in ipairs(counter.limits) do
+        ends = max(ends, ALGORITHMS[limit.number].ends(counter.states[i], limit, now))
+    end
+    return 'PX', string.format('%.0f', ceil((ends - now) / 1000) + kept)
 end
 
 local by_caller, kept = unpack_from('<BI8', ARGV[1])
@@ -265,26 +497,52 @@ local server_now = time[1] * 1000000 + time[2]
 
 local failure = false
 local found = {}
-for i, key in ipairs(KEYS) do
+
+local function get(key)
     local raw = redis.pcall('GET', key)
-    found[i] = raw
-    local hit, limits = read_hit(ARGV[1 + i])
-    local now = server_now
-    if by_caller == 1 then
-        now = min(hit.now, server_now + AHEAD)
-    end
     if raw and raw.err then
         failure = failure or raw.err
-        found[i] = 0
-    elseif hit.cost == HITS or (hit.cost == REFUND and raw) then
-        local states = align(read_states(raw or ''), limits)
-        if step(hit, limits, states, now) then
-            local written = redis.pcall('SET', key, write_states(states), 'PX', lifetime(limits, states, now, kept))
-            if written.err then
-                failure = failure or written.err
-                found[i] = 0
-            end
+        return 0
+    end
+    return raw
+end
+
+local function put(counter, now)
+    local written = redis.pcall('SET', counter.key, write_states(counter.states), lifetime(counter, now, kept))
+    if written.err then
+        failure = failure or written.err
+        return false
+    end
+    return true
+end
+
+local first = 0
+for i = 2, #ARGV do
+    local batch = read_batch(ARGV[i])
+    local now = server_now
+    if by_caller == 1 then
+        now = min(batch.now, server_now + AHEAD)
+    end
+    local counters = {}
+    for at = 1, batch.counters do
+        local key = KEYS[first + at]
+        local raw = get(key)
+        found[first + at] = raw
+        counters[at] = { key = key, raw = raw ~= 0 and raw, states = found_states(raw ~= 0 and raw) }
+    end
+    if batch.hits[1].cost == GIVE_BACK then
+        give_back_unasked(batch, counters, now)
+    else
+        take_all(batch, counters, now)
+        if batch.joint == 1 and is_refused(batch) then
+            withhold(batch, counters, now)
         end
     end
+    for at, counter in ipairs(counters) do
+        if counter.written and found[first + at] ~= 0 and not put(counter, now) then
+            found[first + at] = 0
+        end
+    end
+    first = first + batch.counters
 end
-return { server_now, failure, unpack(found) }
+return { server_now, failure, unpack(found, 1, #KEYS) }

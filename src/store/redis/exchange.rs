@@ -6,15 +6,16 @@ use std::pin::Pin;
 use crc16::{State, XMODEM};
 use futures_util::future::join_all;
 use redis::{Cmd, RedisError, Value, cmd};
-use smallvec::SmallVec;
 
 use super::connect::Link;
 use super::lane::{Call, Taken};
-use super::script::{self, Found, Reply};
+use super::script::{self, Reply};
 use super::shared::Shared;
 
 /// A command that is on its way.
 pub(super) type Sent<'a> = Pin<Box<dyn Future<Output = Exchange> + Send + 'a>>;
+
+pub(super) const LATE: &str = "Redis does not answer in time";
 
 /// What came of a command, as far as the connection is concerned.
 pub(super) enum Exchange {
@@ -26,72 +27,82 @@ pub(super) enum Exchange {
     Broken(String),
 }
 
-/// A hit among calls: the call, and the hit in it.
-type Place = (usize, usize);
-
 /// Sends calls as one command, or in a cluster as one for each slot, and tells each what came of it.
 pub(super) async fn exchange(shared: &Shared, link: Link, calls: Vec<Call>) -> Exchange {
-    let groups = group(shared, &link, &calls);
+    let groups = group(shared, &link, calls);
     shared.count_round_trip();
-    let sending = groups.into_iter().map(|places| {
-        let (link, calls) = (link.clone(), &calls);
-        async move {
-            let reply = take(shared, link, calls, &places).await;
-            (places, reply)
-        }
+    let sending = groups.into_iter().map(|calls| {
+        let link = link.clone();
+        async move { answer(shared, link, calls).await }
     });
-    let Ok(replies) = tokio::time::timeout(shared.deadline, join_all(sending)).await else {
-        shared.trouble("Redis does not answer in time");
+    let Ok(outcomes) = tokio::time::timeout(shared.deadline, join_all(sending)).await else {
+        shared.trouble(LATE);
         return Exchange::Late;
     };
-    let mut taken: Vec<Taken> = calls.iter().map(Taken::nothing).collect();
-    let mut outcome = Exchange::Late;
-    for (places, reply) in replies {
-        match reply {
-            Ok(reply) => {
-                if !matches!(outcome, Exchange::Broken(_)) {
-                    outcome = reply.verdict();
-                }
-                reply
-                    .failure
-                    .iter()
-                    .for_each(|failure| shared.trouble(failure));
-                reply.spread(&places, &mut taken);
-            }
-            Err(error) if error.is_unrecoverable_error() => {
-                outcome = Exchange::Broken(error.to_string());
-            }
-            Err(error) => shared.trouble(&error.to_string()),
-        }
+    // A cluster of which a part is gone is of use for the others.
+    let worst = |one, other| match (one, other) {
+        (Exchange::Broken(reason), _) | (_, Exchange::Broken(reason)) => Exchange::Broken(reason),
+        (Exchange::Answered, _) | (_, Exchange::Answered) => Exchange::Answered,
+        (Exchange::Late, Exchange::Late) => Exchange::Late,
+    };
+    outcomes
+        .into_iter()
+        .reduce(worst)
+        .unwrap_or(Exchange::Answered)
+}
+
+/// The calls that can travel in one command, in their order.
+fn group(shared: &Shared, link: &Link, calls: Vec<Call>) -> Vec<Vec<Call>> {
+    if !link.has_slots() {
+        return vec![calls];
     }
-    for (call, taken) in calls.into_iter().zip(taken) {
+    let mut by_slot = HashMap::<u16, Vec<Call>>::new();
+    for call in calls {
+        let slot = call.counters.first().map_or(0, |key| shared.slot(*key));
+        by_slot.entry(slot).or_default().push(call);
+    }
+    by_slot.into_values().collect()
+}
+
+/// Has the script take calls, and tells each what came of it.
+async fn answer(shared: &Shared, link: Link, calls: Vec<Call>) -> Exchange {
+    let mut reply = match take(shared, link, &calls).await {
+        Ok(reply) => reply,
+        Err(error) if error.is_unrecoverable_error() => {
+            return Exchange::Broken(error.to_string());
+        }
+        Err(error) => {
+            shared.trouble(&error.to_string());
+            return Exchange::Late;
+        }
+    };
+    for call in calls {
+        let found = reply.found.drain(..call.counters.len()).collect();
+        let taken = Taken {
+            server_now: reply.server_now,
+            found,
+        };
         if let Some(answer) = call.answer {
             // Whoever asked may not wait any more.
             let _ = answer.send(taken);
         }
     }
-    outcome
-}
-
-/// The hits that can travel in one command, in their order.
-fn group(shared: &Shared, link: &Link, calls: &[Call]) -> Vec<Vec<Place>> {
-    let places = calls
-        .iter()
-        .enumerate()
-        .flat_map(|(at, call)| (0..call.keys.len()).map(move |hit| (at, hit)));
-    if !link.has_slots() {
-        return vec![places.collect()];
+    match reply.failure {
+        // A server that is not the master any more is not to be asked again.
+        Some(failure) if failure.contains("READONLY") => Exchange::Broken(failure),
+        Some(failure) => {
+            shared.trouble(&failure);
+            Exchange::Answered
+        }
+        None => {
+            shared.all_well();
+            Exchange::Answered
+        }
     }
-    let mut by_slot = HashMap::<u16, Vec<Place>>::new();
-    for (call, hit) in places {
-        let slot = slot(shared.name(calls[call].keys[hit]).as_bytes());
-        by_slot.entry(slot).or_default().push((call, hit));
-    }
-    by_slot.into_values().collect()
 }
 
 /// The slot of a key in a cluster: of what stands in its first braces, if anything does.
-fn slot(key: &[u8]) -> u16 {
+pub(super) fn slot(key: &[u8]) -> u16 {
     const SLOTS: u16 = 16384;
     let tag = || {
         let open = key.iter().position(|byte| *byte == b'{')? + 1;
@@ -101,22 +112,18 @@ fn slot(key: &[u8]) -> u16 {
     State::<XMODEM>::calculate(tag().unwrap_or(key)) % SLOTS
 }
 
-/// Has the script take hits; a server that does not know the script is told it.
-async fn take(
-    shared: &Shared,
-    mut link: Link,
-    calls: &[Call],
-    places: &[Place],
-) -> Result<Reply, RedisError> {
+/// Has the script take calls; a server that does not know the script is told it.
+async fn take(shared: &Shared, mut link: Link, calls: &[Call]) -> Result<Reply, RedisError> {
+    let counters = calls.iter().map(|call| call.counters.len()).sum();
     let command = |name: &str, script: &str| {
         let mut command = cmd(name);
-        command.arg(script).arg(places.len());
-        for (call, hit) in places {
-            command.arg(shared.name(calls[*call].keys[*hit]));
+        command.arg(script).arg(counters);
+        for key in calls.iter().flat_map(|call| &call.counters) {
+            command.arg(shared.name(*key));
         }
         command.arg(&shared.header);
-        for (call, hit) in places {
-            command.arg(calls[*call].hit(*hit));
+        for call in calls {
+            command.arg(&call.batch);
         }
         command
     };
@@ -131,48 +138,11 @@ async fn take(
         let kind = redis::ErrorKind::UnexpectedReturnType;
         RedisError::from((kind, "the script was answered with something else"))
     };
-    Reply::read(reply?, places.len()).ok_or_else(unexpected)
+    Reply::read(reply?, counters).ok_or_else(unexpected)
 }
 
 async fn send(link: &mut Link, command: &Cmd) -> Result<Value, RedisError> {
     link.send(command).await?.extract_error()
-}
-
-impl Call {
-    fn hit(&self, at: usize) -> &[u8] {
-        let start = match at {
-            0 => 0,
-            _ => self.ends[at - 1],
-        };
-        &self.hits[start..self.ends[at]]
-    }
-}
-
-impl Taken {
-    fn nothing(call: &Call) -> Self {
-        Self {
-            server_now: None,
-            found: SmallVec::from_elem(Found::NotCounted, call.keys.len()),
-        }
-    }
-}
-
-impl Reply {
-    /// A server that is not the master any more is not to be asked again.
-    fn verdict(&self) -> Exchange {
-        match &self.failure {
-            Some(failure) if failure.contains("READONLY") => Exchange::Broken(failure.clone()),
-            _ => Exchange::Answered,
-        }
-    }
-
-    fn spread(self, places: &[Place], taken: &mut [Taken]) {
-        for ((call, hit), found) in places.iter().zip(self.found) {
-            let taken = &mut taken[*call];
-            taken.server_now = taken.server_now.max(Some(self.server_now));
-            taken.found[*hit] = found;
-        }
-    }
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use tokio::sync::oneshot;
 
 use super::connect::Link;
 use super::exchange::{Exchange, Sent, exchange};
-use super::near::{Debit, Near};
+use super::near::Near;
 use super::script::Found;
 use super::shared::Shared;
 use crate::clock::Timestamp;
@@ -43,50 +43,34 @@ pub(super) struct Lane {
     standing: Arc<Standing>,
 }
 
-/// Hits that are to be taken together.
+/// A batch that the script is to take.
 #[derive(Debug)]
 pub(super) struct Call {
-    pub(super) keys: SmallVec<[Key; 2]>,
-    /// The hits as the script reads them …
-    pub(super) hits: Vec<u8>,
-    /// … and where each ends.
-    pub(super) ends: SmallVec<[usize; 2]>,
-    /// Who waits; nobody if it is only to be counted.
+    /// Its counters; in a cluster all of one slot.
+    pub(super) counters: SmallVec<[Key; 2]>,
+    /// As the script reads it.
+    pub(super) batch: Vec<u8>,
+    /// Who waits; nobody if it is only to be taken.
     pub(super) answer: Option<oneshot::Sender<Taken>>,
 }
 
 impl Call {
-    pub(super) fn with_room(hits: usize, answer: Option<oneshot::Sender<Taken>>) -> Self {
+    /// A batch at one counter, for whose outcome nobody waits.
+    pub(super) fn unanswered(counter: Key, batch: Vec<u8>) -> Self {
         Self {
-            keys: SmallVec::with_capacity(hits),
-            hits: Vec::with_capacity(64 * hits),
-            ends: SmallVec::with_capacity(hits),
-            answer,
+            counters: SmallVec::from_buf_and_len([counter; 2], 1),
+            batch,
+            answer: None,
         }
-    }
-
-    pub(super) fn of_debits(debits: Vec<Debit>) -> Self {
-        let mut call = Self::with_room(debits.len(), None);
-        for debit in debits {
-            call.push(debit.key, |out| out.extend_from_slice(&debit.hit));
-        }
-        call
-    }
-
-    /// Adds a hit, which `encode` writes.
-    pub(super) fn push(&mut self, key: Key, encode: impl FnOnce(&mut Vec<u8>)) {
-        self.keys.push(key);
-        encode(&mut self.hits);
-        self.ends.push(self.hits.len());
     }
 }
 
 /// What came of a call.
 #[derive(Debug)]
 pub(super) struct Taken {
-    /// What time it was in Redis; none if no hit was taken.
-    pub(super) server_now: Option<Timestamp>,
-    /// One per hit.
+    /// What time it was in Redis.
+    pub(super) server_now: Timestamp,
+    /// What the script found, one per counter.
     pub(super) found: SmallVec<[Found; 2]>,
 }
 
@@ -140,9 +124,10 @@ impl Lane {
                 let (Some(near), Some(calls)) = (near.upgrade(), calls.upgrade()) else {
                     return;
                 };
-                let debits = near.sweep();
-                if !debits.is_empty() && calls.send(Call::of_debits(debits)).is_err() {
-                    return;
+                for debit in near.sweep() {
+                    if calls.send(debit.into_call()).is_err() {
+                        return;
+                    }
                 }
             }
         });

@@ -8,9 +8,9 @@ use std::mem;
 
 use parking_lot::Mutex;
 
-use super::script;
+use super::{lane, script};
 use crate::clock::{Micros, Timestamp};
-use crate::limit::{Active, Charge, Outcomes, States, step};
+use crate::limit::{Active, Call, Charge, Outcomes, States, step};
 use crate::request::Cost;
 use crate::store::{Hit, Key};
 
@@ -54,16 +54,22 @@ struct Known {
 struct Charged {
     hits: u32,
     active: Active,
-    /// A hit of them all, as the script reads it.
+    /// A hit of them all, as a batch that the script reads.
     encoded: Vec<u8>,
 }
 
 /// A hit that is to be charged in Redis, whatever the limits say.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Debit {
-    pub(super) key: Key,
-    /// As the script reads it.
-    pub(super) hit: Vec<u8>,
+    key: Key,
+    /// A batch, as the script reads it.
+    batch: Vec<u8>,
+}
+
+impl Debit {
+    pub(super) fn into_call(self) -> lane::Call {
+        lane::Call::unanswered(self.key, self.batch)
+    }
 }
 
 /// What memory says of a hit.
@@ -86,7 +92,7 @@ impl Near {
 
     /// Answers a hit from memory, if it can; debits are to be sent to Redis, before the hit if that is asked for.
     pub(super) fn hit(&self, now: Timestamp, hit: &Hit<'_>, debits: &mut Vec<Debit>) -> Memory {
-        if self.refuse == Micros::ZERO && self.batch == Micros::ZERO {
+        if (self.refuse == Micros::ZERO && self.batch == Micros::ZERO) || !is_near(hit) {
             return Memory::Unknown;
         }
         let mut shard = self.shard(hit.key).lock();
@@ -109,6 +115,9 @@ impl Near {
     /// How a counter would stand after a hit if all that is remembered of it still held, however old; none if it would
     /// not be refused.
     pub(super) fn recall(&self, now: Timestamp, hit: &Hit<'_>) -> Option<Outcomes> {
+        if !is_near(hit) {
+            return None;
+        }
         let mut shard = self.shard(hit.key).lock();
         let known = shard.find(hit.key)?;
         let (outcomes, _, states) = known.stepped(now, hit);
@@ -121,7 +130,7 @@ impl Near {
         &self,
         (now, moment): (Timestamp, Timestamp),
         hit: &Hit<'_>,
-        (states, outcomes): (States, &Outcomes),
+        (states, outcomes): (&States, &Outcomes),
         debits: &mut Vec<Debit>,
     ) {
         let is_over = outcomes.refused && outcomes.blocked_until.is_some();
@@ -129,7 +138,7 @@ impl Near {
             true => self.refuse.max(self.batch),
             false => self.batch,
         };
-        if lasts == Micros::ZERO || matches!(hit.cost, Cost::Refund(_)) {
+        if lasts == Micros::ZERO || !is_near(hit) || matches!(hit.cost, Cost::Refund(_)) {
             return;
         }
         let mut shard = self.shard(hit.key).lock();
@@ -141,7 +150,7 @@ impl Near {
             return;
         }
         let known = Known {
-            states,
+            states: states.clone(),
             until: now.plus(lasts),
             ahead: moment.micros().cast_signed() - now.micros().cast_signed(),
             charged: None,
@@ -203,6 +212,11 @@ impl Near {
     }
 }
 
+/// Slots are given back at any moment, so who holds them is asked for each time.
+fn is_near(hit: &Hit<'_>) -> bool {
+    !hit.set.has_leases() && hit.lease.is_none()
+}
+
 /// The limits that a hit was charged to; none if to none.
 fn charged(hit: &Hit<'_>, outcomes: &Outcomes) -> Option<Active> {
     let always = hit.set.charge == Charge::Always;
@@ -222,7 +236,12 @@ impl Known {
         let mut states = self.states.clone();
         states.align(hit.set);
         self.is_idle = false;
-        let outcomes = step(hit.set, hit.active, &mut states, (moment, hit.cost));
+        let call = Call {
+            now: moment,
+            cost: hit.cost,
+            lease: None,
+        };
+        let outcomes = step(hit.set, hit.active, &mut states, call);
         (outcomes, moment, states)
     }
 
@@ -247,7 +266,7 @@ impl Known {
             .take()
             .map_or(Vec::new(), |charged| charged.encoded);
         encoded.clear();
-        script::encode_debit(&mut encoded, now, hit, (hits, active));
+        script::encode_debit(&mut encoded, now, hit.set, (hits, active));
         self.charged = Some(Charged {
             hits,
             active,
@@ -257,8 +276,8 @@ impl Known {
     }
 
     fn settle(&mut self, key: Key) -> Option<Debit> {
-        let hit = self.charged.take()?.encoded;
-        Some(Debit { key, hit })
+        let batch = self.charged.take()?.encoded;
+        Some(Debit { key, batch })
     }
 }
 

@@ -2,12 +2,13 @@
 
 use bytes::BufMut;
 use redis::Value;
+use smallvec::SmallVec;
 
 use crate::clock::Timestamp;
 use crate::limit::encoding::number;
-use crate::limit::{Active, Algorithm, Charge, Limit, Outcomes, States, step};
-use crate::request::Cost;
-use crate::store::Hit;
+use crate::limit::{Active, Algorithm, Charge, Limit, LimitSet, States};
+use crate::request::{Cost, LeaseId};
+use crate::store::{Batch, Weight};
 
 /// The script.
 pub(super) const SOURCE: &str = include_str!("counters.lua");
@@ -37,7 +38,7 @@ impl RedisClock {
     }
 }
 
-/// What the script is to know besides the hits: whose clock, and for how many milliseconds a counter is kept after its end.
+/// What the script is to know besides batches: whose clock, and for how many milliseconds a counter is kept after its end.
 pub(super) fn header(clock: RedisClock, kept_millis: u64) -> Vec<u8> {
     let mut header = Vec::with_capacity(9);
     header.put_u8(match clock {
@@ -48,52 +49,94 @@ pub(super) fn header(clock: RedisClock, kept_millis: u64) -> Vec<u8> {
     header
 }
 
-/// What a hit costs, in the script's words.
-mod cost {
+/// What a hit does, in the script's words.
+mod kind {
     pub(super) const LOOK: u8 = 0;
     pub(super) const HITS: u8 = 1;
     pub(super) const REFUND: u8 = 2;
+    pub(super) const GIVE_BACK: u8 = 3;
 }
 
-/// Appends a hit.
-pub(super) fn encode(out: &mut Vec<u8>, now: Timestamp, hit: &Hit<'_>) {
-    let (kind, hits) = match hit.cost {
-        Cost::Look => (cost::LOOK, 0),
-        Cost::Hits(hits) => (cost::HITS, hits),
-        Cost::Refund(hits) => (cost::REFUND, hits),
-    };
-    out.put_u8(kind);
-    out.put_u8(u8::from(hit.set.charge == Charge::Always));
-    out.put_u16_le(hit.active.bits());
-    out.put_u32_le(hits);
-    out.put_u64_le(now.micros());
-    for limit in &hit.set.limits {
-        encode_limit(out, limit);
+/// A batch; `at` has the place of each hit's counter among as many as `counters`.
+pub(super) fn encode(now: Timestamp, batch: &Batch<'_>, at: &[usize], counters: usize) -> Vec<u8> {
+    let mut out = Vec::with_capacity(16 + 64 * batch.hits.len());
+    put_batch(&mut out, (batch.atomic, batch.is_joint()), counters, now);
+    for (hit, at) in batch.hits.iter().zip(at) {
+        let (kind, hits) = match hit.cost {
+            Cost::Look => (kind::LOOK, 0),
+            Cost::Hits(hits) => (kind::HITS, hits),
+            Cost::Refund(hits) => (kind::REFUND, hits),
+        };
+        // One place for each descriptor of a request, of which there are few.
+        out.put_u16_le(*at as u16 + 1);
+        out.put_u8(kind);
+        out.put_u8(u8::from(hit.set.charge == Charge::Always));
+        out.put_u8(match hit.weight {
+            Weight::Decides => 0,
+            Weight::Quota => 1,
+            Weight::None => 2,
+        });
+        out.put_u32_le(hits);
+        put_limits(&mut out, hit.active, hit.lease, hit.set);
     }
+    out
 }
 
-/// Appends hits at the limits of `hit` that are charged to the active ones, whatever they say.
+/// Hits at one counter that are charged to the active limits, whatever they say.
 pub(super) fn encode_debit(
     out: &mut Vec<u8>,
     now: Timestamp,
-    hit: &Hit<'_>,
+    set: &LimitSet,
     (hits, active): (u32, Active),
 ) {
-    out.put_u8(cost::HITS);
-    out.put_u8(1);
-    out.put_u16_le(active.bits());
+    put_batch(out, (false, false), 1, now);
+    out.put_u16_le(1);
+    out.put_slice(&[kind::HITS, 1, 2]);
     out.put_u32_le(hits);
+    put_limits(out, active, None, set);
+}
+
+/// Frees what a lease holds at one counter.
+pub(super) fn encode_give_back(now: Timestamp, lease: LeaseId) -> Vec<u8> {
+    let mut out = Vec::with_capacity(48);
+    put_batch(&mut out, (false, false), 1, now);
+    out.put_u16_le(1);
+    out.put_slice(&[kind::GIVE_BACK, 0, 2]);
+    out.put_u32_le(0);
+    put_lease(&mut out, Active::ALL, 0, Some(lease));
+    out
+}
+
+fn put_batch(out: &mut Vec<u8>, (atomic, joint): (bool, bool), counters: usize, now: Timestamp) {
+    out.put_u8(atomic.into());
+    out.put_u8(joint.into());
+    out.put_u16_le(counters as u16);
     out.put_u64_le(now.micros());
-    for limit in &hit.set.limits {
-        encode_limit(out, limit);
+}
+
+fn put_limits(out: &mut Vec<u8>, active: Active, lease: Option<LeaseId>, set: &LimitSet) {
+    put_lease(out, active, set.limits.len(), lease);
+    for limit in &set.limits {
+        put_limit(out, limit);
     }
 }
 
-fn encode_limit(out: &mut Vec<u8>, limit: &Limit) {
+fn put_lease(out: &mut Vec<u8>, active: Active, limits: usize, lease: Option<LeaseId>) {
+    out.put_u16_le(active.bits());
+    // At most LimitSet::MAX.
+    out.put_u8(limits as u8);
+    out.put_u8(lease.is_some().into());
+    if let Some(lease) = lease {
+        out.put_u128_le(lease.bits());
+    }
+}
+
+fn put_limit(out: &mut Vec<u8>, limit: &Limit) {
     out.put_u8(match limit.algorithm {
         Algorithm::FixedWindow => number::FIXED_WINDOW,
         Algorithm::SlidingWindow => number::SLIDING_WINDOW,
         Algorithm::TokenBucket(_) => number::TOKEN_BUCKET,
+        Algorithm::Concurrency => number::CONCURRENCY,
     });
     out.put_u8(limit.shadow_mode.into());
     out.put_u32_le(limit.window.secs());
@@ -109,26 +152,26 @@ fn encode_limit(out: &mut Vec<u8>, limit: &Limit) {
 #[derive(Debug)]
 pub(super) struct Reply {
     pub(super) server_now: Timestamp,
-    /// Why hits could not be counted that are [`Found::NotCounted`].
+    /// Why counters are [`Found::Unusable`].
     pub(super) failure: Option<String>,
-    /// One per hit, in order.
-    pub(super) found: Vec<Found>,
+    /// One per counter, in order.
+    pub(super) found: SmallVec<[Found; 2]>,
 }
 
-/// What the script found before it took a hit.
+/// What the script found of a counter, before its batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Found {
     /// Nothing is counted.
     Nothing,
     /// These states.
     States(Vec<u8>),
-    /// It could not write, and so did not take the hit.
-    NotCounted,
+    /// It could not be read or written.
+    Unusable,
 }
 
 impl Reply {
-    /// None if it is no reply of the script to so many hits.
-    pub(super) fn read(value: Value, hits: usize) -> Option<Self> {
+    /// None if it is no reply of the script to so many counters.
+    pub(super) fn read(value: Value, counters: usize) -> Option<Self> {
         let Value::Array(values) = value else {
             return None;
         };
@@ -141,11 +184,11 @@ impl Reply {
             Value::BulkString(bytes) => Some(String::from_utf8_lossy(&bytes).into_owned()),
             _ => return None,
         };
-        let found: Option<Vec<Found>> = values.map(Found::read).collect();
+        let found: Option<SmallVec<[Found; 2]>> = values.map(Found::read).collect();
         Some(Self {
             server_now: Timestamp::from_micros(u64::try_from(server_now).ok()?),
             failure,
-            found: found.filter(|found| found.len() == hits)?,
+            found: found.filter(|found| found.len() == counters)?,
         })
     }
 }
@@ -155,29 +198,21 @@ impl Found {
         match value {
             Value::Nil => Some(Self::Nothing),
             Value::BulkString(bytes) => Some(Self::States(bytes)),
-            Value::Int(0) => Some(Self::NotCounted),
+            Value::Int(0) => Some(Self::Unusable),
             _ => None,
         }
     }
 
-    /// The states of the hit's limits as it met them; none if it was not taken.
-    pub(super) fn states(&self, hit: &Hit<'_>) -> Option<States> {
-        match self {
-            Self::Nothing => Some(States::fresh(hit.set)),
-            Self::States(bytes) => {
-                // What is no state is overwritten by the script, as if it were not there.
-                let mut states = States::decode(bytes).unwrap_or_else(|_| States::fresh(hit.set));
-                states.align(hit.set);
-                Some(states)
-            }
-            Self::NotCounted => None,
-        }
+    pub(super) fn is_usable(&self) -> bool {
+        *self != Self::Unusable
     }
 
-    /// Takes the step that the script took; none if it took none.
-    pub(super) fn step(&self, hit: &Hit<'_>, now: Timestamp) -> Option<(States, Outcomes)> {
-        let mut states = self.states(hit)?;
-        let outcomes = step(hit.set, hit.active, &mut states, (now, hit.cost));
-        Some((states, outcomes))
+    /// The states; fresh ones of `set` where there are none.
+    pub(super) fn states(&self, set: &LimitSet) -> States {
+        match self {
+            // What is no state is overwritten by the script, as if it were not there.
+            Self::States(bytes) => States::decode(bytes).unwrap_or_else(|_| States::fresh(set)),
+            Self::Nothing | Self::Unusable => States::fresh(set),
+        }
     }
 }

@@ -1,15 +1,16 @@
 //! What all lanes of a store have in common.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
 use redis::Script;
+use tokio::sync::watch;
 
 use super::RedisConfig;
 use super::agreement::{Agreement, FORMAT};
 use super::connect::{Connector, Link};
-use super::exchange::Exchange;
+use super::exchange::{self, Exchange, LATE};
 use super::script::{self, RedisClock};
 use crate::store::{Key, NoRandomness, SharedStats};
 
@@ -24,11 +25,12 @@ pub(super) struct Shared {
     pub(super) script_sha: String,
     pub(super) header: Vec<u8>,
     address: String,
-    connections: AtomicU64,
+    connections: watch::Sender<u64>,
     connected: AtomicU64,
     round_trips: AtomicU64,
     answered_here: AtomicU64,
     not_counted: AtomicU64,
+    is_in_trouble: AtomicBool,
     /// Why counters could last not be shared; none if they can.
     trouble: Mutex<Option<String>>,
 }
@@ -45,11 +47,12 @@ impl Shared {
             header: script::header(config.clock, kept_millis),
             address: config.address.to_string(),
             connector: Connector::new(config.address, config.tls),
-            connections: AtomicU64::new(0),
+            connections: watch::Sender::new(0),
             connected: AtomicU64::new(0),
             round_trips: AtomicU64::new(0),
             answered_here: AtomicU64::new(0),
             not_counted: AtomicU64::new(0),
+            is_in_trouble: AtomicBool::new(false),
             trouble: Mutex::new(None),
         })
     }
@@ -57,6 +60,11 @@ impl Shared {
     /// The name of a counter in Redis.
     pub(super) fn name(&self, key: Key) -> String {
         format!("{}{}", self.prefix, key.hex())
+    }
+
+    /// The slot of a counter in a cluster.
+    pub(super) fn slot(&self, key: Key) -> u16 {
+        exchange::slot(self.name(key).as_bytes())
     }
 
     /// A connection to a Redis with whom counters can be shared, and which answers in time.
@@ -75,7 +83,7 @@ impl Shared {
         match tokio::time::timeout(self.deadline, link.send(&redis::cmd("PING"))).await {
             Ok(Ok(_)) => Ok(link),
             Ok(Err(error)) => Err(error.to_string()),
-            Err(_) => Err("Redis does not answer in time".to_owned()),
+            Err(_) => Err(LATE.to_owned()),
         }
     }
 
@@ -90,16 +98,37 @@ impl Shared {
 
     /// A lane has opened.
     pub(super) fn opened(&self) {
-        self.connections.fetch_add(1, Ordering::Relaxed);
-        self.connected.fetch_add(1, Ordering::Relaxed);
-        if self.trouble.lock().take().is_some() {
+        self.connections
+            .send_modify(|connections| *connections += 1);
+        if self.connected.fetch_add(1, Ordering::Relaxed) == 0 {
+            tracing::info!(redis = self.address, "counters are shared");
+        }
+        self.all_well();
+    }
+
+    /// Ends when a lane is open.
+    pub(super) async fn connected(&self) {
+        let mut connections = self.connections.subscribe();
+        // The sender is ours: it cannot be gone.
+        let _ = connections.wait_for(|connections| *connections > 0).await;
+    }
+
+    /// Hits were counted.
+    pub(super) fn all_well(&self) {
+        if !self.is_in_trouble.load(Ordering::Relaxed) {
+            return;
+        }
+        let mut trouble = self.trouble.lock();
+        self.is_in_trouble.store(false, Ordering::Relaxed);
+        if trouble.take().is_some() {
             tracing::info!(redis = self.address, "counters are shared again");
         }
     }
 
     /// A lane has closed.
     pub(super) fn closed(&self) {
-        self.connections.fetch_sub(1, Ordering::Relaxed);
+        self.connections
+            .send_modify(|connections| *connections -= 1);
     }
 
     /// A command was sent.
@@ -122,12 +151,12 @@ impl Shared {
     pub(super) fn stats(&self) -> SharedStats {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         SharedStats {
-            connections: read(&self.connections),
+            connections: *self.connections.borrow(),
             connected: read(&self.connected),
             round_trips: read(&self.round_trips),
             answered_here: read(&self.answered_here),
             not_counted: read(&self.not_counted),
-            is_in_trouble: self.trouble.lock().is_some(),
+            is_in_trouble: self.is_in_trouble.load(Ordering::Relaxed),
         }
     }
 
@@ -139,11 +168,12 @@ impl Shared {
     pub(super) fn trouble(&self, reason: &str) {
         let mut trouble = self.trouble.lock();
         if trouble.is_none() {
-            tracing::warn!(
+            tracing::error!(
                 redis = self.address,
                 "counters cannot be shared, each rule's on_store_error holds: {reason}"
             );
         }
+        self.is_in_trouble.store(true, Ordering::Relaxed);
         *trouble = Some(reason.to_owned());
     }
 }

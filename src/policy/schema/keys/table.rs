@@ -4,7 +4,12 @@ use super::Level::{self, Descriptor, Limit, ListedLimit, OverLimit, Replaces, Re
 use super::{Key, Shape, Status};
 
 /// How a limit can count; the first if nothing is said.
-pub(crate) const ALGORITHMS: &[&str] = &["fixed_window", "sliding_window", "token_bucket"];
+pub(crate) const ALGORITHMS: &[&str] = &[
+    "fixed_window",
+    "sliding_window",
+    "token_bucket",
+    "concurrency",
+];
 
 /// Whether a refused hit costs.
 pub(crate) const CHARGES: &[&str] = &["always", "allowed"];
@@ -21,16 +26,6 @@ const fn key(level: Level, name: &'static str, shape: Shape, doc: &'static str) 
         level,
         shape,
         status: Status::Supported,
-        doc,
-    }
-}
-
-const fn not_yet(level: Level, name: &'static str, shape: Shape, doc: &'static str) -> Key {
-    Key {
-        name,
-        level,
-        shape,
-        status: Status::NotYet,
         doc,
     }
 }
@@ -73,17 +68,17 @@ pub const KEYS: &[Key] = &[
         Shape::Word(ON_STORE_ERROR),
         "What to answer when hits cannot be counted, unless a descriptor says otherwise: local, allow, deny or error.",
     ),
-    not_yet(
+    key(
         Root,
         "atomic",
         Shape::Flag,
         "A refused request is charged to none of its descriptors.",
     ),
-    not_yet(
+    key(
         Root,
         "lease_entry",
         Shape::Text,
-        "The entry that gives a lease back.",
+        "The key of the entry that names the lease to be given back; lease if left out.",
     ),
     key(
         Descriptor,
@@ -228,7 +223,7 @@ pub const KEYS: &[Key] = &[
         Limit,
         "algorithm",
         Shape::Word(ALGORITHMS),
-        "fixed_window, sliding_window or token_bucket.",
+        "fixed_window, sliding_window, token_bucket or concurrency.",
     ),
     key(
         Limit,
@@ -242,17 +237,17 @@ pub const KEYS: &[Key] = &[
         Shape::Word(CHARGES),
         "Whether a refused hit costs: always or allowed.",
     ),
-    not_yet(
+    key(
         Limit,
         "max_in_flight",
         Shape::Number(0),
-        "How many at once.",
+        "How many at once, with algorithm: concurrency; 0 refuses all.",
     ),
-    not_yet(
+    key(
         Limit,
         "lease_seconds",
         Shape::Number(1),
-        "After how long a slot is free again.",
+        "After how long a slot that nobody gave back is free again.",
     ),
     key(
         ListedLimit,

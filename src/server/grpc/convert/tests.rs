@@ -181,6 +181,7 @@ fn decision() -> Decision {
         headers: Vec::new(),
         body: None,
         metadata: None,
+        grant: None,
     }
 }
 
@@ -200,8 +201,7 @@ fn statuses_keep_their_order_and_all_they_say() {
         limit: Some(CurrentLimit {
             name: Some("cap".into()),
             requests_per_unit: 10,
-            unit: Unit::Minute,
-            unit_multiplier: 5,
+            window: Window::new(Unit::Minute, 5),
         }),
         remaining: 0,
         reset_after_secs: Some(77),
@@ -256,13 +256,19 @@ fn answers_have_envoys_numbers_for_units_and_no_multiplier_of_one() {
         let limit = current_limit(CurrentLimit {
             name: None,
             requests_per_unit: 1,
-            unit,
-            unit_multiplier: 1,
+            window: Window::new(unit, 1),
         });
         assert_eq!(limit.unit, number);
         assert_eq!(limit.unit_multiplier, None);
         assert_eq!(limit.name, "");
     }
+    let slots = current_limit(CurrentLimit {
+        name: None,
+        requests_per_unit: 8,
+        window: None,
+    });
+    assert_eq!((slots.requests_per_unit, slots.unit), (8, 0));
+    assert_eq!(slots.unit_multiplier, None);
 }
 
 #[test]

@@ -1,0 +1,38 @@
+//! New leases.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use siphasher::sip128::SipHasher24;
+
+use super::NoRandomness;
+use crate::request::LeaseId;
+
+/// Makes leases: keyed hashes of a counter, which without the key nobody tells from random bits.
+///
+/// The key is of this process alone, so the leases of several that share counters do not meet.
+pub(super) struct Leases {
+    hasher: SipHasher24,
+    next: AtomicU64,
+}
+
+impl Leases {
+    pub(super) fn new() -> Result<Self, NoRandomness> {
+        let mut key = [0; 16];
+        getrandom::fill(&mut key).map_err(NoRandomness)?;
+        Ok(Self {
+            hasher: SipHasher24::new_with_key(&key),
+            next: AtomicU64::new(0),
+        })
+    }
+
+    pub(super) fn next(&self) -> LeaseId {
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        LeaseId::from_bits(self.hasher.hash(&number.to_le_bytes()).as_u128())
+    }
+}
+
+impl std::fmt::Debug for Leases {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Leases")
+    }
+}
