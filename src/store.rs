@@ -6,12 +6,12 @@ mod lease;
 mod memory;
 mod redis;
 
+pub use self::redis::{
+    Identity, InvalidAddress, Password, RedisAddress, RedisClock, RedisConfig, RedisTls,
+};
 pub use batch::{Batch, Hit, Verdict, Weight};
 pub use key::{HashKey, Key, KeyBuilder, KeyHasher};
 pub use memory::MemoryConfig;
-pub use redis::{
-    Identity, InvalidAddress, Password, RedisAddress, RedisClock, RedisConfig, RedisTls,
-};
 
 use smallvec::SmallVec;
 
@@ -25,7 +25,7 @@ pub enum Store {
     /// In this process.
     Memory(memory::Memory),
     /// In Redis, for many processes.
-    Redis(Box<redis::Redis>),
+    Redis(Box<self::redis::Redis>),
 }
 
 /// What came of hits.
@@ -88,7 +88,7 @@ impl Store {
     /// When the system has no randomness for the key of a hash.
     pub fn redis(config: RedisConfig, meanwhile: MemoryConfig) -> Result<Self, NoRandomness> {
         let meanwhile = memory::Memory::new(meanwhile)?;
-        let redis = redis::Redis::new(config, meanwhile)?;
+        let redis = self::redis::Redis::new(config, meanwhile)?;
         Ok(Self::Redis(Box::new(redis)))
     }
 

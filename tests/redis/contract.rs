@@ -30,10 +30,7 @@ fn callers_at_one_key_get_exactly_the_limit() {
     on_both(|store| async move {
         for (nth, set) in [
             by_hour(100),
-            rule(
-                [limit(Algorithm::FixedWindow, 100, 3_600)],
-                Charge::Always,
-            ),
+            rule([limit(Algorithm::FixedWindow, 100, 3_600)], Charge::Always),
             rule(
                 [limit(Algorithm::SlidingWindow, 100, 3_600)],
                 Charge::Allowed,
@@ -96,7 +93,11 @@ fn an_atomic_batch_that_is_refused_charges_none() {
             atomic: true,
         };
         let refused = |answer: &weir::store::Answer| -> Vec<bool> {
-            answer.outcomes.iter().map(|outcomes| outcomes.refused).collect()
+            answer
+                .outcomes
+                .iter()
+                .map(|outcomes| outcomes.refused)
+                .collect()
         };
         assert_eq!(refused(&store.hit(NOW, &batch()).await), [false, false]);
         assert_eq!(refused(&store.hit(NOW, &batch()).await), [false, true]);
@@ -122,7 +123,10 @@ fn slots_are_held_until_they_are_given_back_or_end() {
             (0, Cost::Refund(1)),
             (2, Cost::Hits(1)),
         ] {
-            let outcomes = take(&store, NOW, &[ask(nth, cost)]).await.outcomes.remove(0);
+            let outcomes = take(&store, NOW, &[ask(nth, cost)])
+                .await
+                .outcomes
+                .remove(0);
             done.push((outcomes.refused, outcomes.lease));
         }
         let expected = [

@@ -179,7 +179,14 @@ fn both_stores_decide_the_same_at_the_largest_numbers() {
         limit(Algorithm::FixedWindow, u32::MAX, 1),
     ];
     // The latest moment is now: a clock that is further ahead is not believed.
-    let moments = [0, 1, 1 << 40, 1_700_000_000_123_457, 1 << 50, (1 << 50) + 999_999];
+    let moments = [
+        0,
+        1,
+        1 << 40,
+        1_700_000_000_123_457,
+        1 << 50,
+        (1 << 50) + 999_999,
+    ];
     for (nth, widest) in widest.into_iter().enumerate() {
         for charge in [Charge::Always, Charge::Allowed] {
             let set = rule([widest.clone()], charge);
@@ -199,7 +206,10 @@ fn both_stores_decide_the_same_at_the_largest_numbers() {
                     runtime.block_on(crate::stores::take(store, now, &hits))
                 };
                 let (here, there) = (outcomes(&memory), outcomes(&redis));
-                assert_eq!(here.outcomes, there.outcomes, "{set:?} {cost:?} {now:?} {round}");
+                assert_eq!(
+                    here.outcomes, there.outcomes,
+                    "{set:?} {cost:?} {now:?} {round}"
+                );
             }
         }
     }

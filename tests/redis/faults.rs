@@ -184,7 +184,10 @@ fn a_lease_granted_while_redis_was_away_can_be_given_back() {
         use weir::limit::{Algorithm, Charge, LeaseOutcome};
 
         let store = stores::connected(server::exact(redis.address())).await;
-        let set = rule([stores::limit(Algorithm::Concurrency, 1, 600)], Charge::Allowed);
+        let set = rule(
+            [stores::limit(Algorithm::Concurrency, 1, 600)],
+            Charge::Allowed,
+        );
         let slot = with_lease(
             hit(key(&store, "slot"), &set, Cost::Hits(1)),
             store.new_lease(),

@@ -22,6 +22,7 @@ mod conformance;
 #[path = "../it/counters.rs"]
 mod counters;
 #[path = "../it/offline.rs"]
+#[allow(dead_code, reason = "the other binary uses the rest")]
 mod offline;
 
 mod contract;

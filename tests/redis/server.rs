@@ -83,17 +83,13 @@ impl RedisServer {
         String::from_utf8_lossy(&output.stdout).trim().to_owned()
     }
 
-    /// SIGKILL, and the same server again with nothing in it.
-    pub(crate) fn kill_and_restart(&mut self) {
-        self.kill();
-        self.restart();
-    }
-
+    /// SIGKILL.
     pub(crate) fn kill(&mut self) {
         self.signal("KILL");
         let _ = self.guard.wait();
     }
 
+    /// The same server again, with nothing in it.
     pub(crate) fn restart(&mut self) {
         self.guard = spawn(self.port, &self.args, self.folder.path());
         self.wait_until_there();
@@ -113,7 +109,7 @@ impl RedisServer {
         let sent = Command::new("kill")
             .args([&format!("-{name}"), pid.trim()])
             .status();
-        assert!(sent.unwrap().success());
+        assert!(sent.unwrap().success(), "no such server");
     }
 
     fn wait_until_there(&self) {
@@ -123,14 +119,15 @@ impl RedisServer {
         };
         // Each attempt starts a process, so this lasts far longer than a server takes to start.
         let is_tls = self.args.iter().any(|arg| arg == "--tls-port");
-        assert!(is_tls || (0..2_000).any(|_| answers()), "redis-server does not answer");
+        assert!(
+            is_tls || (0..2_000).any(|_| answers()),
+            "redis-server does not answer"
+        );
     }
 }
 
 impl Drop for RedisServer {
     fn drop(&mut self) {
-        // What is stopped ends no other way.
-        self.signal("CONT");
         drop(self.guard.stdin.take());
         let _ = self.guard.wait();
     }
@@ -138,8 +135,8 @@ impl Drop for RedisServer {
 
 /// A shell that kills the server when its stdin ends, be it by the end of this process.
 fn spawn(port: u16, args: &[String], folder: &Path) -> Child {
-    let script = "redis-server \"$@\" >log 2>&1 & server=$!; echo $server >pid; \
-                  (cat >/dev/null; kill -9 $server 2>/dev/null) <&0 & wait $server";
+    let script = "exec 3<&0; redis-server \"$@\" >log 2>&1 3<&- & server=$!; echo $server >pid; \
+                  (cat <&3 >/dev/null; kill -9 $server 2>/dev/null) & wait $server";
     let port = port.to_string();
     let is_sentinel = args.iter().any(|arg| arg == "--sentinel");
     let is_tls = args.iter().any(|arg| arg == "--tls-port");
@@ -149,8 +146,16 @@ fn spawn(port: u16, args: &[String], folder: &Path) -> Child {
     Command::new("sh")
         .args(["-c", script, "sh"])
         .args(file)
-        .args(if is_tls { ["--tls-port", &port] } else { ["--port", &port] })
-        .args(if is_sentinel { &in_memory[4..] } else { &in_memory })
+        .args(if is_tls {
+            ["--tls-port", &port]
+        } else {
+            ["--port", &port]
+        })
+        .args(if is_sentinel {
+            &in_memory[4..]
+        } else {
+            &in_memory
+        })
         .args(args)
         .current_dir(folder)
         .stdin(Stdio::piped())

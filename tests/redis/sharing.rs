@@ -10,7 +10,9 @@ use weir::request::Cost;
 use weir::store::{HashKey, RedisClock, RedisConfig, Store};
 
 use crate::server::{self, RedisServer, exact};
-use crate::stores::{bucket, common_server, connected, hit, key, limit, prefix, rule, runtime, take};
+use crate::stores::{
+    bucket, common_server, connected, hit, key, limit, prefix, rule, runtime, take,
+};
 use crate::weirs::{self, until, weir};
 
 fn with_redis<F: Future<Output = ()>>(test: impl FnOnce(RedisConfig) -> F) {
@@ -33,10 +35,7 @@ fn two_weirs_let_through_exactly_the_limit_together() {
         };
         let weirs = [connected(config.clone()).await, connected(config).await];
         for (nth, set) in [
-            rule(
-                [limit(Algorithm::FixedWindow, 200, 86_400)],
-                Charge::Always,
-            ),
+            rule([limit(Algorithm::FixedWindow, 200, 86_400)], Charge::Always),
             rule(
                 [limit(Algorithm::SlidingWindow, 200, 86_400)],
                 Charge::Allowed,
@@ -141,7 +140,10 @@ fn who_has_another_key_or_another_format_is_told_so() {
         let meta = format!("{}meta", elsewhere.prefix);
         common_server().cli(&["set", &meta, "7 random 00"]);
         let format = trouble(elsewhere).await;
-        assert!(format.contains("format 7") && format.contains("--redis-prefix"), "{format}");
+        assert!(
+            format.contains("format 7") && format.contains("--redis-prefix"),
+            "{format}"
+        );
     });
 }
 
@@ -156,7 +158,11 @@ fn a_clock_that_is_an_hour_ahead_harms_nobody() {
         let now = Clock::System.now();
         let ahead = now.plus(Micros::from_secs(3_600));
         let answer = take(&skewed, ahead, &hit()).await;
-        assert!(answer.now < now.plus(Micros::from_secs(10)), "{:?}", answer.now);
+        assert!(
+            answer.now < now.plus(Micros::from_secs(10)),
+            "{:?}",
+            answer.now
+        );
         // A minute later the window that the skewed one has counted in is over.
         let later = now.plus(Micros::from_secs(90));
         let answer = take(&right, later, &hit()).await;

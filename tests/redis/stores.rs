@@ -7,9 +7,7 @@ use tokio::runtime::Runtime;
 use weir::clock::Timestamp;
 use weir::limit::{Active, Algorithm, Charge, Limit, LimitSet, TokenBucket, Window};
 use weir::request::{Cost, LeaseId, Unit};
-use weir::store::{
-    Answer, Batch, Hit, Key, KeyBuilder, MemoryConfig, RedisConfig, Store, Weight,
-};
+use weir::store::{Answer, Batch, Hit, Key, KeyBuilder, MemoryConfig, RedisConfig, Store, Weight};
 
 use crate::server::{self, RedisServer, exact};
 

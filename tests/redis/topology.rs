@@ -3,7 +3,9 @@
 use std::net::TcpListener;
 use std::process::Command;
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, ExtendedKeyUsagePurpose, IsCa, KeyPair};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, ExtendedKeyUsagePurpose, IsCa, KeyPair,
+};
 use tempfile::TempDir;
 use weir::engine::{Basis, Code};
 use weir::limit::{Algorithm, Charge, LeaseOutcome};
@@ -28,7 +30,12 @@ fn cluster_port() -> u16 {
 }
 
 fn cluster() -> Vec<RedisServer> {
-    let start = |_| RedisServer::at(cluster_port(), &["--cluster-enabled", "yes", "--cluster-node-timeout", "1000"]);
+    let start = |_| {
+        RedisServer::at(
+            cluster_port(),
+            &["--cluster-enabled", "yes", "--cluster-node-timeout", "1000"],
+        )
+    };
     let nodes: Vec<RedisServer> = (0..3).map(start).collect();
     let addresses = nodes.iter().map(|node| format!("127.0.0.1:{}", node.port));
     let made = Command::new("redis-cli")
@@ -37,15 +44,24 @@ fn cluster() -> Vec<RedisServer> {
         .args(["--cluster-replicas", "0", "--cluster-yes"])
         .output()
         .unwrap();
-    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stdout));
+    assert!(
+        made.status.success(),
+        "{}",
+        String::from_utf8_lossy(&made.stdout)
+    );
     let is_ok = |node: &RedisServer| node.cli(&["cluster", "info"]).contains("cluster_state:ok");
     assert!((0..2_000).any(|_| nodes.iter().all(is_ok)), "no cluster");
     nodes
 }
 
 fn cluster_address(nodes: &[RedisServer]) -> RedisAddress {
-    let nodes: Vec<String> = nodes.iter().map(|node| format!("127.0.0.1:{}", node.port)).collect();
-    format!("redis-cluster://{}", nodes.join(",")).parse().unwrap()
+    let nodes: Vec<String> = nodes
+        .iter()
+        .map(|node| format!("127.0.0.1:{}", node.port))
+        .collect();
+    format!("redis-cluster://{}", nodes.join(","))
+        .parse()
+        .unwrap()
 }
 
 #[test]
@@ -59,11 +75,19 @@ fn a_cluster_counts_as_one_and_follows_slots_that_move() {
         let set = rule([limit(Algorithm::FixedWindow, 3, 3_600)], Charge::Allowed);
         // One request with counters in many slots.
         let names: Vec<_> = (0..40).map(|n| key(&store, &n.to_string())).collect();
-        let hits: Vec<_> = names.iter().map(|name| hit(*name, &set, Cost::Hits(1))).collect();
+        let hits: Vec<_> = names
+            .iter()
+            .map(|name| hit(*name, &set, Cost::Hits(1)))
+            .collect();
         for round in 0..4 {
             let answer = take(&store, NOW, &hits).await;
             assert!(answer.not_counted.is_empty(), "{:?}", store.trouble());
-            assert!(answer.outcomes.iter().all(|outcomes| outcomes.refused == (round == 3)));
+            assert!(
+                answer
+                    .outcomes
+                    .iter()
+                    .all(|outcomes| outcomes.refused == (round == 3))
+            );
         }
         let counters: u32 = nodes
             .iter()
@@ -72,11 +96,22 @@ fn a_cluster_counts_as_one_and_follows_slots_that_move() {
         assert_eq!(counters, 40 + 1);
 
         let moved = Command::new("redis-cli")
-            .args(["--cluster", "rebalance", &format!("127.0.0.1:{}", nodes[0].port)])
-            .args(["--cluster-weight", &format!("{}=0", nodes[0].cli(&["cluster", "myid"]))])
+            .args([
+                "--cluster",
+                "rebalance",
+                &format!("127.0.0.1:{}", nodes[0].port),
+            ])
+            .args([
+                "--cluster-weight",
+                &format!("{}=0", nodes[0].cli(&["cluster", "myid"])),
+            ])
             .output()
             .unwrap();
-        assert!(moved.status.success(), "{}", String::from_utf8_lossy(&moved.stdout));
+        assert!(
+            moved.status.success(),
+            "{}",
+            String::from_utf8_lossy(&moved.stdout)
+        );
         assert_eq!(nodes[0].cli(&["dbsize"]), "0");
         let answer = take(&store, NOW, &hits).await;
         assert!(answer.not_counted.is_empty(), "{:?}", store.trouble());
@@ -126,7 +161,10 @@ fn a_part_of_a_cluster_that_is_gone_does_not_harm_the_others() {
             ..exact(cluster_address(&nodes))
         };
         let store = connected(config).await;
-        let set = rule([limit(Algorithm::FixedWindow, 1_000, 3_600)], Charge::Allowed);
+        let set = rule(
+            [limit(Algorithm::FixedWindow, 1_000, 3_600)],
+            Charge::Allowed,
+        );
         nodes[2].kill();
         let mut counted = 0;
         for n in 0..60 {
@@ -159,11 +197,22 @@ fn a_failover_by_sentinels_is_followed() {
     runtime().block_on(async {
         let mut master = RedisServer::start();
         let replica = RedisServer::with(&["--replicaof", "127.0.0.1", &master.port.to_string()]);
-        let linked = || replica.cli(&["info", "replication"]).contains("master_link_status:up");
+        let linked = || {
+            replica
+                .cli(&["info", "replication"])
+                .contains("master_link_status:up")
+        };
         assert!((0..2_000).any(|_| linked()), "no replica");
         let (sentinel, _folder) = sentinel(&master);
-        let knows = || sentinel.cli(&["sentinel", "replicas", "shop"]).contains(&replica.port.to_string());
-        assert!((0..5_000).any(|_| knows()), "the sentinel does not know the replica");
+        let knows = || {
+            sentinel
+                .cli(&["sentinel", "replicas", "shop"])
+                .contains(&replica.port.to_string())
+        };
+        assert!(
+            (0..5_000).any(|_| knows()),
+            "the sentinel does not know the replica"
+        );
 
         let address = format!("redis+sentinel://127.0.0.1:{}/shop", sentinel.port);
         let engine = weir(RedisConfig::new(address.parse().unwrap()));
@@ -239,7 +288,9 @@ fn redis_is_spoken_to_in_tls_by_own_certificates() {
                 "yes",
             ],
         );
-        let address: RedisAddress = format!("rediss://127.0.0.1:{}", redis.port).parse().unwrap();
+        let address: RedisAddress = format!("rediss://127.0.0.1:{}", redis.port)
+            .parse()
+            .unwrap();
         let with = |tls| RedisConfig {
             tls,
             ..exact(address.clone())
