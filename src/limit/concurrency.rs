@@ -24,6 +24,8 @@ pub struct Leases {
     held: VecDeque<Held>,
     /// Of all of them, ended or not.
     slots: u64,
+    /// The latest moment at which one was granted: a clock that goes back makes no lease end earlier.
+    latest: Timestamp,
 }
 
 /// What one call holds. A call that meets the same limit twice is there twice.
@@ -39,7 +41,8 @@ impl Leases {
     /// Takes slots until the lease is given back, or `length` has passed.
     pub(super) fn take(&mut self, now: Timestamp, (lease, slots): (LeaseId, u32), length: Window) {
         self.forget_ended(now);
-        let until = now.plus(length.length());
+        self.latest = self.latest.max(now);
+        let until = self.latest.plus(length.length());
         let at = self.held.partition_point(|held| held.until <= until);
         self.held.insert(
             at,

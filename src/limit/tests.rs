@@ -4,7 +4,7 @@ mod properties;
 
 use super::*;
 use crate::clock::{Micros, Timestamp};
-use crate::request::{Cost, Unit};
+use crate::request::{Cost, LeaseId, Unit};
 
 const SECOND: u64 = 1_000_000;
 
@@ -260,6 +260,7 @@ fn a_limit_of_nothing_refuses_all() {
         limit(Algorithm::FixedWindow, 0, minute),
         limit(Algorithm::SlidingWindow, 0, minute),
         bucket(0, 0, minute),
+        slots(0, 60),
     ] {
         for charge in [Charge::Always, Charge::Allowed] {
             let mut counter = Counter::new([none.clone()], charge);
@@ -277,6 +278,7 @@ fn the_largest_numbers_do_not_overflow() {
         limit(Algorithm::FixedWindow, u32::MAX, ten_years),
         limit(Algorithm::SlidingWindow, u32::MAX, ten_years),
         bucket(u32::MAX, u32::MAX, ten_years),
+        limit(Algorithm::Concurrency, u32::MAX, ten_years),
     ] {
         for charge in [Charge::Always, Charge::Allowed] {
             let mut counter = Counter::new([widest.clone()], charge);
@@ -308,4 +310,102 @@ fn a_bucket_that_cannot_be_is_refused() {
         Err(InvalidBucket::TooSlow)
     );
     assert!(TokenBucket::new(14, 1, Window::LONGEST).is_ok());
+}
+
+fn slots(max_in_flight: u32, lease_seconds: u32) -> Limit {
+    let lease = window(Unit::Second, lease_seconds);
+    limit(Algorithm::Concurrency, max_in_flight, lease)
+}
+
+impl Counter {
+    fn take(&mut self, micros: u64, lease: u128) -> bool {
+        self.lease_call(micros, Cost::Hits(1), lease).lease == LeaseOutcome::Taken
+    }
+
+    fn give_back(&mut self, micros: u64, lease: u128) -> LeaseOutcome {
+        self.lease_call(micros, Cost::Refund(1), lease).lease
+    }
+
+    fn lease_call(&mut self, micros: u64, cost: Cost, lease: u128) -> Outcomes {
+        let call = Call {
+            lease: Some(LeaseId::from_bits(lease)),
+            ..call_at(micros, cost)
+        };
+        step(&self.set, Active::ALL, &mut self.states, call)
+    }
+}
+
+#[test]
+fn slots_are_held_until_their_lease_is_given_back_or_ends() {
+    let mut counter = Counter::new([slots(2, 60)], Charge::Allowed);
+    assert!(counter.take(0, 1) && counter.take(10, 2));
+    let refused = counter.lease_call(20, Cost::Hits(1), 3);
+    assert!(refused.refused && refused.lease == LeaseOutcome::None);
+    assert_eq!(refused.limits[0].reset, Micros::from_secs(1));
+    assert_eq!(counter.give_back(30, 3), LeaseOutcome::NotHeld);
+    assert_eq!(counter.give_back(30, 1), LeaseOutcome::Freed);
+    assert_eq!(counter.give_back(30, 1), LeaseOutcome::NotHeld);
+    assert!(counter.take(40, 4) && !counter.take(40, 5));
+    let end = 10 + 60 * SECOND;
+    assert!(!counter.take(end - 1, 6));
+    assert!(counter.take(end, 6));
+    assert_eq!(counter.give_back(end, 2), LeaseOutcome::NotHeld);
+}
+
+#[test]
+fn a_call_takes_as_many_slots_as_hits_and_gives_them_back_at_once() {
+    let mut counter = Counter::new([slots(5, 60)], Charge::Allowed);
+    counter.lease_call(0, Cost::Hits(3), 1);
+    let second = counter.lease_call(0, Cost::Hits(2), 1);
+    assert_eq!(second.limits[0].remaining, 0);
+    assert_eq!(second.held_until, Some(Timestamp::from_secs(60)));
+    assert_eq!(counter.give_back(1, 1), LeaseOutcome::Freed);
+    assert_eq!(counter.look(1).remaining, 3);
+    assert_eq!(counter.give_back(1, 1), LeaseOutcome::Freed);
+    let outcomes = counter.call(1, Cost::Look);
+    assert_eq!(
+        (outcomes.limits[0].remaining, outcomes.held_until),
+        (5, None)
+    );
+}
+
+#[test]
+fn negative_hits_without_a_lease_free_no_slot() {
+    let minute = limit(Algorithm::FixedWindow, 9, window(Unit::Minute, 1));
+    let mut counter = Counter::new([slots(2, 60), minute], Charge::Allowed);
+    counter.take(0, 1);
+    let refund = counter.call(0, Cost::Refund(1));
+    assert_eq!(refund.lease, LeaseOutcome::Unnamed);
+    let remaining = refund.limits.iter().map(|outcome| outcome.remaining);
+    assert_eq!(remaining.collect::<Vec<_>>(), [1, 9]);
+}
+
+#[test]
+fn a_lease_that_is_given_back_leaves_the_rates_of_its_list_alone() {
+    let minute = limit(Algorithm::FixedWindow, 9, window(Unit::Minute, 1));
+    let mut counter = Counter::new([slots(2, 60), minute], Charge::Allowed);
+    counter.take(0, 1);
+    let given_back = counter.lease_call(0, Cost::Refund(1), 1);
+    let remaining = given_back.limits.iter().map(|outcome| outcome.remaining);
+    assert_eq!(remaining.collect::<Vec<_>>(), [2, 8]);
+}
+
+#[test]
+fn nobodys_lease_is_not_given_back() {
+    let mut counter = Counter::new([slots(2, 60)], Charge::Allowed);
+    counter.hit(0, 1);
+    let nobodys = LeaseId::NOBODYS.bits();
+    assert_eq!(counter.give_back(0, nobodys), LeaseOutcome::NotHeld);
+    assert_eq!(counter.look(0).remaining, 1);
+}
+
+#[test]
+fn leases_outlive_a_changed_number_and_length() {
+    let mut counter = Counter::new([slots(2, 60)], Charge::Allowed);
+    assert!(counter.take(0, 1) && counter.take(0, 2));
+    counter.set.limits = Box::new([slots(3, 10)]);
+    assert!(counter.take(0, 3) && !counter.take(0, 4));
+    assert!(counter.take(10 * SECOND, 5));
+    assert!(counter.take(20 * SECOND, 6) && !counter.take(29 * SECOND, 7));
+    assert_eq!(counter.give_back(59 * SECOND, 1), LeaseOutcome::Freed);
 }

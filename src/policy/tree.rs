@@ -21,7 +21,7 @@ use crate::request::Entry;
 /// All domains that were loaded together.
 #[derive(Debug, Default)]
 pub struct Policy {
-    domains: HashMap<Box<[u8]>, Domain>,
+    domains: ByteMap<Domain>,
     rule_count: usize,
 }
 
@@ -119,9 +119,8 @@ impl Policy {
 
     /// All domains, by name.
     pub fn domains(&self) -> Vec<&Domain> {
-        let mut domains: Vec<&Domain> = self.domains.values().collect();
-        domains.sort_by(|a, b| a.name.cmp(&b.name));
-        domains
+        let names = self.domains.keys().into_iter();
+        names.filter_map(|name| self.domains.get(name)).collect()
     }
 
     /// How many domains it holds.

@@ -8,6 +8,7 @@
 //! - `counters`: whose counter a descriptor meets, and what is charged to it
 //! - `discovery`: health checks and reflection
 //! - `docs`: what the documentation shows
+//! - `leases`: slots that are held, and what is charged together or not at all
 //! - `lifetime`: connections, workers and the server's end
 //! - `policies`: files that load, and files that are refused, each with all that is said of it
 //! - `query`: `weir query`, against a server in this process
@@ -29,6 +30,7 @@ mod conformance;
 mod counters;
 mod discovery;
 mod docs;
+mod leases;
 mod lifetime;
 mod offline;
 mod policies;

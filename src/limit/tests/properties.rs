@@ -220,4 +220,64 @@ proptest! {
             }
         }
     }
+
+    #[test]
+    fn slots_are_those_of_a_model_that_remembers_every_lease(
+        max_in_flight in 0u32..5,
+        calls in prop::collection::vec((0..3 * SECOND, 0u8..4, 0u128..6, 1u32..3), 1..120),
+    ) {
+        const LEASE: u64 = 5;
+        let mut counter = Counter::new([slots(max_in_flight, LEASE as u32)], Charge::Allowed);
+        // Lease, when it ends, slots.
+        let mut model: Vec<(u128, u64, u32)> = Vec::new();
+        let mut now = 1_700_000_000 * SECOND;
+        for (pause, kind, lease, hits) in calls {
+            now += pause;
+            let held: u32 = model.iter().filter(|(_, end, _)| *end > now).map(|(_, _, slots)| slots).sum();
+            match kind {
+                0 | 1 => {
+                    let fits = held + hits <= max_in_flight;
+                    let outcomes = counter.lease_call(now, Cost::Hits(hits), lease);
+                    prop_assert_eq!(outcomes.refused, !fits);
+                    prop_assert_eq!(outcomes.lease == LeaseOutcome::Taken, fits);
+                    if fits {
+                        model.push((lease, now + LEASE * SECOND, hits));
+                    }
+                }
+                2 => {
+                    let own = |(of, end, _): &(u128, u64, u32)| *of == lease && *end > now && lease != 0;
+                    let found = model.iter().position(own);
+                    let outcome = counter.give_back(now, lease);
+                    prop_assert_eq!(outcome == LeaseOutcome::Freed, found.is_some());
+                    found.map(|at| model.remove(at));
+                }
+                _ => {
+                    let remaining = counter.look(now).remaining;
+                    prop_assert_eq!(remaining, max_in_flight - held);
+                }
+            }
+            let held: u32 = model.iter().filter(|(_, end, _)| *end > now).map(|(_, _, slots)| slots).sum();
+            prop_assert!(held <= max_in_flight);
+        }
+    }
+
+    #[test]
+    fn slots_are_not_freed_by_time_that_goes_back(
+        max_in_flight in 1u32..5,
+        times in prop::collection::vec(0..20 * SECOND, 1..60),
+    ) {
+        let mut counter = Counter::new([slots(max_in_flight, 5)], Charge::Allowed);
+        let start = 1_700_000_000 * SECOND;
+        let mut latest = start;
+        // When each lease was granted, by the latest time at which one was: none ends before its length has passed.
+        let mut granted: Vec<u64> = Vec::new();
+        for (at, time) in times.into_iter().enumerate() {
+            if counter.take(start + time, at as u128 + 1) {
+                latest = latest.max(start + time);
+                granted.retain(|granted| granted + 5 * SECOND > start + time);
+                granted.push(latest);
+                prop_assert!(granted.len() <= max_in_flight as usize);
+            }
+        }
+    }
 }

@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use foldhash::fast::RandomState;
+
 /// Bytes to something. It is filled once and never changed.
 #[derive(Debug)]
 pub(crate) enum ByteMap<T> {
@@ -13,7 +15,8 @@ pub(crate) enum ByteMap<T> {
 pub(crate) struct Many<T> {
     /// No key is longer: what is longer need not be hashed, be it a megabyte.
     longest: usize,
-    map: HashMap<Box<[u8]>, T>,
+    /// Its keys are the policy's, so no client can choose them to collide.
+    map: HashMap<Box<[u8]>, T, RandomState>,
 }
 
 /// Up to here comparing is faster than hashing.

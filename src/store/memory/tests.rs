@@ -2,7 +2,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 
 use super::*;
-use crate::limit::{Active, Algorithm, Charge, Limit, LimitSet, TokenBucket, Window};
+use crate::limit::{Active, Algorithm, Charge, LeaseOutcome, Limit, LimitSet, TokenBucket, Window};
 use crate::request::{Cost, Unit};
 use crate::store::{Hit, KeyBuilder, Weight};
 
@@ -290,4 +290,116 @@ fn a_pinned_counter_that_grows_keeps_the_books_straight() {
     assert!(large > small);
     assert_eq!(bytes(&by_hour(0), NOW), small);
     assert_eq!(memory.stats().pinned, 1);
+}
+
+fn slots(max_in_flight: u32) -> LimitSet {
+    let lease = Window::new(Unit::Minute, 1).unwrap();
+    rule([Limit {
+        window: lease,
+        ..limit(Algorithm::Concurrency, max_in_flight)
+    }])
+}
+
+fn take<'a>(memory: &Memory, name: &str, set: &'a LimitSet) -> (LeaseId, Hit<'a>) {
+    let lease = memory.new_lease();
+    let mut hit = hit(key(memory, name), set, Cost::Hits(1));
+    hit.lease = Some(lease);
+    (lease, hit)
+}
+
+#[test]
+fn leases_are_pinned_until_they_end_and_let_go_when_they_are_given_back() {
+    let memory = memory(200_000);
+    let (held, given_back) = (slots(1), slots(1));
+    let (_, hold) = take(&memory, "held", &held);
+    let (lease, other) = take(&memory, "given back", &given_back);
+    assert!(!memory.hit(NOW, &batch([hold]))[0].refused);
+    assert!(!memory.hit(NOW, &batch([other]))[0].refused);
+    assert_eq!(memory.stats().pinned, 2);
+    let back = Hit {
+        cost: Cost::Refund(1),
+        ..other
+    };
+    assert_eq!(
+        memory.hit(NOW, &batch([back]))[0].lease,
+        LeaseOutcome::Freed
+    );
+    assert_eq!(memory.stats().pinned, 1);
+    for n in 0..20_000 {
+        passes(&memory, &n.to_string(), &by_hour(9));
+    }
+    let (_, again) = take(&memory, "held", &held);
+    assert!(memory.hit(NOW, &batch([again]))[0].refused);
+    assert_eq!(memory.stats().unpinned_early, 0);
+    memory.give_back(NOW, lease, &[back.key]);
+}
+
+#[test]
+fn the_bytes_of_leases_are_reckoned_with() {
+    let memory = memory(1 << 20);
+    let set = slots(1_000);
+    let leases: Vec<_> = (0..1_000)
+        .map(|_| {
+            let (lease, hit) = take(&memory, "k", &set);
+            assert!(!memory.hit(NOW, &batch([hit]))[0].refused);
+            lease
+        })
+        .collect();
+    let full = memory.stats().bytes;
+    assert!(full > 32_000, "{full}");
+    let key = key(&memory, "k");
+    for lease in leases {
+        memory.give_back(NOW, lease, &[key]);
+    }
+    let (_, hit) = take(&memory, "k", &set);
+    assert_eq!(memory.hit(NOW, &batch([hit]))[0].limits[0].remaining, 999);
+}
+
+#[test]
+fn threads_that_meet_the_same_counters_in_any_order_are_charged_together() {
+    let memory = memory(64 << 20);
+    assert!(memory.shards.len() > 64);
+    let names: Vec<String> = (0..8).map(|n| n.to_string()).collect();
+    let (free, scarce) = (by_hour(u32::MAX), by_hour(500));
+    let passed = AtomicU32::new(0);
+    thread::scope(|scope| {
+        for thread in 0..4 {
+            let (memory, names, passed) = (&memory, &names, &passed);
+            let (free, scarce) = (&free, &scarce);
+            scope.spawn(move || {
+                for turn in 0..250 {
+                    let mut order: Vec<&String> = names.iter().collect();
+                    order.rotate_left((thread * 3 + turn) % 8);
+                    let mut hits: Vec<_> = order
+                        .into_iter()
+                        .map(|name| hit(key(memory, name), free, Cost::Hits(1)))
+                        .collect();
+                    hits.insert(turn % 9, hit(key(memory, "scarce"), scarce, Cost::Hits(1)));
+                    let mut together = batch(hits);
+                    together.atomic = true;
+                    let outcomes = memory.hit(NOW, &together);
+                    let refused = outcomes.iter().any(|outcomes| outcomes.refused);
+                    passed.fetch_add((!refused).into(), Ordering::Relaxed);
+                }
+            });
+        }
+    });
+    assert_eq!(passed.into_inner(), 500);
+    for name in &names {
+        let looked = call(&memory, name, &free, (NOW, Cost::Look));
+        assert_eq!(looked.limits[0].remaining, u32::MAX - 500);
+    }
+}
+
+#[test]
+fn a_refused_request_of_an_atomic_domain_makes_no_counters() {
+    let memory = memory(1 << 20);
+    let (free, none) = (by_hour(9), by_hour(0));
+    let mut together = batch([
+        hit(key(&memory, "a"), &free, Cost::Hits(1)),
+        hit(key(&memory, "b"), &none, Cost::Hits(1)),
+    ]);
+    together.atomic = true;
+    assert!(memory.hit(NOW, &together)[1].refused);
+    assert_eq!(memory.stats().counters, 0);
 }
