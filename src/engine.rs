@@ -80,6 +80,19 @@ impl Engine {
         decision
     }
 
+    /// Why a policy cannot be served with these counters; none if it can.
+    pub fn objection(&self, policy: &Policy) -> Option<String> {
+        let domains = policy.domains();
+        let atomic = domains.iter().find(|domain| domain.atomic)?;
+        self.store.is_split().then(|| {
+            format!(
+                "the domain {:?} is `atomic`, and the parts of a cluster do not decide together; \
+                 share its counters in one Redis, or leave `atomic` out",
+                atomic.name
+            )
+        })
+    }
+
     /// Puts another policy in force for the calls that come; counters stay.
     ///
     /// Gives back the one before, which calls that began earlier may still hold. Who drops it last frees it.

@@ -137,6 +137,14 @@ impl Store {
         }
     }
 
+    /// Whether counters of one request may be in parts that do not decide together.
+    pub fn is_split(&self) -> bool {
+        match self {
+            Self::Memory(_) => false,
+            Self::Redis(redis) => redis.is_cluster(),
+        }
+    }
+
     /// Gets ready to be asked from this thread, on its runtime.
     pub fn prepare(&self) {
         match self {

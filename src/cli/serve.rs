@@ -64,7 +64,12 @@ async fn start(settings: ServeSettings) -> Result<Started, Box<dyn Error>> {
         None => Store::memory(settings.memory)?,
         Some(redis) => Store::redis(redis.read()?, settings.memory)?,
     };
-    let engine = Arc::new(Engine::new(policy, store, Clock::System));
+    let policy = Arc::new(policy);
+    let engine = Arc::new(Engine::new(Arc::clone(&policy), store, Clock::System));
+    if let Some(objection) = engine.objection(&policy) {
+        return Err(objection.into());
+    }
+    drop(policy);
     let reloader = Reloader::start(files, Arc::clone(&engine), settings.reload_interval)?;
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),

@@ -123,6 +123,7 @@ const ENCODED_BYTES: usize = 16 + 8 + 4;
 impl Encode for Leases {
     fn encode(&self, out: &mut Vec<u8>) {
         out.put_u64_le(self.slots);
+        out.put_u64_le(self.latest.micros());
         // At most MAX_IN_FLIGHT leases.
         out.put_u32_le((self.held.len() * ENCODED_BYTES) as u32);
         for held in &self.held {
@@ -134,6 +135,7 @@ impl Encode for Leases {
 
     fn decode(bytes: &mut &[u8]) -> Option<Self> {
         let slots = bytes.try_get_u64_le().ok()?;
+        let latest = Timestamp::from_micros(bytes.try_get_u64_le().ok()?);
         let length = bytes.try_get_u32_le().ok()? as usize;
         let (mut leases, rest) = bytes.split_at_checked(length)?;
         *bytes = rest;
@@ -145,6 +147,10 @@ impl Encode for Leases {
                 slots: leases.try_get_u32_le().ok()?,
             });
         }
-        Some(Self { held, slots })
+        Some(Self {
+            held,
+            slots,
+            latest,
+        })
     }
 }

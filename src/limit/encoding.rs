@@ -1,8 +1,8 @@
 //! States as bytes, for stores outside of this process.
 //!
 //! A state is the number of its algorithm (one byte), its window's length in seconds (four), and its numbers (eight each),
-//! little-endian; the states of a rule follow each other. Slots are the number of all that are held, the bytes that
-//! follow (four), and for each lease its id (sixteen), its end, and its slots (four). A stored counter depends on all
+//! little-endian; the states of a rule follow each other. Slots are the number of all that are held, the latest
+//! moment at which some were granted, the bytes that follow (four), and for each lease its id (sixteen), its end, and its slots (four). A stored counter depends on all
 //! this: whoever changes it changes the version of the stores that hold it.
 
 use bytes::{Buf, BufMut};

@@ -15,7 +15,7 @@ pub(crate) mod yaml;
 
 pub use excerpt::{Excerpt, excerpts};
 pub(crate) use keys::{ALGORITHMS, CHARGES, ON_STORE_ERROR, SETS, reference_keys};
-pub use keys::{KEYS, Key, Level, Shape, Status};
+pub use keys::{KEYS, Key, Level, Shape};
 pub(crate) use yaml::Text;
 
 use super::report::{Report, Step};

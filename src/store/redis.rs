@@ -151,6 +151,10 @@ impl Redis {
         })
     }
 
+    pub(super) fn is_cluster(&self) -> bool {
+        self.is_cluster
+    }
+
     pub(super) fn hasher(&self) -> KeyHasher {
         self.shared.agreement.hasher()
     }

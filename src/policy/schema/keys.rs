@@ -25,15 +25,6 @@ pub enum Level {
     OverLimit,
 }
 
-/// Whether a key does something.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Status {
-    /// It does.
-    Supported,
-    /// It is part of the language, and refused until it does.
-    NotYet,
-}
-
 /// What a key holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Shape {
@@ -86,8 +77,6 @@ pub struct Key {
     pub level: Level,
     /// What it holds.
     pub shape: Shape,
-    /// Whether it does something.
-    pub status: Status,
     /// What it says, in one sentence.
     pub doc: &'static str,
 }

@@ -166,7 +166,7 @@ function token_bucket.ends(state, limit, now)
     return state[1] + state[2] / limit.payback
 end
 
--- concurrency: slots held in all, and who holds them: leases of 28 bytes, those that end first at the front
+-- concurrency: slots held in all, the latest moment at which some were granted, and who holds them: leases of 28 bytes, those that end first at the front
 
 local LEASE, NOBODYS = 28, string.rep('\0', 16)
 local concurrency = {}
@@ -209,7 +209,8 @@ end
 
 local function take_slots(state, limit, now, lease, slots)
     forget_ended(state, now)
-    local ends = now + limit.length
+    state.latest = max(state.latest, now)
+    local ends = state.latest + limit.length
     local place = leases_until(state, ends) * LEASE
     state.held = state.held:sub(1, place) .. lease .. pack('<I8I4', ends, slots) .. state.held:sub(place + 1)
     state.slots = state.slots + slots
@@ -256,9 +257,9 @@ local function read_state(raw, position)
     number, secs, position = unpack_from('<BI4', raw, position)
     local state
     if number == CONCURRENCY then
-        local slots, length
-        slots, length, position = unpack_from('<I8I4', raw, position)
-        state = { slots = slots, held = raw:sub(position, position + length - 1) }
+        local slots, latest, length
+        slots, latest, length, position = unpack_from('<I8I8I4', raw, position)
+        state = { slots = slots, latest = latest, held = raw:sub(position, position + length - 1) }
         position = position + length
     else
         state = { unpack_from(ALGORITHMS[number].form, raw, position) }
@@ -286,7 +287,8 @@ local function write_states(states)
     local raw = {}
     for i, state in ipairs(states) do
         if state.number == CONCURRENCY then
-            raw[i] = pack('<BI4I8I4', state.number, state.secs, state.slots, #state.held) .. state.held
+            raw[i] = pack('<BI4I8I8I4', state.number, state.secs, state.slots, state.latest, #state.held)
+                .. state.held
         else
             raw[i] = pack('<BI4', state.number, state.secs) .. pack(ALGORITHMS[state.number].form, unpack(state))
         end
@@ -296,7 +298,7 @@ end
 
 local function fresh_state(limit)
     if limit.number == CONCURRENCY then
-        return { number = limit.number, secs = 0, slots = 0, held = '' }
+        return { number = limit.number, secs = 0, slots = 0, latest = 0, held = '' }
     end
     return { number = limit.number, secs = limit.secs, unpack(ALGORITHMS[limit.number].fresh) }
 end

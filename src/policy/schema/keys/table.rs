@@ -1,7 +1,7 @@
 //! The table of all keys.
 
 use super::Level::{self, Descriptor, Limit, ListedLimit, OverLimit, Replaces, Response, Root};
-use super::{Key, Shape, Status};
+use super::{Key, Shape};
 
 /// How a limit can count; the first if nothing is said.
 pub(crate) const ALGORITHMS: &[&str] = &[
@@ -25,7 +25,6 @@ const fn key(level: Level, name: &'static str, shape: Shape, doc: &'static str) 
         name,
         level,
         shape,
-        status: Status::Supported,
         doc,
     }
 }
