@@ -87,6 +87,13 @@ impl Memory {
             .collect()
     }
 
+    /// Puts states in place of those that the hit's counter has.
+    pub(super) fn put(&self, now: Timestamp, hit: &Hit<'_>, mut states: States) {
+        states.align(hit.set);
+        let mut shard = self.shard(hit.key).lock();
+        shard.write(now, hit, states, []);
+    }
+
     pub(super) fn give_back(&self, now: Timestamp, lease: LeaseId, keys: &[Key]) {
         for key in keys {
             self.shard(*key).lock().give_back(now, lease, *key);

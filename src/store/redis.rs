@@ -199,23 +199,18 @@ impl Redis {
         answer
     }
 
-    /// Takes hits in this process. What is remembered of a counter still refuses.
+    /// Takes hits in this process, which goes on from what is remembered of the counters.
     pub(super) fn hit_meanwhile(
         &self,
         now: Timestamp,
         batch: &Batch<'_>,
     ) -> SmallVec<[Outcomes; 2]> {
-        if batch.is_joint() {
-            return self.meanwhile.hit(now, batch);
+        for hit in &batch.hits {
+            if let Some(states) = self.near.take(hit) {
+                self.meanwhile.put(now, hit, states);
+            }
         }
-        let outcomes = batch.hits.iter().map(|hit| {
-            let recalled = match hit.cost {
-                Cost::Refund(_) => None,
-                Cost::Hits(_) | Cost::Look => self.near.recall(now, hit),
-            };
-            recalled.unwrap_or_else(|| self.hit_one_meanwhile(now, hit))
-        });
-        outcomes.collect()
+        self.meanwhile.hit(now, batch)
     }
 
     pub(super) fn give_back(&self, now: Timestamp, lease: LeaseId, keys: &[Key]) {

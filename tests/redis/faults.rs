@@ -61,6 +61,23 @@ fn a_redis_that_comes_later_is_used_from_then_on() {
     });
 }
 
+#[test]
+fn what_redis_has_counted_is_not_granted_again_while_it_is_away() {
+    with_redis(|mut redis| async move {
+        let engine = weir(RedisConfig::new(redis.address()));
+        until(&engine, Basis::Counted).await;
+        for _ in 0..60 {
+            assert_eq!(ask(&engine, "plain").await, (Code::Ok, Basis::Counted));
+        }
+        redis.kill();
+        let mut passed = 60;
+        for _ in 0..60 {
+            passed += u32::from(ask(&engine, "plain").await.0 == Code::Ok);
+        }
+        assert_eq!(passed, LIMIT);
+    });
+}
+
 /// Asks again and again until told to stop; says how many were let through.
 async fn hammer(engine: Arc<Engine>, stop: Arc<AtomicU32>) -> u32 {
     let mut passed = 0;
@@ -119,7 +136,7 @@ fn a_frozen_redis_costs_no_answer_and_no_limit() {
 #[test]
 fn a_redis_slower_than_the_deadline_is_as_good_as_none() {
     with_redis(|redis| async move {
-        let proxy = Proxy::to(redis.port).await;
+        let proxy = Proxy::to(&redis).await;
         let engine = weir(RedisConfig::new(proxy.address()));
         until(&engine, Basis::Counted).await;
         proxy.delay(100);

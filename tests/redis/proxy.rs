@@ -10,6 +10,8 @@ use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use weir::store::RedisAddress;
 
+use crate::server::RedisServer;
+
 /// Ends with the runtime that it was started on.
 pub(crate) struct Proxy {
     address: SocketAddr,
@@ -17,7 +19,8 @@ pub(crate) struct Proxy {
 }
 
 impl Proxy {
-    pub(crate) async fn to(port: u16) -> Self {
+    pub(crate) async fn to(redis: &RedisServer) -> Self {
+        let port = redis.port;
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let delay_millis = Arc::new(AtomicU64::new(0));

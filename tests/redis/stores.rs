@@ -2,6 +2,7 @@
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use tokio::runtime::Runtime;
 use weir::clock::Timestamp;
@@ -41,7 +42,9 @@ pub(crate) fn fresh(runtime: &Runtime) -> Store {
 pub(crate) async fn connected(config: RedisConfig) -> Store {
     let store = Store::redis(config, MemoryConfig::default()).unwrap();
     store.prepare();
-    store.connected().await;
+    let patience = Duration::from_secs(20);
+    let connected = tokio::time::timeout(patience, store.connected()).await;
+    assert!(connected.is_ok(), "{:?}", store.trouble());
     store
 }
 

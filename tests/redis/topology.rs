@@ -4,7 +4,8 @@ use std::net::TcpListener;
 use std::process::Command;
 
 use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, ExtendedKeyUsagePurpose, IsCa, KeyPair,
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa,
+    KeyPair,
 };
 use tempfile::TempDir;
 use weir::engine::{Basis, Code};
@@ -244,6 +245,9 @@ fn certificates() -> Certificates {
     let folder = TempDir::new().unwrap();
     let mut params = CertificateParams::new(Vec::new()).unwrap();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params
+        .distinguished_name
+        .push(DnType::CommonName, "an authority");
     let authority = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
     let issue = |usage| {
         let mut params = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();

@@ -54,13 +54,21 @@ impl Agreement {
         propose.arg(&self.name).arg(self.proposal()).arg("NX");
         propose.arg("PX").arg(KEPT_MILLIS);
         link.send(&propose).await?;
-        let agreed = link.send(cmd("GET").arg(&self.name)).await?;
         link.send(cmd("PEXPIRE").arg(&self.name).arg(KEPT_MILLIS))
             .await?;
-        let Value::BulkString(agreed) = agreed else {
-            return Err(Disagreement::Unreadable);
-        };
-        self.take(&String::from_utf8_lossy(&agreed))
+        self.look(link).await
+    }
+
+    /// Takes what stands there, in one round trip.
+    pub(super) async fn look(&self, link: &mut Link) -> Result<(), Disagreement> {
+        match link
+            .send(cmd("GET").arg(&self.name))
+            .await?
+            .extract_error()?
+        {
+            Value::BulkString(agreed) => self.take(&String::from_utf8_lossy(&agreed)),
+            _ => Err(Disagreement::Gone),
+        }
     }
 
     fn proposal(&self) -> String {
@@ -121,6 +129,8 @@ pub(super) enum Disagreement {
     KeyMissing,
     /// What stands there makes no sense.
     Unreadable,
+    /// Nothing stands there any more.
+    Gone,
 }
 
 impl From<RedisError> for Disagreement {
@@ -147,6 +157,7 @@ impl fmt::Display for Disagreement {
             Self::KeyMissing => f.write_str(
                 "the weirs there were given a --hash-key-file; give this one the same, or another --redis-prefix",
             ),
+            Self::Gone => f.write_str("Redis has forgotten what weirs have in common"),
             Self::Unreadable => f.write_str(
                 "something else stands there where weirs say what they have in common; use another --redis-prefix",
             ),

@@ -66,9 +66,11 @@ fn group(shared: &Shared, link: &Link, calls: Vec<Call>) -> Vec<Vec<Call>> {
 
 /// Has the script take calls, and tells each what came of it.
 async fn answer(shared: &Shared, link: Link, calls: Vec<Call>) -> Exchange {
+    let is_alone = !link.has_slots();
     let mut reply = match take(shared, link, &calls).await {
         Ok(reply) => reply,
-        Err(error) if error.is_unrecoverable_error() => {
+        // The connections of a cluster are made anew one by one, by the client.
+        Err(error) if is_alone && error.is_unrecoverable_error() => {
             return Exchange::Broken(error.to_string());
         }
         Err(error) => {

@@ -30,6 +30,9 @@ const MAX_SENT: usize = 4;
 /// A lane closes when so many commands in a row were not answered in time.
 const MAX_LATE: u32 = 3;
 
+/// … and one to a cluster when so many were not: a part of it may be gone, and the others still count.
+const MAX_LATE_OF_CLUSTER: u32 = 24;
+
 /// How often to see whether what all have in common still stands, and whether Redis is there.
 const HEARTBEAT: Duration = Duration::from_secs(5);
 
@@ -224,6 +227,10 @@ impl Driver {
         let mut beats = tokio::time::interval(HEARTBEAT);
         beats.reset();
         let mut late = 0;
+        let max_late = match link.has_slots() {
+            true => MAX_LATE_OF_CLUSTER,
+            false => MAX_LATE,
+        };
         let mut waiting = Vec::new();
         loop {
             tokio::select! {
@@ -232,7 +239,7 @@ impl Driver {
                     Exchange::Answered => late = 0,
                     Exchange::Late => {
                         late += 1;
-                        if late == MAX_LATE {
+                        if late == max_late {
                             return End::Late;
                         }
                     }

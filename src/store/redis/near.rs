@@ -1,6 +1,7 @@
 //! What this weir remembers of counters, so as to ask Redis less than once a call.
 //!
-//! A counter that was over its limit is refused from memory for a while. In batches, every counter that was asked for is
+//! A counter that was over its limit is refused from memory for a while. How the others stood is kept for when Redis cannot
+//! say. In batches, every counter that was asked for is
 //! counted here for a while, and then settled: what was charged meanwhile is added in Redis.
 
 use std::collections::HashMap;
@@ -28,6 +29,9 @@ pub(super) struct Near {
     /// How long counters are counted here; nothing if they are not.
     batch: Micros,
 }
+
+/// Before every moment: what lasts until then is not known any more.
+const NEVER: Timestamp = Timestamp::from_micros(0);
 
 /// Counters by key; those that were not asked for since the shard was last full stand among the old.
 #[derive(Debug, Default)]
@@ -106,23 +110,18 @@ impl Near {
         {
             Some(answered) => answered,
             None => {
-                shard.forget(hit.key, debits);
+                // Kept for when Redis cannot say.
+                debits.extend(known.settle(hit.key));
+                known.until = NEVER;
                 Memory::Unknown
             }
         }
     }
 
-    /// How a counter would stand after a hit if all that is remembered of it still held, however old; none if it would
-    /// not be refused.
-    pub(super) fn recall(&self, now: Timestamp, hit: &Hit<'_>) -> Option<Outcomes> {
-        if !is_near(hit) {
-            return None;
-        }
-        let mut shard = self.shard(hit.key).lock();
-        let known = shard.find(hit.key)?;
-        let (outcomes, _, states) = known.stepped(now, hit);
-        known.states = states;
-        outcomes.refused.then_some(outcomes)
+    /// What is remembered of a counter, however old; it is forgotten.
+    pub(super) fn take(&self, hit: &Hit<'_>) -> Option<States> {
+        let known = self.shard(hit.key).lock().remove(hit.key)?;
+        Some(known.states)
     }
 
     /// Remembers how Redis has a counter after a hit at `now`, `moment` of the store's clock.
@@ -138,7 +137,7 @@ impl Near {
             true => self.refuse.max(self.batch),
             false => self.batch,
         };
-        if lasts == Micros::ZERO || !is_near(hit) || matches!(hit.cost, Cost::Refund(_)) {
+        if !is_near(hit) {
             return;
         }
         let mut shard = self.shard(hit.key).lock();
@@ -151,7 +150,10 @@ impl Near {
         }
         let known = Known {
             states: states.clone(),
-            until: now.plus(lasts),
+            until: match lasts {
+                Micros::ZERO => NEVER,
+                lasts => now.plus(lasts),
+            },
             ahead: moment.micros().cast_signed() - now.micros().cast_signed(),
             charged: None,
             is_idle: false,
@@ -300,9 +302,7 @@ impl Shard {
         self.young.insert(key, known);
     }
 
-    fn forget(&mut self, key: Key, debits: &mut Vec<Debit>) {
-        if let Some(mut known) = self.young.remove(&key) {
-            debits.extend(known.settle(key));
-        }
+    fn remove(&mut self, key: Key) -> Option<Known> {
+        self.young.remove(&key).or_else(|| self.old.remove(&key))
     }
 }

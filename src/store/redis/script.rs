@@ -1,4 +1,4 @@
-//! What weir and the script `counters.lua` say to each other.
+//! What weir and the script in Redis say to each other.
 
 use bytes::BufMut;
 use redis::Value;
@@ -10,8 +10,17 @@ use crate::limit::{Active, Algorithm, Charge, Limit, LimitSet, States};
 use crate::request::{Cost, LeaseId};
 use crate::store::{Batch, Weight};
 
-/// The script.
-pub(super) const SOURCE: &str = include_str!("counters.lua");
+/// The script, in the order in which its parts need each other.
+pub(super) const SOURCE: &str = concat!(
+    include_str!("script/head.lua"),
+    include_str!("script/usual.lua"),
+    include_str!("script/fixed_window.lua"),
+    include_str!("script/sliding_window.lua"),
+    include_str!("script/token_bucket.lua"),
+    include_str!("script/concurrency.lua"),
+    include_str!("script/counter.lua"),
+    include_str!("script/batch.lua"),
+);
 
 /// Further ahead of Redis' clock than this, in microseconds, a caller's clock is not believed; as in the script.
 const AHEAD_MICROS: u64 = 1_000_000;

@@ -8,7 +8,7 @@ use redis::Script;
 use tokio::sync::watch;
 
 use super::RedisConfig;
-use super::agreement::{Agreement, FORMAT};
+use super::agreement::{Agreement, Disagreement, FORMAT};
 use super::connect::{Connector, Link};
 use super::exchange::{self, Exchange, LATE};
 use super::script::{self, RedisClock};
@@ -80,17 +80,19 @@ impl Shared {
             Ok(agreed) => agreed.map_err(|disagreement| disagreement.to_string())?,
             Err(_) => return Err("Redis does not answer".to_owned()),
         }
-        match tokio::time::timeout(self.deadline, link.send(&redis::cmd("PING"))).await {
-            Ok(Ok(_)) => Ok(link),
-            Ok(Err(error)) => Err(error.to_string()),
+        match tokio::time::timeout(self.deadline, self.agreement.look(&mut link)).await {
+            Ok(Ok(())) => Ok(link),
+            Ok(Err(disagreement)) => Err(disagreement.to_string()),
             Err(_) => Err(LATE.to_owned()),
         }
     }
 
     /// Sees whether Redis is there, and whether what all have in common still stands.
     pub(super) async fn beat(&self, mut link: Link) -> Exchange {
-        match tokio::time::timeout(self.deadline, self.agreement.reach(&mut link)).await {
+        let look = tokio::time::timeout(self.deadline, self.agreement.look(&mut link));
+        match look.await {
             Ok(Ok(())) => Exchange::Answered,
+            Ok(Err(Disagreement::Redis(_))) if link.has_slots() => Exchange::Late,
             Ok(Err(disagreement)) => Exchange::Broken(disagreement.to_string()),
             Err(_) => Exchange::Late,
         }
