@@ -6,7 +6,7 @@
 use weir::clock::Timestamp;
 use weir::limit::{Active, Algorithm, Charge, Limit, LimitSet, TokenBucket, Window};
 use weir::request::{Cost, Unit};
-use weir::store::{Hit, KeyBuilder, MemoryConfig, Store};
+use weir::store::{Batch, Hit, KeyBuilder, MemoryConfig, Store, Weight};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -62,8 +62,14 @@ fn measure(name: &str, set: &LimitSet) -> Result<(), Box<dyn std::error::Error>>
             set,
             active: Active::ALL,
             cost: Cost::Hits(1),
+            lease: None,
+            weight: Weight::Decides,
         };
-        runtime.block_on(store.hit(NOW, &[hit]));
+        let batch = Batch {
+            hits: [hit].into_iter().collect(),
+            atomic: false,
+        };
+        runtime.block_on(store.hit(NOW, &batch));
     }
     let bytes = (resident_bytes()? - before) / COUNTERS;
     let stats = store.stats();
