@@ -1,4 +1,4 @@
-//! Compiles `proto/` into what `src/proto.rs` and `src/server/grpc` include.
+//! Compiles `proto/` into what `src/proto.rs` includes.
 
 use std::error::Error;
 use std::path::PathBuf;
@@ -27,25 +27,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     fs::write(out.join("protocol.binpb"), protocol.encode_to_vec())?;
 
     read_as_bytes(&mut protocol)?;
+    // The server reads and answers calls by itself.
     tonic_prost_build::configure()
         .build_server(false)
         .bytes(".")
         .include_file("protocol.rs")
-        .compile_fds(protocol.clone())?;
-
-    // The server alone gets a codec of its own: it looks at a message before it is built.
-    let server = out.join("server");
-    fs::create_dir_all(&server)?;
-    tonic_prost_build::configure()
-        .build_client(false)
-        .extern_path(".envoy", "crate::proto::envoy")
-        // An answer knows whether it was sent.
-        .extern_path(
-            ".envoy.service.ratelimit.v3.RateLimitResponse",
-            "crate::server::grpc::answer::Answer",
-        )
-        .codec_path("crate::server::grpc::codec::RateLimitCodec")
-        .out_dir(server)
         .compile_fds(protocol)?;
     Ok(())
 }

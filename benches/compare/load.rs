@@ -1,17 +1,21 @@
-//! A load on a server of ours, on loopback, bounded in count and time.
+//! A load on a server, on loopback, bounded in count and time.
+//!
+//! The generator is one thread that is nice to the server: it wakes when answers have come, reads all that is there,
+//! and asks anew with one write for each connection. `docs/performance.md` says what it costs beside h2load.
 
-use std::io::{self, ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::io;
+use std::net::SocketAddr;
+use std::num::NonZeroU64;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::keys::{Choice, Keys};
+use crate::line::Line;
 use crate::message::Template;
-use crate::wire::{Event, Wire};
-
-const PATH: &str = "/envoy.service.ratelimit.v3.RateLimitService/ShouldRateLimit";
+use crate::processor;
 
 /// A run ends after this whatever happens.
 const LONGEST: Duration = Duration::from_secs(240);
@@ -29,99 +33,154 @@ pub(crate) struct Load {
 /// How fast.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Pace {
-    /// So many calls, each connection having so many under way.
-    Closed { calls: u64, streams: usize },
+    /// So many calls, or as many as are answered in that time; each connection has so many under way.
+    Closed {
+        calls: u64,
+        lasts: Duration,
+        streams: usize,
+    },
     /// So many calls a second for so long, whether answers come or not: latency counts from the moment a call was due.
     Open { rate: f64, lasts: Duration },
 }
 
 /// What came of it.
 pub(crate) struct Outcome {
-    pub(crate) answered: u64,
-    pub(crate) failed: u64,
+    /// Calls that have ended, however.
+    pub(crate) ended: u64,
+    /// Answers.
+    pub(crate) messages: u64,
+    /// Answers that say OVER_LIMIT.
+    pub(crate) refused: u64,
+    /// Calls and connections that the server cut off.
+    pub(crate) cut_off: u64,
     pub(crate) elapsed: Duration,
-    /// In nanoseconds.
+    /// Time of a processor that the generator took.
+    pub(crate) generator: Duration,
+    /// In nanoseconds; of an open loop.
     pub(crate) latency: Histogram<u64>,
 }
 
 impl Outcome {
     /// Answers a second.
     pub(crate) fn rate(&self) -> f64 {
-        self.answered as f64 / self.elapsed.as_secs_f64()
+        self.messages as f64 / self.elapsed.as_secs_f64()
     }
-}
 
-/// One connection and its calls.
-struct Line {
-    socket: TcpStream,
-    wire: Wire,
-    keys: Keys,
-    template: Template,
-    /// When each call was due, by its stream's number.
-    due: Vec<Instant>,
-    sent: u64,
-    under_way: usize,
+    /// Calls without an answer.
+    pub(crate) fn failed(&self) -> u64 {
+        self.ended.abs_diff(self.messages) + self.cut_off
+    }
 }
 
 /// Runs it.
 ///
 /// # Errors
 /// When the server cannot be reached or closes a connection.
-#[expect(clippy::disallowed_methods, reason = "a benchmark measures time")]
 pub(crate) fn run(load: &Load) -> io::Result<Outcome> {
-    let mut lines = (0..load.connections)
-        .map(|index| Line::connect(load, index as u64 + 1))
-        .collect::<io::Result<Vec<_>>>()?;
-    let mut buffer = vec![0; 65_536];
-    let start = Instant::now();
-    let histogram = Histogram::new_with_bounds(1, 60_000_000_000, 3).map_err(io::Error::other)?;
-    let mut outcome = Outcome {
-        answered: 0,
-        failed: 0,
-        elapsed: Duration::ZERO,
-        latency: histogram,
+    let generator = |load: &Load| {
+        if let Pace::Closed { .. } = load.pace {
+            // The server goes first wherever both want the same core. Where that is not allowed, neither goes first.
+            let _ = rustix::process::nice(10);
+        }
+        let _ = rustix::thread::set_current_timer_slack(NonZeroU64::new(1));
+        let before = processor::of_this_thread()?;
+        let mut outcome = generate(load)?;
+        outcome.generator = processor::of_this_thread()? - before;
+        Ok(outcome)
     };
-    let each = |total: f64| total / load.connections as f64;
-    while start.elapsed() < LONGEST {
-        for line in &mut lines {
-            let now = Instant::now();
-            match load.pace {
-                Pace::Closed { calls, streams } => {
-                    while line.under_way < streams
-                        && (line.sent as f64) < each(calls as f64)
-                        && line.ask(now)
-                    {}
-                }
-                Pace::Open { rate, lasts } => {
-                    let until = now.duration_since(start).min(lasts).as_secs_f64();
-                    while (line.sent as f64) < each(rate * until) {
-                        let due = start + Duration::from_secs_f64(line.sent as f64 / each(rate));
-                        if !line.ask(due) {
-                            break;
-                        }
-                    }
-                }
+    thread::scope(|scope| scope.spawn(|| generator(load)).join())
+        .unwrap_or_else(|_| Err(io::Error::other("the generator has panicked")))
+}
+
+#[expect(clippy::disallowed_methods, reason = "a benchmark measures time")]
+fn generate(load: &Load) -> io::Result<Outcome> {
+    let connect = |index| {
+        let keys = Keys::new(load.choice, index as u64 + 1);
+        Line::connect(load.server, load.template.clone(), keys)
+    };
+    let mut lines = (0..load.connections)
+        .map(connect)
+        .collect::<io::Result<Vec<_>>>()?;
+    let mut outcome = Outcome {
+        ended: 0,
+        messages: 0,
+        refused: 0,
+        cut_off: 0,
+        elapsed: Duration::ZERO,
+        generator: Duration::ZERO,
+        latency: Histogram::new_with_bounds(1, 60_000_000_000, 3).map_err(io::Error::other)?,
+    };
+    let mut readable = vec![false; lines.len()];
+    let mut sent = 0;
+    let mut round = 0;
+    let start = Instant::now();
+    loop {
+        let elapsed = start.elapsed();
+        if let Pace::Open { rate, lasts } = load.pace {
+            let count = lines.len();
+            sent += ask_due(
+                &mut lines[round % count],
+                rate,
+                start,
+                elapsed.min(lasts),
+                sent,
+            );
+            round += 1;
+        }
+        for (line, readable) in lines.iter_mut().zip(&readable) {
+            if *readable {
+                line.read(&mut outcome)?;
+            }
+            if let Pace::Closed {
+                calls,
+                lasts,
+                streams,
+            } = load.pace
+                && elapsed < lasts
+            {
+                sent += refill(line, streams, calls - sent);
             }
             line.write()?;
-            line.read(&mut buffer, &mut outcome)?;
         }
         let all_sent = match load.pace {
-            Pace::Closed { calls, .. } => lines
-                .iter()
-                .all(|line| line.sent as f64 >= each(calls as f64)),
-            Pace::Open { lasts, .. } => start.elapsed() >= lasts,
+            Pace::Closed { calls, lasts, .. } => sent >= calls || elapsed >= lasts,
+            Pace::Open { lasts, .. } => elapsed >= lasts,
         };
-        if all_sent && lines.iter().all(|line| line.under_way == 0) {
+        let all_answered = lines.iter().all(|line| line.under_way == 0);
+        if (all_sent && all_answered) || elapsed > LONGEST {
             break;
         }
-        wait(&lines, load.pace)?;
+        wait(&lines, &mut readable, load.pace)?;
     }
     outcome.elapsed = start.elapsed();
     Ok(outcome)
 }
 
+/// Asks on a line until so many calls are under way, and tells how often that was.
+fn refill(line: &mut Line, streams: usize, at_most: u64) -> u64 {
+    let before = line.sent;
+    // Half of them at once: however the threads take turns, a batch is never small.
+    if line.under_way <= streams / 2 {
+        while line.under_way < streams && line.sent - before < at_most && line.ask() {}
+    }
+    line.sent - before
+}
+
+/// Asks what is due, all on one line, the next time on the next; tells how often that was.
+fn ask_due(line: &mut Line, rate: f64, start: Instant, elapsed: Duration, sent: u64) -> u64 {
+    let mut asked = 0;
+    while ((sent + asked) as f64) < rate * elapsed.as_secs_f64() {
+        let due = start + Duration::from_secs_f64((sent + asked) as f64 / rate);
+        if !line.ask_due(due) {
+            break;
+        }
+        asked += 1;
+    }
+    asked
+}
+
 /// Waits until there is something to read, or the next calls are due.
-fn wait(lines: &[Line], pace: Pace) -> io::Result<()> {
+fn wait(lines: &[Line], readable: &mut [bool], pace: Pace) -> io::Result<()> {
     let mut polled: Vec<_> = lines
         .iter()
         .map(|line| {
@@ -137,83 +196,15 @@ fn wait(lines: &[Line], pace: Pace) -> io::Result<()> {
         Pace::Closed { .. } => 100_000_000,
         Pace::Open { .. } => 50_000,
     };
-    poll(
-        &mut polled,
-        Some(&Timespec {
-            tv_sec: 0,
-            tv_nsec: nanos,
-        }),
-    )?;
+    let timeout = Timespec {
+        tv_sec: 0,
+        tv_nsec: nanos,
+    };
+    poll(&mut polled, Some(&timeout))?;
+    for (readable, polled) in readable.iter_mut().zip(&polled) {
+        *readable = polled
+            .revents()
+            .intersects(PollFlags::IN | PollFlags::HUP | PollFlags::ERR);
+    }
     Ok(())
-}
-
-impl Line {
-    fn connect(load: &Load, seed: u64) -> io::Result<Self> {
-        let socket = TcpStream::connect(load.server)?;
-        socket.set_nodelay(true)?;
-        socket.set_nonblocking(true)?;
-        Ok(Self {
-            socket,
-            wire: Wire::new(PATH),
-            keys: Keys::new(load.choice, seed),
-            template: load.template.clone(),
-            due: Vec::new(),
-            sent: 0,
-            under_way: 0,
-        })
-    }
-
-    /// Asks once; false if the server takes nothing now.
-    fn ask(&mut self, due: Instant) -> bool {
-        let message = self.template.of(self.keys.next());
-        if !self.wire.takes(message) {
-            return false;
-        }
-        self.wire.call(message);
-        self.due.push(due);
-        self.sent += 1;
-        self.under_way += 1;
-        true
-    }
-
-    fn write(&mut self) -> io::Result<()> {
-        while !self.wire.out.is_empty() {
-            match self.socket.write(&self.wire.out) {
-                Ok(written) => drop(self.wire.out.drain(..written)),
-                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(())
-    }
-
-    /// Takes what has come, through a buffer that all lines share.
-    #[expect(clippy::disallowed_methods, reason = "a benchmark measures time")]
-    fn read(&mut self, buffer: &mut [u8], outcome: &mut Outcome) -> io::Result<()> {
-        loop {
-            let length = match self.socket.read(buffer) {
-                Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
-                Ok(length) => length,
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
-                Err(error) => return Err(error),
-            };
-            let (due, under_way) = (&self.due, &mut self.under_way);
-            let now = Instant::now();
-            self.wire.receive(&buffer[..length], |event| match event {
-                Event::Answered { stream } => {
-                    let latency = now.duration_since(due[stream as usize / 2]);
-                    outcome.latency.saturating_record(latency.as_nanos() as u64);
-                    outcome.answered += 1;
-                    *under_way -= 1;
-                }
-                Event::Failed => {
-                    outcome.failed += 1;
-                    *under_way = under_way.saturating_sub(1);
-                }
-            });
-            if length < buffer.len() {
-                return Ok(());
-            }
-        }
-    }
 }

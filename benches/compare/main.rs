@@ -1,17 +1,26 @@
 //! weir beside a service that does nothing, and `decide` beside a bare cache: `cargo bench --bench compare`.
 //!
 //! Every ratio is taken from pairs that ran one after the other on the same machine; the middle one of several counts.
-//! Name rows to run only those: `cargo bench --bench compare -- throughput memory`.
+//! Name rows to run only those: `cargo bench --bench compare -- throughput memory`. `-- plots` draws the plots of
+//! `docs/performance.md` instead.
 
 mod alone;
 mod keys;
+mod line;
 mod load;
+mod memory;
 mod message;
 mod nothing;
+mod pairs;
+mod peers;
+mod plots;
 mod policies;
+mod processor;
 mod rows;
 mod servers;
+mod svg;
 mod table;
+mod throughput;
 mod wire;
 
 // As in weir itself: the service that does nothing is to have the same means.
@@ -24,6 +33,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .skip(1)
         .filter(|arg| !arg.starts_with('-'))
         .collect();
+    if wanted == ["plots"] {
+        return plots::draw();
+    }
     table::head(servers::workers());
     for row in rows::ALL {
         if wanted.is_empty() || wanted.iter().any(|word| row.name.contains(word.as_str())) {

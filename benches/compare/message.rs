@@ -44,15 +44,19 @@ impl Template {
         Self { bytes, clients_at }
     }
 
-    /// The message of that client.
-    pub(crate) fn of(&mut self, client: u64) -> &[u8] {
+    /// The message of client 0, whoever that is.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Writes a client's number into a copy of the message.
+    pub(crate) fn write_client(&self, client: u64, message: &mut [u8]) {
         let mut digits = [0; CLIENT.len()];
         for (place, digit) in digits.iter_mut().rev().enumerate() {
             *digit = b"0123456789abcdef"[(client >> (4 * place)) as usize & 15];
         }
         for at in &self.clients_at {
-            self.bytes[*at..at + CLIENT.len()].copy_from_slice(&digits);
+            message[*at..at + CLIENT.len()].copy_from_slice(&digits);
         }
-        &self.bytes
     }
 }

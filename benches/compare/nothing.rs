@@ -1,29 +1,80 @@
 //! A rate-limit service that does nothing: it reads the request and answers the same bytes every time.
 //!
-//! It runs as weir does: one runtime per worker, connections spread evenly, the same codec and HTTP/2 settings.
+//! It is what tonic makes of such a service, and runs as weir does: one runtime per worker, connections spread evenly,
+//! the same HTTP/2 settings, buffers that suit.
 
+use std::convert::Infallible;
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::thread;
 
 use tokio::sync::mpsc;
 use tokio_stream::StreamExt;
 use tokio_stream::wrappers::UnboundedReceiverStream;
+use tonic::body::Body;
+use tonic::codec::{BufferSettings, Codec};
+use tonic::server::{Grpc, NamedService, UnaryService};
 use tonic::transport::Server;
 use tonic::{Request, Response, Status};
+use tonic_prost::ProstCodec;
+use tower_service::Service;
 use weir::proto::envoy::service::ratelimit::v3::{RateLimitRequest, RateLimitResponse};
-use weir::server::grpc::answer::Answer;
-use weir::server::grpc::{RateLimitService, RateLimitServiceServer};
 
+/// The service, as tonic generates one.
 #[derive(Clone)]
-struct Nothing(RateLimitResponse);
+struct Nothing(Arc<RateLimitResponse>);
 
-#[tonic::async_trait]
-impl RateLimitService for Nothing {
-    async fn should_rate_limit(
-        &self,
-        _: Request<RateLimitRequest>,
-    ) -> Result<Response<Answer>, Status> {
-        Ok(Response::new(Answer::new(self.0.clone(), None)))
+type Boxed<T, E> = Pin<Box<dyn Future<Output = Result<T, E>> + Send>>;
+
+impl NamedService for Nothing {
+    const NAME: &'static str = "envoy.service.ratelimit.v3.RateLimitService";
+}
+
+impl Service<http::Request<Body>> for Nothing {
+    type Response = http::Response<Body>;
+    type Error = Infallible;
+    type Future = Boxed<Self::Response, Infallible>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: http::Request<Body>) -> Self::Future {
+        let method = self.clone();
+        Box::pin(async move { Ok(Grpc::new(Buffered).unary(method, request).await) })
+    }
+}
+
+impl UnaryService<RateLimitRequest> for Nothing {
+    type Response = RateLimitResponse;
+    type Future = Boxed<Response<RateLimitResponse>, Status>;
+
+    fn call(&mut self, _: Request<RateLimitRequest>) -> Self::Future {
+        let answer = Arc::clone(&self.0);
+        Box::pin(async move { Ok(Response::new(RateLimitResponse::clone(&answer))) })
+    }
+}
+
+/// prost's codec, with buffers of a size that suits: tonic's own 8 KiB would be allocated twice for each call.
+#[derive(Clone, Copy, Default)]
+struct Buffered;
+
+type Prost = ProstCodec<RateLimitResponse, RateLimitRequest>;
+
+impl Codec for Buffered {
+    type Encode = RateLimitResponse;
+    type Decode = RateLimitRequest;
+    type Encoder = <Prost as Codec>::Encoder;
+    type Decoder = <Prost as Codec>::Decoder;
+
+    fn encoder(&mut self) -> Self::Encoder {
+        Prost::raw_encoder(BufferSettings::new(1024, 32 * 1024))
+    }
+
+    fn decoder(&mut self) -> Self::Decoder {
+        Prost::raw_decoder(BufferSettings::new(1024, 32 * 1024))
     }
 }
 
@@ -57,7 +108,7 @@ fn worker(answer: RateLimitResponse) -> mpsc::UnboundedSender<TcpStream> {
         let served = Server::builder()
             .initial_stream_window_size(1024 * 1024)
             .initial_connection_window_size(1024 * 1024)
-            .add_service(RateLimitServiceServer::new(Nothing(answer)))
+            .add_service(Nothing(Arc::new(answer)))
             .serve_with_incoming(incoming);
         runtime.block_on(served).expect("a server");
     });

@@ -1,296 +1,111 @@
 //! What is measured, row by row.
 
-use std::path::Path;
-use std::time::{Duration, Instant};
-
-use prost::Message;
-use weir::proto::envoy::service::ratelimit::v3::RateLimitResponse;
-use weir::proto::envoy::service::ratelimit::v3::rate_limit_service_client::RateLimitServiceClient;
-
-use crate::alone;
+use crate::alone::{self, MILLION};
 use crate::keys::Choice;
-use crate::load::{self, Load, Pace};
-use crate::message::{CLIENT, Template};
-use crate::policies::{self, DOMAIN};
-use crate::servers::Running;
-use crate::table::Target::{AtLeast, AtMost};
-use crate::table::{Measured, Row};
+use crate::table::Target::{AtLeast, AtMost, Told};
+use crate::table::{Measured, Row, Target};
+use crate::{memory, peers, policies, throughput};
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
-const PAIRS: usize = 5;
-const CALLS: u64 = 200_000;
-const CONNECTIONS: usize = 8;
-const STREAMS: usize = 32;
-
 pub(crate) const ALL: &[Row] = &[
     row("throughput, 1 rule", AtLeast(0.90), || {
-        throughput(&policies::of_rules(1))
+        throughput::of_policy(&policies::of_rules(1))
     }),
     row("throughput, 1,000 rules", AtLeast(0.90), || {
-        throughput(&policies::of_rules(1_000))
+        throughput::of_policy(&policies::of_rules(1_000))
     }),
     row("throughput, 100,000 rules", AtLeast(0.90), || {
-        throughput(&policies::of_rules(100_000))
+        throughput::of_policy(&policies::of_rules(100_000))
     }),
     row("throughput, four headers", AtLeast(0.85), || {
-        throughput(&policies::with_headers())
+        throughput::of_policy(&policies::with_headers())
     }),
     row("throughput, 1,000,000 live keys", AtLeast(0.75), || {
-        throughput_of_keys(Choice::Uniform(alone::MILLION))
+        throughput::of_keys(Choice::Uniform(MILLION))
     }),
     row(
         "throughput, 1,000,000 live keys, Zipf",
         AtLeast(0.75),
-        || throughput_of_keys(Choice::Zipf(alone::MILLION)),
+        || throughput::of_keys(Choice::Zipf(MILLION)),
     ),
     row(
         "throughput, 4 descriptors of 3 entries",
         AtLeast(0.80),
-        throughput_of_four,
+        throughput::of_four_descriptors,
     ),
-    row("p99 at half of saturation", AtMost(1.25), latency),
+    row(
+        "p99 at half of saturation",
+        AtMost(1.25),
+        throughput::latency,
+    ),
     row("decide alone, hot key, ns", AtMost(300.0), || {
-        Ok(Measured {
-            value: alone::hot_key(1)?,
-            detail: "1 rule".into(),
-        })
+        Ok(Measured::of(alone::hot_key(1)?, "1 rule"))
     }),
     row(
         "decide alone, 1,000,000 keys, against a bare moka get",
         AtMost(1.6),
         || {
             let (decide, bare) = alone::million_keys()?;
-            Ok(Measured {
-                value: decide / bare,
-                detail: format!("{decide:.0} ns / {bare:.0} ns"),
-            })
+            let detail = format!("{decide:.0} ns / {bare:.0} ns");
+            Ok(Measured::of(decide / bare, detail))
         },
     ),
     row("two threads, disjoint keys", AtLeast(1.8), || {
-        Ok(Measured {
-            value: alone::two_threads()?.0,
-            detail: "against one thread".into(),
-        })
+        let [one, two, _] = alone::two_threads()?;
+        let detail = format!("{two:.0} / {one:.0} a second");
+        Ok(Measured::of(two / one, detail))
     }),
     row("two threads, one hot key", AtLeast(0.8), || {
-        Ok(Measured {
-            value: alone::two_threads()?.1,
-            detail: "against one thread".into(),
-        })
+        let [one, _, two] = alone::two_threads()?;
+        let detail = format!("{two:.0} / {one:.0} a second");
+        Ok(Measured::of(two / one, detail))
     }),
     row("lookup, 100,000 rules against 10", AtMost(1.3), || {
         let (few, many) = (alone::hot_key(10)?, alone::hot_key(100_000)?);
-        Ok(Measured {
-            value: many / few,
-            detail: format!("{many:.0} ns / {few:.0} ns"),
-        })
+        let detail = format!("{many:.0} ns / {few:.0} ns");
+        Ok(Measured::of(many / few, detail))
     }),
     row(
         "memory of a live counter, 1,000,000 keys, B",
         AtMost(330.0),
-        || memory(alone::MILLION),
+        || memory::of_counters(MILLION),
     ),
     row(
         "memory of a live counter, 10,000,000 keys, B",
         AtMost(330.0),
-        || memory(10 * alone::MILLION),
+        || memory::of_counters(10 * MILLION),
     ),
-    row("load of 100,000 rules, s", AtMost(1.0), load_of_rules),
+    row(
+        "memory, of the budget of a full store",
+        AtMost(1.15),
+        memory::of_budget,
+    ),
+    row(
+        "load of 100,000 rules, s",
+        AtMost(1.0),
+        memory::load_seconds,
+    ),
+    row(
+        "load of 100,000 rules, MB",
+        AtMost(100.0),
+        memory::load_megabytes,
+    ),
     row(
         "flood of new keys, against the hot key",
         AtLeast(0.7),
-        flood,
+        throughput::flood,
     ),
+    row("peer, 1 rule, times as fast", Told, || peers::beside(1)),
+    row("peer, 1,000 rules, times as fast", Told, || {
+        peers::beside(1_000)
+    }),
 ];
 
-const fn row(
-    name: &'static str,
-    target: crate::table::Target,
-    measure: fn() -> Result<Measured>,
-) -> Row {
+const fn row(name: &'static str, target: Target, measure: fn() -> Result<Measured>) -> Row {
     Row {
         name,
         target,
         measure,
     }
-}
-
-fn one_key() -> Template {
-    Template::new(DOMAIN, &[&[("api_key", CLIENT)]])
-}
-
-fn closed(server: &Running, template: &Template, choice: Choice, calls: u64) -> Load {
-    Load {
-        server: server.address,
-        connections: CONNECTIONS,
-        template: template.clone(),
-        choice,
-        pace: Pace::Closed {
-            calls,
-            streams: STREAMS,
-        },
-    }
-}
-
-/// weir's answer to a request: what the other one is to answer every time.
-fn answer(server: &Running, template: &Template) -> Result<RateLimitResponse> {
-    let request = Message::decode(&template.clone().of(0)[5..])?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
-    runtime.block_on(async {
-        let mut client =
-            RateLimitServiceClient::connect(format!("http://{}", server.address)).await?;
-        let asked: tonic::Request<_> = tonic::Request::new(request);
-        Ok(client.should_rate_limit(asked).await?.into_inner())
-    })
-}
-
-fn rate(load: &Load) -> Result<f64> {
-    let outcome = load::run(load)?;
-    match outcome.failed {
-        0 => Ok(outcome.rate()),
-        failed => Err(format!("{failed} calls have failed").into()),
-    }
-}
-
-/// The middle one of pairs that are measured one after the other.
-fn ratio(mut measure: impl FnMut() -> Result<(f64, f64)>) -> Result<Measured> {
-    let mut pairs = (0..PAIRS).map(|_| measure()).collect::<Result<Vec<_>>>()?;
-    pairs.sort_by(|a, b| (a.0 / a.1).total_cmp(&(b.0 / b.1)));
-    let (ours, theirs) = pairs[PAIRS / 2];
-    let spread = |at: usize| pairs[at].0 / pairs[at].1;
-    let detail = format!(
-        "{ours:.0} / {theirs:.0}, pairs from {:.2} to {:.2}",
-        spread(0),
-        spread(PAIRS - 1)
-    );
-    Ok(Measured {
-        value: ours / theirs,
-        detail,
-    })
-}
-
-fn throughput(policy: &str) -> Result<Measured> {
-    compare(policy, &one_key(), Choice::One)
-}
-
-fn throughput_of_four() -> Result<Measured> {
-    let entries: &[_] = &[
-        ("account", CLIENT),
-        ("service", "orders"),
-        ("endpoint", CLIENT),
-    ];
-    let template = Template::new(DOMAIN, &[entries; 4]);
-    compare(&policies::nested(), &template, Choice::One)
-}
-
-fn throughput_of_keys(choice: Choice) -> Result<Measured> {
-    compare(&policies::of_rules(1), &one_key(), choice)
-}
-
-fn compare(policy: &str, template: &Template, choice: Choice) -> Result<Measured> {
-    let weir = Running::weir(policy, &[])?;
-    let nothing = Running::nothing(&answer(&weir, template)?)?;
-    if let Choice::Uniform(keys) | Choice::Zipf(keys) = choice {
-        // Each of them lives once so many were asked for at random that a fresh one is rare.
-        rate(&closed(&weir, template, Choice::Uniform(keys), keys * 3))?;
-    }
-    for server in [&weir, &nothing] {
-        rate(&closed(server, template, choice, CALLS / 4))?;
-    }
-    ratio(|| {
-        let ours = rate(&closed(&weir, template, choice, CALLS))?;
-        Ok((ours, rate(&closed(&nothing, template, choice, CALLS))?))
-    })
-}
-
-fn latency() -> Result<Measured> {
-    let template = one_key();
-    let weir = Running::weir(&policies::of_rules(1), &[])?;
-    let nothing = Running::nothing(&answer(&weir, &template)?)?;
-    let half = rate(&closed(&weir, &template, Choice::One, CALLS))? / 2.0;
-    let pace = Pace::Open {
-        rate: half,
-        lasts: Duration::from_secs(4),
-    };
-    let p99_us = |server: &Running| -> Result<f64> {
-        let outcome = load::run(&Load {
-            pace,
-            ..closed(server, &template, Choice::One, 0)
-        })?;
-        Ok(outcome.latency.value_at_quantile(0.99) as f64 / 1_000.0)
-    };
-    let mut measured = ratio(|| Ok((p99_us(&weir)?, p99_us(&nothing)?)))?;
-    measured
-        .detail
-        .push_str(&format!(" µs at {half:.0} a second"));
-    Ok(measured)
-}
-
-/// Resident bytes that each new key adds to a serving weir.
-fn memory(keys: u64) -> Result<Measured> {
-    let weir = Running::weir(&policies::of_rules(1), &["--memory", "64G"])?;
-    rate(&closed(&weir, &one_key(), Choice::One, CALLS))?;
-    let before = weir.resident()?;
-    rate(&closed(&weir, &one_key(), Choice::Fresh, keys))?;
-    let taken = weir.resident()? - before;
-    let detail = format!("{} MiB of `weir serve`", taken >> 20);
-    Ok(Measured {
-        value: taken as f64 / keys as f64,
-        detail,
-    })
-}
-
-/// The least of several: what disturbs a load only makes it longer.
-#[expect(clippy::disallowed_methods, reason = "a benchmark measures time")]
-fn load_of_rules() -> Result<Measured> {
-    let policy = policies::of_rules(100_000);
-    let loads = (0..PAIRS).map(|_| {
-        let start = Instant::now();
-        let loaded = weir::policy::load_text(Path::new("bench.yaml"), &policy);
-        let secs = start.elapsed().as_secs_f64();
-        loaded.policy.map(|_| secs).ok_or("a bad policy")
-    });
-    let secs = loads.collect::<std::result::Result<Vec<_>, _>>()?;
-    let small = Running::weir(&policies::of_rules(1), &[])?.resident()?;
-    let large = Running::weir(&policy, &[])?.resident()?;
-    let value = secs.into_iter().fold(f64::INFINITY, f64::min);
-    let detail = format!(
-        "{} MiB more resident than with 1 rule",
-        (large - small) >> 20
-    );
-    Ok(Measured { value, detail })
-}
-
-/// New keys for 30 seconds' worth of calls, with a known offender before and after.
-fn flood() -> Result<Measured> {
-    const BUDGET: u64 = 256 << 20;
-    let weir = Running::weir(
-        &policies::with_offenders(),
-        &["--memory", &BUDGET.to_string()],
-    )?;
-    let offender = Template::new(DOMAIN, &[&[("offender", CLIENT)]]);
-    for _ in 0..4 {
-        answer(&weir, &offender)?;
-    }
-    let empty = weir.resident()?;
-    let hot = rate(&closed(&weir, &one_key(), Choice::One, CALLS))?;
-    let calls = (hot * 30.0 * 0.7) as u64;
-    let flood = rate(&closed(&weir, &one_key(), Choice::Fresh, calls))?;
-    let taken = (weir.resident()? - empty) as f64 / BUDGET as f64;
-    let refused = answer(&weir, &offender)?.overall_code == 2;
-    let detail = format!(
-        "{flood:.0} / {hot:.0}; {taken:.2} of the budget resident; the offender is {}",
-        if refused {
-            "still refused"
-        } else {
-            "FORGOTTEN"
-        }
-    );
-    Ok(Measured {
-        value: flood / hot,
-        detail,
-    })
 }

@@ -3,12 +3,13 @@
 use std::io::{BufRead, BufReader, Write};
 use std::net::SocketAddr;
 use std::process::{Child, ChildStdin, Command, Stdio};
+use std::time::Duration;
 
 use prost::Message;
 use tempfile::TempDir;
 use weir::proto::envoy::service::ratelimit::v3::RateLimitResponse;
 
-use crate::nothing;
+use crate::{nothing, processor};
 
 type Error = Box<dyn std::error::Error>;
 
@@ -22,13 +23,23 @@ pub(crate) fn workers() -> usize {
 
 /// A running server; it ends when dropped.
 pub(crate) struct Running {
-    child: Child,
+    children: Vec<Child>,
     pub(crate) address: SocketAddr,
-    _policies: Option<TempDir>,
+    _folder: Option<TempDir>,
     _input: Option<ChildStdin>,
 }
 
 impl Running {
+    /// Processes that answer together, and what they read.
+    pub(crate) fn of(children: Vec<Child>, address: SocketAddr, folder: TempDir) -> Self {
+        Self {
+            children,
+            address,
+            _folder: Some(folder),
+            _input: None,
+        }
+    }
+
     /// `weir serve` with the policy of a text.
     pub(crate) fn weir(policy: &str, arguments: &[&str]) -> Result<Self, Error> {
         let folder = tempfile::tempdir()?;
@@ -63,12 +74,7 @@ impl Running {
         };
         // What it says from now on must go somewhere.
         std::thread::spawn(move || std::io::copy(&mut log, &mut std::io::sink()));
-        Ok(Self {
-            child,
-            address,
-            _policies: Some(folder),
-            _input: None,
-        })
+        Ok(Self::of(vec![child], address, folder))
     }
 
     /// The one that does nothing but answer so.
@@ -88,30 +94,51 @@ impl Running {
         let mut line = String::new();
         BufReader::new(child.stdout.take().ok_or("no output")?).read_line(&mut line)?;
         Ok(Self {
-            child,
+            children: vec![child],
             address: line.trim().parse()?,
-            _policies: None,
+            _folder: None,
             _input: Some(input),
         })
     }
 
+    /// Time of processors that it has taken so far.
+    pub(crate) fn processor(&self) -> Result<Duration, Error> {
+        let each = self
+            .children
+            .iter()
+            .map(|child| processor::of_process(child.id()));
+        Ok(each.sum::<std::io::Result<_>>()?)
+    }
+
     /// Resident bytes.
     pub(crate) fn resident(&self) -> Result<u64, Error> {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
-        let line = status
-            .lines()
-            .find(|line| line.starts_with("VmRSS:"))
-            .ok_or("no VmRSS")?;
-        let kib: u64 = line.split_whitespace().nth(1).ok_or("no number")?.parse()?;
-        Ok(kib * 1024)
+        self.status("VmRSS:")
+    }
+
+    /// The most bytes that were resident.
+    pub(crate) fn peak(&self) -> Result<u64, Error> {
+        self.status("VmHWM:")
+    }
+
+    fn status(&self, name: &str) -> Result<u64, Error> {
+        let each = self.children.iter().map(|child| -> Result<u64, Error> {
+            let status = std::fs::read_to_string(format!("/proc/{}/status", child.id()))?;
+            let line = status.lines().find_map(|line| line.strip_prefix(name));
+            let number = line.and_then(|line| line.split_whitespace().next());
+            let kib: u64 = number.ok_or("no such line")?.parse()?;
+            Ok(kib * 1024)
+        });
+        each.sum()
     }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // A server that has ended already is what was wanted.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        for child in &mut self.children {
+            // A server that has ended already is what was wanted.
+            let _ = child.kill();
+            let _ = child.wait();
+        }
     }
 }
 

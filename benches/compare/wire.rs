@@ -1,10 +1,15 @@
-//! Just enough HTTP/2 (RFC 9113) to ask one unary gRPC call over and over: a generator that costs next to nothing
-//! leaves the cores to the server that it measures.
+//! Just enough HTTP/2 (RFC 9113) to ask one unary gRPC call over and over.
 //!
-//! Header fields are sent as literals without indexing (RFC 7541, 6.2.2), so no call depends on another.
+//! A call is made of bytes that stand ready: only the stream's number and the client's are written into them. Header
+//! fields are indexed after the first call of a connection (RFC 7541, 6.1), as Envoy and every other client does.
+
+use crate::message::Template;
 
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+const PATH: &str = "/envoy.service.ratelimit.v3.RateLimitService/ShouldRateLimit";
 const FRAME_HEADER: usize = 9;
+/// One byte "not compressed", four bytes of length.
+const GRPC_PREFIX: usize = 5;
 
 /// Receive windows so large that a run of answers seldom needs an update.
 const WINDOW: u32 = 1 << 30;
@@ -28,118 +33,141 @@ const ACK: u8 = 1;
 
 /// One connection's state, without its socket.
 pub(crate) struct Wire {
-    headers: Vec<u8>,
+    message: Template,
+    /// HEADERS and DATA of a call.
+    call: Vec<u8>,
+    /// Where `message` begins in `call`.
+    message_at: usize,
     next_stream: u32,
     /// Bytes that the server still takes.
     window: i64,
     /// Answered bytes that the server has not been told of.
     unacknowledged: u32,
-    received: Vec<u8>,
     pub(crate) out: Vec<u8>,
 }
 
 /// Something of note in what was received.
 pub(crate) enum Event {
-    /// The call on that stream is answered.
-    Answered { stream: u32 },
-    /// The call on that stream, or the connection, has failed.
-    Failed,
+    /// A message of an answer, and whether it says OVER_LIMIT.
+    Message { refused: bool },
+    /// The call on that stream has ended.
+    Ended { stream: u32 },
+    /// The call on that stream, or the connection, was cut off.
+    CutOff,
 }
 
 impl Wire {
-    pub(crate) fn new(path: &str) -> Self {
-        let fields = [
-            (":method", "POST"),
-            (":scheme", "http"),
-            (":path", path),
-            (":authority", "weir"),
-            ("te", "trailers"),
-            ("content-type", "application/grpc"),
-        ];
-        let mut headers = Vec::new();
-        for (name, value) in fields {
-            headers.push(0);
-            for text in [name, value] {
-                assert!(text.len() < 127, "one byte is enough for the length");
-                headers.push(text.len() as u8);
-                headers.extend_from_slice(text.as_bytes());
-            }
-        }
+    pub(crate) fn new(message: Template) -> Self {
         let mut out = PREFACE.to_vec();
         let initial_window = [&4u16.to_be_bytes()[..], &WINDOW.to_be_bytes()].concat();
-        write(&mut out, (kind::SETTINGS, 0, 0), &initial_window);
-        write(&mut out, (kind::WINDOW_UPDATE, 0, 0), &WINDOW.to_be_bytes());
-        Self {
-            headers,
+        frame(&mut out, (kind::SETTINGS, 0), &initial_window);
+        frame(&mut out, (kind::WINDOW_UPDATE, 0), &WINDOW.to_be_bytes());
+        let mut wire = Self {
+            message,
+            call: Vec::new(),
+            message_at: 0,
             next_stream: 1,
             window: INITIAL_WINDOW,
             unacknowledged: 0,
-            received: Vec::new(),
             out,
-        }
+        };
+        wire.prepare(&fields_with_names());
+        wire
     }
 
-    /// Whether the server takes a message of that size now.
-    pub(crate) fn takes(&self, message: &[u8]) -> bool {
-        self.window >= message.len() as i64
+    fn prepare(&mut self, fields: &[u8]) {
+        self.call.clear();
+        frame(&mut self.call, (kind::HEADERS, END_HEADERS), fields);
+        let message = self.message.bytes();
+        frame(&mut self.call, (kind::DATA, END_STREAM), message);
+        self.message_at = self.call.len() - message.len();
     }
 
-    /// Writes a call; `message` has its gRPC prefix. Gives the stream's number.
-    pub(crate) fn call(&mut self, message: &[u8]) -> u32 {
+    /// Whether the server takes another call now.
+    pub(crate) fn takes_one(&self) -> bool {
+        self.window >= (self.call.len() - self.message_at) as i64
+    }
+
+    /// Writes a call of that client. Gives its stream's number.
+    pub(crate) fn call(&mut self, client: u64) -> u32 {
         let stream = self.next_stream;
         self.next_stream += 2;
-        self.window -= message.len() as i64;
-        write(
-            &mut self.out,
-            (kind::HEADERS, END_HEADERS, stream),
-            &self.headers,
-        );
-        write(&mut self.out, (kind::DATA, END_STREAM, stream), message);
+        self.window -= (self.call.len() - self.message_at) as i64;
+        for header_at in [0, self.message_at - FRAME_HEADER] {
+            self.call[header_at + 5..header_at + FRAME_HEADER]
+                .copy_from_slice(&stream.to_be_bytes());
+        }
+        self.message
+            .write_client(client, &mut self.call[self.message_at..]);
+        self.out.extend_from_slice(&self.call);
+        if stream == 1 {
+            self.prepare(&INDEXED_FIELDS);
+        }
         stream
     }
 
-    /// Takes what was received and tells of each whole frame that matters.
-    pub(crate) fn receive(&mut self, bytes: &[u8], mut tell: impl FnMut(Event)) {
-        let mut begun = std::mem::take(&mut self.received);
+    /// Takes the whole frames at the beginning of what was received, and tells how long they are.
+    pub(crate) fn receive(&mut self, bytes: &[u8], mut tell: impl FnMut(Event)) -> usize {
         let mut rest = bytes;
-        if !begun.is_empty() {
-            begun.extend_from_slice(bytes);
-            rest = &begun;
-        }
         while let Some((frame, after)) = Frame::split(rest) {
-            if let Some(event) = self.take(&frame) {
-                tell(event);
-            }
+            self.take(&frame, &mut tell);
             rest = after;
         }
-        self.received = rest.to_vec();
         if self.unacknowledged > WINDOW / 2 {
             let bytes = self.unacknowledged.to_be_bytes();
-            write(&mut self.out, (kind::WINDOW_UPDATE, 0, 0), &bytes);
+            frame(&mut self.out, (kind::WINDOW_UPDATE, 0), &bytes);
             self.unacknowledged = 0;
         }
+        bytes.len() - rest.len()
     }
 
-    fn take(&mut self, frame: &Frame<'_>) -> Option<Event> {
-        let is_ack = frame.flags & ACK != 0;
-        match frame.kind {
-            kind::DATA => self.unacknowledged += frame.body.len() as u32,
-            kind::SETTINGS if !is_ack => write(&mut self.out, (kind::SETTINGS, ACK, 0), &[]),
-            kind::PING if !is_ack => write(&mut self.out, (kind::PING, ACK, 0), frame.body),
-            // A stream's own window is never short: a call sends far less than HTTP/2's least.
-            kind::WINDOW_UPDATE if frame.stream == 0 => {
-                self.window += i64::from(number(frame.body))
+    fn take(&mut self, received: &Frame<'_>, tell: &mut impl FnMut(Event)) {
+        let is_ack = received.flags & ACK != 0;
+        match received.kind {
+            kind::DATA => {
+                self.unacknowledged += received.body.len() as u32;
+                // An answer begins with its overall code.
+                let refused = received.body.get(GRPC_PREFIX..GRPC_PREFIX + 2) == Some(&[8, 2]);
+                tell(Event::Message { refused });
             }
-            kind::RST_STREAM | kind::GOAWAY => return Some(Event::Failed),
+            kind::SETTINGS if !is_ack => frame(&mut self.out, (kind::SETTINGS, ACK), &[]),
+            kind::PING if !is_ack => frame(&mut self.out, (kind::PING, ACK), received.body),
+            // A stream's own window is never short: a call sends far less than HTTP/2's least.
+            kind::WINDOW_UPDATE if received.stream == 0 => {
+                self.window += i64::from(number(received.body));
+            }
+            kind::RST_STREAM | kind::GOAWAY => tell(Event::CutOff),
             _ => {}
         }
-        let ends =
-            matches!(frame.kind, kind::HEADERS | kind::DATA) && frame.flags & END_STREAM != 0;
-        ends.then_some(Event::Answered {
-            stream: frame.stream,
-        })
+        if received.kind == kind::HEADERS && received.flags & END_STREAM != 0 {
+            let stream = received.stream;
+            tell(Event::Ended { stream });
+        }
     }
 }
+
+/// The first call's fields: `:method: POST` and `:scheme: http` stand in the static table, the others are put into the
+/// dynamic one, in this order.
+fn fields_with_names() -> Vec<u8> {
+    let mut fields = vec![0x83, 0x86];
+    for (indexed_name, name, value) in [
+        (0x44, "", PATH),
+        (0x41, "", "weir"),
+        (0x40, "te", "trailers"),
+        (0x5f, "", "application/grpc"),
+    ] {
+        fields.push(indexed_name);
+        for text in [name, value].into_iter().filter(|text| !text.is_empty()) {
+            assert!(text.len() < 127, "one byte is enough for the length");
+            fields.push(text.len() as u8);
+            fields.extend_from_slice(text.as_bytes());
+        }
+    }
+    fields
+}
+
+/// The same once the server knows them: the newest has the least number.
+const INDEXED_FIELDS: [u8; 6] = [0x83, 0x86, 0x80 | 65, 0x80 | 64, 0x80 | 63, 0x80 | 62];
 
 struct Frame<'a> {
     kind: u8,
@@ -151,29 +179,29 @@ struct Frame<'a> {
 impl<'a> Frame<'a> {
     /// The first whole frame, and what follows it.
     fn split(bytes: &'a [u8]) -> Option<(Self, &'a [u8])> {
-        let (header, rest) = bytes.split_at_checked(FRAME_HEADER)?;
-        let length = number(&[0, header[0], header[1], header[2]]) as usize;
+        let (header, rest) = bytes.split_first_chunk::<FRAME_HEADER>()?;
+        let [a, b, c, kind, flags, stream @ ..] = header;
+        let length = u32::from_be_bytes([0, *a, *b, *c]) as usize;
         let (body, after) = rest.split_at_checked(length)?;
         let frame = Self {
-            kind: header[3],
-            flags: header[4],
-            stream: number(&header[5..]),
+            kind: *kind,
+            flags: *flags,
+            stream: u32::from_be_bytes(*stream),
             body,
         };
         Some((frame, after))
     }
 }
 
-fn write(out: &mut Vec<u8>, (kind, flags, stream): (u8, u8, u32), body: &[u8]) {
+/// Writes a frame of stream 0.
+fn frame(out: &mut Vec<u8>, (kind, flags): (u8, u8), body: &[u8]) {
     out.extend_from_slice(&(body.len() as u32).to_be_bytes()[1..]);
-    out.extend_from_slice(&[kind, flags]);
-    out.extend_from_slice(&stream.to_be_bytes());
+    out.extend_from_slice(&[kind, flags, 0, 0, 0, 0]);
     out.extend_from_slice(body);
 }
 
 fn number(bytes: &[u8]) -> u32 {
     bytes
-        .iter()
-        .take(4)
-        .fold(0, |sum, byte| sum << 8 | u32::from(*byte))
+        .first_chunk()
+        .map_or(0, |bytes| u32::from_be_bytes(*bytes))
 }

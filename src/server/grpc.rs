@@ -1,36 +1,76 @@
 //! The gRPC services: rate limits, health and reflection.
 
-pub mod answer;
-pub mod codec;
+mod answer;
+mod codec;
 pub mod convert;
 mod health;
 mod rate_limit;
+mod unary;
 
+use std::convert::Infallible;
 use std::fmt;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
+use tonic::body::Body;
 use tonic::service::Routes;
+use tower_service::Service;
 
 pub use health::Health;
-pub use rate_limit::{RateLimitService, RateLimitServiceServer};
 
 use crate::engine::Engine;
 use crate::proto;
 use rate_limit::RateLimit;
+use unary::Reply;
+
+/// A response, as all services here have it.
+type Response = http::Response<Reply>;
+
+/// All services, behind one door.
+///
+/// Rate limits are known by their path, before tonic routes and streams: both are made for more than one small message.
+#[derive(Clone, Debug)]
+pub struct Services {
+    rate_limit: RateLimit,
+    others: Routes,
+}
+
+impl Service<http::Request<Body>> for Services {
+    type Response = Response;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: http::Request<Body>) -> Self::Future {
+        if rate_limit::method(request.uri().path()).is_some() {
+            let answer = self.rate_limit.clone().answer(request);
+            return Box::pin(async { Ok(unary::respond(answer.await)) });
+        }
+        let response = self.others.call(request);
+        Box::pin(async { Ok(response.await?.map(Reply::Other)) })
+    }
+}
 
 /// All services, to be cloned into each worker, and the switch of their health.
 ///
 /// # Errors
 /// When the protocol that was built into the program cannot be read.
-pub async fn services(engine: Arc<Engine>) -> Result<(Routes, Health), BrokenProtocol> {
+pub async fn services(engine: Arc<Engine>) -> Result<(Services, Health), BrokenProtocol> {
     let (health, health_service) = Health::serving().await;
     let mut routes = Routes::builder();
     routes
-        .add_service(RateLimitServiceServer::new(RateLimit::new(engine)))
         .add_service(health_service)
         .add_service(reflection().build_v1()?)
         .add_service(reflection().build_v1alpha()?);
-    Ok((routes.routes().prepare(), health))
+    let services = Services {
+        rate_limit: RateLimit::new(engine),
+        others: routes.routes().prepare(),
+    };
+    Ok((services, health))
 }
 
 fn reflection() -> tonic_reflection::server::Builder<'static> {

@@ -15,10 +15,10 @@ use tokio::sync::{mpsc, watch};
 use tokio_stream::StreamExt;
 use tokio_stream::wrappers::UnboundedReceiverStream;
 use tokio_util::sync::CancellationToken;
-use tonic::service::Routes;
 use tonic::transport::Server;
 
 use super::connection::{Connection, Seat, Socket};
+use super::grpc::Services;
 use super::{Config, End};
 
 /// What may be on its way to one call, and to all of a connection, before it is read.
@@ -60,7 +60,7 @@ impl Workers {
     /// Starts the threads; each runs `prepare` on its runtime before all else.
     pub(super) fn start(
         config: &Config,
-        services: &Routes,
+        services: &Services,
         prepare: impl Fn() + Clone + Send + 'static,
     ) -> io::Result<Self> {
         let stop = CancellationToken::new();
@@ -183,16 +183,14 @@ fn server(connection_age: Option<Duration>) -> Server {
 }
 
 async fn serve(
-    mut server: Server,
-    services: Routes,
+    server: Server,
+    services: Services,
     incoming: mpsc::UnboundedReceiver<(Socket, Seat)>,
     (stop, grace): (CancellationToken, Duration),
 ) -> Result<(), CutOff> {
     let connections = UnboundedReceiverStream::new(incoming)
         .map(|(socket, seat)| Connection::new(socket, seat, stop.clone()));
-    let served = server
-        .add_routes(services)
-        .serve_with_incoming_shutdown(connections, stop.cancelled());
+    let served = server.serve_with_incoming_shutdown(services, connections, stop.cancelled());
     let cut_off = async {
         stop.cancelled().await;
         tokio::time::sleep(grace).await;
@@ -214,6 +212,11 @@ mod tests {
     use std::num::NonZeroUsize;
 
     use super::*;
+    use crate::clock::Clock;
+    use crate::engine::Engine;
+    use crate::policy::Policy;
+    use crate::server::grpc;
+    use crate::store::{MemoryConfig, Store};
 
     fn config(workers: usize, age_secs: Option<u64>) -> Config {
         Config {
@@ -244,7 +247,11 @@ mod tests {
 
     #[tokio::test]
     async fn a_connection_goes_to_the_worker_with_the_fewest() {
-        let workers = Workers::start(&config(3, None), &Routes::default(), || {}).unwrap();
+        let policy = Policy::default();
+        let store = Store::memory(MemoryConfig::default()).unwrap();
+        let engine = Arc::new(Engine::new(policy, store, Clock::System));
+        let (services, _health) = grpc::services(engine).await.unwrap();
+        let workers = Workers::start(&config(3, None), &services, || {}).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let mut clients = Vec::new();
         for _ in 0..7 {

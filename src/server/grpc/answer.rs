@@ -2,11 +2,6 @@
 
 use std::sync::Arc;
 
-use prost::Message;
-use tonic::Status;
-use tonic::codec::{BufferSettings, EncodeBuf, Encoder};
-
-use super::codec;
 use crate::engine::{Engine, Grant};
 use crate::proto::envoy::service::ratelimit::v3::RateLimitResponse;
 
@@ -30,7 +25,7 @@ struct Unsent {
 
 impl Answer {
     /// An answer, and what its decision grants.
-    pub fn new(message: RateLimitResponse, granted: Option<(Grant, Arc<Engine>)>) -> Self {
+    pub(super) fn new(message: RateLimitResponse, granted: Option<(Grant, Arc<Engine>)>) -> Self {
         Self {
             message,
             unsent: granted.map(|(grant, engine)| Unsent {
@@ -38,6 +33,14 @@ impl Answer {
                 grant: Some(grant),
             }),
         }
+    }
+
+    /// The message, which is as good as sent.
+    pub(super) fn sent(self) -> RateLimitResponse {
+        if let Some(sent) = self.unsent {
+            sent.forget();
+        }
+        self.message
     }
 }
 
@@ -53,28 +56,5 @@ impl Drop for Unsent {
         if let Some(grant) = &self.grant {
             self.engine.give_back(grant);
         }
-    }
-}
-
-/// Writes answers.
-#[derive(Clone, Copy, Debug)]
-pub struct AnswerEncoder;
-
-impl Encoder for AnswerEncoder {
-    type Item = Answer;
-    type Error = Status;
-
-    fn encode(&mut self, answer: Answer, buf: &mut EncodeBuf<'_>) -> Result<(), Status> {
-        let encoded = answer.message.encode(buf);
-        // The buffer grows: there is always room.
-        encoded.map_err(|error| Status::internal(error.to_string()))?;
-        if let Some(sent) = answer.unsent {
-            sent.forget();
-        }
-        Ok(())
-    }
-
-    fn buffer_settings(&self) -> BufferSettings {
-        codec::buffers()
     }
 }

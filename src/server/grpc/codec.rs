@@ -3,12 +3,11 @@
 //! Two bytes on the wire make one empty descriptor, which takes a hundred in memory. So a long message is first
 //! walked without building anything, and refused if it holds more than a request may.
 
+use bytes::Bytes;
 use prost::Message;
 use prost::encoding::{DecodeContext, WireType, decode_key, decode_varint, skip_field};
-use tonic::codec::{BufferSettings, Codec, DecodeBuf, Decoder};
-use tonic::{Status, codec};
+use tonic::Status;
 
-use super::answer::{Answer, AnswerEncoder};
 use super::convert::{Invalid, MAX_DESCRIPTORS, MAX_ENTRIES};
 use crate::proto::envoy::service::ratelimit::v3::RateLimitRequest;
 
@@ -19,55 +18,15 @@ const ENTRIES: u32 = 1;
 /// Messages up to this many bytes are small, whatever they hold.
 const SMALL_BYTES: usize = 2048;
 
-/// A usual call and its answer are a few hundred bytes; tonic's own 8 KiB would be allocated twice for each.
-const BUFFER_BYTES: usize = 1024;
-const YIELD_BYTES: usize = 32 * 1024;
-
-/// The codec of the server's side.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct RateLimitCodec;
-
-/// Reads requests.
-#[derive(Clone, Copy, Debug)]
-pub struct RequestDecoder;
-
-pub(super) fn buffers() -> BufferSettings {
-    BufferSettings::new(BUFFER_BYTES, YIELD_BYTES)
-}
-
-impl Codec for RateLimitCodec {
-    type Encode = Answer;
-    type Decode = RateLimitRequest;
-    type Encoder = AnswerEncoder;
-    type Decoder = RequestDecoder;
-
-    fn encoder(&mut self) -> Self::Encoder {
-        AnswerEncoder
+/// Builds a request; its values are slices of the message.
+///
+/// # Errors
+/// When it is no `RateLimitRequest`, or a long one that holds more than a request may.
+pub(super) fn decode(message: Bytes) -> Result<RateLimitRequest, Status> {
+    if message.len() > SMALL_BYTES {
+        look(&message)?;
     }
-
-    fn decoder(&mut self) -> Self::Decoder {
-        RequestDecoder
-    }
-}
-
-impl Decoder for RequestDecoder {
-    type Item = RateLimitRequest;
-    type Error = Status;
-
-    fn decode(&mut self, buf: &mut DecodeBuf<'_>) -> Result<Option<Self::Item>, Status> {
-        use bytes::Buf;
-        if buf.remaining() > SMALL_BYTES {
-            // tonic hands out one contiguous piece; anything else would be an undecodable rest here.
-            look(buf.chunk())?;
-        }
-        RateLimitRequest::decode(buf)
-            .map(Some)
-            .map_err(|error| undecodable(&error))
-    }
-
-    fn buffer_settings(&self) -> codec::BufferSettings {
-        buffers()
-    }
+    RateLimitRequest::decode(message).map_err(|error| undecodable(&error))
 }
 
 /// prost says what is wrong and in which field, never what the field holds.

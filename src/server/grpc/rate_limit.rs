@@ -2,30 +2,23 @@
 
 use std::sync::Arc;
 
-use tonic::{Request, Response, Status};
+use tonic::Status;
+use tonic::body::Body;
 
 use super::answer::Answer;
-use super::convert;
+use super::{codec, convert, unary};
 use crate::engine::{Basis, Engine};
-use crate::proto::envoy::service::ratelimit::v3::RateLimitRequest;
 
-mod generated {
-    #![allow(missing_docs, unreachable_pub, clippy::all)]
-    include!(concat!(
-        env!("OUT_DIR"),
-        "/server/envoy.service.ratelimit.v3.rs"
-    ));
-}
-
-pub(super) use generated::rate_limit_service_server::SERVICE_NAME;
-pub use generated::rate_limit_service_server::{RateLimitService, RateLimitServiceServer};
+/// The service's name, and with its one method its path.
+pub(super) const SERVICE_NAME: &str = "envoy.service.ratelimit.v3.RateLimitService";
+const METHOD: &str = "ShouldRateLimit";
 
 /// What a caller is told where a rule says `on_store_error: error`.
 const NOT_COUNTED: &str =
     "the hits could not be counted, and a rule says to fail then (on_store_error: error)";
 
 /// The service, over an engine that all workers share.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct RateLimit {
     engine: Arc<Engine>,
 }
@@ -34,24 +27,26 @@ impl RateLimit {
     pub(super) fn new(engine: Arc<Engine>) -> Self {
         Self { engine }
     }
-}
 
-#[tonic::async_trait]
-impl RateLimitService for RateLimit {
-    async fn should_rate_limit(
-        &self,
-        request: Request<RateLimitRequest>,
-    ) -> Result<Response<Answer>, Status> {
-        let request = convert::request(request.into_inner())?;
+    /// Answers a call of a method of this service.
+    pub(super) async fn answer(self, request: http::Request<Body>) -> Result<Answer, Status> {
+        if method(request.uri().path()) != Some(METHOD) {
+            return Err(Status::unimplemented("there is no such method"));
+        }
+        let message = codec::decode(unary::read(request).await?)?;
+        let request = convert::request(message)?;
         let decision = self.engine.decide(&request).await;
         if decision.basis == Basis::Failed {
             return Err(Status::unavailable(NOT_COUNTED));
         }
         let granted = decision.grant.clone();
-        let granted = granted.map(|grant| (grant, Arc::clone(&self.engine)));
-        Ok(Response::new(Answer::new(
-            convert::response(decision),
-            granted,
-        )))
+        let granted = granted.map(|grant| (grant, self.engine));
+        Ok(Answer::new(convert::response(decision), granted))
     }
+}
+
+/// The method of this service that a path names, if it names one.
+pub(super) fn method(path: &str) -> Option<&str> {
+    let path = path.strip_prefix('/')?.strip_prefix(SERVICE_NAME)?;
+    path.strip_prefix('/')
 }

@@ -1,0 +1,75 @@
+//! What weir holds in memory, as the system sees it, and what loading takes.
+
+use std::path::Path;
+use std::time::Instant;
+
+use crate::keys::Choice;
+use crate::pairs::Run;
+use crate::policies;
+use crate::servers::Running;
+use crate::table::Measured;
+use crate::throughput::{FOR_LONG, closed, one_key};
+
+type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
+
+const RULES: u64 = 100_000;
+
+/// Resident bytes that each new key adds to a serving weir.
+pub(crate) fn of_counters(keys: u64) -> Result<Measured> {
+    let weir = Running::weir(&policies::of_rules(1), &["--memory", "64G"])?;
+    let taken = taken_by(&weir, keys)?;
+    let detail = format!("{} MiB more of `weir serve`", taken >> 20);
+    Ok(Measured::of(taken as f64 / keys as f64, detail))
+}
+
+/// How much of its budget is resident once far more keys have come than it holds.
+pub(crate) fn of_budget() -> Result<Measured> {
+    const BUDGET: u64 = 256 << 20;
+    let budget = BUDGET.to_string();
+    let weir = Running::weir(&policies::of_rules(1), &["--memory", &budget])?;
+    let taken = taken_by(&weir, 6_000_000)?;
+    let detail = format!(
+        "{} of {} MiB after 6,000,000 keys",
+        taken >> 20,
+        BUDGET >> 20
+    );
+    Ok(Measured::of(taken as f64 / BUDGET as f64, detail))
+}
+
+fn taken_by(weir: &Running, keys: u64) -> Result<u64> {
+    let ask = |choice, calls| {
+        let load = closed(weir, &one_key(), choice, (calls, FOR_LONG));
+        Run::of(weir, &load)
+    };
+    ask(Choice::One, 200_000)?;
+    let before = weir.resident()?;
+    ask(Choice::Fresh, keys)?;
+    Ok(weir.resident()?.saturating_sub(before))
+}
+
+/// The least of several: what disturbs a load only makes it longer.
+#[expect(clippy::disallowed_methods, reason = "a benchmark measures time")]
+pub(crate) fn load_seconds() -> Result<Measured> {
+    let policy = policies::of_rules(RULES);
+    let loads = (0..5).map(|_| {
+        let start = Instant::now();
+        let loaded = weir::policy::load_text(Path::new("bench.yaml"), &policy);
+        let secs = start.elapsed().as_secs_f64();
+        loaded.policy.map(|_| secs).ok_or("a bad policy")
+    });
+    let secs = loads.collect::<std::result::Result<Vec<_>, _>>()?;
+    let least = secs.iter().copied().fold(f64::INFINITY, f64::min);
+    let detail = format!("{} MB of YAML", policy.len() / 1_000_000);
+    Ok(Measured::of(least, detail))
+}
+
+/// The most that a weir which has loaded them was resident, all told.
+pub(crate) fn load_megabytes() -> Result<Measured> {
+    let peak = |rules| Running::weir(&policies::of_rules(rules), &[])?.peak();
+    let (one, many) = (peak(1)?, peak(RULES)?);
+    let detail = format!(
+        "the whole process at its peak; {} MB with 1 rule",
+        one / 1_000_000
+    );
+    Ok(Measured::of(many as f64 / 1e6, detail))
+}

@@ -1,0 +1,167 @@
+//! Two servers under the same load, one after the other, again and again.
+
+use crate::load::{self, Load};
+use crate::servers::Running;
+use crate::table::Measured;
+
+type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
+
+/// A middle half of the pairs that is wider than this share of the middle one is more noise than result.
+const TOO_WIDE: f64 = 0.10;
+
+/// One run of one server.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Run {
+    /// Answers a second.
+    pub(crate) rate: f64,
+    /// Microseconds of a processor that the server took for an answer.
+    pub(crate) server_us: f64,
+    /// The same of the generator.
+    pub(crate) generator_us: f64,
+    /// 99 % were answered in so many microseconds; of an open loop.
+    pub(crate) p99_us: f64,
+}
+
+impl Run {
+    /// Runs a load.
+    ///
+    /// # Errors
+    /// When a call has failed.
+    pub(crate) fn of(server: &Running, load: &Load) -> Result<Self> {
+        let before = server.processor()?;
+        let outcome = load::run(load)?;
+        let server = server.processor()? - before;
+        if outcome.failed() > 0 {
+            return Err(format!(
+                "{} of {} calls have failed",
+                outcome.failed(),
+                outcome.ended
+            )
+            .into());
+        }
+        let each_us =
+            |time: std::time::Duration| time.as_secs_f64() * 1e6 / outcome.messages as f64;
+        Ok(Self {
+            rate: outcome.rate(),
+            server_us: each_us(server),
+            generator_us: each_us(outcome.generator),
+            p99_us: outcome.latency.value_at_quantile(0.99) as f64 / 1_000.0,
+        })
+    }
+}
+
+/// Pairs of runs: ours, and what it is held against.
+pub(crate) struct Pairs(Vec<(Run, Run)>);
+
+impl Pairs {
+    /// Takes turns at who is first, so that what drifts is in both.
+    pub(crate) fn measure(
+        pairs: usize,
+        mut ours: impl FnMut() -> Result<Run>,
+        mut theirs: impl FnMut() -> Result<Run>,
+    ) -> Result<Self> {
+        let pair = |index: usize| -> Result<(Run, Run)> {
+            if index.is_multiple_of(2) {
+                let ours = ours()?;
+                return Ok((ours, theirs()?));
+            }
+            let theirs = theirs()?;
+            Ok((ours()?, theirs))
+        };
+        Ok(Self((0..pairs).map(pair).collect::<Result<_>>()?))
+    }
+
+    /// The middle one of all runs: ours, theirs.
+    fn medians(&self, of: fn(&Run) -> f64) -> (f64, f64) {
+        let all = |side: fn(&(Run, Run)) -> &Run| {
+            Spread::of(self.0.iter().map(|pair| of(side(pair)))).median
+        };
+        (all(|pair| &pair.0), all(|pair| &pair.1))
+    }
+
+    /// Ours by theirs, pair by pair.
+    fn ratios(&self, of: fn(&Run) -> f64) -> Spread {
+        Spread::of(self.0.iter().map(|(ours, theirs)| of(ours) / of(theirs)))
+    }
+
+    /// How many times as many answers a second.
+    pub(crate) fn throughput(&self) -> Measured {
+        let ratio = self.ratios(|run| run.rate);
+        let (ours, theirs) = self.medians(|run| run.rate);
+        let (our_us, their_us) = self.medians(|run| run.server_us);
+        let by_processor = Spread::of(
+            self.0
+                .iter()
+                .map(|(ours, theirs)| theirs.server_us / ours.server_us),
+        );
+        let (beside_ours, _) = self.medians(|run| run.generator_us);
+        Measured::of(
+            ratio.median,
+            format!(
+                "{ours:.0} / {theirs:.0} a second, pairs {ratio}; by the processor's time {by_processor}: \
+                 {our_us:.2} / {their_us:.2} µs an answer, generator {beside_ours:.2}"
+            ),
+        )
+    }
+
+    /// How many times as long the slowest hundredth takes at least: the middle run by the middle run, for one pause of
+    /// the machine fills a run's slowest hundredth.
+    pub(crate) fn p99(&self) -> Measured {
+        let (ours, theirs) = self.medians(|run| run.p99_us);
+        let (our_us, their_us) = self.medians(|run| run.server_us);
+        let all = |side: fn(&(Run, Run)) -> &Run| {
+            Spread::of(self.0.iter().map(|pair| side(pair).p99_us / 1_000.0))
+        };
+        Measured::of(
+            ours / theirs,
+            format!(
+                "{ours:.0} / {theirs:.0} µs in the middle of {} runs; in ms {} / {}; {our_us:.2} / {their_us:.2} µs of \
+                 the processor's time an answer",
+                self.0.len(),
+                all(|pair| &pair.0),
+                all(|pair| &pair.1)
+            ),
+        )
+    }
+
+    /// Answers a second of the middle runs: ours, theirs.
+    pub(crate) fn rates(&self) -> (f64, f64) {
+        self.medians(|run| run.rate)
+    }
+}
+
+/// The middle one, the middle half and the ends of some numbers.
+struct Spread {
+    ends: (f64, f64),
+    middle_half: (f64, f64),
+    median: f64,
+}
+
+impl Spread {
+    fn of(numbers: impl Iterator<Item = f64>) -> Self {
+        let mut sorted: Vec<f64> = numbers.collect();
+        sorted.sort_by(f64::total_cmp);
+        let at = |share: f64| sorted[((sorted.len() - 1) as f64 * share).round() as usize];
+        Self {
+            ends: (at(0.0), at(1.0)),
+            middle_half: (at(0.25), at(0.75)),
+            median: at(0.5),
+        }
+    }
+}
+
+impl std::fmt::Display for Spread {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (low, high) = self.middle_half;
+        let (least, most) = self.ends;
+        write!(
+            f,
+            "{:.2} [{low:.2}–{high:.2}, all {least:.2}–{most:.2}]",
+            self.median
+        )?;
+        if high - low > TOO_WIDE * self.median {
+            f.write_str(" NOISY")?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,149 @@
+//! envoyproxy/ratelimit, the Go service with Redis, asked the same as weir.
+//!
+//! `go install` puts it under `target/parts`; `redis-server` is looked for on the path.
+
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::Duration;
+
+use crate::keys::Choice;
+use crate::pairs::{Pairs, Run};
+use crate::policies;
+use crate::servers::Running;
+use crate::table::Measured;
+use crate::throughput::{PAIRS, RUN, closed, one_key};
+
+type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
+
+const RATELIMIT: &str = "github.com/envoyproxy/ratelimit/src/service_cmd";
+/// The module has no releases; this is its state in January 2026.
+const VERSION: &str = "v1.4.1-0.20260122083618-3fb702589d36";
+
+/// How many times as many answers weir gives.
+pub(crate) fn beside(rules: u64) -> Result<Measured> {
+    let program = match install() {
+        Ok(program) => program,
+        Err(reason) => return Ok(Measured::of(f64::NAN, format!("SKIPPED: {reason}"))),
+    };
+    let policy = policies::of_rules(rules);
+    let weir = Running::weir(&policy, &[])?;
+    let peer = ratelimit(&program, &policy)?;
+    let run = |server| {
+        let load = closed(server, &one_key(), Choice::One, (u64::MAX, RUN));
+        Run::of(server, &load)
+    };
+    run(&weir)?;
+    run(&peer)?;
+    let mut measured = Pairs::measure(PAIRS, || run(&weir), || run(&peer))?.throughput();
+    measured
+        .detail
+        .push_str("; envoyproxy/ratelimit with redis-server on a Unix socket, both counted");
+    Ok(measured)
+}
+
+fn install() -> Result<PathBuf> {
+    let is_there = |program: &str| {
+        Command::new(program)
+            .arg(if program == "go" {
+                "version"
+            } else {
+                "--version"
+            })
+            .stdout(Stdio::null())
+            .status()
+            .map_err(|error| format!("{program}: {error}"))
+    };
+    is_there("redis-server")?;
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR"))
+        .with_file_name("parts")
+        .join(format!("ratelimit-{VERSION}"));
+    let program = folder.join("service_cmd");
+    if !program.is_file() {
+        is_there("go")?;
+        eprintln!("installing {RATELIMIT} …");
+        let status = Command::new("go")
+            .args(["install", &format!("{RATELIMIT}@{VERSION}")])
+            .env("GOBIN", &folder)
+            .status()?;
+        if !status.success() {
+            return Err("go install has failed".into());
+        }
+    }
+    Ok(program)
+}
+
+fn ratelimit(program: &Path, policy: &str) -> Result<Running> {
+    let folder = tempfile::tempdir()?;
+    let config = folder.path().join("ratelimit/config");
+    std::fs::create_dir_all(&config)?;
+    std::fs::write(config.join("bench.yaml"), policy)?;
+    let socket = folder.path().join("redis.sock");
+    let redis = Command::new("redis-server")
+        .args(["--port", "0", "--save", "", "--appendonly", "no"])
+        .arg("--unixsocket")
+        .arg(&socket)
+        .stdout(Stdio::null())
+        .spawn()?;
+    let mut children = Children(vec![redis]);
+    wait_until("redis-server", || UnixStream::connect(&socket).is_ok())?;
+    let [grpc, http, debug] = free_ports()?;
+    let service = Command::new(program)
+        .env("LOG_LEVEL", "error")
+        .env("USE_STATSD", "false")
+        .env("REDIS_SOCKET_TYPE", "unix")
+        .env("REDIS_URL", &socket)
+        .env("RUNTIME_ROOT", folder.path())
+        .env("RUNTIME_SUBDIRECTORY", "ratelimit")
+        .env("RUNTIME_WATCH_ROOT", "false")
+        .env("RUNTIME_IGNOREDOTFILES", "true")
+        .env("GRPC_HOST", "127.0.0.1")
+        .env("GRPC_PORT", grpc.port().to_string())
+        .env("HOST", "127.0.0.1")
+        .env("PORT", http.port().to_string())
+        .env("DEBUG_HOST", "127.0.0.1")
+        .env("DEBUG_PORT", debug.port().to_string())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()?;
+    children.0.push(service);
+    wait_until("envoyproxy/ratelimit", || TcpStream::connect(grpc).is_ok())?;
+    Ok(Running::of(std::mem::take(&mut children.0), grpc, folder))
+}
+
+/// Ends what it holds, if nobody takes it over.
+struct Children(Vec<Child>);
+
+impl Drop for Children {
+    fn drop(&mut self) {
+        for child in &mut self.0 {
+            // One that has ended already is what was wanted.
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+/// Ports that were free a moment ago: the service takes no listening socket.
+fn free_ports() -> Result<[SocketAddr; 3]> {
+    let bind = || TcpListener::bind("127.0.0.1:0");
+    let listeners = [bind()?, bind()?, bind()?];
+    let [a, b, c] = listeners.each_ref().map(TcpListener::local_addr);
+    Ok([a?, b?, c?])
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "nothing but trying tells when a program listens"
+)]
+fn wait_until(program: &str, listens: impl Fn() -> bool) -> Result<()> {
+    for _ in 0..200 {
+        if listens() {
+            return Ok(());
+        }
+        thread::sleep(Duration::from_millis(50));
+    }
+    Err(format!("{program} did not start").into())
+}

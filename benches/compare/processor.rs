@@ -1,0 +1,28 @@
+//! Time that threads and processes have spent on a processor: what a call costs, whoever else is on the machine.
+
+use std::fs;
+use std::io;
+use std::time::Duration;
+
+/// Of the thread that asks.
+pub(crate) fn of_this_thread() -> io::Result<Duration> {
+    of("/proc/thread-self/schedstat")
+}
+
+/// Of all threads of a process that are alive.
+pub(crate) fn of_process(id: u32) -> io::Result<Duration> {
+    fs::read_dir(format!("/proc/{id}/task"))?
+        .map(|thread| of(thread?.path().join("schedstat")))
+        .sum()
+}
+
+/// Its first number is nanoseconds on a processor.
+fn of(path: impl AsRef<std::path::Path>) -> io::Result<Duration> {
+    let text = fs::read_to_string(path)?;
+    let nanos = text
+        .split_whitespace()
+        .next()
+        .and_then(|number| number.parse().ok())
+        .ok_or(io::ErrorKind::InvalidData)?;
+    Ok(Duration::from_nanos(nanos))
+}

@@ -1,0 +1,200 @@
+//! The parts of a decision, each alone: `cargo bench --bench micro`.
+//!
+//! divan counts allocations too: on the way of a hit that is allowed there are none but what the answer owns.
+
+use std::path::Path;
+use std::pin::pin;
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll, Waker};
+
+use divan::{AllocProfiler, Bencher};
+use weir::clock::{Clock, Timestamp};
+use weir::engine::{Decision, Engine};
+use weir::limit::{
+    Active, Algorithm, Call, Charge, Limit, LimitSet, States, TokenBucket, Window, step,
+};
+use weir::policy;
+use weir::request::{Cost, Descriptor, Entry, Request, Unit};
+use weir::store::{MemoryConfig, Store};
+
+// Under it the allocator of weir itself.
+#[global_allocator]
+static ALLOCATOR: AllocProfiler<mimalloc::MiMalloc> = AllocProfiler::new(mimalloc::MiMalloc);
+
+const LIMIT: &str = "rate_limit: {unit: hour, requests_per_unit: 4000000000}";
+const NOW: Timestamp = Timestamp::from_secs(1_700_000_000);
+
+fn main() {
+    divan::main();
+}
+
+/// One step of a limit's state.
+mod limits {
+    use super::*;
+
+    fn bench(bencher: Bencher<'_, '_>, algorithms: &[Algorithm]) {
+        let limit = |&algorithm: &Algorithm| Limit {
+            algorithm,
+            requests_per_unit: u32::MAX,
+            window: hour(),
+            name: None,
+            shadow_mode: false,
+        };
+        let set = LimitSet {
+            limits: algorithms.iter().map(limit).collect(),
+            charge: Charge::Allowed,
+        };
+        let mut states = States::fresh(&set);
+        let call = Call {
+            now: NOW,
+            cost: Cost::Hits(1),
+            lease: None,
+        };
+        bencher.bench_local(|| step(&set, Active::ALL, &mut states, call));
+    }
+
+    fn hour() -> Window {
+        Window::new(Unit::Hour, 1).expect("a window")
+    }
+
+    fn bucket() -> Algorithm {
+        Algorithm::TokenBucket(TokenBucket::new(1 << 20, 1 << 30, hour()).expect("a bucket"))
+    }
+
+    #[divan::bench]
+    fn fixed_window(bencher: Bencher<'_, '_>) {
+        bench(bencher, &[Algorithm::FixedWindow]);
+    }
+
+    #[divan::bench]
+    fn sliding_window(bencher: Bencher<'_, '_>) {
+        bench(bencher, &[Algorithm::SlidingWindow]);
+    }
+
+    #[divan::bench]
+    fn token_bucket(bencher: Bencher<'_, '_>) {
+        bench(bencher, &[bucket()]);
+    }
+
+    #[divan::bench]
+    fn window_and_bucket(bencher: Bencher<'_, '_>) {
+        bench(bencher, &[Algorithm::FixedWindow, bucket()]);
+    }
+}
+
+/// A whole decision, without a wire.
+mod decide {
+    use super::*;
+
+    fn bench(bencher: Bencher<'_, '_>, yaml: &str, request: &Request) {
+        let engine = engine(yaml);
+        bencher.bench_local(|| decided(&engine, request));
+    }
+
+    /// One rule that matches, and others.
+    #[divan::bench(args = [1, 10, 1_000, 100_000])]
+    fn rules(bencher: Bencher<'_, '_>, rules: usize) {
+        let mut yaml = one_rule();
+        for number in 1..rules {
+            yaml += &format!("  - {{key: api_key, value: customer-{number}, {LIMIT}}}\n");
+        }
+        bench(bencher, &yaml, &request(&[&[("api_key", "k")]]));
+    }
+
+    /// The one rule has that many levels.
+    #[divan::bench(args = [1, 4, 16])]
+    fn levels(bencher: Bencher<'_, '_>, levels: usize) {
+        let rule = (1..levels).fold(format!("{{key: k, {LIMIT}}}"), |below, _| {
+            format!("{{key: k, descriptors: [{below}]}}")
+        });
+        let yaml = format!("domain: bench\ndescriptors: [{rule}]\n");
+        bench(bencher, &yaml, &request(&[&vec![("k", "v"); levels]]));
+    }
+
+    #[divan::bench(args = [1, 4, 16])]
+    fn descriptors(bencher: Bencher<'_, '_>, descriptors: usize) {
+        let request = request(&vec![&[("api_key", "k")][..]; descriptors]);
+        bench(bencher, &one_rule(), &request);
+    }
+
+    #[divan::bench]
+    fn four_headers(bencher: Bencher<'_, '_>) {
+        let yaml = one_rule()
+            + r#"response:
+  headers: {A: "%LIMIT%", B: "%REMAINING%", C: "%RESET_AT%", D: "fixed"}
+"#;
+        bench(bencher, &yaml, &request(&[&[("api_key", "k")]]));
+    }
+
+    #[divan::bench]
+    fn refused(bencher: Bencher<'_, '_>) {
+        let yaml = one_rule().replace("4000000000", "0");
+        bench(bencher, &yaml, &request(&[&[("api_key", "k")]]));
+    }
+
+    #[divan::bench]
+    fn unmatched(bencher: Bencher<'_, '_>) {
+        bench(bencher, &one_rule(), &request(&[&[("other", "k")]]));
+    }
+}
+
+/// One engine, several threads.
+#[divan::bench_group(threads = [1, 2], sample_size = 10_000)]
+mod contention {
+    use super::*;
+
+    static ENGINE: LazyLock<Engine> = LazyLock::new(|| engine(&one_rule()));
+    static THREADS: AtomicU64 = AtomicU64::new(0);
+
+    #[divan::bench]
+    fn one_hot_key(bencher: Bencher<'_, '_>) {
+        let request = request(&[&[("api_key", "k")]]);
+        bencher.bench(|| decided(&ENGINE, &request));
+    }
+
+    #[divan::bench]
+    fn keys_of_their_own(bencher: Bencher<'_, '_>) {
+        thread_local! {
+            static REQUEST: Request = {
+                let thread = THREADS.fetch_add(1, Ordering::Relaxed);
+                request(&[&[("api_key", &thread.to_string())]])
+            };
+        }
+        bencher.bench(|| REQUEST.with(|request| decided(&ENGINE, request)));
+    }
+}
+
+fn one_rule() -> String {
+    format!("domain: bench\ndescriptors:\n  - {{key: api_key, {LIMIT}}}\n")
+}
+
+fn engine(yaml: &str) -> Engine {
+    let policy = policy::load_text(Path::new("bench.yaml"), yaml).policy;
+    let store = Store::memory(MemoryConfig::default()).expect("randomness");
+    Engine::new(policy.expect("a good policy"), store, Clock::System)
+}
+
+fn request(descriptors: &[&[(&str, &str)]]) -> Request {
+    let entry = |(key, value): &(&str, &str)| Entry {
+        key: key.to_string().into(),
+        value: value.to_string().into(),
+    };
+    let descriptor = |entries: &&[(&str, &str)]| Descriptor {
+        entries: entries.iter().map(entry).collect(),
+        ..Descriptor::default()
+    };
+    Request {
+        domain: "bench".into(),
+        descriptors: descriptors.iter().map(descriptor).collect(),
+    }
+}
+
+/// A store in memory never waits, so no runtime is measured along with it.
+fn decided(engine: &Engine, request: &Request) -> Decision {
+    let mut context = Context::from_waker(Waker::noop());
+    match pin!(engine.decide(request)).poll(&mut context) {
+        Poll::Ready(decision) => decision,
+        Poll::Pending => unreachable!("a store in memory never waits"),
+    }
+}
