@@ -18,7 +18,7 @@ use crate::store::MemoryConfig;
 use crate::telemetry::LogConfig;
 
 pub use size::memory;
-pub use store::RedisSettings;
+pub use store::{RedisFiles, RedisSettings, RedisSettingsError};
 
 /// How long calls may take to end after the drain. Envoy gives up on a call after 20 ms, unless told otherwise.
 const GRACE: Duration = Duration::from_secs(5);

@@ -1,5 +1,6 @@
 //! Where counters are kept, and how to get there.
 
+use std::convert::Infallible;
 use std::fmt;
 use std::fs;
 use std::io;
@@ -115,20 +116,21 @@ pub(super) struct StoreArgs {
     redis_batch: u64,
 }
 
+/// What is no address is found out later: clap would show it, and with it a password.
 #[derive(Clone, Debug)]
 enum StoreArg {
     Memory,
-    Redis(RedisAddress),
+    Redis(Result<RedisAddress, InvalidAddress>),
 }
 
 impl FromStr for StoreArg {
-    type Err = InvalidAddress;
+    type Err = Infallible;
 
-    fn from_str(text: &str) -> Result<Self, InvalidAddress> {
-        match text {
-            "memory" => Ok(Self::Memory),
-            address => address.parse().map(Self::Redis),
-        }
+    fn from_str(text: &str) -> Result<Self, Infallible> {
+        Ok(match text {
+            "memory" => Self::Memory,
+            address => Self::Redis(address.parse()),
+        })
     }
 }
 
@@ -144,7 +146,7 @@ enum ClockArg {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RedisSettings {
     /// All but what stands in files.
-    pub config: RedisConfig,
+    pub config: Result<RedisConfig, InvalidAddress>,
     /// Files.
     pub files: RedisFiles,
 }
@@ -167,7 +169,7 @@ impl StoreArgs {
         let StoreArg::Redis(address) = self.store else {
             return None;
         };
-        let config = RedisConfig {
+        let config = address.map(|address| RedisConfig {
             prefix: self.redis_prefix,
             deadline: Duration::from_millis(self.redis_deadline),
             clock: match self.redis_clock {
@@ -177,7 +179,7 @@ impl StoreArgs {
             refuse_locally: Duration::from_millis(self.redis_refuse),
             batch: Duration::from_millis(self.redis_batch),
             ..RedisConfig::new(address)
-        };
+        });
         Some(RedisSettings {
             config,
             files: RedisFiles {
@@ -194,9 +196,10 @@ impl RedisSettings {
     /// Reads the files.
     ///
     /// # Errors
-    /// When one cannot be read, or holds something else.
-    pub fn read(self) -> Result<RedisConfig, RedisFileError> {
-        let (mut config, files) = (self.config, self.files);
+    /// When one cannot be read, or holds something else, or the address is none.
+    pub fn read(self) -> Result<RedisConfig, RedisSettingsError> {
+        let mut config = self.config.map_err(RedisSettingsError::Address)?;
+        let files = self.files;
         if let Some(path) = &files.password {
             let password = text(path)?;
             config.address = config.address.with_password(Password::new(password));
@@ -213,38 +216,41 @@ impl RedisSettings {
         };
         if let Some(path) = files.hash_key {
             let key = HashKey::from_hex(&text(&path)?);
-            config.hash_key = Some(key.ok_or(RedisFileError::NoHashKey(path))?);
+            config.hash_key = Some(key.ok_or(RedisSettingsError::NoHashKey(path))?);
         }
         Ok(config)
     }
 }
 
-fn bytes(path: impl AsRef<Path>) -> Result<Vec<u8>, RedisFileError> {
+fn bytes(path: impl AsRef<Path>) -> Result<Vec<u8>, RedisSettingsError> {
     let path = path.as_ref();
-    fs::read(path).map_err(|error| RedisFileError::Unreadable(path.to_owned(), error))
+    fs::read(path).map_err(|error| RedisSettingsError::Unreadable(path.to_owned(), error))
 }
 
 /// The first line.
-fn text(path: &Path) -> Result<String, RedisFileError> {
+fn text(path: &Path) -> Result<String, RedisSettingsError> {
     let text = String::from_utf8(bytes(path)?);
-    let text = text.map_err(|_| RedisFileError::NotUtf8(path.to_owned()))?;
+    let text = text.map_err(|_| RedisSettingsError::NotUtf8(path.to_owned()))?;
     Ok(text.lines().next().unwrap_or_default().to_owned())
 }
 
-/// Why a file about Redis is of no use.
+/// Why weir cannot come to Redis as it was told.
 #[derive(Debug)]
-pub enum RedisFileError {
-    /// It cannot be read.
+pub enum RedisSettingsError {
+    /// The address is none.
+    Address(InvalidAddress),
+    /// A file cannot be read.
     Unreadable(PathBuf, io::Error),
-    /// It is no text.
+    /// A file is no text.
     NotUtf8(PathBuf),
-    /// It holds no key.
+    /// A file holds no key.
     NoHashKey(PathBuf),
 }
 
-impl fmt::Display for RedisFileError {
+impl fmt::Display for RedisSettingsError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Address(invalid) => write!(f, "--store is no address of a store: {invalid}"),
             Self::Unreadable(path, error) => {
                 write!(f, "cannot read {}: {error}", path.display())
             }
@@ -258,11 +264,65 @@ impl fmt::Display for RedisFileError {
     }
 }
 
-impl std::error::Error for RedisFileError {
+impl std::error::Error for RedisSettingsError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
+            Self::Address(invalid) => Some(invalid),
             Self::Unreadable(_, error) => Some(error),
             Self::NotUtf8(_) | Self::NoHashKey(_) => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Serve {
+        #[command(flatten)]
+        store: StoreArgs,
+    }
+
+    fn resolve(flags: &[&str]) -> Option<RedisSettings> {
+        let args = ["weir"].iter().chain(flags);
+        Serve::try_parse_from(args).unwrap().store.resolve()
+    }
+
+    #[test]
+    fn counters_are_in_memory_unless_told_otherwise() {
+        assert_eq!(resolve(&[]), None);
+        assert_eq!(resolve(&["--store=memory"]), None);
+    }
+
+    #[test]
+    fn flags_are_taken() {
+        let settings = resolve(&[
+            "--store=rediss://weir@redis/2",
+            "--redis-prefix=shop:",
+            "--redis-deadline=5",
+            "--redis-clock=weir",
+            "--redis-refuse=0",
+            "--redis-batch=20",
+        ]);
+        let config = settings.unwrap().read().unwrap();
+        assert_eq!(config.address.to_string(), "rediss://redis:6379/2");
+        assert_eq!(config.prefix, "shop:");
+        assert_eq!(config.deadline, Duration::from_millis(5));
+        assert_eq!(config.clock, RedisClock::Caller);
+        assert_eq!(config.refuse_locally, Duration::ZERO);
+        assert_eq!(config.batch, Duration::from_millis(20));
+    }
+
+    #[test]
+    fn a_password_in_what_is_no_address_is_not_shown() {
+        let settings = resolve(&["--store=redys://:open-sesame@redis"]).unwrap();
+        let error = settings.read().unwrap_err().to_string();
+        assert!(
+            error.contains("redis://HOST") && !error.contains("sesame"),
+            "{error}"
+        );
     }
 }

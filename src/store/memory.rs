@@ -13,7 +13,7 @@ use smallvec::SmallVec;
 
 use super::batch::Freed;
 use super::lease::Leases;
-use super::{Batch, Key, KeyHasher, NoRandomness, Stats};
+use super::{Batch, Hit, Key, KeyHasher, NoRandomness, Stats};
 use crate::clock::Timestamp;
 use crate::limit::{Outcomes, States};
 use crate::request::LeaseId;

@@ -6,6 +6,7 @@
 
 mod address;
 mod agreement;
+mod config;
 mod connect;
 mod exchange;
 mod lane;
@@ -14,7 +15,6 @@ mod script;
 mod shared;
 
 use std::cell::RefCell;
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,10 +25,11 @@ use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
 pub use address::{InvalidAddress, Password, RedisAddress};
+pub use config::{Identity, RedisConfig, RedisTls};
 pub use script::RedisClock;
 
 use super::memory::Memory;
-use super::{Answer, Batch, HashKey, Hit, Key, KeyHasher, NoRandomness, Stats, Verdict};
+use super::{Answer, Batch, Hit, Key, KeyHasher, NoRandomness, Stats, Verdict};
 use crate::clock::{Micros, Timestamp};
 use crate::limit::{LeaseOutcome, Outcomes, States};
 use crate::request::{Cost, LeaseId};
@@ -36,74 +37,6 @@ use lane::{Call, Lane, Taken};
 use near::{Debit, Near};
 use script::Found;
 use shared::Shared;
-
-/// What a store in Redis is given.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RedisConfig {
-    /// Where it is.
-    pub address: RedisAddress,
-    /// How to know it, and how it knows us; of no use without TLS.
-    pub tls: RedisTls,
-    /// What the names of all keys begin with.
-    pub prefix: String,
-    /// The key of the counters' names; none if Redis is to hold one for all.
-    pub hash_key: Option<HashKey>,
-    /// How long to wait for an answer.
-    pub deadline: Duration,
-    /// Whose clock windows go by.
-    pub clock: RedisClock,
-    /// How long a counter that is over its limit is refused without asking; nothing if it is not. After that time
-    /// at the latest weir sees what others gave back to it.
-    pub refuse_locally: Duration,
-    /// How long counters are counted here before that is settled with Redis; nothing if every hit is asked for.
-    pub batch: Duration,
-    /// How long a counter is kept after it says nothing any more.
-    pub kept_after_end: Duration,
-}
-
-impl RedisConfig {
-    /// The usual settings.
-    pub fn new(address: RedisAddress) -> Self {
-        Self {
-            address,
-            tls: RedisTls::default(),
-            prefix: "weir:".to_owned(),
-            hash_key: None,
-            deadline: Duration::from_millis(10),
-            clock: RedisClock::Server,
-            refuse_locally: Duration::from_secs(1),
-            batch: Duration::ZERO,
-            kept_after_end: Duration::from_secs(10),
-        }
-    }
-}
-
-/// Certificates, in PEM.
-#[derive(Clone, Default, PartialEq, Eq)]
-pub struct RedisTls {
-    /// The authorities that Redis' certificate may come from; none for those of the system.
-    pub authority: Option<Vec<u8>>,
-    /// As whom to come.
-    pub identity: Option<Identity>,
-}
-
-/// A client's certificate.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Identity {
-    /// The certificate, and those between it and its authority.
-    pub certificate: Vec<u8>,
-    /// Its private key.
-    pub key: Vec<u8>,
-}
-
-impl fmt::Debug for RedisTls {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RedisTls")
-            .field("authority", &self.authority.is_some())
-            .field("identity", &self.identity.is_some())
-            .finish()
-    }
-}
 
 /// The hits of a batch that one server takes together.
 #[derive(Debug)]
@@ -115,7 +48,17 @@ struct Part<'b> {
     places: SmallVec<[usize; 2]>,
 }
 
+/// Whether a hit frees what a lease holds.
+fn gives_back(hit: &Hit<'_>) -> bool {
+    matches!(hit.cost, Cost::Refund(_)) && hit.lease.is_some() && hit.set.has_leases()
+}
+
 impl Part<'_> {
+    /// Whether any of its hits is such.
+    fn hits(&self, such: fn(&Hit<'_>) -> bool) -> bool {
+        self.batch.hits.iter().any(such)
+    }
+
     fn new(slot: Option<u16>, atomic: bool) -> Self {
         Self {
             slot,
@@ -187,16 +130,44 @@ impl Redis {
                 let taken = self.take(now, part).await;
                 self.fill_in(&mut answer, now, part, taken.as_ref());
             }
-            parts => {
-                let taken = join_all(parts.iter().map(|part| self.take(now, part))).await;
-                for (part, taken) in parts.iter().zip(&taken) {
-                    self.fill_in(&mut answer, now, part, taken.as_ref());
-                }
-                self.release_refused(now, batch, &mut answer);
-            }
+            _ => self.hit_in_parts(now, batch, parts, &mut answer).await,
         }
         self.shared.count_not_counted(answer.not_counted.len());
         answer
+    }
+
+    /// Has several servers take their parts. What gives leases back goes first: it proves refunds elsewhere.
+    async fn hit_in_parts(
+        &self,
+        now: Timestamp,
+        batch: &Batch<'_>,
+        parts: SmallVec<[Part<'_>; 1]>,
+        answer: &mut Answer,
+    ) {
+        let (proofs, mut others): (Vec<_>, Vec<_>) =
+            parts.into_iter().partition(|part| part.hits(gives_back));
+        self.take_all(now, &proofs, answer).await;
+        let freed: SmallVec<[LeaseId; 1]> = batch
+            .hits
+            .iter()
+            .zip(&answer.outcomes)
+            .filter(|(_, outcomes)| outcomes.lease == LeaseOutcome::Freed)
+            .filter_map(|(hit, _)| hit.lease)
+            .collect();
+        for hit in others.iter_mut().flat_map(|part| &mut part.batch.hits) {
+            if matches!(hit.cost, Cost::Refund(_)) {
+                hit.lease = hit.lease.filter(|lease| !freed.contains(lease));
+            }
+        }
+        self.take_all(now, &others, answer).await;
+        self.release_refused(now, batch, answer);
+    }
+
+    async fn take_all(&self, now: Timestamp, parts: &[Part<'_>], answer: &mut Answer) {
+        let taken = join_all(parts.iter().map(|part| self.take(now, part))).await;
+        for (part, taken) in parts.iter().zip(&taken) {
+            self.fill_in(answer, now, part, taken.as_ref());
+        }
     }
 
     /// Takes hits in this process, which goes on from what is remembered of the counters.
@@ -319,10 +290,8 @@ impl Redis {
                 answer.not_counted.push(place);
                 continue;
             }
-            if !batch.is_joint() {
-                let stands = (&states[counter], &outcomes);
-                self.near.learn((now, moment), hit, stands, &mut debits);
-            }
+            let stands = (&states[counter], &outcomes);
+            self.near.learn((now, moment), hit, stands, &mut debits);
             if outcomes.lease == LeaseOutcome::NotHeld {
                 // It may have been granted while Redis was away.
                 outcomes.lease = self.hit_one_meanwhile(now, hit).lease;

@@ -6,6 +6,7 @@
 //! - `sharing`: what several weirs have in common, and what they do not tell Redis
 //! - `near`: what is decided without asking
 //! - `faults`: Redis that is away, dies, freezes, is slow, full, or does not let us in
+//! - `program`: the `weir` binary with `--store`
 //! - `topology`: a cluster, sentinels and a failover, TLS
 //!
 //! `server` starts them, `stores` and `weirs` count in them, `proxy` is a slow way to one.
@@ -25,9 +26,14 @@ mod counters;
 #[allow(dead_code, reason = "the other binary uses the rest")]
 mod offline;
 
+#[path = "../e2e/process.rs"]
+#[allow(dead_code, reason = "the other binary uses the rest")]
+mod process;
+
 mod contract;
 mod equality;
 mod faults;
 mod near;
+mod program;
 mod sharing;
 mod topology;

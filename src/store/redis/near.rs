@@ -6,8 +6,10 @@
 
 use std::collections::HashMap;
 use std::mem;
+use std::time::Duration;
 
 use parking_lot::Mutex;
+use tokio::time::Instant;
 
 use super::{lane, script};
 use crate::clock::{Micros, Timestamp};
@@ -28,6 +30,8 @@ pub(super) struct Near {
     refuse: Micros,
     /// How long counters are counted here; nothing if they are not.
     batch: Micros,
+    /// When what is owed was last looked for.
+    swept: Mutex<Option<Instant>>,
 }
 
 /// Before every moment: what lasts until then is not known any more.
@@ -91,6 +95,7 @@ impl Near {
             shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
             refuse,
             batch,
+            swept: Mutex::new(None),
         }
     }
 
@@ -161,9 +166,16 @@ impl Near {
         shard.remember(hit.key, known, debits);
     }
 
-    /// What is owed for counters that nobody has asked for since the last sweep; they are forgotten.
+    /// What is owed for counters that nobody has asked for since the last sweep; they are forgotten. Nothing if the last
+    /// one was just now, by another lane.
     pub(super) fn sweep(&self) -> Vec<Debit> {
         let mut debits = Vec::new();
+        let pause = Duration::from_micros(self.batch.get()) / 2;
+        let mut swept = self.swept.lock();
+        if swept.is_some_and(|swept| swept.elapsed() < pause) {
+            return debits;
+        }
+        *swept = Some(Instant::now());
         for shard in &self.shards {
             let mut shard = shard.lock();
             let Shard { young, old } = &mut *shard;

@@ -181,6 +181,7 @@ fn decision() -> Decision {
         headers: Vec::new(),
         body: None,
         metadata: None,
+        basis: Basis::Counted,
         grant: None,
     }
 }
