@@ -2,6 +2,7 @@
 //!
 //! `go install` puts it under `target/parts`; `redis-server` is looked for on the path.
 
+use std::io::{self, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -65,7 +66,8 @@ pub(crate) fn install() -> Result<PathBuf> {
     let program = folder.join("service_cmd");
     if !program.is_file() {
         is_there("go")?;
-        eprintln!("installing {RATELIMIT} …");
+        // It takes a while, and is done once.
+        writeln!(io::stderr(), "installing {RATELIMIT} …")?;
         let status = Command::new("go")
             .args(["install", &format!("{RATELIMIT}@{VERSION}")])
             .env("GOBIN", &folder)

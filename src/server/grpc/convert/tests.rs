@@ -3,6 +3,7 @@ use std::sync::Arc;
 use prost::Message;
 
 use super::*;
+use crate::engine::Basis;
 
 /// The message of a gRPC frame that was seen on the wire, in hex with spaces.
 fn message(hex: &str) -> RateLimitRequest {
