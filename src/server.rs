@@ -66,7 +66,9 @@ pub async fn run(
     let (services, health) = grpc::services(Arc::clone(&app.engine))
         .await
         .map_err(RunError::Protocol)?;
-    let mut workers = Workers::start(&app.config, &services).map_err(RunError::Start)?;
+    let engine = Arc::clone(&app.engine);
+    let workers = Workers::start(&app.config, &services, move || engine.prepare());
+    let mut workers = workers.map_err(RunError::Start)?;
 
     let leaving = async {
         shutdown.await;

@@ -3,6 +3,7 @@
 //! Arguments are one type, what the parts of weir are given another; nothing but this file knows both.
 
 mod size;
+mod store;
 
 use std::io::IsTerminal;
 use std::num::NonZeroUsize;
@@ -17,6 +18,7 @@ use crate::store::MemoryConfig;
 use crate::telemetry::LogConfig;
 
 pub use size::memory;
+pub use store::{RedisFiles, RedisSettings, RedisSettingsError};
 
 /// How long calls may take to end after the drain. Envoy gives up on a call after 20 ms, unless told otherwise.
 const GRACE: Duration = Duration::from_secs(5);
@@ -69,6 +71,9 @@ pub struct ServeArgs {
     /// When it is full, counters that were not used for the longest time are forgotten.
     #[arg(long, value_name = "BYTES", env = "WEIR_MEMORY", default_value = "1GiB", value_parser = size::memory)]
     memory: u64,
+
+    #[command(flatten)]
+    store: store::StoreArgs,
 
     /// How long to go on serving after SIGTERM or SIGINT, telling health checks NOT_SERVING
     ///
@@ -141,8 +146,10 @@ pub struct ServeSettings {
     pub listen: ListenConfig,
     /// How to serve.
     pub server: ServerConfig,
-    /// How to count.
+    /// Memory for counters.
     pub memory: MemoryConfig,
+    /// Where counters are shared; none if each weir counts for itself.
+    pub redis: Option<RedisSettings>,
     /// How to log.
     pub log: LogConfig,
 }
@@ -169,6 +176,7 @@ impl ServeArgs {
             memory: MemoryConfig {
                 budget_bytes: self.memory,
             },
+            redis: self.store.resolve(),
             log: LogConfig {
                 level: self.log_level.into(),
                 json: match self.log_format {

@@ -60,8 +60,16 @@ async fn start(settings: ServeSettings) -> Result<Started, Box<dyn Error>> {
     let policy = load(&mut files)?;
     let (domains, rules) = (policy.domain_count(), policy.rule_count());
     let listener = Listener::bind(&settings.listen).await?;
-    let store = Store::memory(settings.memory)?;
-    let engine = Arc::new(Engine::new(policy, store, Clock::System));
+    let store = match settings.redis {
+        None => Store::memory(settings.memory)?,
+        Some(redis) => Store::redis(redis.read()?, settings.memory)?,
+    };
+    let policy = Arc::new(policy);
+    let engine = Arc::new(Engine::new(Arc::clone(&policy), store, Clock::System));
+    if let Some(objection) = engine.objection(&policy) {
+        return Err(objection.into());
+    }
+    drop(policy);
     let reloader = Reloader::start(files, Arc::clone(&engine), settings.reload_interval)?;
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 
 use super::conclude::conclude;
 use super::plan::{Meets, Plan, Target};
-use super::{Decision, Engine};
+use super::{Basis, Decision, Engine};
 use crate::clock::Timestamp;
 use crate::limit::{Call, Limit, Outcomes, States, step};
 use crate::policy::{Counter, Domain, Place, Policy, Rule, TracedLevel, Written};
@@ -151,7 +151,7 @@ impl Engine {
         let policy = self.policy.load();
         let scene = Scene {
             policy: &policy,
-            hasher: self.store.hasher(),
+            hasher: &self.store.hasher(),
             now: self.clock.now(),
         };
         scene.explain(request, |hit| States::fresh(hit.set))
@@ -179,7 +179,7 @@ impl Scene<'_> {
         let mut states: Vec<States> = hits.into_iter().map(counted).collect();
         let before = self.looks(&batch, &places, states.clone());
         let outcomes = batch.take(self.now, &places, &mut states);
-        let decision = conclude(&plan, (&batch, &outcomes), self.now);
+        let decision = conclude(&plan, (&batch, &outcomes), (self.now, Basis::of(&batch)));
         let steps: Vec<(Outcomes, Outcomes)> = before.into_iter().zip(outcomes).collect();
         let mut steps = steps.iter();
         let pairs = plan.targets.iter().zip(&request.descriptors);

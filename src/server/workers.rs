@@ -57,8 +57,12 @@ struct Worker {
 }
 
 impl Workers {
-    /// Starts the threads.
-    pub(super) fn start(config: &Config, services: &Services) -> io::Result<Self> {
+    /// Starts the threads; each runs `prepare` on its runtime before all else.
+    pub(super) fn start(
+        config: &Config,
+        services: &Services,
+        prepare: impl Fn() + Clone + Send + 'static,
+    ) -> io::Result<Self> {
         let stop = CancellationToken::new();
         let any_ended = CancellationToken::new();
         let (alive, all_ended) = mpsc::unbounded_channel();
@@ -70,12 +74,16 @@ impl Workers {
                 .build()?;
             let server = server(connection_age(config, index));
             let services = services.clone();
+            let prepare = prepare.clone();
             let end = (stop.clone(), config.grace);
             let life = (any_ended.clone().drop_guard(), alive.clone());
             thread::Builder::new()
                 .name(format!("weir-worker-{index}"))
                 .spawn(move || {
-                    let cut_off = runtime.block_on(serve(server, services, incoming, end));
+                    let cut_off = runtime.block_on(async {
+                        prepare();
+                        serve(server, services, incoming, end).await
+                    });
                     // What is left is gone before the worker counts as ended.
                     drop(runtime);
                     if let Err(cut_off) = cut_off {
@@ -243,7 +251,7 @@ mod tests {
         let store = Store::memory(MemoryConfig::default()).unwrap();
         let engine = Arc::new(Engine::new(policy, store, Clock::System));
         let (services, _health) = grpc::services(engine).await.unwrap();
-        let workers = Workers::start(&config(3, None), &services).unwrap();
+        let workers = Workers::start(&config(3, None), &services, || {}).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let mut clients = Vec::new();
         for _ in 0..7 {

@@ -19,7 +19,7 @@
 //! - `schema`: what editors are told of the files
 //! - `scenarios`: policies and their tests, run as `weir test` runs them
 //!
-//! `offline` and `running` are no tests: they make a weir without a wire, and servers.
+//! `offline`, `running` and `stores` are no tests: they make a weir without a wire, servers, and counters.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -43,3 +43,4 @@ mod response;
 mod running;
 mod scenarios;
 mod schema;
+mod stores;
