@@ -45,7 +45,7 @@ enum Command {
     ///
     /// Exits with 0 after SIGTERM or SIGINT, with 1 if it failed or a second signal ended it at once, and with 2 if it
     /// could not start.
-    Serve(ServeArgs),
+    Serve(Box<ServeArgs>),
     /// Check policy files and say everything that is wrong with them
     ///
     /// Exits with 0 if there are no errors, with 1 if there are (or warnings that are denied), and with 2 if a path

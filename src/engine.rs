@@ -2,6 +2,7 @@
 
 mod conclude;
 mod decision;
+mod degrade;
 mod explain;
 mod lease;
 mod met;
@@ -9,7 +10,7 @@ mod plan;
 mod respond;
 mod standard;
 
-pub use decision::{Code, CurrentLimit, Decision, Grant, Header, Status};
+pub use decision::{Basis, Code, CurrentLimit, Decision, Grant, Header, Status};
 pub use explain::{
     End, Explained, ExplainedCandidate, ExplainedLevel, ExplainedLimit, Explanation, LimitStanding,
     RulePlace, Verdict,
@@ -24,8 +25,9 @@ use arc_swap::ArcSwap;
 use crate::clock::{Clock, Timestamp};
 use crate::policy::Policy;
 use crate::request::Request;
-use crate::store::{Stats, Store};
+use crate::store::{Answer, Stats, Store};
 use conclude::conclude;
+use degrade::degrade;
 use lease::{Returns, Taking};
 use plan::Plan;
 
@@ -65,15 +67,30 @@ impl Engine {
     ) -> Decision {
         let now = self.clock.now();
         let policy = self.policy.load();
-        let plan = Plan::new(&policy, request, self.store.hasher());
+        let plan = Plan::new(&policy, request, &self.store.hasher());
         let batch = plan.batch(|| self.store.new_lease());
         let taking = Taking::new(self, &batch);
-        let outcomes = self.store.hit(now, &batch).await;
+        let mut answer = self.store.hit(now, &batch).await;
         taking.done();
+        let basis = degrade(&plan, &batch, &mut answer, &self.store);
+        let Answer { now, outcomes, .. } = answer;
         self.returns.count(&outcomes);
-        let decision = conclude(&plan, (&batch, &outcomes), now);
+        let decision = conclude(&plan, (&batch, &outcomes), (now, basis));
         met::each(&plan, &outcomes, (&decision.statuses, now), observe);
         decision
+    }
+
+    /// Why a policy cannot be served with these counters; none if it can.
+    pub fn objection(&self, policy: &Policy) -> Option<String> {
+        let domains = policy.domains();
+        let atomic = domains.iter().find(|domain| domain.atomic)?;
+        self.store.is_split().then(|| {
+            format!(
+                "the domain {:?} is `atomic`, and the parts of a cluster do not decide together; \
+                 share its counters in one Redis, or leave `atomic` out",
+                atomic.name
+            )
+        })
     }
 
     /// Puts another policy in force for the calls that come; counters stay.
@@ -91,6 +108,16 @@ impl Engine {
     /// The policy in force.
     pub fn policy(&self) -> Arc<Policy> {
         self.policy.load_full()
+    }
+
+    /// Gets ready to decide on this thread, on its runtime.
+    pub fn prepare(&self) {
+        self.store.prepare();
+    }
+
+    /// Why counters cannot be shared now; none if they can, or are not to be.
+    pub fn store_trouble(&self) -> Option<String> {
+        self.store.trouble()
     }
 
     /// Gives back the slots of a decision that nobody was told of. What was given back already stays so.

@@ -4,6 +4,7 @@
 //! 2^53, so that a store which computes in doubles decides the same.
 
 mod concurrency;
+pub(crate) mod encoding;
 mod fixed_window;
 mod sliding_window;
 mod state;
@@ -12,6 +13,7 @@ mod token_bucket;
 mod window;
 
 pub use concurrency::{Leases, MAX_IN_FLIGHT};
+pub use encoding::NoStates;
 pub use state::{State, States};
 pub use step::{Active, Call, Extent, LeaseOutcome, Outcome, Outcomes, carry_out, step};
 pub use token_bucket::{InvalidBucket, TokenBucket};

@@ -28,7 +28,7 @@ pub use json_schema::json_schema;
 pub use metadata::{Metadata, Value, merge};
 pub use name::{LevelName, Mark, RuleName};
 pub use response::{BodyTemplate, HeaderTemplate, OverLimit, Response};
-pub use rule::{Found, Identity, Limits, MetricDetail, Part, Rule};
+pub use rule::{Found, Identity, Limits, MetricDetail, OnStoreError, Part, Rule};
 pub use schema::{Excerpt, excerpts};
 pub(crate) use source::text_of;
 pub use source::{LoadError, LoadOptions, Loaded, files, load, load_text};

@@ -95,7 +95,9 @@ pub async fn run(
         .iter()
         .map(|recorder| Arc::clone(recorder.connections()));
     let services = services.into_iter().zip(connections).collect();
-    let mut workers = Workers::start(&app.config, services).map_err(RunError::Start)?;
+    let engine = Arc::clone(&app.engine);
+    let workers = Workers::start(&app.config, services, move || engine.prepare());
+    let mut workers = workers.map_err(RunError::Start)?;
 
     app.readiness.set(Stage::Serving);
     let leaving = async {

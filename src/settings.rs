@@ -3,6 +3,7 @@
 //! Arguments are one type, what the parts of weir are given another; nothing but this file knows both.
 
 mod size;
+mod store;
 
 use std::io::IsTerminal;
 use std::num::NonZeroUsize;
@@ -18,6 +19,7 @@ use crate::store::MemoryConfig;
 use crate::telemetry::{LogConfig, TraceConfig};
 
 pub use size::memory;
+pub use store::{RedisFiles, RedisSettings, RedisSettingsError};
 
 /// How long calls may take to end after the drain. Envoy gives up on a call after 20 ms, unless told otherwise.
 const GRACE: Duration = Duration::from_secs(5);
@@ -95,6 +97,9 @@ pub struct ServeArgs {
     /// When it is full, counters that were not used for the longest time are forgotten.
     #[arg(long, value_name = "BYTES", env = "WEIR_MEMORY", default_value = "1GiB", value_parser = size::memory)]
     memory: u64,
+
+    #[command(flatten)]
+    store: store::StoreArgs,
 
     /// How long to go on serving after SIGTERM or SIGINT, telling health checks NOT_SERVING
     ///
@@ -197,12 +202,14 @@ pub struct ServeSettings {
     pub admin: Option<AdminConfig>,
     /// How to serve.
     pub server: ServerConfig,
-    /// How to count.
+    /// Memory for counters.
     pub memory: MemoryConfig,
     /// Where to send spans; none if nowhere.
     pub traces: Option<TraceConfig>,
     /// How many refusals to log a second.
     pub log_refusals: u64,
+    /// Where counters are shared; none if each weir counts for itself.
+    pub redis: Option<RedisSettings>,
     /// How to log.
     pub log: LogConfig,
 }
@@ -240,6 +247,7 @@ impl ServeArgs {
                 share: self.otlp_share,
             }),
             log_refusals: self.log_refusals,
+            redis: self.store.resolve(),
             log: LogConfig {
                 level: self.log_level.into(),
                 json: match self.log_format {

@@ -4,15 +4,19 @@ mod batch;
 mod key;
 mod lease;
 mod memory;
+mod redis;
 
+pub use self::redis::{
+    Identity, InvalidAddress, Password, RedisAddress, RedisClock, RedisConfig, RedisTls,
+};
 pub use batch::{Batch, Hit, Verdict, Weight};
-pub use key::{Key, KeyBuilder, KeyHasher};
+pub use key::{HashKey, Key, KeyBuilder, KeyHasher};
 pub use memory::MemoryConfig;
 
 use smallvec::SmallVec;
 
 use crate::clock::Timestamp;
-use crate::limit::{Outcomes, States};
+use crate::limit::Outcomes;
 use crate::request::LeaseId;
 
 /// Where counters live.
@@ -20,6 +24,19 @@ use crate::request::LeaseId;
 pub enum Store {
     /// In this process.
     Memory(memory::Memory),
+    /// In Redis, for many processes.
+    Redis(Box<self::redis::Redis>),
+}
+
+/// What came of hits.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// The moment that they were taken at: of the store's clock, if it has one.
+    pub now: Timestamp,
+    /// How each counter stands, in the order of the hits.
+    pub outcomes: SmallVec<[Outcomes; 2]>,
+    /// The places of hits of which the store did not say in time that it has counted them; their outcomes are empty.
+    pub not_counted: SmallVec<[usize; 2]>,
 }
 
 /// How the store stands.
@@ -35,6 +52,25 @@ pub struct Stats {
     pub evicted: u64,
     /// Pinned counters that lost their place, since the start, before their reset.
     pub unpinned_early: u64,
+    /// How it stands with those it shares counters with, if it does.
+    pub shared: Option<SharedStats>,
+}
+
+/// How it stands with counters that are shared; all numbers but the first since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SharedStats {
+    /// Connections that take calls now; one for each thread that has decided something.
+    pub connections: u64,
+    /// Connections that were made.
+    pub connected: u64,
+    /// Commands that were sent; each carried the hits of one decision or more.
+    pub round_trips: u64,
+    /// Hits that were answered without asking.
+    pub answered_here: u64,
+    /// Hits that could not be counted where they should be, so that the rules' `on_store_error` held.
+    pub not_counted: u64,
+    /// Whether something keeps counters from being shared; [`Store::trouble`] says what.
+    pub is_in_trouble: bool,
 }
 
 impl Store {
@@ -46,10 +82,21 @@ impl Store {
         memory::Memory::new(config).map(Self::Memory)
     }
 
+    /// A store in Redis, which need not be there yet; `meanwhile` is for what is counted when it is not.
+    ///
+    /// # Errors
+    /// When the system has no randomness for the key of a hash.
+    pub fn redis(config: RedisConfig, meanwhile: MemoryConfig) -> Result<Self, NoRandomness> {
+        let meanwhile = memory::Memory::new(meanwhile)?;
+        let redis = self::redis::Redis::new(config, meanwhile)?;
+        Ok(Self::Redis(Box::new(redis)))
+    }
+
     /// What turns an identity into a [`Key`] of this store.
-    pub fn hasher(&self) -> &KeyHasher {
+    pub fn hasher(&self) -> KeyHasher {
         match self {
-            Self::Memory(memory) => memory.hasher(),
+            Self::Memory(memory) => memory.hasher().clone(),
+            Self::Redis(redis) => redis.hasher(),
         }
     }
 
@@ -57,13 +104,27 @@ impl Store {
     pub fn new_lease(&self) -> LeaseId {
         match self {
             Self::Memory(memory) => memory.new_lease(),
+            Self::Redis(redis) => redis.new_lease(),
         }
     }
 
     /// Takes the hits in their order, each seeing those before it, and says how each counter stands then.
-    pub async fn hit(&self, now: Timestamp, batch: &Batch<'_>) -> SmallVec<[Outcomes; 2]> {
+    pub async fn hit(&self, now: Timestamp, batch: &Batch<'_>) -> Answer {
+        match self {
+            Self::Memory(memory) => Answer {
+                now,
+                outcomes: memory.hit(now, batch),
+                not_counted: SmallVec::new(),
+            },
+            Self::Redis(redis) => redis.hit(now, batch).await,
+        }
+    }
+
+    /// Takes hits in this process, because [`Store::hit`] could not count them.
+    pub fn hit_meanwhile(&self, now: Timestamp, batch: &Batch<'_>) -> SmallVec<[Outcomes; 2]> {
         match self {
             Self::Memory(memory) => memory.hit(now, batch),
+            Self::Redis(redis) => redis.hit_meanwhile(now, batch),
         }
     }
 
@@ -72,20 +133,50 @@ impl Store {
     pub fn give_back(&self, now: Timestamp, lease: LeaseId, keys: &[Key]) {
         match self {
             Self::Memory(memory) => memory.give_back(now, lease, keys),
+            Self::Redis(redis) => redis.give_back(now, lease, keys),
         }
     }
 
-    /// What a counter holds; none if there is no such counter. Nothing is changed.
-    pub async fn states(&self, key: Key) -> Option<States> {
+    /// Whether counters of one request may be in parts that do not decide together.
+    pub fn is_split(&self) -> bool {
         match self {
-            Self::Memory(memory) => memory.states(key),
+            Self::Memory(_) => false,
+            Self::Redis(redis) => redis.is_cluster(),
+        }
+    }
+
+    /// Gets ready to be asked from this thread, on its runtime.
+    pub fn prepare(&self) {
+        match self {
+            Self::Memory(_) => {}
+            Self::Redis(redis) => redis.prepare(),
+        }
+    }
+
+    /// Ends when counters are shared, at once if they are not to be; [`Store::prepare`] begins to.
+    pub async fn connected(&self) {
+        match self {
+            Self::Memory(_) => {}
+            Self::Redis(redis) => redis.connected().await,
+        }
+    }
+
+    /// Why counters cannot be shared now, without any secret; none if they can, or are not to be.
+    pub fn trouble(&self) -> Option<String> {
+        match self {
+            Self::Memory(_) => None,
+            Self::Redis(redis) => redis.trouble(),
         }
     }
 
     /// Forgets what a counter has counted, and tells whether there was one.
-    pub async fn reset(&self, key: Key) -> bool {
+    ///
+    /// # Errors
+    /// When the counters are not here and cannot be reached.
+    pub async fn reset(&self, key: Key) -> Result<bool, String> {
         match self {
-            Self::Memory(memory) => memory.reset(key),
+            Self::Memory(memory) => Ok(memory.reset(key)),
+            Self::Redis(redis) => redis.reset(key).await,
         }
     }
 
@@ -93,6 +184,7 @@ impl Store {
     pub fn stats(&self) -> Stats {
         match self {
             Self::Memory(memory) => memory.stats(),
+            Self::Redis(redis) => redis.stats(),
         }
     }
 }

@@ -18,6 +18,7 @@ mod policies;
 mod processor;
 mod rows;
 mod servers;
+mod shared;
 mod svg;
 mod table;
 mod throughput;

@@ -2,12 +2,15 @@
 //!
 //! `go install` puts it under `target/parts`; `redis-server` is looked for on the path.
 
+use std::io::{self, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::Duration;
+
+use tempfile::TempDir;
 
 use crate::keys::Choice;
 use crate::pairs::{Pairs, Run};
@@ -44,7 +47,7 @@ pub(crate) fn beside(rules: u64) -> Result<Measured> {
     Ok(measured)
 }
 
-fn install() -> Result<PathBuf> {
+pub(crate) fn install() -> Result<PathBuf> {
     let is_there = |program: &str| {
         Command::new(program)
             .arg(if program == "go" {
@@ -63,6 +66,8 @@ fn install() -> Result<PathBuf> {
     let program = folder.join("service_cmd");
     if !program.is_file() {
         is_there("go")?;
+        // It takes a while, and is done once.
+        writeln!(io::stderr(), "installing {RATELIMIT} …")?;
         let status = Command::new("go")
             .args(["install", &format!("{RATELIMIT}@{VERSION}")])
             .env("GOBIN", &folder)
@@ -74,11 +79,9 @@ fn install() -> Result<PathBuf> {
     Ok(program)
 }
 
+/// The service with a Redis of its own.
 fn ratelimit(program: &Path, policy: &str) -> Result<Running> {
     let folder = tempfile::tempdir()?;
-    let config = folder.path().join("ratelimit/config");
-    std::fs::create_dir_all(&config)?;
-    std::fs::write(config.join("bench.yaml"), policy)?;
     let socket = folder.path().join("redis.sock");
     let redis = Command::new("redis-server")
         .args(["--port", "0", "--save", "", "--appendonly", "no"])
@@ -86,14 +89,28 @@ fn ratelimit(program: &Path, policy: &str) -> Result<Running> {
         .arg(&socket)
         .stdout(Stdio::null())
         .spawn()?;
-    let mut children = Children(vec![redis]);
+    let children = Children(vec![redis]);
     wait_until("redis-server", || UnixStream::connect(&socket).is_ok())?;
+    let socket = socket.display().to_string();
+    service(program, policy, ("unix", &socket), (folder, children))
+}
+
+/// The service, which counts in a Redis at a socket of that type.
+pub(crate) fn service(
+    program: &Path,
+    policy: &str,
+    (socket, address): (&str, &str),
+    (folder, mut children): (TempDir, Children),
+) -> Result<Running> {
+    let config = folder.path().join("ratelimit/config");
+    std::fs::create_dir_all(&config)?;
+    std::fs::write(config.join("bench.yaml"), policy)?;
     let [grpc, http, debug] = free_ports()?;
     let service = Command::new(program)
         .env("LOG_LEVEL", "error")
         .env("USE_STATSD", "false")
-        .env("REDIS_SOCKET_TYPE", "unix")
-        .env("REDIS_URL", &socket)
+        .env("REDIS_SOCKET_TYPE", socket)
+        .env("REDIS_URL", address)
         .env("RUNTIME_ROOT", folder.path())
         .env("RUNTIME_SUBDIRECTORY", "ratelimit")
         .env("RUNTIME_WATCH_ROOT", "false")
@@ -113,7 +130,8 @@ fn ratelimit(program: &Path, policy: &str) -> Result<Running> {
 }
 
 /// Ends what it holds, if nobody takes it over.
-struct Children(Vec<Child>);
+#[derive(Default)]
+pub(crate) struct Children(Vec<Child>);
 
 impl Drop for Children {
     fn drop(&mut self) {
@@ -126,7 +144,7 @@ impl Drop for Children {
 }
 
 /// Ports that were free a moment ago: the service takes no listening socket.
-fn free_ports() -> Result<[SocketAddr; 3]> {
+pub(crate) fn free_ports() -> Result<[SocketAddr; 3]> {
     let bind = || TcpListener::bind("127.0.0.1:0");
     let listeners = [bind()?, bind()?, bind()?];
     let [a, b, c] = listeners.each_ref().map(TcpListener::local_addr);
@@ -137,7 +155,7 @@ fn free_ports() -> Result<[SocketAddr; 3]> {
     clippy::disallowed_methods,
     reason = "nothing but trying tells when a program listens"
 )]
-fn wait_until(program: &str, listens: impl Fn() -> bool) -> Result<()> {
+pub(crate) fn wait_until(program: &str, listens: impl Fn() -> bool) -> Result<()> {
     for _ in 0..200 {
         if listens() {
             return Ok(());

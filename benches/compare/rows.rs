@@ -4,7 +4,7 @@ use crate::alone::{self, MILLION};
 use crate::keys::Choice;
 use crate::table::Target::{AtLeast, AtMost, Told};
 use crate::table::{Measured, Row, Target};
-use crate::{memory, peers, policies, throughput};
+use crate::{memory, peers, policies, shared, throughput};
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
@@ -100,6 +100,26 @@ pub(crate) const ALL: &[Row] = &[
     row("peer, 1,000 rules, times as fast", Told, || {
         peers::beside(1_000)
     }),
+    row(
+        "redis, times as fast as envoyproxy/ratelimit at the same",
+        AtLeast(5.0),
+        shared::beside_ratelimit,
+    ),
+    row(
+        "redis, one hot key, in batches against each call",
+        Told,
+        shared::in_batches,
+    ),
+    row(
+        "redis, p99 at half of saturation, ms",
+        AtMost(5.0),
+        shared::latency,
+    ),
+    row("redis is sound, p99, ms", AtMost(5.0), shared::sound),
+    row("redis is frozen, p99, ms", AtMost(12.0), shared::frozen),
+    row("redis is killed, p99, ms", AtMost(12.0), shared::killed),
+    row("redis is paused, p99, ms", AtMost(12.0), shared::paused),
+    row("redis is full, p99, ms", AtMost(12.0), shared::full),
 ];
 
 const fn row(name: &'static str, target: Target, measure: fn() -> Result<Measured>) -> Row {

@@ -21,8 +21,8 @@ pub(crate) const RUN: Duration = Duration::from_millis(1_000);
 /// Odd, so that there is a middle one.
 pub(crate) const PAIRS: usize = 11;
 /// A run that looks at latency is so short that a machine's pauses miss most of them.
-const PEEK: Duration = Duration::from_millis(300);
-const PEEKS: usize = 41;
+pub(crate) const PEEK: Duration = Duration::from_millis(300);
+pub(crate) const PEEKS: usize = 41;
 /// What is bounded by a count.
 pub(crate) const FOR_LONG: Duration = Duration::from_secs(200);
 

@@ -71,8 +71,14 @@ async fn start(settings: ServeSettings) -> Result<Started, Box<dyn Error>> {
     let (policy, diagnostics) = load(&mut files)?;
     let (domains, rules) = (policy.domain_count(), policy.rule_count());
     let listener = Listener::bind(&settings.listen).await?;
-    let store = Store::memory(settings.memory)?;
+    let store = match settings.redis {
+        None => Store::memory(settings.memory)?,
+        Some(redis) => Store::redis(redis.read()?, settings.memory)?,
+    };
     let engine = Arc::new(Engine::new(policy, store, Clock::System));
+    if let Some(objection) = engine.objection(&engine.policy()) {
+        return Err(objection.into());
+    }
     let mut app = App::new(Arc::clone(&engine), settings.server);
     let traces = settings.traces.as_ref().map(Traces::new).transpose()?;
     app.traces = traces.map(Arc::new);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::decision::{Code, CurrentLimit, Decision, Grant, Status};
+use super::decision::{Basis, Code, CurrentLimit, Decision, Grant, Status};
 use super::plan::{Counted, Meets, Plan, Target, Weights};
 use super::respond::{Facts, respond};
 use crate::clock::Timestamp;
@@ -25,7 +25,7 @@ pub(super) struct Reported<'p> {
 pub(super) fn conclude(
     plan: &Plan<'_>,
     (batch, outcomes): (&Batch<'_>, &[Outcomes]),
-    now: Timestamp,
+    (now, basis): (Timestamp, Basis),
 ) -> Decision {
     let taken = batch.hits.iter().zip(outcomes);
     let taken = taken.filter(|(_, outcomes)| outcomes.lease == LeaseOutcome::Taken);
@@ -75,6 +75,7 @@ pub(super) fn conclude(
         headers,
         body,
         metadata,
+        basis,
         grant,
     }
 }

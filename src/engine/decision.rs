@@ -7,7 +7,7 @@ use smallvec::SmallVec;
 use crate::limit::Window;
 use crate::policy::Metadata;
 use crate::request::LeaseId;
-use crate::store::{Hit, Key};
+use crate::store::{Batch, Hit, Key};
 
 /// The answer to one request.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,8 +22,33 @@ pub struct Decision {
     pub body: Option<String>,
     /// What the matched rules say of themselves.
     pub metadata: Option<Arc<Metadata>>,
+    /// What it rests on.
+    pub basis: Basis,
     /// The slots that the request holds until they are given back; only when it may go on.
     pub grant: Option<Grant>,
+}
+
+/// What a decision rests on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Basis {
+    /// No descriptor met a limit.
+    Unmatched,
+    /// All hits were counted.
+    Counted,
+    /// Some hits could not be counted where they should be; the rules' `on_store_error` said what to answer.
+    Degraded,
+    /// Some hits could not be counted, and a rule says not to answer then.
+    Failed,
+}
+
+impl Basis {
+    /// Of a decision all of whose hits are counted.
+    pub(super) fn of(batch: &Batch<'_>) -> Self {
+        match batch.hits.is_empty() {
+            true => Self::Unmatched,
+            false => Self::Counted,
+        }
+    }
 }
 
 /// Slots that were taken.

@@ -10,12 +10,12 @@ use std::path::PathBuf;
 
 use super::conclude::conclude;
 use super::plan::{Meets, Plan, Target};
-use super::{Decision, Engine};
+use super::{Basis, Decision, Engine};
 use crate::clock::Timestamp;
 use crate::limit::{Call, Limit, Outcomes, States, step};
 use crate::policy::{Counter, Domain, Place, Policy, Rule, TracedLevel, Written};
 use crate::request::{Cost, Descriptor, LeaseId, Request};
-use crate::store::{Batch, Hit, Key, KeyHasher};
+use crate::store::{Batch, Hit, KeyHasher};
 
 /// What a request would meet.
 #[derive(Clone, Debug)]
@@ -148,44 +148,48 @@ pub struct LimitStanding {
 }
 
 impl Engine {
-    /// Tells what a request would meet now, by what has been counted; nothing is.
-    pub async fn inspect(&self, request: &Request) -> Explanation {
+    /// Tells what a look at the counters of a request meets now; none if they cannot be reached. Nothing is counted.
+    pub async fn inspect(&self, request: &Request) -> Option<Explanation> {
         let policy = self.policy.load_full();
-        let scene = Scene {
+        let hasher = self.store.hasher();
+        let mut looked = request.clone();
+        for descriptor in &mut looked.descriptors {
+            descriptor.cost = Cost::Look;
+        }
+        let mut scene = Scene {
             policy: &policy,
-            hasher: self.store.hasher(),
+            hasher: &hasher,
             now: self.clock.now(),
         };
-        let mut counters: Vec<(Key, Option<States>)> = Vec::new();
-        for key in scene.keys(request) {
-            counters.push((key, self.store.states(key).await));
+        let plan = Plan::new(&policy, &looked, &hasher);
+        let batch = plan.batch(|| LeaseId::NOBODYS);
+        let answer = self.store.hit(scene.now, &batch).await;
+        if !answer.not_counted.is_empty() {
+            return None;
         }
-        let counted = |hit: &Hit<'_>| {
-            let found = counters.iter().find(|(key, _)| *key == hit.key);
-            let states = found.and_then(|(_, states)| states.clone());
-            let mut states = states.unwrap_or_else(|| States::fresh(hit.set));
-            states.align(hit.set);
-            states
-        };
-        Explanation {
+        scene.now = answer.now;
+        let outcomes = answer.outcomes.into_vec();
+        let explanation = scene.told((&plan, &batch), outcomes.clone(), outcomes);
+        Some(Explanation {
             is_live: true,
-            ..scene.explain(request, counted)
-        }
+            ..explanation
+        })
     }
 
     /// Forgets all that was counted for the descriptors of a request, and tells how many counters that were.
-    pub async fn reset(&self, request: &Request) -> usize {
+    ///
+    /// # Errors
+    /// When the counters are not here and cannot be reached.
+    pub async fn reset(&self, request: &Request) -> Result<usize, String> {
         let policy = self.policy.load_full();
-        let scene = Scene {
-            policy: &policy,
-            hasher: self.store.hasher(),
-            now: self.clock.now(),
-        };
+        let hasher = self.store.hasher();
+        let plan = Plan::new(&policy, request, &hasher);
+        let batch = plan.batch(|| LeaseId::NOBODYS);
         let mut forgotten = 0;
-        for key in scene.keys(request) {
-            forgotten += usize::from(self.store.reset(key).await);
+        for hit in &batch.hits {
+            forgotten += usize::from(self.store.reset(hit.key).await?);
         }
-        forgotten
+        Ok(forgotten)
     }
 
     /// Tells what a request would meet now if nothing had been counted; nothing is.
@@ -193,7 +197,7 @@ impl Engine {
         let policy = self.policy.load();
         let scene = Scene {
             policy: &policy,
-            hasher: self.store.hasher(),
+            hasher: &self.store.hasher(),
             now: self.clock.now(),
         };
         scene.explain(request, |hit| States::fresh(hit.set))
@@ -209,13 +213,6 @@ pub(super) struct Scene<'a> {
 }
 
 impl Scene<'_> {
-    /// The counters that a request meets.
-    fn keys(&self, request: &Request) -> Vec<Key> {
-        let plan = Plan::new(self.policy, request, self.hasher);
-        let batch = plan.batch(|| LeaseId::NOBODYS);
-        batch.hits.iter().map(|hit| hit.key).collect()
-    }
-
     /// Tells what a request would meet; `counted` says what a counter holds, aligned to its limits.
     pub(super) fn explain(
         &self,
@@ -228,8 +225,19 @@ impl Scene<'_> {
         let mut states: Vec<States> = hits.into_iter().map(counted).collect();
         let before = self.looks(&batch, &places, states.clone());
         let outcomes = batch.take(self.now, &places, &mut states);
-        let decision = conclude(&plan, (&batch, &outcomes), self.now);
-        let steps: Vec<(Outcomes, Outcomes)> = before.into_iter().zip(outcomes).collect();
+        self.told((&plan, &batch), before, outcomes.into_vec())
+    }
+
+    /// Tells of a plan what its hits met before and after.
+    fn told(
+        &self,
+        (plan, batch): (&Plan<'_>, &Batch<'_>),
+        before: Vec<Outcomes>,
+        after: Vec<Outcomes>,
+    ) -> Explanation {
+        let request = plan.request;
+        let decision = conclude(plan, (batch, &after), (self.now, Basis::of(batch)));
+        let steps: Vec<(Outcomes, Outcomes)> = before.into_iter().zip(after).collect();
         let mut steps = steps.iter();
         let pairs = plan.targets.iter().zip(&request.descriptors);
         let explained = pairs.map(|(target, descriptor)| {

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use crate::limit::{Active, Algorithm, Charge, Limit, LimitSet, Window};
-use crate::policy::{Domain, Found, Identity, Limits, Metadata, Part, Policy, Response, Rule};
+use crate::policy::{
+    Domain, Found, Identity, Limits, Metadata, OnStoreError, Part, Policy, Response, Rule,
+};
 use crate::request::{Cost, Descriptor, Entry, LeaseId, Override, Request};
 use crate::store::{Batch, Hit, Key, KeyBuilder, KeyHasher, Weight};
 
@@ -263,6 +265,12 @@ impl<'a> Counted<'a> {
                 !shadow && !limit.shadow_mode && self.active.contains(*index)
             })
             .map(|(_, limit)| limit)
+    }
+
+    /// What to answer when the hits cannot be counted.
+    pub(super) fn on_store_error(&self) -> OnStoreError {
+        self.rule()
+            .map_or(OnStoreError::Local, |rule| rule.on_store_error)
     }
 
     pub(super) fn rule(&self) -> Option<&'a Rule> {

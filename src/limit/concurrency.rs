@@ -4,6 +4,9 @@
 
 use std::collections::VecDeque;
 
+use bytes::{Buf, BufMut};
+
+use super::encoding::Encode;
 use super::state::Count;
 use super::{Limit, Window};
 use crate::clock::{Micros, Timestamp};
@@ -111,5 +114,43 @@ impl Count for Leases {
 
     fn until_clear(&self, _limit: &Limit, _now: Timestamp) -> Micros {
         RETRY
+    }
+}
+
+/// The bytes of one lease.
+const ENCODED_BYTES: usize = 16 + 8 + 4;
+
+impl Encode for Leases {
+    fn encode(&self, out: &mut Vec<u8>) {
+        out.put_u64_le(self.slots);
+        out.put_u64_le(self.latest.micros());
+        // At most MAX_IN_FLIGHT leases.
+        out.put_u32_le((self.held.len() * ENCODED_BYTES) as u32);
+        for held in &self.held {
+            out.put_u128_le(held.lease.bits());
+            out.put_u64_le(held.until.micros());
+            out.put_u32_le(held.slots);
+        }
+    }
+
+    fn decode(bytes: &mut &[u8]) -> Option<Self> {
+        let slots = bytes.try_get_u64_le().ok()?;
+        let latest = Timestamp::from_micros(bytes.try_get_u64_le().ok()?);
+        let length = bytes.try_get_u32_le().ok()? as usize;
+        let (mut leases, rest) = bytes.split_at_checked(length)?;
+        *bytes = rest;
+        let mut held = VecDeque::with_capacity(length / ENCODED_BYTES);
+        while leases.has_remaining() {
+            held.push_back(Held {
+                lease: LeaseId::from_bits(leases.try_get_u128_le().ok()?),
+                until: Timestamp::from_micros(leases.try_get_u64_le().ok()?),
+                slots: leases.try_get_u32_le().ok()?,
+            });
+        }
+        Some(Self {
+            held,
+            slots,
+            latest,
+        })
     }
 }

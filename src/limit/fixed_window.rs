@@ -1,5 +1,8 @@
 //! Windows aligned to the Unix epoch: at most the limit in each of them.
 
+use bytes::{Buf, BufMut};
+
+use super::encoding::Encode;
 use super::state::Count;
 use super::{Limit, MAX_COUNT};
 use crate::clock::{Micros, Timestamp};
@@ -58,5 +61,19 @@ impl Count for WindowCount {
 
     fn until_clear(&self, limit: &Limit, now: Timestamp) -> Micros {
         self.until_end(limit, now)
+    }
+}
+
+impl Encode for WindowCount {
+    fn encode(&self, out: &mut Vec<u8>) {
+        out.put_u64_le(self.start.micros());
+        out.put_u64_le(self.count);
+    }
+
+    fn decode(bytes: &mut &[u8]) -> Option<Self> {
+        Some(Self {
+            start: Timestamp::from_micros(bytes.try_get_u64_le().ok()?),
+            count: bytes.try_get_u64_le().ok()?,
+        })
     }
 }

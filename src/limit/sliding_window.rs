@@ -4,6 +4,9 @@
 //! sees at most the limit, room returns at most a sixteenth of the window late, and the state has
 //! a fixed size.
 
+use bytes::{Buf, BufMut};
+
+use super::encoding::Encode;
 use super::state::Count;
 use super::{Limit, MAX_COUNT};
 use crate::clock::{Micros, Timestamp};
@@ -109,6 +112,24 @@ impl Count for Slots {
     /// The time until nothing is counted any more.
     fn until_clear(&self, limit: &Limit, now: Timestamp) -> Micros {
         self.until_gone(limit, now, self.used(limit, now))
+    }
+}
+
+impl Encode for Slots {
+    fn encode(&self, out: &mut Vec<u8>) {
+        out.put_u64_le(self.newest);
+        for count in self.counts {
+            out.put_u64_le(count);
+        }
+    }
+
+    fn decode(bytes: &mut &[u8]) -> Option<Self> {
+        let newest = bytes.try_get_u64_le().ok()?;
+        let mut counts = [0; SLOTS_KEPT as usize];
+        for count in &mut counts {
+            *count = bytes.try_get_u64_le().ok()?;
+        }
+        Some(Self { newest, counts })
     }
 }
 

@@ -23,6 +23,16 @@ impl Active {
         Self(self.0 & !(1 << index))
     }
 
+    /// Those whose bits are set; bit `n` is the limit at `n`.
+    pub(crate) const fn from_bits(bits: u16) -> Self {
+        Self(bits)
+    }
+
+    /// Bit `n` is the limit at `n`.
+    pub(crate) const fn bits(self) -> u16 {
+        self.0
+    }
+
     /// Whether the limit at `index` takes part.
     pub const fn contains(self, index: usize) -> bool {
         self.0 & (1 << index) != 0

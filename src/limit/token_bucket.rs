@@ -6,6 +6,9 @@
 //! number of them; where no such number is small enough a hit costs a little more, at most two
 //! millionths, never less.
 
+use bytes::{Buf, BufMut};
+
+use super::encoding::Encode;
 use super::state::Count;
 use super::{Limit, MAX_COUNT, Window};
 use crate::clock::{Micros, Timestamp};
@@ -68,7 +71,18 @@ impl TokenBucket {
         self.burst
     }
 
-    const fn capacity(self) -> u64 {
+    /// The parts that a hit is counted in: what it costs.
+    pub(crate) const fn parts_per_hit(self) -> u64 {
+        self.rate.cost
+    }
+
+    /// The parts that a microsecond pays back.
+    pub(crate) const fn parts_per_micro(self) -> u64 {
+        self.rate.payback
+    }
+
+    /// The bucket's size in parts.
+    pub(crate) const fn capacity(self) -> u64 {
         self.burst as u64 * self.rate.cost
     }
 
@@ -113,14 +127,14 @@ pub struct Debt {
     at: Timestamp,
     /// In parts of a hit.
     parts: u64,
-    /// The requests per unit whose parts those are; a changed limit converts them.
-    requests_per_unit: u32,
+    /// How many of those parts are a hit; a changed limit converts them.
+    cost: u64,
 }
 
 impl Debt {
     /// The debt now. A clock that went back pays nothing.
     fn now(&self, limit: &Limit, now: Timestamp) -> u64 {
-        let parts = if self.requests_per_unit == limit.requests_per_unit || self.parts == 0 {
+        let parts = if self.cost == limit.bucket().rate.cost || self.parts == 0 {
             self.parts
         } else {
             self.converted(limit)
@@ -134,9 +148,8 @@ impl Debt {
 
     /// The same number of hits in the parts of a changed limit, rounded up.
     fn converted(&self, limit: &Limit) -> u64 {
-        let old = Rate::new(self.requests_per_unit, limit.window);
         let parts = (u128::from(self.parts) * u128::from(limit.bucket().rate.cost))
-            .div_ceil(u128::from(old.cost));
+            .div_ceil(u128::from(self.cost.max(1)));
         u64::try_from(parts).unwrap_or(MAX_COUNT).min(MAX_COUNT)
     }
 
@@ -152,7 +165,7 @@ impl Debt {
     fn write(&mut self, limit: &Limit, now: Timestamp, parts: u64) {
         self.at = self.at.max(now);
         self.parts = parts;
-        self.requests_per_unit = limit.requests_per_unit;
+        self.cost = limit.bucket().rate.cost;
     }
 }
 
@@ -202,6 +215,22 @@ impl Count for Debt {
     /// The time until the bucket is full again.
     fn until_clear(&self, limit: &Limit, now: Timestamp) -> Micros {
         self.until_paid(limit, now, self.now(limit, now))
+    }
+}
+
+impl Encode for Debt {
+    fn encode(&self, out: &mut Vec<u8>) {
+        out.put_u64_le(self.at.micros());
+        out.put_u64_le(self.parts);
+        out.put_u64_le(self.cost);
+    }
+
+    fn decode(bytes: &mut &[u8]) -> Option<Self> {
+        Some(Self {
+            at: Timestamp::from_micros(bytes.try_get_u64_le().ok()?),
+            parts: bytes.try_get_u64_le().ok()?,
+            cost: bytes.try_get_u64_le().ok()?,
+        })
     }
 }
 

@@ -36,8 +36,6 @@ pub enum Code {
     UnknownKey,
     /// A key of envoyproxy/ratelimit at a level where it has no meaning.
     MisplacedKey,
-    /// A key of the policy language that this version does not know yet.
-    NotSupportedYet,
     /// A file without a domain.
     MissingDomain,
     /// The same domain in two files.
@@ -154,7 +152,6 @@ impl Code {
             Self::WrongType => "wrong-type",
             Self::UnknownKey => "unknown-key",
             Self::MisplacedKey => "misplaced-key",
-            Self::NotSupportedYet => "not-supported-yet",
             Self::MissingDomain => "missing-domain",
             Self::DuplicateDomain => "duplicate-domain",
             Self::ConflictingRoots => "conflicting-roots",
@@ -226,9 +223,6 @@ impl Code {
             Self::UnknownKey => "A key that has no meaning anywhere, or not at its level",
             Self::MisplacedKey => {
                 "A key of envoyproxy/ratelimit at a level where it has no meaning"
-            }
-            Self::NotSupportedYet => {
-                "A key of the policy language that this version does not know yet"
             }
             Self::MissingDomain => "A file without a domain",
             Self::DuplicateDomain => "The same domain in two files",

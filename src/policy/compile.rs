@@ -17,9 +17,11 @@ pub(crate) use root::Part;
 use root::Root;
 
 use super::report::{Report, Step};
-use super::schema::{Flag, RawDescriptor, Spanned};
+use super::schema::{Field, Flag, ON_STORE_ERROR, RawDescriptor, Spanned, Text};
 use super::tree::{Domain, Level, Node};
-use super::{Code, LevelName, Mark, Metadata, MetricDetail, Response, Rule, RuleName};
+use super::{
+    Code, LevelName, Mark, Metadata, MetricDetail, OnStoreError, Response, Rule, RuleName,
+};
 
 /// The most nodes and values of one domain; fewer in tests, which have to get there.
 const MAX_NODES: usize = if cfg!(test) { 10_000 } else { 4_000_000 };
@@ -65,6 +67,7 @@ pub(crate) fn compile(mut parts: Vec<Part>, report: &mut Report) -> Option<Domai
     let context = Context {
         depth: 0,
         response: response.clone(),
+        on_store_error: root.on_store_error,
         value_levels: 0,
         name: Vec::new(),
     };
@@ -117,6 +120,7 @@ struct Context {
     /// 0 at the top.
     depth: usize,
     response: Option<Arc<Response>>,
+    on_store_error: OnStoreError,
     value_levels: u64,
     name: Vec<LevelName>,
 }
@@ -200,6 +204,8 @@ impl Compiler<'_> {
         let below = Context {
             depth: context.depth + 1,
             response: own.or_else(|| context.response.clone()),
+            on_store_error: on_store_error(&raw.on_store_error, self.report)
+                .unwrap_or(context.on_store_error),
             value_levels,
             name,
         };
@@ -235,6 +241,7 @@ impl Compiler<'_> {
             shadow_mode: has(Flag::Shadow),
             quota_mode: has(Flag::Quota),
             replaces,
+            on_store_error: below.on_store_error,
             metric: MetricDetail {
                 detailed: has(Flag::DetailedMetric),
                 value_levels: below.value_levels,
@@ -279,6 +286,11 @@ impl Compiler<'_> {
             let message = format!("`{}` has no effect {why}", flag.value.name());
             self.report.say(Code::NoEffect, flag.place, message);
         }
+        let is_leaf = raw.rate_limit.is_none() && raw.descriptors.is_empty();
+        if let (Some(written), true) = (raw.on_store_error.given(), is_leaf) {
+            let message = "`on_store_error` has no effect without `rate_limit` here or below";
+            self.report.say(Code::NoEffect, written.place, message);
+        }
     }
 
     /// Whether there is room for more; if not, that is said once.
@@ -299,5 +311,19 @@ impl Compiler<'_> {
         self.report.enter(step);
         what(self);
         self.report.leave();
+    }
+}
+
+/// The word of `on_store_error`; none if it is left out or unknown.
+pub(crate) fn on_store_error(field: &Field<Text>, report: &mut Report) -> Option<OnStoreError> {
+    if field.is_absent() {
+        return None;
+    }
+    let step = Step::Key("on_store_error");
+    match report.within(step, |report| limits::word(field, ON_STORE_ERROR, report))? {
+        "allow" => Some(OnStoreError::Allow),
+        "deny" => Some(OnStoreError::Deny),
+        "error" => Some(OnStoreError::Error),
+        _ => Some(OnStoreError::Local),
     }
 }

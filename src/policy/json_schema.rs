@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::schema::{Key, Level, Shape, Status, reference_keys};
+use super::schema::{Key, Level, Shape, reference_keys};
 use crate::limit::LimitSet;
 use crate::policy::schema::SETS;
 use crate::request::Unit;
@@ -56,8 +56,7 @@ fn mapping(level: Level) -> Value {
             json!({"deprecated": true, "description": "Has no meaning here: it is ignored."});
         properties.insert(name.to_owned(), ignored);
     }
-    let supported = |key: &&Key| key.status == Status::Supported;
-    for key in level.keys().filter(supported) {
+    for key in level.keys() {
         let mut schema = shape(key);
         schema["description"] = key.doc.into();
         properties.insert(key.name.to_owned(), schema);
@@ -142,9 +141,9 @@ mod tests {
     use crate::policy::schema::KEYS;
 
     #[test]
-    fn every_supported_key_is_described() {
+    fn every_key_is_described() {
         let schema = json_schema();
-        for key in KEYS.iter().filter(|key| key.status == Status::Supported) {
+        for key in KEYS {
             let level = match key.level {
                 Level::Root => &schema,
                 level => &schema["$defs"][definition(level)],

@@ -17,6 +17,8 @@ pub struct Rule {
     pub quota_mode: bool,
     /// Names of limits of other rules that this one displaces in the same request.
     pub replaces: Box<[Arc<str>]>,
+    /// What to answer when its hits cannot be counted.
+    pub on_store_error: OnStoreError,
     /// How its hits are named in metrics.
     pub metric: MetricDetail,
     /// What the rule says of itself.
@@ -31,6 +33,20 @@ pub struct Rule {
     pub file: Option<Arc<Path>>,
     /// … and the place of its `rate_limit` there.
     pub place: Option<Place>,
+}
+
+/// What to answer when the store of counters cannot count a hit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum OnStoreError {
+    /// What its limits come to when each weir counts for itself meanwhile.
+    #[default]
+    Local,
+    /// Within limit.
+    Allow,
+    /// Over limit.
+    Deny,
+    /// Nothing: the call fails, and the caller knows what to do then.
+    Error,
 }
 
 /// How a rule's hits are named in metrics.

@@ -14,8 +14,8 @@ pub(crate) mod scalar;
 pub(crate) mod yaml;
 
 pub use excerpt::{Excerpt, excerpts};
-pub(crate) use keys::{ALGORITHMS, CHARGES, SETS, reference_keys};
-pub use keys::{KEYS, Key, Level, Shape, Status};
+pub(crate) use keys::{ALGORITHMS, CHARGES, ON_STORE_ERROR, SETS, reference_keys};
+pub use keys::{KEYS, Key, Level, Shape};
 pub(crate) use yaml::Text;
 
 use super::report::{Report, Step};
@@ -57,6 +57,7 @@ pub(crate) struct RawDomain {
     pub(crate) atomic: Option<Spanned<bool>>,
     pub(crate) lease_entry: Option<Spanned<Text>>,
     pub(crate) response: Option<Spanned<RawResponse>>,
+    pub(crate) on_store_error: Option<Spanned<Spanned<Text>>>,
     pub(crate) descriptors: Vec<RawDescriptor>,
 }
 
@@ -79,6 +80,7 @@ pub(crate) struct RawDescriptor {
     pub(crate) rate_limit: Option<RawRateLimit>,
     pub(crate) metadata: Option<Metadata>,
     pub(crate) response: Option<Box<RawResponse>>,
+    pub(crate) on_store_error: Field<Text>,
     pub(crate) descriptors: Vec<RawDescriptor>,
 }
 
@@ -178,6 +180,7 @@ pub(crate) fn read(text: &str, report: &mut Report) -> Option<RawDomain> {
         atomic: None,
         lease_entry: None,
         response: None,
+        on_store_error: None,
         descriptors: Vec::new(),
     };
     if root.is_null() {
@@ -206,6 +209,11 @@ pub(crate) fn read(text: &str, report: &mut Report) -> Option<RawDomain> {
             "response" => {
                 let read = response::read(field.node, report);
                 domain.response = read.map(|value| Spanned { value, place });
+            }
+            "on_store_error" => {
+                if let Field::Given(word) = scalar::text(field.node, report) {
+                    domain.on_store_error = Some(Spanned { value: word, place });
+                }
             }
             "descriptors" => descriptors = Some(field.node.clone()),
             _ => {}

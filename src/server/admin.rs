@@ -305,6 +305,12 @@ fn explained(shared: &Shared, headers: &HeaderMap, explanation: &Explanation) ->
     }
 }
 
+/// What is said when the counters are elsewhere and cannot be asked.
+fn out_of_reach() -> Response {
+    let why = "the counters cannot be reached now\n";
+    (StatusCode::SERVICE_UNAVAILABLE, why).into_response()
+}
+
 /// An answer in JSON.
 fn told(json: serde_json::Value) -> Response {
     ([(CONTENT_TYPE, "application/json")], json.to_string()).into_response()

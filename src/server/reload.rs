@@ -168,7 +168,10 @@ impl Work {
         match loaded.policy {
             // Whoever means that says it with an empty domain. A folder that is empty is being filled.
             Some(policy) if policy.domain_count() == 0 => Err("no policy is left".to_owned()),
-            Some(policy) => Ok(policy),
+            Some(policy) => match self.engine.objection(&policy) {
+                Some(objection) => Err(objection),
+                None => Ok(policy),
+            },
             None => Err(errors(&loaded.diagnostics)),
         }
     }

@@ -57,10 +57,12 @@ struct Worker {
 }
 
 impl Workers {
-    /// Starts a thread for each of these services, and counts its connections there.
+    /// Starts a thread for each of these services, and counts its connections there; each runs `prepare` on its runtime
+    /// before all else.
     pub(super) fn start(
         config: &Config,
         services: Vec<(Services, Arc<AtomicUsize>)>,
+        prepare: impl Fn() + Clone + Send + 'static,
     ) -> io::Result<Self> {
         let stop = CancellationToken::new();
         let any_ended = CancellationToken::new();
@@ -72,12 +74,16 @@ impl Workers {
                 .enable_all()
                 .build()?;
             let server = server(connection_age(config, index));
+            let prepare = prepare.clone();
             let end = (stop.clone(), config.grace);
             let life = (any_ended.clone().drop_guard(), alive.clone());
             thread::Builder::new()
                 .name(format!("weir-worker-{index}"))
                 .spawn(move || {
-                    let cut_off = runtime.block_on(serve(server, services, incoming, end));
+                    let cut_off = runtime.block_on(async {
+                        prepare();
+                        serve(server, services, incoming, end).await
+                    });
                     // What is left is gone before the worker counts as ended.
                     drop(runtime);
                     if let Err(cut_off) = cut_off {
@@ -250,7 +256,7 @@ mod tests {
         let services = services
             .into_iter()
             .map(|services| (services, Arc::default()));
-        let workers = Workers::start(&config(3, None), services.collect()).unwrap();
+        let workers = Workers::start(&config(3, None), services.collect(), || {}).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let mut clients = Vec::new();
         for _ in 0..7 {

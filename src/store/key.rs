@@ -27,12 +27,57 @@ impl Key {
 #[derive(Clone)]
 pub struct KeyHasher(SipHasher13);
 
-impl KeyHasher {
-    /// A hasher whose key nobody else has.
+/// The key of a hash: whoever has the same gives counters the same names.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct HashKey([u8; 16]);
+
+impl HashKey {
+    /// A key that nobody else has.
     pub(super) fn random() -> Result<Self, NoRandomness> {
         let mut key = [0; 16];
         getrandom::fill(&mut key).map_err(NoRandomness)?;
-        Ok(Self(SipHasher13::new_with_key(&key)))
+        Ok(Self(key))
+    }
+
+    /// The key that is written as 32 hexadecimal digits.
+    pub fn from_hex(text: &str) -> Option<Self> {
+        let is_hex = text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let key = u128::from_str_radix(text, 16).ok().filter(|_| is_hex)?;
+        Some(Self(key.to_be_bytes()))
+    }
+
+    /// The key as [`HashKey::from_hex`] reads it.
+    pub(super) fn to_hex(self) -> String {
+        format!("{:032x}", u128::from_be_bytes(self.0))
+    }
+
+    /// Tells keys apart without telling what they are.
+    pub(super) fn fingerprint(self) -> String {
+        KeyHasher::new(self).hash(b"weir: which key is it").hex()
+    }
+}
+
+impl std::fmt::Debug for HashKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("HashKey")
+    }
+}
+
+impl Key {
+    /// 32 hexadecimal digits.
+    pub(super) fn hex(self) -> String {
+        format!("{:032x}", self.0)
+    }
+}
+
+impl KeyHasher {
+    pub(super) fn new(HashKey(key): HashKey) -> Self {
+        Self(SipHasher13::new_with_key(&key))
+    }
+
+    /// A hasher whose key nobody else has.
+    pub(super) fn random() -> Result<Self, NoRandomness> {
+        HashKey::random().map(Self::new)
     }
 
     fn hash(&self, identity: &[u8]) -> Key {

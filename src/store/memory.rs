@@ -13,7 +13,7 @@ use smallvec::SmallVec;
 
 use super::batch::Freed;
 use super::lease::Leases;
-use super::{Batch, Key, KeyHasher, NoRandomness, Stats};
+use super::{Batch, Hit, Key, KeyHasher, NoRandomness, Stats};
 use crate::clock::Timestamp;
 use crate::limit::{Outcomes, States};
 use crate::request::LeaseId;
@@ -87,12 +87,15 @@ impl Memory {
             .collect()
     }
 
-    pub(super) fn states(&self, key: Key) -> Option<States> {
-        self.shard(key).lock().states(key)
-    }
-
     pub(super) fn reset(&self, key: Key) -> bool {
         self.shard(key).lock().reset(key)
+    }
+
+    /// Puts states in place of those that the hit's counter has.
+    pub(super) fn put(&self, now: Timestamp, hit: &Hit<'_>, mut states: States) {
+        states.align(hit.set);
+        let mut shard = self.shard(hit.key).lock();
+        shard.write(now, hit, states, []);
     }
 
     pub(super) fn give_back(&self, now: Timestamp, lease: LeaseId, keys: &[Key]) {

@@ -42,7 +42,7 @@ impl Process {
     }
 
     /// Waits for a line in which something is found.
-    pub(crate) fn wait_for<T>(&mut self, find: impl Fn(&str) -> Option<T>) -> T {
+    pub(crate) fn wait_for<T>(&mut self, mut find: impl FnMut(&str) -> Option<T>) -> T {
         loop {
             match self.lines.recv_timeout(PATIENCE) {
                 Ok(line) => {

@@ -118,7 +118,7 @@ async fn an_explanation_tells_of_counters_only_with_the_token() {
     assert_eq!(left(&fresh), [2, 99]);
     let live = site.post_as_admin("/api/explain", &body).json();
     assert_eq!(live["counters"], "live");
-    assert_eq!(left(&live), [1, 98]);
+    assert_eq!(left(&live), [2, 99]);
     let wrong = [("Authorization", "Bearer wrong")];
     let refused = site.ask("POST", "/api/explain", &wrong, body.as_bytes());
     assert_eq!(refused.status, 401);

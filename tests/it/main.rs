@@ -24,7 +24,7 @@
 //! - `scenarios`: policies and their tests, run as `weir test` runs them
 //! - `traces`: spans at a collector, and refusals in the log
 //!
-//! `offline`, `running` and `site` are no tests: they make a weir without a wire, and servers.
+//! `offline`, `running`, `site` and `stores` are no tests: they make a weir without a wire, servers, and counters.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -53,4 +53,5 @@ mod running;
 mod scenarios;
 mod schema;
 mod site;
+mod stores;
 mod traces;

@@ -7,7 +7,8 @@ use weir::clock::{Clock, ManualClock, Timestamp};
 use weir::engine::{Code, Decision, Engine, Status};
 use weir::policy;
 use weir::request::{Cost, Descriptor, Entry, Override, Request, Unit};
-use weir::store::{MemoryConfig, Store};
+
+use crate::stores;
 
 /// A Tuesday, ten seconds into a minute, an hour and a day (UTC).
 pub(crate) const START: Timestamp = Timestamp::from_secs(1_699_920_010);
@@ -22,11 +23,12 @@ impl Weir {
     /// With the policy of a text, which must be without errors.
     pub(crate) fn new(yaml: &str) -> Self {
         let clock = ManualClock::new(START);
-        let store = Store::memory(MemoryConfig::default()).unwrap();
-        let engine = Engine::new(load(yaml), store, Clock::Manual(clock.clone()));
         let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
             .build()
             .unwrap();
+        let store = stores::fresh(&runtime);
+        let engine = Engine::new(load(yaml), store, Clock::Manual(clock.clone()));
         Self {
             engine,
             clock,

@@ -341,7 +341,11 @@ fn warn_of_refunds(raw: &RawLimit, facts: &Facts, report: &mut Report) {
 }
 
 /// One of the words that a key takes, the first if it is left out; none if there is a fault.
-fn word(field: &Field<Text>, words: &[&'static str], report: &mut Report) -> Option<&'static str> {
+pub(super) fn word(
+    field: &Field<Text>,
+    words: &[&'static str],
+    report: &mut Report,
+) -> Option<&'static str> {
     let written = match field {
         Field::Absent => return words.first().copied(),
         Field::Bad => return None,

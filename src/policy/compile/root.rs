@@ -3,9 +3,10 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::policy::Code;
+use super::on_store_error;
 use crate::policy::report::{Report, Step};
-use crate::policy::schema::{RawDomain, RawResponse, Spanned, Text};
+use crate::policy::schema::{Field, RawDomain, RawResponse, Spanned, Text};
+use crate::policy::{Code, OnStoreError};
 
 /// One file of a domain.
 #[derive(Debug)]
@@ -22,6 +23,7 @@ pub(super) struct Root {
     pub(super) quota_mode: bool,
     pub(super) atomic: bool,
     pub(super) lease_entry: Option<Text>,
+    pub(super) on_store_error: OnStoreError,
     /// With the number of its file.
     pub(super) response: Option<(u32, RawResponse)>,
 }
@@ -43,6 +45,13 @@ impl Root {
         let lease_entry = merge.only("lease_entry", |raw| &mut raw.lease_entry);
         root.lease_entry = lease_entry.map(|(_, name)| name);
         root.response = merge.only("response", |raw| &mut raw.response);
+        let written = merge.only("on_store_error", |raw| &mut raw.on_store_error);
+        if let Some((file, written)) = written {
+            report.turn_to(file);
+            let written = Field::Given(written);
+            root.on_store_error = on_store_error(&written, report).unwrap_or_default();
+            report.turn_to(0);
+        }
         let named = parts.iter().find_map(|part| part.raw.name.given());
         root.name = named.map(|name| name.value.clone());
         root

@@ -48,6 +48,7 @@ fn read(node: &Node, report: &mut Report) -> RawDescriptor {
         rate_limit: None,
         metadata: None,
         response: None,
+        on_store_error: Field::Absent,
         descriptors: Vec::new(),
     };
     if let Some(fields) = fields(node, Level::Descriptor, report) {
@@ -74,6 +75,7 @@ fn fill(descriptor: &mut RawDescriptor, field: &KnownField<'_>, report: &mut Rep
         "rate_limit" => descriptor.rate_limit = Some(limit::read(node, field.place, report)),
         "metadata" => descriptor.metadata = metadata::read(node, report),
         "response" => descriptor.response = response::read(node, report).map(Box::new),
+        "on_store_error" => descriptor.on_store_error = scalar::text(node, report),
         "descriptors" => descriptor.descriptors = read_all(node.clone(), report),
         name => {
             if let Some(flag) = flag(name)

@@ -1,6 +1,6 @@
 //! The keys of a mapping, checked against the table.
 
-use super::keys::{self, Level, Status};
+use super::keys::{self, Level};
 use super::yaml::{Kind, Node, Pair};
 use crate::policy::report::{Report, did_you_mean, quoted};
 use crate::policy::{Code, Place};
@@ -27,10 +27,6 @@ pub(super) fn fields<'n>(
     let mut known = Vec::with_capacity(pairs.len());
     for pair in pairs {
         match level.find(&pair.key) {
-            Some(key) if key.status == Status::NotYet => {
-                let message = format!("`{}` is not supported yet", key.name);
-                report.say(Code::NotSupportedYet, Some(pair.place), message);
-            }
             Some(key) if pair.node.is_null() && !NEVER_NULL.contains(&key.name) => {}
             Some(key) => known.push(KnownField {
                 name: key.name,

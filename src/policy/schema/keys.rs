@@ -4,7 +4,7 @@
 mod table;
 
 pub use table::KEYS;
-pub(crate) use table::{ALGORITHMS, CHARGES, SETS};
+pub(crate) use table::{ALGORITHMS, CHARGES, ON_STORE_ERROR, SETS};
 
 /// Where a key stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -23,15 +23,6 @@ pub enum Level {
     Response,
     /// `response.over_limit`.
     OverLimit,
-}
-
-/// Whether a key does something.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Status {
-    /// It does.
-    Supported,
-    /// It is part of the language, and refused until it does.
-    NotYet,
 }
 
 /// What a key holds.
@@ -86,8 +77,6 @@ pub struct Key {
     pub level: Level,
     /// What it holds.
     pub shape: Shape,
-    /// Whether it does something.
-    pub status: Status,
     /// What it says, in one sentence.
     pub doc: &'static str,
 }

@@ -2,7 +2,7 @@
 
 use super::fields::{KnownField, fields, list};
 use super::yaml::{Kind, Node, Pair};
-use super::{Field, Level, RawLimit, RawRateLimit, Spanned, Status, Text, scalar};
+use super::{Field, Level, RawLimit, RawRateLimit, Spanned, Text, scalar};
 use crate::policy::Place;
 use crate::policy::report::{Report, Step};
 
@@ -56,11 +56,8 @@ fn read_limit(node: &Node, level: Level, report: &mut Report) -> RawLimit {
 
 /// Whether a key was refused, so that what is missing besides is not worth a word.
 fn has_refused_key(node: &Node, level: Level) -> bool {
-    let is_refused = |pair: &Pair| {
-        let key = level.find(&pair.key);
-        key.is_none_or(|key| key.status == Status::NotYet)
-            && !super::keys::is_of_reference(&pair.key)
-    };
+    let is_refused =
+        |pair: &Pair| level.find(&pair.key).is_none() && !super::keys::is_of_reference(&pair.key);
     matches!(&node.kind, Kind::Map(pairs) if pairs.iter().any(is_refused))
 }
 

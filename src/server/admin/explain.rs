@@ -9,7 +9,7 @@ use axum::http::header::AUTHORIZATION;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 
-use super::{Shared, audit, explained, guard};
+use super::{Shared, audit, explained, guard, out_of_reach};
 
 pub(super) async fn explain(
     State(shared): State<Arc<Shared>>,
@@ -30,7 +30,9 @@ pub(super) async fn explain(
     if !is_live {
         return explained(&shared, &headers, &engine.explain(&request));
     }
-    let explanation = engine.inspect(&request).await;
+    let Some(explanation) = engine.inspect(&request).await else {
+        return out_of_reach();
+    };
     audit::say_of_keys(peer.0, ("explain", "told"), &request, explanation.is_known);
     explained(&shared, &headers, &explanation)
 }

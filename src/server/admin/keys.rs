@@ -10,7 +10,7 @@ use axum::extract::{ConnectInfo, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 
-use super::{Shared, audit, guard, told};
+use super::{Shared, audit, guard, out_of_reach, told};
 use crate::request::{Cost, Request};
 
 /// What is to be done with the counters.
@@ -65,7 +65,9 @@ async fn act(
     let (word, outcome) = match action {
         Action::Show => ("show", "told".to_owned()),
         Action::Reset => {
-            let forgotten = engine.reset(&request).await;
+            let Ok(forgotten) = engine.reset(&request).await else {
+                return out_of_reach();
+            };
             ("reset", format!("{forgotten} counters forgotten"))
         }
         Action::Credit => {
@@ -74,10 +76,9 @@ async fn act(
             ("credit", format!("{hits} hits given back"))
         }
     };
-    for descriptor in &mut request.descriptors {
-        descriptor.cost = Cost::Look;
-    }
-    let explanation = engine.inspect(&request).await;
+    let Some(explanation) = engine.inspect(&request).await else {
+        return out_of_reach();
+    };
     audit::say_of_keys(peer.0, (word, &outcome), &request, explanation.is_known);
     let mut answer = explanation.to_json();
     answer["outcome"] = outcome.into();

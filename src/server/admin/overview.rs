@@ -133,7 +133,7 @@ fn standing(shared: &Shared) -> Value {
         pinned,
         evicted,
         unpinned_early,
-        ..
+        shared: shared_stats,
     } = shared.admin.engine.stats();
     let metrics = &shared.admin.metrics;
     let load = metrics.last_load();
@@ -152,6 +152,10 @@ fn standing(shared: &Shared) -> Value {
             "pinned": pinned,
             "evicted": evicted,
             "unpinned_early": unpinned_early,
+            "shared": shared_stats.map(|_| match shared.admin.engine.store_trouble() {
+                Some(trouble) => trouble,
+                None => "shared".to_owned(),
+            }),
         },
     })
 }

@@ -7,12 +7,16 @@ use tonic::body::Body;
 
 use super::answer::Answer;
 use super::{codec, convert, unary};
-use crate::engine::{Engine, Met};
+use crate::engine::{Basis, Engine, Met};
 use crate::telemetry::{DecisionSpan, Recorder, Traces};
 
 /// The service's name, and with its one method its path.
 pub(super) const SERVICE_NAME: &str = "envoy.service.ratelimit.v3.RateLimitService";
 const METHOD: &str = "ShouldRateLimit";
+
+/// What a caller is told where a rule says `on_store_error: error`.
+const NOT_COUNTED: &str =
+    "the hits could not be counted, and a rule says to fail then (on_store_error: error)";
 
 /// The service of one worker, over an engine that all of them share.
 #[derive(Clone, Debug)]
@@ -82,10 +86,16 @@ impl OfWorker {
         if let Some(span) = span {
             span.decided(&decision);
         }
+        let is_failed = decision.basis == Basis::Failed;
         let grant = decision.grant.take();
         let lease = grant.as_ref().map(|grant| grant.lease);
         let granted = grant.map(|grant| (grant, Arc::clone(&self.engine)));
-        Ok(Answer::new(convert::response(decision, lease), granted))
+        let answer = Answer::new(convert::response(decision, lease), granted);
+        if is_failed {
+            // What the answer grants is given back with it.
+            return Err(Status::unavailable(NOT_COUNTED));
+        }
+        Ok(answer)
     }
 }
 

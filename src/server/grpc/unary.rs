@@ -119,6 +119,10 @@ pub(super) fn respond(answer: Result<Answer, Status>) -> http::Response<Reply> {
 struct Nothing;
 
 /// The body of a response.
+#[allow(
+    clippy::large_enum_variant,
+    reason = "nearly all are answers, which a box would only make slower"
+)]
 #[derive(Debug)]
 pub enum Reply {
     /// The message, and then the status.

@@ -125,6 +125,12 @@ impl Exposed<'_> {
                     self.text.sample(name, &[("code", text)], sum);
                 }
             }
+            "weir_decisions_degraded_total" => {
+                let answered = metrics.sum(|shard| shard.degraded.get());
+                self.text.sample(name, &[("outcome", "answered")], answered);
+                let failed = metrics.sum(|shard| shard.uncounted.get());
+                self.text.sample(name, &[("outcome", "failed")], failed);
+            }
             "weir_reloads_total" => {
                 let reloads = &metrics.reloads;
                 let outcomes = [("replaced", &reloads.replaced), ("kept", &reloads.kept)];
@@ -226,6 +232,7 @@ impl Exposable<'_> {
 /// A metric of one sample without labels; none if there is no such.
 fn single(name: &str, metrics: &Metrics, engine: &Engine, policy: &Policy) -> Option<u64> {
     let stats = engine.stats();
+    let shared = stats.shared.unwrap_or_default();
     let reloads = &metrics.reloads;
     Some(match name {
         "weir_calls_abandoned_total" => metrics.sum(|shard| shard.abandoned.get()),
@@ -239,6 +246,12 @@ fn single(name: &str, metrics: &Metrics, engine: &Engine, policy: &Policy) -> Op
         "weir_store_pinned" => stats.pinned,
         "weir_store_evicted_total" => stats.evicted,
         "weir_store_unpinned_early_total" => stats.unpinned_early,
+        "weir_store_in_trouble" => shared.is_in_trouble.into(),
+        "weir_store_connections" => shared.connections,
+        "weir_store_connected_total" => shared.connected,
+        "weir_store_round_trips_total" => shared.round_trips,
+        "weir_store_answered_here_total" => shared.answered_here,
+        "weir_store_not_counted_total" => shared.not_counted,
         "weir_leases_not_held_total" => engine.lease_stats().not_held,
         "weir_leases_unnamed_total" => engine.lease_stats().unnamed,
         _ => return None,

@@ -178,6 +178,41 @@ pub const FAMILIES: &[Family] = &[
         "Counters over their limit that were forgotten for want of memory.",
     ),
     counter(
+        "weir_decisions_degraded_total",
+        &["outcome"],
+        "Decisions with hits that could not be counted where they should be: answered as on_store_error says, or failed.",
+    ),
+    gauge(
+        "weir_store_in_trouble",
+        &[],
+        "1 if something keeps counters from being shared in Redis; the log says what.",
+    ),
+    gauge(
+        "weir_store_connections",
+        &[],
+        "Connections to Redis that take calls.",
+    ),
+    counter(
+        "weir_store_connected_total",
+        &[],
+        "Connections to Redis that were made.",
+    ),
+    counter(
+        "weir_store_round_trips_total",
+        &[],
+        "Commands that were sent to Redis.",
+    ),
+    counter(
+        "weir_store_answered_here_total",
+        &[],
+        "Hits that were answered without asking Redis.",
+    ),
+    counter(
+        "weir_store_not_counted_total",
+        &[],
+        "Hits that could not be counted in Redis, so that the rules' on_store_error held.",
+    ),
+    counter(
         "weir_leases_not_held_total",
         &[],
         "Leases that held nothing where they were given back: never granted, given back twice, ended, or of another key.",

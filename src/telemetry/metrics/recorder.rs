@@ -10,7 +10,7 @@ use super::registry::{Detail, Registry};
 use super::tally::{RuleTally, Shard};
 use super::{Meets, NEAR_TENTHS, UNKNOWN_DOMAIN};
 use crate::clock::{Stopwatch, Timestamp};
-use crate::engine::{Code, Decision, Met};
+use crate::engine::{Basis, Code, Decision, Met};
 use crate::limit::{Algorithm, Limit, Outcome};
 use crate::policy::{Limits, Rule};
 use crate::request::{Cost, Descriptor, Request};
@@ -192,6 +192,11 @@ impl Call<'_> {
             if self.in_shadow && decision.code == Code::Ok {
                 tally.shadow.add(1);
             }
+        }
+        match decision.basis {
+            Basis::Degraded => shard.degraded.add(1),
+            Basis::Failed => shard.uncounted.add(1),
+            Basis::Counted | Basis::Unmatched => {}
         }
         if let Some(watch) = self.watch {
             shard.took.record(watch.elapsed(), self.weight);

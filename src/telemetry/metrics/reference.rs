@@ -60,7 +60,11 @@ pub(super) fn expose(metrics: &Metrics, policy: &Policy, rules: &[Exposable<'_>]
         text,
     );
     text.begin("ratelimit_service_should_rate_limit_error", Kind::Counter);
-    for (kind, count) in [("service_error", failed), ("redis_error", 0)] {
+    let uncounted = metrics.sum(|shard| shard.uncounted.get());
+    for (kind, count) in [
+        ("service_error", failed - uncounted.min(failed)),
+        ("redis_error", uncounted),
+    ] {
         let labels = [("err_type", kind)];
         text.sample("ratelimit_service_should_rate_limit_error", &labels, count);
     }

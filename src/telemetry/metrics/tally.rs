@@ -57,6 +57,10 @@ pub(super) struct Shard {
     pub(super) descriptors: [Counter; super::Meets::ALL.len()],
     /// By gRPC status code.
     pub(super) errors: [Counter; 17],
+    /// Decisions for which not all hits could be counted …
+    pub(super) degraded: Counter,
+    /// … and of those for which a rule said to fail.
+    pub(super) uncounted: Counter,
     /// Calls that their client gave up.
     pub(super) abandoned: Counter,
     pub(super) took: Buckets,

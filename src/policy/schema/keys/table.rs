@@ -1,7 +1,7 @@
 //! The table of all keys.
 
 use super::Level::{self, Descriptor, Limit, ListedLimit, OverLimit, Replaces, Response, Root};
-use super::{Key, Shape, Status};
+use super::{Key, Shape};
 
 /// How a limit can count; the first if nothing is said.
 pub(crate) const ALGORITHMS: &[&str] = &[
@@ -14,6 +14,9 @@ pub(crate) const ALGORITHMS: &[&str] = &[
 /// Whether a refused hit costs.
 pub(crate) const CHARGES: &[&str] = &["always", "allowed"];
 
+/// What to answer when hits cannot be counted; the first if nothing is said.
+pub(crate) const ON_STORE_ERROR: &[&str] = &["local", "allow", "deny", "error"];
+
 /// The sets of headers that `standard` takes.
 pub(crate) const SETS: &[&str] = &["x-ratelimit", "ratelimit", "retry-after"];
 
@@ -22,17 +25,6 @@ const fn key(level: Level, name: &'static str, shape: Shape, doc: &'static str) 
         name,
         level,
         shape,
-        status: Status::Supported,
-        doc,
-    }
-}
-
-const fn not_yet(level: Level, name: &'static str, shape: Shape, doc: &'static str) -> Key {
-    Key {
-        name,
-        level,
-        shape,
-        status: Status::NotYet,
         doc,
     }
 }
@@ -68,6 +60,12 @@ pub const KEYS: &[Key] = &[
         "quota_mode",
         Shape::Flag,
         "Every descriptor of the domain is a quota.",
+    ),
+    key(
+        Root,
+        "on_store_error",
+        Shape::Word(ON_STORE_ERROR),
+        "What to answer when hits cannot be counted, unless a descriptor says otherwise: local, allow, deny or error.",
     ),
     key(
         Root,
@@ -183,11 +181,11 @@ pub const KEYS: &[Key] = &[
         Shape::Flag,
         "Values of this key are never shown, anywhere in the domain.",
     ),
-    not_yet(
+    key(
         Descriptor,
         "on_store_error",
-        Shape::Text,
-        "What to answer when hits cannot be counted.",
+        Shape::Word(ON_STORE_ERROR),
+        "What to answer when hits cannot be counted, here and below: local, allow, deny or error.",
     ),
     key(
         Limit,

@@ -3,6 +3,7 @@ use std::sync::Arc;
 use prost::Message;
 
 use super::*;
+use crate::engine::Basis;
 
 /// The message of a gRPC frame that was seen on the wire, in hex with spaces.
 fn message(hex: &str) -> RateLimitRequest {
@@ -181,6 +182,7 @@ fn decision() -> Decision {
         headers: Vec::new(),
         body: None,
         metadata: None,
+        basis: Basis::Counted,
         grant: None,
     }
 }

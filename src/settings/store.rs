@@ -1,0 +1,328 @@
+//! Where counters are kept, and how to get there.
+
+use std::convert::Infallible;
+use std::fmt;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+
+use crate::store::{
+    HashKey, Identity, InvalidAddress, Password, RedisAddress, RedisClock, RedisConfig, RedisTls,
+};
+
+/// The arguments about the store, as they were given.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Counters")]
+pub(super) struct StoreArgs {
+    /// Where counters are: memory, or Redis for all weirs that are to share them
+    ///
+    /// redis://[USER:PASSWORD@]HOST[:PORT][/DATABASE], redis+sentinel://HOST,HOST/SERVICE[/DATABASE] or
+    /// redis-cluster://HOST,HOST; rediss://, rediss+sentinel:// and rediss-cluster:// for TLS.
+    #[arg(
+        long,
+        value_name = "ADDR",
+        env = "WEIR_STORE",
+        hide_env_values = true,
+        default_value = "memory"
+    )]
+    store: StoreArg,
+
+    /// A file with the password for Redis, instead of one in the address
+    #[arg(long, value_name = "FILE", env = "WEIR_REDIS_PASSWORD_FILE")]
+    redis_password_file: Option<PathBuf>,
+
+    /// A PEM file with the authorities of Redis' certificate [default: those of the system]
+    #[arg(long, value_name = "FILE", env = "WEIR_REDIS_CA")]
+    redis_ca: Option<PathBuf>,
+
+    /// A PEM file with weir's own certificate for Redis
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "WEIR_REDIS_CERT",
+        requires = "redis_key"
+    )]
+    redis_cert: Option<PathBuf>,
+
+    /// A PEM file with the private key of that certificate
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "WEIR_REDIS_KEY",
+        requires = "redis_cert"
+    )]
+    redis_key: Option<PathBuf>,
+
+    /// What the names of all keys in Redis begin with
+    #[arg(
+        long,
+        value_name = "TEXT",
+        env = "WEIR_REDIS_PREFIX",
+        default_value = "weir:"
+    )]
+    redis_prefix: String,
+
+    /// A file with 32 hexadecimal digits, the same for all weirs: the key that hides clients' values in the names of
+    /// counters [default: a random one that the first weir leaves in Redis]
+    #[arg(long, value_name = "FILE", env = "WEIR_HASH_KEY_FILE")]
+    hash_key_file: Option<PathBuf>,
+
+    /// How long to wait for Redis before a rule's on_store_error holds; well under Envoy's own timeout, 20 by default
+    #[arg(
+        long,
+        value_name = "MILLISECONDS",
+        env = "WEIR_REDIS_DEADLINE",
+        default_value = "10",
+        value_parser = clap::value_parser!(u64).range(1..=10_000)
+    )]
+    redis_deadline: u64,
+
+    /// Whose clock windows go by
+    #[arg(
+        long,
+        value_name = "CLOCK",
+        env = "WEIR_REDIS_CLOCK",
+        default_value = "redis"
+    )]
+    redis_clock: ClockArg,
+
+    /// How long a counter over its limit is refused without asking Redis; 0 is not at all
+    ///
+    /// What is given back to it by another weir takes effect within this time.
+    #[arg(
+        long,
+        value_name = "MILLISECONDS",
+        env = "WEIR_REDIS_REFUSE",
+        default_value = "1000",
+        value_parser = clap::value_parser!(u64).range(..=60_000)
+    )]
+    redis_refuse: u64,
+
+    /// How long to count here before settling with Redis; 0 is to ask for each call
+    ///
+    /// For keys that are hit many times in this time. Each other weir can let through as much again as it takes in
+    /// that time.
+    #[arg(
+        long,
+        value_name = "MILLISECONDS",
+        env = "WEIR_REDIS_BATCH",
+        default_value = "0",
+        value_parser = clap::value_parser!(u64).range(..=1_000)
+    )]
+    redis_batch: u64,
+}
+
+/// What is no address is found out later: clap would show it, and with it a password.
+#[derive(Clone, Debug)]
+enum StoreArg {
+    Memory,
+    Redis(Result<RedisAddress, InvalidAddress>),
+}
+
+impl FromStr for StoreArg {
+    type Err = Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Infallible> {
+        Ok(match text {
+            "memory" => Self::Memory,
+            address => Self::Redis(address.parse()),
+        })
+    }
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum ClockArg {
+    /// Redis' own: one for all
+    Redis,
+    /// Each weir's, unless it is more than a second ahead of Redis'
+    Weir,
+}
+
+/// Redis, and the files that it takes to come there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RedisSettings {
+    /// All but what stands in files.
+    pub config: Result<RedisConfig, InvalidAddress>,
+    /// Files.
+    pub files: RedisFiles,
+}
+
+/// Files about Redis.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RedisFiles {
+    /// The password.
+    pub password: Option<PathBuf>,
+    /// The authorities of its certificate.
+    pub authority: Option<PathBuf>,
+    /// Our certificate and its private key.
+    pub identity: Option<(PathBuf, PathBuf)>,
+    /// The key of the counters' names.
+    pub hash_key: Option<PathBuf>,
+}
+
+impl StoreArgs {
+    pub(super) fn resolve(self) -> Option<RedisSettings> {
+        let StoreArg::Redis(address) = self.store else {
+            return None;
+        };
+        let config = address.map(|address| RedisConfig {
+            prefix: self.redis_prefix,
+            deadline: Duration::from_millis(self.redis_deadline),
+            clock: match self.redis_clock {
+                ClockArg::Redis => RedisClock::Server,
+                ClockArg::Weir => RedisClock::Caller,
+            },
+            refuse_locally: Duration::from_millis(self.redis_refuse),
+            batch: Duration::from_millis(self.redis_batch),
+            ..RedisConfig::new(address)
+        });
+        Some(RedisSettings {
+            config,
+            files: RedisFiles {
+                password: self.redis_password_file,
+                authority: self.redis_ca,
+                identity: self.redis_cert.zip(self.redis_key),
+                hash_key: self.hash_key_file,
+            },
+        })
+    }
+}
+
+impl RedisSettings {
+    /// Reads the files.
+    ///
+    /// # Errors
+    /// When one cannot be read, or holds something else, or the address is none.
+    pub fn read(self) -> Result<RedisConfig, RedisSettingsError> {
+        let mut config = self.config.map_err(RedisSettingsError::Address)?;
+        let files = self.files;
+        if let Some(path) = &files.password {
+            let password = text(path)?;
+            config.address = config.address.with_password(Password::new(password));
+        }
+        let identity = files.identity.map(|(certificate, key)| {
+            Ok(Identity {
+                certificate: bytes(&certificate)?,
+                key: bytes(&key)?,
+            })
+        });
+        config.tls = RedisTls {
+            authority: files.authority.as_deref().map(bytes).transpose()?,
+            identity: identity.transpose()?,
+        };
+        if let Some(path) = files.hash_key {
+            let key = HashKey::from_hex(&text(&path)?);
+            config.hash_key = Some(key.ok_or(RedisSettingsError::NoHashKey(path))?);
+        }
+        Ok(config)
+    }
+}
+
+fn bytes(path: impl AsRef<Path>) -> Result<Vec<u8>, RedisSettingsError> {
+    let path = path.as_ref();
+    fs::read(path).map_err(|error| RedisSettingsError::Unreadable(path.to_owned(), error))
+}
+
+/// The first line.
+fn text(path: &Path) -> Result<String, RedisSettingsError> {
+    let text = String::from_utf8(bytes(path)?);
+    let text = text.map_err(|_| RedisSettingsError::NotUtf8(path.to_owned()))?;
+    Ok(text.lines().next().unwrap_or_default().to_owned())
+}
+
+/// Why weir cannot come to Redis as it was told.
+#[derive(Debug)]
+pub enum RedisSettingsError {
+    /// The address is none.
+    Address(InvalidAddress),
+    /// A file cannot be read.
+    Unreadable(PathBuf, io::Error),
+    /// A file is no text.
+    NotUtf8(PathBuf),
+    /// A file holds no key.
+    NoHashKey(PathBuf),
+}
+
+impl fmt::Display for RedisSettingsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Address(invalid) => write!(f, "--store is no address of a store: {invalid}"),
+            Self::Unreadable(path, error) => {
+                write!(f, "cannot read {}: {error}", path.display())
+            }
+            Self::NotUtf8(path) => write!(f, "{} is no text in UTF-8", path.display()),
+            Self::NoHashKey(path) => write!(
+                f,
+                "{} holds no key: expected 32 hexadecimal digits, such as `openssl rand -hex 16` prints",
+                path.display()
+            ),
+        }
+    }
+}
+
+impl std::error::Error for RedisSettingsError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Address(invalid) => Some(invalid),
+            Self::Unreadable(_, error) => Some(error),
+            Self::NotUtf8(_) | Self::NoHashKey(_) => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Serve {
+        #[command(flatten)]
+        store: StoreArgs,
+    }
+
+    fn resolve(flags: &[&str]) -> Option<RedisSettings> {
+        let args = ["weir"].iter().chain(flags);
+        Serve::try_parse_from(args).unwrap().store.resolve()
+    }
+
+    #[test]
+    fn counters_are_in_memory_unless_told_otherwise() {
+        assert_eq!(resolve(&[]), None);
+        assert_eq!(resolve(&["--store=memory"]), None);
+    }
+
+    #[test]
+    fn flags_are_taken() {
+        let settings = resolve(&[
+            "--store=rediss://weir@redis/2",
+            "--redis-prefix=shop:",
+            "--redis-deadline=5",
+            "--redis-clock=weir",
+            "--redis-refuse=0",
+            "--redis-batch=20",
+        ]);
+        let config = settings.unwrap().read().unwrap();
+        assert_eq!(config.address.to_string(), "rediss://redis:6379/2");
+        assert_eq!(config.prefix, "shop:");
+        assert_eq!(config.deadline, Duration::from_millis(5));
+        assert_eq!(config.clock, RedisClock::Caller);
+        assert_eq!(config.refuse_locally, Duration::ZERO);
+        assert_eq!(config.batch, Duration::from_millis(20));
+    }
+
+    #[test]
+    fn a_password_in_what_is_no_address_is_not_shown() {
+        let settings = resolve(&["--store=redys://:open-sesame@redis"]).unwrap();
+        let error = settings.read().unwrap_err().to_string();
+        assert!(
+            error.contains("redis://HOST") && !error.contains("sesame"),
+            "{error}"
+        );
+    }
+}

@@ -1,0 +1,380 @@
+//! Counters that many weirs share, in Redis or a server that speaks its protocol.
+//!
+//! The states of a rule for one client key are one key in Redis, and one script takes all hits of a request, or of
+//! several that came together. It decides as [`crate::limit`] does, and gives back what it found; how a counter then stands
+//! is told by the same [`step`](crate::limit::step) that tells it in memory.
+
+mod address;
+mod agreement;
+mod config;
+mod connect;
+mod exchange;
+mod lane;
+mod near;
+mod script;
+mod shared;
+
+use std::cell::RefCell;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ::redis::Value;
+use futures_util::future::join_all;
+use smallvec::SmallVec;
+use thread_local::ThreadLocal;
+use tokio::runtime::Handle;
+use tokio::sync::oneshot;
+
+pub use address::{InvalidAddress, Password, RedisAddress};
+pub use config::{Identity, RedisConfig, RedisTls};
+pub use script::RedisClock;
+
+use super::memory::Memory;
+use super::{Answer, Batch, Hit, Key, KeyHasher, NoRandomness, Stats, Verdict};
+use crate::clock::{Micros, Timestamp};
+use crate::limit::{LeaseOutcome, Outcomes, States};
+use crate::request::{Cost, LeaseId};
+use lane::{Call, Lane, Taken};
+use near::{Debit, Near};
+use script::Found;
+use shared::Shared;
+
+/// Longer than Redis takes to delete a key.
+const RESET_PATIENCE: Duration = Duration::from_secs(2);
+
+/// The hits of a batch that one server takes together.
+#[derive(Debug)]
+struct Part<'b> {
+    /// In a cluster, the slot of their counters.
+    slot: Option<u16>,
+    batch: Batch<'b>,
+    /// The place of each hit in the whole batch.
+    places: SmallVec<[usize; 2]>,
+}
+
+/// Whether a hit frees what a lease holds.
+fn gives_back(hit: &Hit<'_>) -> bool {
+    matches!(hit.cost, Cost::Refund(_)) && hit.lease.is_some() && hit.set.has_leases()
+}
+
+impl Part<'_> {
+    /// Whether any of its hits is such.
+    fn hits(&self, such: fn(&Hit<'_>) -> bool) -> bool {
+        self.batch.hits.iter().any(such)
+    }
+
+    fn new(slot: Option<u16>, atomic: bool) -> Self {
+        Self {
+            slot,
+            batch: Batch {
+                hits: SmallVec::new(),
+                atomic,
+            },
+            places: SmallVec::new(),
+        }
+    }
+}
+
+/// Counters in Redis.
+#[derive(Debug)]
+pub struct Redis {
+    shared: Arc<Shared>,
+    lanes: ThreadLocal<RefCell<Option<Lane>>>,
+    near: Arc<Near>,
+    is_cluster: bool,
+    /// For what is counted while Redis cannot.
+    meanwhile: Memory,
+}
+
+impl Redis {
+    pub(super) fn new(config: RedisConfig, meanwhile: Memory) -> Result<Self, NoRandomness> {
+        let near = Near::new(micros(config.refuse_locally), micros(config.batch));
+        Ok(Self {
+            is_cluster: config.address.is_cluster(),
+            shared: Arc::new(Shared::new(config)?),
+            lanes: ThreadLocal::new(),
+            near: Arc::new(near),
+            meanwhile,
+        })
+    }
+
+    pub(super) fn is_cluster(&self) -> bool {
+        self.is_cluster
+    }
+
+    pub(super) fn hasher(&self) -> KeyHasher {
+        self.shared.agreement.hasher()
+    }
+
+    /// Starts to connect, if this thread has no lane yet.
+    pub(super) fn prepare(&self) {
+        self.with_lane(|_| {});
+    }
+
+    pub(super) fn new_lease(&self) -> LeaseId {
+        self.meanwhile.new_lease()
+    }
+
+    /// Ends when counters can be shared.
+    pub(super) async fn connected(&self) {
+        self.shared.connected().await;
+    }
+
+    pub(super) async fn hit(&self, now: Timestamp, batch: &Batch<'_>) -> Answer {
+        let mut answer = Answer {
+            now,
+            outcomes: batch.hits.iter().map(|_| Outcomes::default()).collect(),
+            not_counted: SmallVec::new(),
+        };
+        let asked = self.answer_here(now, batch, &mut answer);
+        let parts = self.parts(batch, &asked);
+        match &*parts {
+            [] => {}
+            [part] => {
+                let taken = self.take(now, part).await;
+                self.fill_in(&mut answer, now, part, taken.as_ref());
+            }
+            _ => self.hit_in_parts(now, batch, parts, &mut answer).await,
+        }
+        self.shared.count_not_counted(answer.not_counted.len());
+        answer
+    }
+
+    /// Has several servers take their parts. What gives leases back goes first: it proves refunds elsewhere.
+    async fn hit_in_parts(
+        &self,
+        now: Timestamp,
+        batch: &Batch<'_>,
+        parts: SmallVec<[Part<'_>; 1]>,
+        answer: &mut Answer,
+    ) {
+        let (proofs, mut others): (Vec<_>, Vec<_>) =
+            parts.into_iter().partition(|part| part.hits(gives_back));
+        self.take_all(now, &proofs, answer).await;
+        let freed: SmallVec<[LeaseId; 1]> = batch
+            .hits
+            .iter()
+            .zip(&answer.outcomes)
+            .filter(|(_, outcomes)| outcomes.lease == LeaseOutcome::Freed)
+            .filter_map(|(hit, _)| hit.lease)
+            .collect();
+        for hit in others.iter_mut().flat_map(|part| &mut part.batch.hits) {
+            if matches!(hit.cost, Cost::Refund(_)) {
+                hit.lease = hit.lease.filter(|lease| !freed.contains(lease));
+            }
+        }
+        self.take_all(now, &others, answer).await;
+        self.release_refused(now, batch, answer);
+    }
+
+    async fn take_all(&self, now: Timestamp, parts: &[Part<'_>], answer: &mut Answer) {
+        let taken = join_all(parts.iter().map(|part| self.take(now, part))).await;
+        for (part, taken) in parts.iter().zip(&taken) {
+            self.fill_in(answer, now, part, taken.as_ref());
+        }
+    }
+
+    /// Takes hits in this process, which goes on from what is remembered of the counters.
+    pub(super) fn hit_meanwhile(
+        &self,
+        now: Timestamp,
+        batch: &Batch<'_>,
+    ) -> SmallVec<[Outcomes; 2]> {
+        for hit in &batch.hits {
+            if let Some(states) = self.near.take(hit) {
+                self.meanwhile.put(now, hit, states);
+            }
+        }
+        self.meanwhile.hit(now, batch)
+    }
+
+    pub(super) fn give_back(&self, now: Timestamp, lease: LeaseId, keys: &[Key]) {
+        self.meanwhile.give_back(now, lease, keys);
+        for key in keys {
+            let batch = script::encode_give_back(now, lease);
+            self.with_lane(|lane| lane.take(Call::unanswered(*key, batch)));
+        }
+    }
+
+    /// Deletes a counter; what other weirs remember of it they forget by themselves.
+    pub(super) async fn reset(&self, key: Key) -> Result<bool, String> {
+        self.near.forget(key);
+        self.meanwhile.reset(key);
+        let mut link = self.shared.open().await?;
+        let mut delete = ::redis::cmd("DEL");
+        delete.arg(self.shared.name(key));
+        let sent = tokio::time::timeout(RESET_PATIENCE, link.send(&delete)).await;
+        match sent.map_err(|_| "Redis does not answer".to_owned())? {
+            Ok(Value::Int(deleted)) => Ok(deleted > 0),
+            Ok(_) => Err("Redis has answered something else".to_owned()),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    pub(super) fn stats(&self) -> Stats {
+        Stats {
+            shared: Some(self.shared.stats()),
+            ..self.meanwhile.stats()
+        }
+    }
+
+    pub(super) fn trouble(&self) -> Option<String> {
+        self.shared.current_trouble()
+    }
+
+    /// Answers hits from memory; gives the places of the others. Where one hit decides on another, all are asked for.
+    fn answer_here(
+        &self,
+        now: Timestamp,
+        batch: &Batch<'_>,
+        answer: &mut Answer,
+    ) -> SmallVec<[usize; 2]> {
+        if batch.is_joint() {
+            return (0..batch.hits.len()).collect();
+        }
+        let mut debits = Vec::new();
+        let mut asked = SmallVec::new();
+        for (at, hit) in batch.hits.iter().enumerate() {
+            match self.near.hit(now, hit, &mut debits) {
+                near::Memory::Known(outcomes, moment) => {
+                    answer.now = moment;
+                    answer.outcomes[at] = outcomes;
+                    self.shared.count_answered_here();
+                }
+                near::Memory::Unknown => asked.push(at),
+            }
+        }
+        self.debit(debits);
+        asked
+    }
+
+    /// The hits at those places, in as many batches as it takes.
+    fn parts<'b>(&self, batch: &Batch<'b>, places: &[usize]) -> SmallVec<[Part<'b>; 1]> {
+        let mut parts = SmallVec::<[Part<'b>; 1]>::new();
+        for at in places {
+            let hit = batch.hits[*at];
+            let slot = self.is_cluster.then(|| self.shared.slot(hit.key));
+            let part = match parts.iter().position(|part| part.slot == slot) {
+                Some(part) => part,
+                None => {
+                    parts.push(Part::new(slot, batch.atomic));
+                    parts.len() - 1
+                }
+            };
+            parts[part].batch.hits.push(hit);
+            parts[part].places.push(*at);
+        }
+        parts
+    }
+
+    /// Has Redis take a batch; none if it does not say in time that it has.
+    async fn take(&self, now: Timestamp, part: &Part<'_>) -> Option<Taken> {
+        let (firsts, at) = part.batch.by_counter();
+        let (answer, taken) = oneshot::channel();
+        let call = Call {
+            counters: firsts.iter().map(|hit| hit.key).collect(),
+            batch: script::encode(now, &part.batch, &at, firsts.len()),
+            answer: Some(answer),
+        };
+        self.with_lane(|lane| lane.take(call));
+        tokio::time::timeout(self.shared.deadline, taken)
+            .await
+            .ok()?
+            .ok()
+    }
+
+    /// Takes the steps that the script took, and puts in how the counters stand then.
+    fn fill_in(&self, answer: &mut Answer, now: Timestamp, part: &Part<'_>, taken: Option<&Taken>) {
+        let batch = &part.batch;
+        let Some(taken) = taken else {
+            answer.not_counted.extend(part.places.iter().copied());
+            return;
+        };
+        let moment = self.shared.clock.moment(now, taken.server_now);
+        answer.now = moment;
+        let (firsts, at) = batch.by_counter();
+        let found = firsts.iter().zip(&taken.found);
+        let mut states: SmallVec<[States; 4]> =
+            found.map(|(hit, found)| found.states(hit.set)).collect();
+        let outcomes = batch.take(moment, &at, &mut states);
+
+        let is_usable = |counter: usize| match batch.is_joint() {
+            true => taken.found.iter().all(Found::is_usable),
+            false => taken.found[counter].is_usable(),
+        };
+        let mut debits = Vec::new();
+        for (nth, mut outcomes) in outcomes.into_iter().enumerate() {
+            let (hit, place, counter) = (&batch.hits[nth], part.places[nth], at[nth]);
+            if !is_usable(counter) {
+                answer.not_counted.push(place);
+                continue;
+            }
+            let stands = (&states[counter], &outcomes);
+            self.near.learn((now, moment), hit, stands, &mut debits);
+            if outcomes.lease == LeaseOutcome::NotHeld {
+                // It may have been granted while Redis was away.
+                outcomes.lease = self.hit_one_meanwhile(now, hit).lease;
+            }
+            answer.outcomes[place] = outcomes;
+        }
+        self.debit(debits);
+    }
+
+    /// Gives back what was taken in one slot of a cluster for a request that another slot refuses.
+    fn release_refused(&self, now: Timestamp, batch: &Batch<'_>, answer: &mut Answer) {
+        let mut verdict = Verdict::default();
+        for (hit, outcomes) in batch.hits.iter().zip(&answer.outcomes) {
+            verdict.add(hit.weight, outcomes.refused);
+        }
+        if !batch.is_joint() || !verdict.is_refused() {
+            return;
+        }
+        for (hit, outcomes) in batch.hits.iter().zip(&mut answer.outcomes) {
+            if outcomes.lease == LeaseOutcome::Taken
+                && let Some(lease) = hit.lease
+            {
+                outcomes.lease = LeaseOutcome::None;
+                self.give_back(now, lease, &[hit.key]);
+            }
+        }
+    }
+
+    fn hit_one_meanwhile(&self, now: Timestamp, hit: &Hit<'_>) -> Outcomes {
+        let batch = Batch {
+            hits: SmallVec::from_buf_and_len([*hit, *hit], 1),
+            atomic: false,
+        };
+        self.meanwhile.hit(now, &batch).remove(0)
+    }
+
+    /// Sends debits on their way; nobody waits for them.
+    fn debit(&self, debits: Vec<Debit>) {
+        for debit in debits {
+            self.with_lane(|lane| lane.take(debit.into_call()));
+        }
+    }
+
+    /// The lane of this thread.
+    fn with_lane(&self, ask: impl FnOnce(&Lane)) {
+        let mut lane = self.lanes.get_or_default().borrow_mut();
+        match &*lane {
+            Some(lane) if !lane.is_gone() => ask(lane),
+            _ if Handle::try_current().is_ok() => ask(lane.insert(self.start_lane())),
+            // Where nothing runs nothing can be asked.
+            _ => {}
+        }
+    }
+
+    fn start_lane(&self) -> Lane {
+        let lane = Lane::start(Arc::clone(&self.shared));
+        if let Some(batch) = self.near.batch() {
+            let period = Duration::from_micros(batch.get());
+            lane.settle_every(period, Arc::downgrade(&self.near));
+        }
+        lane
+    }
+}
+
+fn micros(duration: Duration) -> Micros {
+    Micros::new(u64::try_from(duration.as_micros()).unwrap_or(u64::MAX))
+}

@@ -1,0 +1,81 @@
+-- concurrency: slots held in all, the latest moment at which some were granted, and who holds them: leases of 28 bytes, those that end first at the front
+
+local LEASE, NOBODYS = 28, string.rep('\0', 16)
+local concurrency = {}
+
+local function lease_until(state, at)
+    return (unpack_from('<I8', state.held, (at - 1) * LEASE + 17))
+end
+
+local function lease_slots(state, at)
+    return (unpack_from('<I4', state.held, (at - 1) * LEASE + 25))
+end
+
+-- How many leases end at that moment or before.
+local function leases_until(state, moment)
+    local low, high = 0, #state.held / LEASE
+    while low < high do
+        local middle = ceil((low + high) / 2)
+        if lease_until(state, middle) <= moment then
+            low = middle
+        else
+            high = middle - 1
+        end
+    end
+    return low
+end
+
+local function slots_of(state, count)
+    local slots = 0
+    for at = 1, count do
+        slots = slots + lease_slots(state, at)
+    end
+    return slots
+end
+
+local function forget_ended(state, now)
+    local ended = leases_until(state, now)
+    state.slots = state.slots - slots_of(state, ended)
+    state.held = state.held:sub(ended * LEASE + 1)
+end
+
+local function take_slots(state, limit, now, lease, slots)
+    forget_ended(state, now)
+    state.latest = max(state.latest, now)
+    local ends = state.latest + limit.length
+    local place = leases_until(state, ends) * LEASE
+    state.held = state.held:sub(1, place) .. lease .. pack('<I8I4', ends, slots) .. state.held:sub(place + 1)
+    state.slots = state.slots + slots
+end
+
+local function give_back(states, now, lease)
+    local freed = false
+    for _, state in ipairs(states) do
+        if state.number == CONCURRENCY then
+            forget_ended(state, now)
+            local found = lease ~= NOBODYS and state.held:find(lease, 1, true)
+            while found and found % LEASE ~= 1 do
+                found = state.held:find(lease, found + 1, true)
+            end
+            if found then
+                state.slots = state.slots - lease_slots(state, (found - 1) / LEASE + 1)
+                state.held = state.held:sub(1, found - 1) .. state.held:sub(found + LEASE)
+                freed = true
+            end
+        end
+    end
+    return freed
+end
+
+function concurrency.fits(state, limit, now, hits)
+    return state.slots - slots_of(state, leases_until(state, now)) + hits <= limit.requests
+end
+
+function concurrency.add() end
+
+function concurrency.refund() end
+
+function concurrency.ends(state, limit, now)
+    local count = #state.held / LEASE
+    return count > 0 and lease_until(state, count) or now
+end

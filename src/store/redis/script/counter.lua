@@ -1,0 +1,73 @@
+-- A counter: the states of a rule's limits
+
+local ALGORITHMS = { fixed_window, sliding_window, token_bucket, concurrency }
+
+local function read_state(raw, position)
+    local number, secs
+    number, secs, position = unpack_from('<BI4', raw, position)
+    local state
+    if number == CONCURRENCY then
+        local slots, latest, length
+        slots, latest, length, position = unpack_from('<I8I8I4', raw, position)
+        state = { slots = slots, latest = latest, held = raw:sub(position, position + length - 1) }
+        position = position + length
+    else
+        state = { unpack_from(ALGORITHMS[number].form, raw, position) }
+        position = table.remove(state)
+    end
+    state.number, state.secs = number, secs
+    return state, position
+end
+
+local function read_states(raw)
+    local states, position = {}, 1
+    while position <= #raw do
+        states[#states + 1], position = read_state(raw, position)
+    end
+    return states
+end
+
+-- What is no state counts as if it were not there.
+local function found_states(raw)
+    local ok, states = pcall(read_states, raw or '')
+    return ok and states or {}
+end
+
+local function write_states(states)
+    local raw = {}
+    for i, state in ipairs(states) do
+        if state.number == CONCURRENCY then
+            raw[i] = pack('<BI4I8I8I4', state.number, state.secs, state.slots, state.latest, #state.held)
+                .. state.held
+        else
+            raw[i] = pack('<BI4', state.number, state.secs) .. pack(ALGORITHMS[state.number].form, unpack(state))
+        end
+    end
+    return table.concat(raw)
+end
+
+local function fresh_state(limit)
+    if limit.number == CONCURRENCY then
+        return { number = limit.number, secs = 0, slots = 0, latest = 0, held = '' }
+    end
+    return { number = limit.number, secs = limit.secs, unpack(ALGORITHMS[limit.number].fresh) }
+end
+
+local function belongs(state, limit)
+    return state.number == limit.number and (state.secs == limit.secs or state.number == CONCURRENCY)
+end
+
+-- A limit goes on with the first state left of the same algorithm and window.
+local function align(counter, limits)
+    local left, states = counter.states, {}
+    for i, limit in ipairs(limits) do
+        for at, state in ipairs(left) do
+            if belongs(state, limit) then
+                states[i] = table.remove(left, at)
+                break
+            end
+        end
+        states[i] = states[i] or fresh_state(limit)
+    end
+    counter.states, counter.limits = states, limits
+end

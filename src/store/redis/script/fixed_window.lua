@@ -1,0 +1,31 @@
+-- fixed_window: start, count
+
+local fixed_window = { form = '<I8I8', fresh = { 0, 0 } }
+
+local function window_used(state, limit, now)
+    if state[1] >= now - now % limit.length then
+        return state[2]
+    end
+    return 0
+end
+
+local function window_write(state, limit, now, count)
+    state[1] = max(state[1], now - now % limit.length)
+    state[2] = count
+end
+
+function fixed_window.fits(state, limit, now, hits)
+    return window_used(state, limit, now) + hits <= limit.requests
+end
+
+function fixed_window.add(state, limit, now, hits)
+    window_write(state, limit, now, min(window_used(state, limit, now) + hits, MAX_COUNT))
+end
+
+function fixed_window.refund(state, limit, now, hits)
+    window_write(state, limit, now, max(window_used(state, limit, now) - hits, 0))
+end
+
+function fixed_window.ends(state, limit, now)
+    return state[1] + limit.length
+end

@@ -1,0 +1,48 @@
+-- The usual batch, one hit at one fixed window, without a table and a function of its own: a third of the time. It does what
+-- fixed_window.lua and batch.lua do; whatever else comes is left to them.
+
+while next_batch <= #ARGV do
+    local batch = ARGV[next_batch]
+    if #batch ~= 35 then
+        break
+    end
+    local _, _, _, callers, _, cost, always, _, hits, active, _, _, number, _, secs, requests =
+        unpack_from('<BBI2I8I2BBBI4I2BBBBI4I4', batch)
+    if cost ~= HITS or number ~= FIXED_WINDOW or active % 2 == 0 then
+        break
+    end
+    local key = KEYS[first + 1]
+    local raw = redis.pcall('GET', key)
+    local start, count = 0, 0
+    if raw then
+        if #raw ~= 21 then
+            break
+        end
+        local stored, stored_secs
+        stored, stored_secs, start, count = unpack_from('<BI4I8I8', raw)
+        if stored ~= number or stored_secs ~= secs then
+            break
+        end
+    end
+    local now, length = moment(callers), secs * 1000000
+    local window = now - now % length
+    local used = start >= window and count or 0
+    local charged = always == 1 or used + hits <= requests
+    found[first + 1] = raw
+    if charged then
+        start, count = max(start, window), min(used + hits, MAX_COUNT)
+    end
+    if charged or not raw then
+        local left = ceil(max(start + length - now, 0) / 1000) + kept
+        local written = pack('<BI4I8I8', number, secs, start, count)
+        local reply = redis.pcall('SET', key, written, 'PX', string.format('%.0f', left))
+        if reply.err then
+            found[first + 1] = failed(reply)
+        end
+    end
+    next_batch, first = next_batch + 1, first + 1
+end
+
+if next_batch > #ARGV then
+    return { server_now, failure, unpack(found, 1, #KEYS) }
+end

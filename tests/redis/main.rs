@@ -1,0 +1,39 @@
+//! Counters in Redis, against real servers that the tests start and stop.
+//!
+//! - `conformance`, `counters`: the very tests of the `it` binary, with counters in Redis
+//! - `contract`: what both stores promise, at the store's door
+//! - `equality`: the same random calls at both stores, every answer compared
+//! - `sharing`: what several weirs have in common, and what they do not tell Redis
+//! - `near`: what is decided without asking
+//! - `faults`: Redis that is away, dies, freezes, is slow, full, or does not let us in
+//! - `program`: the `weir` binary with `--store`
+//! - `topology`: a cluster, sentinels and a failover, TLS
+//!
+//! `server` starts them, `stores` and `weirs` count in them, `proxy` is a slow way to one.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod proxy;
+mod server;
+mod stores;
+mod weirs;
+
+#[path = "../it/conformance.rs"]
+mod conformance;
+#[path = "../it/counters.rs"]
+mod counters;
+#[path = "../it/offline.rs"]
+#[allow(dead_code, reason = "the other binary uses the rest")]
+mod offline;
+
+#[path = "../e2e/process.rs"]
+#[allow(dead_code, reason = "the other binary uses the rest")]
+mod process;
+
+mod contract;
+mod equality;
+mod faults;
+mod near;
+mod program;
+mod sharing;
+mod topology;

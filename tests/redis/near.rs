@@ -1,0 +1,141 @@
+//! What is decided without asking Redis, and how wrong that can be.
+
+use std::time::Duration;
+
+use weir::clock::{Micros, Timestamp};
+use weir::limit::{Algorithm, Charge, LimitSet};
+use weir::request::Cost;
+use weir::store::{Key, RedisConfig, Store};
+
+use crate::server::{self, exact};
+use crate::stores::{NOW, common_server, connected, hit, key, limit, prefix, rule, runtime, take};
+
+fn with_redis<F: Future<Output = ()>>(test: impl FnOnce(RedisConfig) -> F) {
+    if server::is_there() {
+        let config = RedisConfig {
+            prefix: prefix(),
+            refuse_locally: Duration::from_secs(1),
+            ..exact(common_server().address())
+        };
+        runtime().block_on(test(config));
+    }
+}
+
+fn by_hour(requests: u32, charge: Charge) -> LimitSet {
+    rule([limit(Algorithm::FixedWindow, requests, 3_600)], charge)
+}
+
+async fn passes(store: &Store, now: Timestamp, (key, set): (Key, &LimitSet)) -> bool {
+    let answer = take(store, now, &[hit(key, set, Cost::Hits(1))]).await;
+    assert!(answer.not_counted.is_empty());
+    !answer.outcomes[0].refused
+}
+
+fn asked(store: &Store) -> u64 {
+    store.stats().shared.unwrap().round_trips
+}
+
+#[test]
+fn who_is_over_is_refused_without_asking_for_a_while() {
+    with_redis(|config| async move {
+        let store = connected(config).await;
+        let set = by_hour(1, Charge::Allowed);
+        let a = (key(&store, "a"), &set);
+        assert!(passes(&store, NOW, a).await);
+        assert!(!passes(&store, NOW, a).await);
+        let before = asked(&store);
+        for _ in 0..50 {
+            assert!(!passes(&store, NOW, a).await);
+        }
+        assert_eq!(asked(&store), before);
+        assert_eq!(store.stats().shared.unwrap().answered_here, 50);
+        let second = Micros::from_secs(1);
+        assert!(!passes(&store, NOW.plus(second), a).await);
+        assert_eq!(asked(&store), before + 1);
+        // The window is over, whatever is remembered.
+        assert!(passes(&store, NOW.plus(Micros::from_secs(3_600)), a).await);
+    });
+}
+
+#[test]
+fn what_is_charged_although_it_is_refused_follows_the_answer() {
+    with_redis(|config| async move {
+        let store = connected(config.clone()).await;
+        let other = connected(config).await;
+        let (set, wide) = (by_hour(1, Charge::Always), by_hour(100, Charge::Always));
+        let name = key(&store, "a");
+        for _ in 0..21 {
+            passes(&store, NOW, (name, &set)).await;
+        }
+        assert_eq!(store.stats().shared.unwrap().answered_here, 19);
+        // The same lane: what was sent before is taken before.
+        let look = [hit(name, &wide, Cost::Refund(1))];
+        let left = take(&store, NOW, &look).await.outcomes[0].limits[0].remaining;
+        assert_eq!(left, 80);
+        let look = [hit(name, &wide, Cost::Look)];
+        let left = take(&other, NOW, &look).await.outcomes[0].limits[0].remaining;
+        assert_eq!(left, 80);
+    });
+}
+
+#[test]
+fn a_raised_limit_and_an_own_refund_hold_at_once_another_weirs_refund_within_the_time() {
+    with_redis(|config| async move {
+        let store = connected(config.clone()).await;
+        let other = connected(config).await;
+        let (set, raised) = (by_hour(1, Charge::Allowed), by_hour(2, Charge::Allowed));
+        let name = key(&store, "a");
+        let back = [hit(name, &set, Cost::Refund(1))];
+        assert!(passes(&store, NOW, (name, &set)).await);
+        assert!(!passes(&store, NOW, (name, &set)).await);
+        assert!(passes(&store, NOW, (name, &raised)).await);
+        assert!(!passes(&store, NOW, (name, &set)).await);
+        take(&store, NOW, &[back[0], back[0]]).await;
+        assert!(passes(&store, NOW, (name, &set)).await);
+        assert!(!passes(&store, NOW, (name, &set)).await);
+        take(&other, NOW, &back).await;
+        let almost = NOW.plus(Micros::new(999_999));
+        assert!(!passes(&store, almost, (name, &set)).await);
+        assert!(passes(&store, NOW.plus(Micros::from_secs(1)), (name, &set)).await);
+    });
+}
+
+/// Three weirs that each take a hit a millisecond and settle every 50: how many pass in all.
+async fn passed_in_batches(config: RedisConfig, requests: u32, charge: Charge) -> u32 {
+    let config = RedisConfig {
+        batch: Duration::from_millis(50),
+        ..config
+    };
+    let weirs = [
+        connected(config.clone()).await,
+        connected(config.clone()).await,
+        connected(config).await,
+    ];
+    let set = by_hour(requests, charge);
+    let name = key(&weirs[0], "hot");
+    let mut passed = 0;
+    for millis in 0..1_000 {
+        for store in &weirs {
+            let now = NOW.plus(Micros::new(millis * 1_000));
+            passed += u32::from(passes(store, now, (name, &set)).await);
+        }
+    }
+    let trips: u64 = weirs.iter().map(asked).sum();
+    assert!(trips < 300, "{trips} round trips for 3000 decisions");
+    passed
+}
+
+#[test]
+fn in_batches_each_other_weir_lets_through_at_most_what_it_takes_between_two_settlements() {
+    for charge in [Charge::Allowed, Charge::Always] {
+        with_redis(|config| async move {
+            let passed = passed_in_batches(config, 1_000, charge).await;
+            assert!((1_000..=1_000 + 2 * 50).contains(&passed), "{passed}");
+        });
+        with_redis(|config| async move {
+            // Fewer than come in that time: then at most the limit by each.
+            let passed = passed_in_batches(config, 20, charge).await;
+            assert!((20..=3 * 20).contains(&passed), "{passed}");
+        });
+    }
+}

@@ -1,0 +1,64 @@
+//! A way to Redis that is as slow as a test wants.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::{TcpListener, TcpStream};
+use weir::store::RedisAddress;
+
+use crate::server::RedisServer;
+
+/// Ends with the runtime that it was started on.
+pub(crate) struct Proxy {
+    address: SocketAddr,
+    delay_millis: Arc<AtomicU64>,
+}
+
+impl Proxy {
+    pub(crate) async fn to(redis: &RedisServer) -> Self {
+        let port = redis.port;
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let delay_millis = Arc::new(AtomicU64::new(0));
+        let delay = Arc::clone(&delay_millis);
+        tokio::spawn(async move {
+            while let Ok((client, _)) = listener.accept().await {
+                let Ok(server) = TcpStream::connect(("127.0.0.1", port)).await else {
+                    continue;
+                };
+                let (from_client, to_client) = client.into_split();
+                let (from_server, to_server) = server.into_split();
+                tokio::spawn(copy(from_client, to_server, Arc::default()));
+                tokio::spawn(copy(from_server, to_client, Arc::clone(&delay)));
+            }
+        });
+        Self {
+            address,
+            delay_millis,
+        }
+    }
+
+    pub(crate) fn address(&self) -> RedisAddress {
+        format!("redis://{}", self.address).parse().unwrap()
+    }
+
+    /// From now on every answer comes so much later.
+    pub(crate) fn delay(&self, millis: u64) {
+        self.delay_millis.store(millis, Ordering::Relaxed);
+    }
+}
+
+async fn copy(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, delay_millis: Arc<AtomicU64>) {
+    let mut buffer = vec![0; 1 << 16];
+    while let Ok(read @ 1..) = from.read(&mut buffer).await {
+        let delay = delay_millis.load(Ordering::Relaxed);
+        tokio::time::sleep(Duration::from_millis(delay)).await;
+        if to.write_all(&buffer[..read]).await.is_err() {
+            return;
+        }
+    }
+}

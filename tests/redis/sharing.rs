@@ -1,0 +1,197 @@
+//! What several weirs have in common, and what they do not tell Redis.
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use weir::clock::{Clock, Micros};
+use weir::engine::Basis;
+use weir::limit::{Algorithm, Charge};
+use weir::request::Cost;
+use weir::store::{HashKey, RedisClock, RedisConfig, Store};
+
+use crate::server::{self, RedisServer, exact};
+use crate::stores::{
+    bucket, common_server, connected, hit, key, limit, prefix, rule, runtime, take,
+};
+use crate::weirs::{self, until, weir};
+
+fn with_redis<F: Future<Output = ()>>(test: impl FnOnce(RedisConfig) -> F) {
+    if server::is_there() {
+        let config = RedisConfig {
+            prefix: prefix(),
+            ..exact(common_server().address())
+        };
+        runtime().block_on(test(config));
+    }
+}
+
+#[test]
+fn two_weirs_let_through_exactly_the_limit_together() {
+    with_redis(|config| async move {
+        let config = RedisConfig {
+            clock: RedisClock::Server,
+            refuse_locally: Duration::from_secs(1),
+            ..config
+        };
+        let weirs = [connected(config.clone()).await, connected(config).await];
+        for (nth, set) in [
+            rule([limit(Algorithm::FixedWindow, 200, 86_400)], Charge::Always),
+            rule(
+                [limit(Algorithm::SlidingWindow, 200, 86_400)],
+                Charge::Allowed,
+            ),
+            rule([bucket(200, 200, 86_400)], Charge::Allowed),
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            let (set, name) = (&set, format!("together {nth}"));
+            let callers = weirs.iter().flat_map(|store| [store; 4]).map(|store| {
+                let key = key(store, &name);
+                async move {
+                    let mut passed = 0;
+                    for _ in 0..100 {
+                        let now = Clock::System.now();
+                        let answer = take(store, now, &[hit(key, set, Cost::Hits(1))]).await;
+                        assert!(answer.not_counted.is_empty());
+                        passed += u32::from(!answer.outcomes[0].refused);
+                    }
+                    passed
+                }
+            });
+            let passed: u32 = join_all(callers).await.iter().sum();
+            assert_eq!(passed, 200, "{set:?}");
+        }
+    });
+}
+
+#[test]
+fn names_hold_no_value_and_every_key_ends() {
+    if !server::is_there() {
+        return;
+    }
+    runtime().block_on(async {
+        let redis = RedisServer::start();
+        let engine = weir(RedisConfig::new(redis.address()));
+        until(&engine, Basis::Counted).await;
+        for key in ["plain", "allow", "deny"] {
+            weirs::decide(&engine, key).await;
+            engine
+                .decide(&weirs::request(key, "sk_live_hush", Cost::Hits(3)))
+                .await;
+        }
+        let names = redis.cli(&["keys", "*"]);
+        assert_eq!(names.lines().count(), 7, "{names}");
+        assert!(!names.contains("hush") && !names.contains("plain"));
+        for name in names.lines() {
+            assert!(name.starts_with("weir:1:") || name == "weir:meta", "{name}");
+            let left: i64 = redis.cli(&["pttl", name]).parse().unwrap();
+            assert!(left > 0, "{name}: {left}");
+            assert!(!redis.cli(&["get", name]).contains("hush"));
+        }
+    });
+}
+
+#[test]
+fn the_first_weir_leaves_the_key_of_names_for_all() {
+    with_redis(|config| async move {
+        let one = connected(config.clone()).await;
+        let other = connected(config.clone()).await;
+        assert_eq!(key(&one, "a"), key(&other, "a"));
+        let elsewhere = RedisConfig {
+            prefix: prefix(),
+            ..config
+        };
+        assert_ne!(key(&one, "a"), key(&connected(elsewhere).await, "a"));
+    });
+}
+
+/// What keeps a store from sharing.
+async fn trouble(config: RedisConfig) -> String {
+    let store = Store::redis(config, weir::store::MemoryConfig::default()).unwrap();
+    store.prepare();
+    loop {
+        if let Some(trouble) = store.trouble() {
+            return trouble;
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+#[test]
+fn who_has_another_key_or_another_format_is_told_so() {
+    with_redis(|config| async move {
+        let given = |digit: &str| RedisConfig {
+            hash_key: HashKey::from_hex(&digit.repeat(32)),
+            ..config.clone()
+        };
+        let first = connected(given("1")).await;
+        let second = connected(given("1")).await;
+        assert_eq!(key(&first, "a"), key(&second, "a"));
+        let other = trouble(given("2")).await;
+        assert!(other.contains("another --hash-key-file"), "{other}");
+        let none = trouble(config.clone()).await;
+        assert!(none.contains("give this one the same"), "{none}");
+
+        let elsewhere = RedisConfig {
+            prefix: prefix(),
+            ..config
+        };
+        let meta = format!("{}meta", elsewhere.prefix);
+        common_server().cli(&["set", &meta, "7 random 00"]);
+        let format = trouble(elsewhere).await;
+        assert!(
+            format.contains("format 7") && format.contains("--redis-prefix"),
+            "{format}"
+        );
+    });
+}
+
+#[test]
+fn a_clock_that_is_an_hour_ahead_harms_nobody() {
+    with_redis(|config| async move {
+        let set = rule([limit(Algorithm::FixedWindow, 5, 60)], Charge::Always);
+        let skewed = connected(config.clone()).await;
+        let right = connected(config).await;
+        let name = key(&right, "skew");
+        let hit = || [hit(name, &set, Cost::Hits(1))];
+        let now = Clock::System.now();
+        let ahead = now.plus(Micros::from_secs(3_600));
+        let answer = take(&skewed, ahead, &hit()).await;
+        assert!(
+            answer.now < now.plus(Micros::from_secs(10)),
+            "{:?}",
+            answer.now
+        );
+        // A minute later the window that the skewed one has counted in is over.
+        let later = now.plus(Micros::from_secs(90));
+        let answer = take(&right, later, &hit()).await;
+        assert!(answer.outcomes[0].limits[0].reset <= Micros::from_secs(61));
+    });
+}
+
+#[test]
+fn a_clock_that_is_behind_grants_nothing_more() {
+    with_redis(|config| async move {
+        let store = connected(config).await;
+        for (nth, limit) in [
+            limit(Algorithm::FixedWindow, 5, 60),
+            limit(Algorithm::SlidingWindow, 5, 60),
+            bucket(5, 5, 60),
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            let set = rule([limit], Charge::Allowed);
+            let name = key(&store, &format!("behind {nth}"));
+            let now = Clock::System.now();
+            let mut passed = 0;
+            for call in 0..50u64 {
+                let behind = weir::clock::Timestamp::from_micros(now.micros() - call * 7_000_000);
+                let answer = take(&store, behind, &[hit(name, &set, Cost::Hits(1))]).await;
+                passed += u32::from(!answer.outcomes[0].refused);
+            }
+            assert_eq!(passed, 5);
+        }
+    });
+}

@@ -1,0 +1,118 @@
+//! Stores for tests.
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use tokio::runtime::Runtime;
+use weir::clock::Timestamp;
+use weir::limit::{Active, Algorithm, Charge, Limit, LimitSet, TokenBucket, Window};
+use weir::request::{Cost, LeaseId, Unit};
+use weir::store::{Answer, Batch, Hit, Key, KeyBuilder, MemoryConfig, RedisConfig, Store, Weight};
+
+use crate::server::{self, RedisServer, exact};
+
+pub(crate) const NOW: Timestamp = Timestamp::from_secs(1_700_000_000);
+
+/// The server of all tests that do not harm theirs.
+pub(crate) fn common_server() -> &'static RedisServer {
+    static SERVER: OnceLock<RedisServer> = OnceLock::new();
+    SERVER.get_or_init(RedisServer::start)
+}
+
+/// What no other test of this process has in front of its keys.
+pub(crate) fn prefix() -> String {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    format!("test{}:", NEXT.fetch_add(1, Ordering::Relaxed))
+}
+
+/// A store that nobody else counts in; in memory where there is no Redis.
+pub(crate) fn fresh(runtime: &Runtime) -> Store {
+    if !server::is_there() {
+        return Store::memory(MemoryConfig::default()).unwrap();
+    }
+    let config = RedisConfig {
+        prefix: prefix(),
+        ..exact(common_server().address())
+    };
+    runtime.block_on(connected(config))
+}
+
+/// A store that shares its counters already.
+pub(crate) async fn connected(config: RedisConfig) -> Store {
+    let store = Store::redis(config, MemoryConfig::default()).unwrap();
+    store.prepare();
+    let patience = Duration::from_secs(20);
+    let connected = tokio::time::timeout(patience, store.connected()).await;
+    assert!(connected.is_ok(), "{:?}", store.trouble());
+    store
+}
+
+pub(crate) fn runtime() -> Runtime {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap()
+}
+
+pub(crate) fn key(store: &Store, name: &str) -> Key {
+    let mut identity = KeyBuilder::default();
+    identity.add(0, name.as_bytes());
+    identity.key(&store.hasher())
+}
+
+pub(crate) fn limit(algorithm: Algorithm, requests_per_unit: u32, secs: u32) -> Limit {
+    Limit {
+        algorithm,
+        requests_per_unit,
+        window: Window::new(Unit::Second, secs).unwrap(),
+        name: None,
+        shadow_mode: false,
+    }
+}
+
+pub(crate) fn bucket(requests: u32, burst: u32, secs: u32) -> Limit {
+    let window = Window::new(Unit::Second, secs).unwrap();
+    let bucket = TokenBucket::new(burst, requests, window).unwrap();
+    limit(Algorithm::TokenBucket(bucket), requests, secs)
+}
+
+pub(crate) fn rule(limits: impl Into<Box<[Limit]>>, charge: Charge) -> LimitSet {
+    LimitSet {
+        limits: limits.into(),
+        charge,
+    }
+}
+
+pub(crate) fn hit(key: Key, set: &LimitSet, cost: Cost) -> Hit<'_> {
+    Hit {
+        key,
+        set,
+        active: Active::ALL,
+        cost,
+        lease: None,
+        weight: Weight::Decides,
+    }
+}
+
+pub(crate) fn with_lease(hit: Hit<'_>, lease: LeaseId) -> Hit<'_> {
+    Hit {
+        lease: Some(lease),
+        ..hit
+    }
+}
+
+pub(crate) async fn take(store: &Store, now: Timestamp, hits: &[Hit<'_>]) -> Answer {
+    let batch = Batch {
+        hits: hits.iter().copied().collect(),
+        atomic: false,
+    };
+    store.hit(now, &batch).await
+}
+
+/// Whether one hit passes, which must be counted.
+pub(crate) async fn passes(store: &Store, name: &str, set: &LimitSet) -> bool {
+    let answer = take(store, NOW, &[hit(key(store, name), set, Cost::Hits(1))]).await;
+    assert!(answer.not_counted.is_empty(), "{:?}", store.trouble());
+    !answer.outcomes[0].refused
+}

@@ -1,0 +1,329 @@
+//! A cluster, sentinels and a failover, TLS.
+
+use std::net::TcpListener;
+use std::process::Command;
+
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa,
+    KeyPair,
+};
+use tempfile::TempDir;
+use weir::engine::{Basis, Code};
+use weir::limit::{Algorithm, Charge, LeaseOutcome};
+use weir::request::Cost;
+use weir::store::{Batch, Identity, RedisAddress, RedisConfig, RedisTls};
+
+use crate::server::{self, RedisServer, exact, free_port};
+use crate::stores::{NOW, connected, hit, key, limit, passes, rule, runtime, take, with_lease};
+use crate::weirs::{ask, until, weir};
+
+/// A port whose cluster bus, ten thousand higher, is a port too.
+fn cluster_port() -> u16 {
+    let mut kept = Vec::new();
+    loop {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        if port < 55_000 && TcpListener::bind(("127.0.0.1", port + 10_000)).is_ok() {
+            return port;
+        }
+        kept.push(listener);
+    }
+}
+
+fn cluster() -> Vec<RedisServer> {
+    let start = |_| {
+        RedisServer::at(
+            cluster_port(),
+            &["--cluster-enabled", "yes", "--cluster-node-timeout", "1000"],
+        )
+    };
+    let nodes: Vec<RedisServer> = (0..3).map(start).collect();
+    let addresses = nodes.iter().map(|node| format!("127.0.0.1:{}", node.port));
+    let made = Command::new("redis-cli")
+        .args(["--cluster", "create"])
+        .args(addresses)
+        .args(["--cluster-replicas", "0", "--cluster-yes"])
+        .output()
+        .unwrap();
+    assert!(
+        made.status.success(),
+        "{}",
+        String::from_utf8_lossy(&made.stdout)
+    );
+    let is_ok = |node: &RedisServer| node.cli(&["cluster", "info"]).contains("cluster_state:ok");
+    assert!((0..2_000).any(|_| nodes.iter().all(is_ok)), "no cluster");
+    nodes
+}
+
+fn cluster_address(nodes: &[RedisServer]) -> RedisAddress {
+    let nodes: Vec<String> = nodes
+        .iter()
+        .map(|node| format!("127.0.0.1:{}", node.port))
+        .collect();
+    format!("redis-cluster://{}", nodes.join(","))
+        .parse()
+        .unwrap()
+}
+
+#[test]
+fn a_cluster_counts_as_one_and_follows_slots_that_move() {
+    if !server::is_there() {
+        return;
+    }
+    runtime().block_on(async {
+        let nodes = cluster();
+        let store = connected(exact(cluster_address(&nodes))).await;
+        let set = rule([limit(Algorithm::FixedWindow, 3, 3_600)], Charge::Allowed);
+        // One request with counters in many slots.
+        let names: Vec<_> = (0..40).map(|n| key(&store, &n.to_string())).collect();
+        let hits: Vec<_> = names
+            .iter()
+            .map(|name| hit(*name, &set, Cost::Hits(1)))
+            .collect();
+        for round in 0..4 {
+            let answer = take(&store, NOW, &hits).await;
+            assert!(answer.not_counted.is_empty(), "{:?}", store.trouble());
+            assert!(
+                answer
+                    .outcomes
+                    .iter()
+                    .all(|outcomes| outcomes.refused == (round == 3))
+            );
+        }
+        let counters: u32 = nodes
+            .iter()
+            .map(|node| node.cli(&["dbsize"]).parse::<u32>().unwrap())
+            .sum();
+        assert_eq!(counters, 40 + 1);
+
+        let moved = Command::new("redis-cli")
+            .args([
+                "--cluster",
+                "rebalance",
+                &format!("127.0.0.1:{}", nodes[0].port),
+            ])
+            .args([
+                "--cluster-weight",
+                &format!("{}=0", nodes[0].cli(&["cluster", "myid"])),
+            ])
+            .output()
+            .unwrap();
+        assert!(
+            moved.status.success(),
+            "{}",
+            String::from_utf8_lossy(&moved.stdout)
+        );
+        assert_eq!(nodes[0].cli(&["dbsize"]), "0");
+        let answer = take(&store, NOW, &hits).await;
+        assert!(answer.not_counted.is_empty(), "{:?}", store.trouble());
+        assert!(answer.outcomes.iter().all(|outcomes| outcomes.refused));
+    });
+}
+
+#[test]
+fn slots_of_a_request_that_another_part_of_the_cluster_refuses_are_free_again() {
+    if !server::is_there() {
+        return;
+    }
+    runtime().block_on(async {
+        let nodes = cluster();
+        let store = connected(exact(cluster_address(&nodes))).await;
+        let slots = rule([limit(Algorithm::Concurrency, 1, 600)], Charge::Allowed);
+        let none = rule([limit(Algorithm::FixedWindow, 0, 3_600)], Charge::Allowed);
+        let lease = store.new_lease();
+        for nth in 0..20 {
+            let slot = hit(key(&store, &format!("slot {nth}")), &slots, Cost::Hits(1));
+            let over = hit(key(&store, &format!("over {nth}")), &none, Cost::Hits(1));
+            let batch = Batch {
+                hits: [with_lease(slot, lease), over].into_iter().collect(),
+                atomic: false,
+            };
+            let answer = store.hit(NOW, &batch).await;
+            assert_eq!(answer.outcomes[0].lease, LeaseOutcome::None);
+            let look = [hit(slot.key, &slots, Cost::Look)];
+            let left = take(&store, NOW, &look).await.outcomes[0].limits[0].remaining;
+            assert_eq!(left, 1);
+        }
+    });
+}
+
+#[test]
+fn a_part_of_a_cluster_that_is_gone_does_not_harm_the_others() {
+    if !server::is_there() {
+        return;
+    }
+    runtime().block_on(async {
+        let mut nodes = cluster();
+        for node in &nodes {
+            node.cli(&["config", "set", "cluster-require-full-coverage", "no"]);
+        }
+        let config = RedisConfig {
+            deadline: std::time::Duration::from_millis(200),
+            ..exact(cluster_address(&nodes))
+        };
+        let store = connected(config).await;
+        let set = rule(
+            [limit(Algorithm::FixedWindow, 1_000, 3_600)],
+            Charge::Allowed,
+        );
+        nodes[2].kill();
+        let mut counted = 0;
+        for n in 0..60 {
+            let name = key(&store, &n.to_string());
+            let answer = take(&store, NOW, &[hit(name, &set, Cost::Hits(1))]).await;
+            counted += u32::from(answer.not_counted.is_empty());
+        }
+        assert!((10..60).contains(&counted), "{counted} of 60");
+    });
+}
+
+/// A sentinel that takes a master for dead after half a second.
+fn sentinel(master: &RedisServer) -> (RedisServer, TempDir) {
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("sentinel.conf");
+    let text = format!(
+        "sentinel monitor shop 127.0.0.1 {} 1\nsentinel down-after-milliseconds shop 500\n\
+         sentinel failover-timeout shop 2000\n",
+        master.port
+    );
+    std::fs::write(&file, text).unwrap();
+    (RedisServer::sentinel(file.to_str().unwrap()), folder)
+}
+
+#[test]
+fn a_failover_by_sentinels_is_followed() {
+    if !server::is_there() {
+        return;
+    }
+    runtime().block_on(async {
+        let mut master = RedisServer::start();
+        let replica = RedisServer::with(&["--replicaof", "127.0.0.1", &master.port.to_string()]);
+        let linked = || {
+            replica
+                .cli(&["info", "replication"])
+                .contains("master_link_status:up")
+        };
+        assert!((0..2_000).any(|_| linked()), "no replica");
+        let (sentinel, _folder) = sentinel(&master);
+        let knows = || {
+            sentinel
+                .cli(&["sentinel", "replicas", "shop"])
+                .contains(&replica.port.to_string())
+        };
+        assert!(
+            (0..5_000).any(|_| knows()),
+            "the sentinel does not know the replica"
+        );
+
+        let address = format!("redis+sentinel://127.0.0.1:{}/shop", sentinel.port);
+        let engine = weir(RedisConfig::new(address.parse().unwrap()));
+        until(&engine, Basis::Counted).await;
+        for _ in 0..60 {
+            assert_eq!(ask(&engine, "plain").await, (Code::Ok, Basis::Counted));
+        }
+        master.cli(&["wait", "1", "1000"]);
+        master.kill();
+        until(&engine, Basis::Degraded).await;
+        until(&engine, Basis::Counted).await;
+        let mut passed = 60;
+        for _ in 0..60 {
+            passed += u32::from(ask(&engine, "plain").await == (Code::Ok, Basis::Counted));
+        }
+        // What the replica had is not forgotten.
+        assert_eq!(passed, 100);
+    });
+}
+
+/// An authority, a server's certificate for loopback, and a client's.
+struct Certificates {
+    folder: TempDir,
+    authority: String,
+    client: (String, String),
+}
+
+fn certificates() -> Certificates {
+    let folder = TempDir::new().unwrap();
+    let mut params = CertificateParams::new(Vec::new()).unwrap();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params
+        .distinguished_name
+        .push(DnType::CommonName, "an authority");
+    let authority = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
+    let issue = |usage| {
+        let mut params = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
+        params.extended_key_usages = vec![usage];
+        let key = KeyPair::generate().unwrap();
+        let certificate = params.signed_by(&key, &authority).unwrap();
+        (certificate.pem(), key.serialize_pem())
+    };
+    let server = issue(ExtendedKeyUsagePurpose::ServerAuth);
+    let client = issue(ExtendedKeyUsagePurpose::ClientAuth);
+    std::fs::write(folder.path().join("ca.pem"), authority.pem()).unwrap();
+    std::fs::write(folder.path().join("server.pem"), &server.0).unwrap();
+    std::fs::write(folder.path().join("server.key"), &server.1).unwrap();
+    Certificates {
+        authority: authority.pem(),
+        folder,
+        client,
+    }
+}
+
+#[test]
+fn redis_is_spoken_to_in_tls_by_own_certificates() {
+    if !server::is_there() {
+        return;
+    }
+    runtime().block_on(async {
+        let made = certificates();
+        let path = |name: &str| made.folder.path().join(name).to_str().unwrap().to_owned();
+        let redis = RedisServer::at(
+            free_port(),
+            &[
+                "--tls-port",
+                "--port",
+                "0",
+                "--tls-cert-file",
+                &path("server.pem"),
+                "--tls-key-file",
+                &path("server.key"),
+                "--tls-ca-cert-file",
+                &path("ca.pem"),
+                "--tls-auth-clients",
+                "yes",
+            ],
+        );
+        let address: RedisAddress = format!("rediss://127.0.0.1:{}", redis.port)
+            .parse()
+            .unwrap();
+        let with = |tls| RedisConfig {
+            tls,
+            ..exact(address.clone())
+        };
+        let (certificate, client_key) = made.client.clone();
+        let right = RedisTls {
+            authority: Some(made.authority.clone().into_bytes()),
+            identity: Some(Identity {
+                certificate: certificate.into_bytes(),
+                key: client_key.into_bytes(),
+            }),
+        };
+        let store = connected(with(right.clone())).await;
+        let set = rule([limit(Algorithm::FixedWindow, 1, 3_600)], Charge::Allowed);
+        assert!(passes(&store, "tls", &set).await);
+        assert!(!passes(&store, "tls", &set).await);
+
+        for wrong in [
+            RedisTls {
+                authority: Some(certificates().authority.into_bytes()),
+                ..right.clone()
+            },
+            RedisTls {
+                identity: None,
+                ..right
+            },
+        ] {
+            let engine = weir(with(wrong));
+            until(&engine, Basis::Degraded).await;
+        }
+    });
+}

@@ -1,0 +1,65 @@
+//! A weir as a whole but for its wire: a policy, and counters in some Redis.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use weir::clock::Clock;
+use weir::engine::{Basis, Code, Decision, Engine};
+use weir::request::{Cost, Descriptor, Entry, Request};
+use weir::store::{MemoryConfig, RedisConfig, Store};
+
+pub(crate) const POLICY: &str = "
+domain: t
+descriptors:
+  - {key: plain, rate_limit: {unit: hour, requests_per_unit: 100, charge: allowed}}
+  - {key: allow, on_store_error: allow, rate_limit: {unit: hour, requests_per_unit: 1}}
+  - {key: deny, on_store_error: deny, rate_limit: {unit: hour, requests_per_unit: 100}}
+  - {key: error, on_store_error: error, rate_limit: {unit: hour, requests_per_unit: 100}}
+";
+
+pub(crate) fn weir(config: RedisConfig) -> Arc<Engine> {
+    let loaded = weir::policy::load_text(Path::new("t.yaml"), POLICY);
+    let policy = loaded.policy.expect("a sound policy");
+    let store = Store::redis(config, MemoryConfig::default()).unwrap();
+    let engine = Engine::new(policy, store, Clock::System);
+    engine.prepare();
+    Arc::new(engine)
+}
+
+pub(crate) fn request(key: &str, value: &str, cost: Cost) -> Request {
+    let entry = Entry {
+        key: key.to_owned().into(),
+        value: value.to_owned().into(),
+    };
+    Request {
+        domain: "t".into(),
+        descriptors: vec![Descriptor {
+            entries: vec![entry],
+            cost,
+            limit: None,
+        }],
+    }
+}
+
+pub(crate) async fn decide(engine: &Engine, key: &str) -> Decision {
+    engine.decide(&request(key, "v", Cost::Hits(1))).await
+}
+
+/// What is answered, and what it rests on.
+pub(crate) async fn ask(engine: &Engine, key: &str) -> (Code, Basis) {
+    let decision = decide(engine, key).await;
+    (decision.code, decision.basis)
+}
+
+/// Looks until a decision rests on that.
+pub(crate) async fn until(engine: &Engine, basis: Basis) {
+    let look = request("plain", "somebody else", Cost::Look);
+    for _ in 0..10_000 {
+        if engine.decide(&look).await.basis == basis {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    panic!("never {basis:?}: {:?}", engine.store_trouble());
+}
