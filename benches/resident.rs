@@ -66,11 +66,14 @@ fn measure(name: &str, set: &LimitSet) -> Result<(), Box<dyn std::error::Error>>
             lease: None,
             weight: Weight::Decides,
         };
-        let batch = Batch {
-            hits: [hit].into_iter().collect(),
-            atomic: false,
-        };
-        runtime.block_on(store.hit(NOW, &batch));
+        let hits = [hit].into_iter().collect();
+        runtime.block_on(store.hit(
+            NOW,
+            &Batch {
+                hits,
+                atomic: false,
+            },
+        ));
     }
     let bytes = (resident_bytes()? - before) / COUNTERS;
     let stats = store.stats();

@@ -63,7 +63,6 @@ fn install() -> Result<PathBuf> {
     let program = folder.join("service_cmd");
     if !program.is_file() {
         is_there("go")?;
-        eprintln!("installing {RATELIMIT} …");
         let status = Command::new("go")
             .args(["install", &format!("{RATELIMIT}@{VERSION}")])
             .env("GOBIN", &folder)

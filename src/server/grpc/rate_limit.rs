@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tonic::Status;
 use tonic::body::Body;
 
-use super::answer::Answer;
+use super::answer::{Answer, Unsent};
 use super::{codec, convert, unary};
 use crate::engine::Engine;
 
@@ -34,8 +34,10 @@ impl RateLimit {
         let mut decision = self.engine.decide(&request).await;
         let grant = decision.grant.take();
         let lease = grant.as_ref().map(|grant| grant.lease);
-        let granted = grant.map(|grant| (grant, self.engine));
-        Ok(Answer::new(convert::response(decision, lease), granted))
+        Ok(Answer {
+            message: convert::response(decision, lease),
+            unsent: grant.map(|grant| Unsent::new(self.engine, grant)),
+        })
     }
 }
 
