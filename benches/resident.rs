@@ -66,14 +66,11 @@ fn measure(name: &str, set: &LimitSet) -> Result<(), Box<dyn std::error::Error>>
             lease: None,
             weight: Weight::Decides,
         };
-        let hits = [hit].into_iter().collect();
-        runtime.block_on(store.hit(
-            NOW,
-            &Batch {
-                hits,
-                atomic: false,
-            },
-        ));
+        let batch = Batch {
+            hits: [hit].into_iter().collect(),
+            atomic: false,
+        };
+        runtime.block_on(store.hit(NOW, &batch));
     }
     let bytes = (resident_bytes()? - before) / COUNTERS;
     let stats = store.stats();

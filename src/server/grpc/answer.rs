@@ -5,43 +5,48 @@ use std::sync::Arc;
 use crate::engine::{Engine, Grant};
 use crate::proto::envoy::service::ratelimit::v3::RateLimitResponse;
 
-/// What is sent, and what it grants until then.
+/// A message, and what it grants until it is sent.
 #[derive(Debug)]
-pub(super) struct Answer {
-    pub(super) message: RateLimitResponse,
-    /// To be held until the client was told.
-    pub(super) unsent: Option<Unsent>,
+pub struct Answer {
+    message: RateLimitResponse,
+    unsent: Unsent,
 }
 
-/// Slots that nobody knows to hold; given back when dropped.
+/// Slots that nobody knows to hold, given back when this is dropped.
 ///
-/// The client may go away while its answer waits for its turn, or for room in the client's window: then hyper drops
-/// the answer's body before it was read to its end. A body that was read is on its way, as far as a server can know;
-/// what a client holds that never saw it ends by itself.
-#[derive(Debug)]
-pub struct Unsent {
-    engine: Arc<Engine>,
-    grant: Option<Grant>,
-}
+/// The client may go away while its answer waits for its turn, or for room in the client's window: then hyper drops the
+/// answer's body before it was read to its end. A body that was read is on its way, as far as a server can know; what a
+/// client holds that never saw it ends by itself.
+#[derive(Debug, Default)]
+pub struct Unsent(Option<Box<(Grant, Arc<Engine>)>>);
 
-impl Unsent {
-    pub(super) fn new(engine: Arc<Engine>, grant: Grant) -> Self {
+impl Answer {
+    /// An answer, and what its decision grants.
+    pub(super) fn new(message: RateLimitResponse, granted: Option<(Grant, Arc<Engine>)>) -> Self {
         Self {
-            engine,
-            grant: Some(grant),
+            message,
+            unsent: Unsent(granted.map(Box::new)),
         }
     }
 
-    /// The client was told: from now on it is the client's to give back.
-    pub(super) fn sent(mut self) {
-        self.grant = None;
+    /// The message, and what it grants until it is sent.
+    pub(super) fn into_parts(self) -> (RateLimitResponse, Unsent) {
+        (self.message, self.unsent)
+    }
+}
+
+impl Unsent {
+    /// From now on the client gives it back.
+    pub(super) fn forget(mut self) {
+        self.0 = None;
     }
 }
 
 impl Drop for Unsent {
     fn drop(&mut self) {
-        if let Some(grant) = &self.grant {
-            self.engine.give_back(grant);
+        if let Some(granted) = &self.0 {
+            let (grant, engine) = &**granted;
+            engine.give_back(grant);
         }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tonic::Status;
 use tonic::body::Body;
 
-use super::answer::{Answer, Unsent};
+use super::answer::Answer;
 use super::{codec, convert, unary};
 use crate::engine::Engine;
 
@@ -34,10 +34,8 @@ impl RateLimit {
         let mut decision = self.engine.decide(&request).await;
         let grant = decision.grant.take();
         let lease = grant.as_ref().map(|grant| grant.lease);
-        Ok(Answer {
-            message: convert::response(decision, lease),
-            unsent: grant.map(|grant| Unsent::new(self.engine, grant)),
-        })
+        let granted = grant.map(|grant| (grant, self.engine));
+        Ok(Answer::new(convert::response(decision, lease), granted))
     }
 }
 

@@ -106,8 +106,7 @@ fn length(gathered: &[u8]) -> Result<Option<usize>, Status> {
 pub(super) fn respond(answer: Result<Answer, Status>) -> http::Response<Reply> {
     match answer {
         Ok(answer) => {
-            let message = encode(&answer.message);
-            let mut response = http::Response::new(Reply::Answer(message, answer.unsent));
+            let mut response = http::Response::new(Reply::Answer(answer));
             response.headers_mut().insert(CONTENT_TYPE, GRPC);
             response
         }
@@ -121,15 +120,11 @@ struct Nothing;
 
 /// The body of a response.
 #[derive(Debug)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "nearly every one is an answer: a box would be another allocation for each call"
-)]
 pub enum Reply {
     /// The message, and then the status.
-    Answer(Bytes, Option<Unsent>),
-    /// The message was asked for; the status will be when it has left.
-    Status(Option<Unsent>),
+    Answer(Answer),
+    /// The message was asked for, and what it grants; the status is asked for when the message has left.
+    Status(Unsent),
     /// All was sent.
     Nothing,
     /// Of a service that is tonic's.
@@ -146,14 +141,13 @@ impl http_body::Body for Reply {
     ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
         let reply = self.get_mut();
         let frame = match std::mem::replace(reply, Self::Nothing) {
-            Self::Answer(message, unsent) => {
+            Self::Answer(answer) => {
+                let (message, unsent) = answer.into_parts();
                 *reply = Self::Status(unsent);
-                Frame::data(message)
+                Frame::data(encode(&message))
             }
             Self::Status(unsent) => {
-                if let Some(unsent) = unsent {
-                    unsent.sent();
-                }
+                unsent.forget();
                 let mut trailers = HeaderMap::with_capacity(1);
                 trailers.insert(GRPC_STATUS, OK);
                 Frame::trailers(trailers)
@@ -170,7 +164,7 @@ impl http_body::Body for Reply {
 
     fn is_end_stream(&self) -> bool {
         match self {
-            Self::Answer(..) | Self::Status(_) => false,
+            Self::Answer(_) | Self::Status(_) => false,
             Self::Nothing => true,
             Self::Other(body) => body.is_end_stream(),
         }
@@ -302,10 +296,7 @@ mod tests {
             overall_code: 1,
             ..RateLimitResponse::default()
         };
-        let response = respond(Ok(Answer {
-            message,
-            unsent: None,
-        }));
+        let response = respond(Ok(Answer::new(message, None)));
         assert_eq!(response.headers()[CONTENT_TYPE], "application/grpc");
         let frames = frames(response.into_body()).await;
         let [message, status] = &frames[..] else {
