@@ -112,6 +112,9 @@ fn both_slots_are_free(envoy: &Envoy, upstream: &Upstream) {
         }
     });
     assert!(upstream.most() <= LIMIT, "{} at once", upstream.most());
+    // What is given back comes after the answer.
+    let entries = ["endpoint=POST /domains/import", "api_key=pk_live_0"];
+    envoy.weir.wait_until_left("peeker", &entries, LIMIT as u64);
 }
 
 #[test]

@@ -1,13 +1,9 @@
 //! Tokens of a language model: costs that are known when a request is over, charged or settled then.
 
-use std::process::Command;
-use std::time::Instant;
-
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::envoy::{Envoy, Setup};
 use crate::http::{Answer, Request};
-use crate::process::PATIENCE;
 use crate::weir::Weir;
 
 /// So many tokens a year, which does not turn while a test runs.
@@ -36,30 +32,10 @@ fn work(key: &str, tokens: impl ToString) -> Request {
         .header("content-length", "0")
 }
 
-/// What is left of a key's tokens, if any is.
-fn left(envoy: &Envoy, key: &str) -> u64 {
-    let output = Command::new(env!("CARGO_BIN_EXE_weir"))
-        .args(["query", "--domain", "llm", "--look", "--format", "json"])
-        .args(["--server", &envoy.weir.address.to_string()])
-        .args(["tokens=used", &format!("api_key={key}")])
-        .output()
-        .expect("weir starts");
-    let answer: Value = serde_json::from_slice(&output.stdout).expect("JSON");
-    answer["descriptors"][0]["remaining"]
-        .as_u64()
-        .expect("a number")
-}
-
 /// Waits until so much is left: what comes at the end of a request comes after its answer.
 fn wait_until_left(envoy: &Envoy, key: &str, tokens: u64) {
-    let start = Instant::now();
-    loop {
-        let left = left(envoy, key);
-        if left == tokens {
-            return;
-        }
-        assert!(start.elapsed() < PATIENCE, "{left} left, not {tokens}");
-    }
+    let entries = ["tokens=used", &format!("api_key={key}")];
+    envoy.weir.wait_until_left("llm", &entries, tokens);
 }
 
 fn send(envoy: &Envoy, request: &Request) -> Answer {
@@ -82,7 +58,7 @@ fn a_request_is_charged_what_its_response_says() {
     }
     send(&envoy, &work("k", 1_000));
     wait_until_left(&envoy, "k", 8_000);
-    assert_eq!(left(&envoy, "other"), 10_000);
+    wait_until_left(&envoy, "other", 10_000);
 }
 
 #[test]

@@ -5,11 +5,12 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::Command;
+use std::time::Instant;
 
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::process::Process;
+use crate::process::{PATIENCE, Process};
 
 pub(crate) struct Weir {
     pub(crate) process: Process,
@@ -74,5 +75,30 @@ impl Weir {
             .expect("weir reads");
         let mut answer = String::new();
         stream.read_to_string(&mut answer).expect("weir answers");
+    }
+
+    /// Waits until a look at these entries finds so much left.
+    pub(crate) fn wait_until_left(&self, domain: &str, entries: &[&str], expected: u64) {
+        let start = Instant::now();
+        loop {
+            let left = self.left(domain, entries);
+            if left == expected {
+                return;
+            }
+            assert!(start.elapsed() < PATIENCE, "{left} left, not {expected}");
+        }
+    }
+
+    fn left(&self, domain: &str, entries: &[&str]) -> u64 {
+        let output = Command::new(env!("CARGO_BIN_EXE_weir"))
+            .args(["query", "--domain", domain, "--look", "--format", "json"])
+            .args(["--server", &self.address.to_string()])
+            .args(entries)
+            .output()
+            .expect("weir starts");
+        let answer: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        answer["descriptors"][0]["remaining"]
+            .as_u64()
+            .expect("a number")
     }
 }
