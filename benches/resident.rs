@@ -56,7 +56,7 @@ fn measure(name: &str, set: &LimitSet) -> Result<(), Box<dyn std::error::Error>>
     for n in 0..COUNTERS {
         identity.clear();
         identity.add(0, &n.to_le_bytes());
-        let key = identity.key(store.hasher());
+        let key = identity.key(&store.hasher());
         let hit = Hit {
             key,
             set,
