@@ -28,6 +28,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             "list of two",
             rule(vec![limit(Algorithm::FixedWindow), bucket()?]),
         ),
+        ("concurrency", rule(vec![limit(Algorithm::Concurrency)])),
     ];
     // Each in a process of its own, so that one does not live in what another has freed.
     if let Ok(only) = std::env::var(ONLY) {

@@ -40,6 +40,8 @@ pub struct Answer {
     pub headers: Vec<(String, String)>,
     /// The body for the client; empty if there is none.
     pub body: String,
+    /// What the slots that it holds are given back by.
+    pub lease: Option<String>,
 }
 
 /// How one descriptor stands.
@@ -189,6 +191,15 @@ fn answer(message: RateLimitResponse) -> Answer {
             .map(header)
             .collect(),
         body: String::from_utf8_lossy(&message.raw_body).into_owned(),
+        lease: message.dynamic_metadata.and_then(lease),
+    }
+}
+
+/// What the answer's metadata says of slots.
+fn lease(mut metadata: prost_types::Struct) -> Option<String> {
+    match metadata.fields.remove("lease")?.kind? {
+        prost_types::value::Kind::StringValue(lease) => Some(lease),
+        _ => None,
     }
 }
 

@@ -7,6 +7,7 @@ pub mod grpc;
 mod listener;
 mod pressure;
 pub mod reload;
+mod returns;
 mod workers;
 
 use std::fmt;
@@ -85,6 +86,7 @@ pub async fn run(
     tokio::select! {
         never = listener::accept(&listener, |socket| workers.hand_over(socket)) => match never {},
         never = pressure::watch(&app.engine) => match never {},
+        never = returns::watch(&app.engine) => match never {},
         () = workers.failure() => return Err(RunError::WorkerEnded),
         () = leaving => {}
     }

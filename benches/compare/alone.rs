@@ -24,7 +24,7 @@ pub(crate) const MILLION: u64 = 1_000_000;
 /// Nanoseconds of one call, the least of several runs: what disturbs a run only makes it longer.
 #[expect(clippy::disallowed_methods, reason = "a benchmark measures time")]
 fn nanos_each(calls: u64, mut run: impl FnMut(u64)) -> f64 {
-    let runs = (0..5).map(|_| {
+    let runs = (0..9).map(|_| {
         let start = Instant::now();
         (0..calls).for_each(&mut run);
         start.elapsed().as_nanos() as f64 / calls as f64

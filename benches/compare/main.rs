@@ -2,7 +2,7 @@
 //!
 //! Every ratio is taken from pairs that ran one after the other on the same machine; the middle one of several counts.
 //! Name rows to run only those: `cargo bench --bench compare -- throughput memory`. `-- plots` draws the plots of
-//! `docs/performance.md` instead.
+//! `docs/performance.md` instead, `-- plots rules` or `-- plots keys` one of them.
 
 mod alone;
 mod keys;
@@ -34,8 +34,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .skip(1)
         .filter(|arg| !arg.starts_with('-'))
         .collect();
-    if wanted == ["plots"] {
-        return plots::draw();
+    if let [first, plots @ ..] = &wanted[..]
+        && first == "plots"
+    {
+        return plots::draw(plots);
     }
     table::head(servers::workers());
     for row in rows::ALL {

@@ -9,16 +9,27 @@ use crate::throughput::{self, one_key};
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
-/// Measures all points and writes the files.
-pub(crate) fn draw() -> Result<()> {
-    let rules = points(&[1, 10, 100, 1_000, 10_000, 100_000], |rules| {
-        throughput::pairs(&policies::of_rules(rules), &one_key(), Choice::One)
-    })?;
-    write("throughput-by-rules", "rules", rules)?;
-    let keys = points(&[1, 100, 10_000, 100_000, 1_000_000], |keys| {
-        throughput::pairs(&policies::of_rules(1), &one_key(), Choice::Uniform(keys))
-    })?;
-    write("throughput-by-keys", "live keys", keys)
+/// Pairs of a point.
+const PAIRS: usize = 5;
+
+/// Measures the points and writes the file of the plot against rules, or keys, or both.
+pub(crate) fn draw(wanted: &[String]) -> Result<()> {
+    let is_wanted = |name| wanted.is_empty() || wanted.iter().any(|word| word == name);
+    if is_wanted("rules") {
+        let rules = points(&[1, 10, 100, 1_000, 10_000, 100_000], |rules| {
+            let policy = policies::of_rules(rules);
+            throughput::some_pairs(PAIRS, &policy, &one_key(), Choice::One)
+        })?;
+        write("throughput-by-rules", "rules", rules)?;
+    }
+    if is_wanted("keys") {
+        let policy = policies::of_rules(1);
+        let keys = points(&[1, 100, 10_000, 100_000, 1_000_000], |keys| {
+            throughput::some_pairs(PAIRS, &policy, &one_key(), Choice::Uniform(keys))
+        })?;
+        write("throughput-by-keys", "live keys", keys)?;
+    }
+    Ok(())
 }
 
 /// For each number the answers a second of weir and of the service that does nothing.

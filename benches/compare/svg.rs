@@ -91,6 +91,10 @@ impl fmt::Display for Plot {
             r#"<text x="{x}" y="{y}" text-anchor="middle">{}</text>"#,
             self.x
         )?;
+        let ends = self
+            .lines
+            .iter()
+            .filter_map(|line| Some(self.place(*line.points.last()?, top).1));
         for (index, line) in self.lines.iter().enumerate() {
             let places: Vec<_> = line
                 .points
@@ -113,8 +117,9 @@ impl fmt::Display for Plot {
                 )?;
             }
             if let Some((x, y)) = places.last() {
-                // The first line's name goes below it, the others' above: they may end close to each other.
-                let (x, y) = (x + 10.0, y + if index == 0 { 14.0 } else { -4.0 });
+                // They may end close to each other: the highest has its name above, the others below.
+                let is_highest = ends.clone().all(|end| end >= *y);
+                let (x, y) = (x + 10.0, y + if is_highest { -4.0 } else { 14.0 });
                 writeln!(
                     f,
                     r#"<text class="line{index}" x="{x:.1}" y="{y:.1}">{}</text>"#,

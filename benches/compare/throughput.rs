@@ -86,7 +86,17 @@ pub(crate) fn of_keys(choice: Choice) -> Result<Measured> {
     Ok(pairs(&policies::of_rules(1), &one_key(), choice)?.throughput())
 }
 
-pub(crate) fn pairs(policy: &str, template: &Template, choice: Choice) -> Result<Pairs> {
+fn pairs(policy: &str, template: &Template, choice: Choice) -> Result<Pairs> {
+    some_pairs(PAIRS, policy, template, choice)
+}
+
+/// weir with that policy and the service that does nothing, so many times in turns.
+pub(crate) fn some_pairs(
+    count: usize,
+    policy: &str,
+    template: &Template,
+    choice: Choice,
+) -> Result<Pairs> {
     let weir = Running::weir(policy, &["--memory", "4G"])?;
     let nothing = Running::nothing(&answer(&weir, template)?)?;
     if let Choice::Uniform(keys) | Choice::Zipf(keys) = choice {
@@ -95,7 +105,7 @@ pub(crate) fn pairs(policy: &str, template: &Template, choice: Choice) -> Result
     let run = |server| Run::of(server, &closed(server, template, choice, (u64::MAX, RUN)));
     run(&weir)?;
     run(&nothing)?;
-    Pairs::measure(PAIRS, || run(&weir), || run(&nothing))
+    Pairs::measure(count, || run(&weir), || run(&nothing))
 }
 
 /// Each of so many keys lives once so many were asked for at random that a fresh one is rare.

@@ -42,6 +42,11 @@ pub(super) fn differences(expect: &Expectation, got: &Decision) -> Vec<Differenc
     if let Some(body) = &expect.body {
         found.body(body, got.body.as_deref());
     }
+    if let Some(is_expected) = expect.lease {
+        let word = |is_granted| if is_granted { "granted" } else { "none" };
+        let (expected, own) = (word(is_expected), word(got.grant.is_some()));
+        found.compare("lease", expected.to_owned(), own.to_owned());
+    }
     if let Some(metadata) = &expect.metadata {
         let none = Metadata::new();
         let got = got.metadata.as_deref().unwrap_or(&none);

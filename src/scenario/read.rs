@@ -6,6 +6,7 @@ mod expect;
 mod fields;
 mod scalars;
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -30,7 +31,11 @@ pub(super) fn read(text: &str, policies: &mut Policies, report: &mut Report) -> 
     let Some(fields) = Fields::of(&root, Level::Root, report) else {
         return Vec::new();
     };
-    let mut reader = Reader { policies, report };
+    let mut reader = Reader {
+        policies,
+        report,
+        kept: HashSet::new(),
+    };
     let of_file = reader.setting(&fields, &Setting::default());
     let Some(tests) = fields.find("tests") else {
         let hint = "a scenario file has `tests:`, a list of them";
@@ -72,6 +77,8 @@ const ACTIONS: [&str; 4] = ["ask", "wait", "at", "reload"];
 struct Reader<'r> {
     policies: &'r mut Policies,
     report: &'r mut Report,
+    /// The names under which steps of the test at hand keep leases.
+    kept: HashSet<String>,
 }
 
 impl Reader<'_> {
@@ -116,6 +123,7 @@ impl Reader<'_> {
                 .say(Code::InvalidStep, Some(node.place), message);
             return None;
         };
+        self.kept.clear();
         let steps = self.each(steps, |reader, node| reader.step(node, &scene));
         Some(Test {
             name: name?,

@@ -1,8 +1,11 @@
 //! Tests, run by the engine that serves, each with counters and a clock of its own.
 
+use std::collections::HashMap;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
+
+use bytes::Bytes;
 
 use super::compare::{differences, overall};
 use super::rate::Rate;
@@ -12,7 +15,7 @@ use super::time;
 use crate::clock::{Clock, ManualClock, Micros};
 use crate::engine::{Decision, Engine};
 use crate::policy::{Place, Policy};
-use crate::request::{Cost, Descriptor, Request};
+use crate::request::{Cost, Descriptor, Entry, LeaseId, Request};
 use crate::store::{MemoryConfig, NoRandomness, Store};
 
 /// Runs the tests whose name `is_selected` takes, one after the other.
@@ -38,6 +41,7 @@ fn run_test(test: &Test) -> Result<TestReport, NoRandomness> {
         ),
         policy: &test.policy,
         clock,
+        leases: HashMap::new(),
     };
     let mut failure = None;
     for step in &test.steps {
@@ -67,24 +71,56 @@ struct Stage<'t> {
     engine: Engine,
     policy: &'t Policy,
     clock: ManualClock,
+    /// By the names under which they are kept.
+    leases: HashMap<&'t str, Kept>,
 }
 
-impl Stage<'_> {
+/// Leases of one name, in the order in which they were granted.
+#[derive(Debug, Default)]
+struct Kept {
+    leases: Vec<LeaseId>,
+    /// How many were given back.
+    given_back: usize,
+}
+
+impl Kept {
+    /// The oldest that was not given back; when all were, the last one again.
+    fn next(&mut self) -> Option<LeaseId> {
+        let lease = self.leases.get(self.given_back).or(self.leases.last())?;
+        self.given_back = self.leases.len().min(self.given_back + 1);
+        Some(*lease)
+    }
+}
+
+impl<'t> Stage<'t> {
     fn pass(&self, span: Micros) {
         self.clock.set(self.clock.now().plus(span));
     }
 
-    fn ask(&self, ask: &Ask, place: Place) -> Option<Failure> {
-        let request = Request {
-            domain: ask.domain.clone(),
-            descriptors: ask.descriptors.clone(),
-        };
+    fn ask(&mut self, ask: &'t Ask, place: Place) -> Option<Failure> {
         let mut codes = Codes::default();
         for time in 1..=ask.times {
             if time > 1 {
                 self.pass(ask.every);
             }
+            let failed = |stage: &Self, differences| Failure {
+                place,
+                asked: stage.words(ask),
+                time: (time, ask.times),
+                at: time::written(stage.clock.now()),
+                differences,
+            };
+            let Some(request) = self.request(ask) else {
+                return Some(failed(self, vec![nothing_to_give_back(ask)]));
+            };
             let decision = self.decide(&request);
+            if let (Some(name), Some(grant)) = (&ask.keep, &decision.grant) {
+                self.leases
+                    .entry(name)
+                    .or_default()
+                    .leases
+                    .push(grant.lease);
+            }
             codes.add(overall(&decision));
             let found = match ask.expect.tally {
                 Some(_) if time < ask.times => Vec::new(),
@@ -95,16 +131,33 @@ impl Stage<'_> {
                 None => differences(&ask.expect, &decision),
             };
             if !found.is_empty() {
-                return Some(Failure {
-                    place,
-                    asked: self.words(ask),
-                    time: (time, ask.times),
-                    at: time::written(self.clock.now()),
-                    differences: found,
-                });
+                return Some(failed(self, found));
             }
         }
         None
+    }
+
+    /// What is asked, with the lease that is given back; none if there is no such lease.
+    fn request(&mut self, ask: &Ask) -> Option<Request> {
+        let mut request = Request {
+            domain: ask.domain.clone(),
+            descriptors: ask.descriptors.clone(),
+        };
+        let Some(name) = &ask.give_back else {
+            return Some(request);
+        };
+        let lease = self.leases.get_mut(name.as_str())?.next()?;
+        let domain = self.policy.domain(&ask.domain);
+        let key = domain.and_then(|domain| domain.lease_entry());
+        for descriptor in &mut request.descriptors {
+            if let (Cost::Refund(_), Some(key)) = (descriptor.cost, key) {
+                descriptor.entries.push(Entry {
+                    key: Bytes::copy_from_slice(key),
+                    value: lease.to_string().into(),
+                });
+            }
+        }
+        Some(request)
     }
 
     /// A store in this process never waits: the first poll is the last.
@@ -134,6 +187,14 @@ impl Stage<'_> {
             .map(|descriptor| descriptor_in_words(descriptor, is_secret))
             .collect();
         words.join(" + ")
+    }
+}
+
+fn nothing_to_give_back(ask: &Ask) -> Difference {
+    Difference {
+        what: "lease".to_owned(),
+        expected: ask.give_back.clone().unwrap_or_default(),
+        got: "none was granted".to_owned(),
     }
 }
 

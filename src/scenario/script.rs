@@ -67,6 +67,10 @@ pub struct Ask {
     pub times: u32,
     /// How long it is from one to the next.
     pub every: Micros,
+    /// The name under which the leases that are granted are kept.
+    pub keep: Option<String>,
+    /// The name of the leases that are given back, one at a time, by each descriptor that gives hits back.
+    pub give_back: Option<String>,
     /// What is expected of the answers.
     pub expect: Expectation,
 }
@@ -87,6 +91,8 @@ pub struct Expectation {
     pub headers_include: Vec<ExpectedHeader>,
     /// The body.
     pub body: Option<ExpectedBody>,
+    /// Whether a lease is granted.
+    pub lease: Option<bool>,
     /// All metadata.
     pub metadata: Option<Metadata>,
 }

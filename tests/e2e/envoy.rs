@@ -18,40 +18,45 @@ pub(crate) struct Envoy {
     pub(crate) address: SocketAddr,
     admin: SocketAddr,
     pub(crate) weir: Weir,
-    _process: Process,
-    _folder: TempDir,
+    process: Process,
+    folder: TempDir,
+}
+
+/// How a bootstrap differs from the one that is shipped.
+#[derive(Default)]
+pub(crate) struct Setup<'s> {
+    /// A service of the test in place of the stand-in.
+    pub(crate) upstream: Option<SocketAddr>,
+    /// What is replaced, once each.
+    pub(crate) edits: &'s [(&'s str, &'s str)],
+    /// How long Envoy waits for weir; longer than a busy machine needs if nothing is said.
+    pub(crate) patience: Option<&'s str>,
 }
 
 impl Envoy {
     /// Weir, and then Envoy before it; none if the test is to be skipped.
     pub(crate) fn start(name: &str) -> Option<Self> {
-        let binary = parts::envoy()?;
-        let weir = Weir::start(name);
-        let folder = tempfile::tempdir().expect("a folder");
-        let bootstrap = folder.path().join("envoy.yaml");
-        let admin_address = folder.path().join("admin");
-        fs::write(&bootstrap, rewritten(name, folder.path(), weir.address)).expect("written");
+        Self::before(|| Weir::start(name), name, &Setup::default())
+    }
 
-        let mut process = Process::start(
-            Command::new(binary)
-                .arg("-c")
-                .arg(&bootstrap)
-                .arg("--admin-address-path")
-                .arg(&admin_address)
-                .args(["--disable-hot-restart", "--concurrency", "2"]),
-        );
-        // Said when the first health check of weir is through and the listeners listen.
-        process.wait_for(|line| line.contains("starting workers").then_some(()));
-        let admin = fs::read_to_string(&admin_address)
-            .expect("the admin's address")
-            .parse()
-            .expect("an address");
+    /// Envoy with the bootstrap `name`, before that weir; none if the test is to be skipped.
+    pub(crate) fn before(
+        weir: impl FnOnce() -> Weir,
+        name: &str,
+        setup: &Setup<'_>,
+    ) -> Option<Self> {
+        let binary = parts::envoy()?;
+        let weir = weir();
+        let folder = tempfile::tempdir().expect("a folder");
+        let bootstrap = rewritten(name, setup, (folder.path(), weir.address));
+        fs::write(folder.path().join(BOOTSTRAP), bootstrap).expect("written");
+        let (process, admin) = run(binary, folder.path());
         let envoy = Self {
             address: listener(admin),
             admin,
             weir,
-            _process: process,
-            _folder: folder,
+            process,
+            folder,
         };
         assert!(
             envoy.clusters().contains("health_flags::healthy"),
@@ -59,6 +64,14 @@ impl Envoy {
             envoy.clusters()
         );
         Some(envoy)
+    }
+
+    /// Kills it, without a chance to say good-bye, and starts another one.
+    pub(crate) fn kill_and_start_again(&mut self) {
+        self.process.kill();
+        let binary = parts::envoy().expect("it was there before");
+        (self.process, self.admin) = run(binary, self.folder.path());
+        self.address = listener(self.admin);
     }
 
     /// A new connection.
@@ -72,27 +85,53 @@ impl Envoy {
     }
 }
 
+const BOOTSTRAP: &str = "envoy.yaml";
+
+/// Starts it with the bootstrap of a folder, and tells where its admin listens.
+fn run(binary: &Path, folder: &Path) -> (Process, SocketAddr) {
+    let admin_address = folder.join("admin");
+    let mut process = Process::start(
+        Command::new(binary)
+            .arg("-c")
+            .arg(folder.join(BOOTSTRAP))
+            .arg("--admin-address-path")
+            .arg(&admin_address)
+            .args(["--disable-hot-restart", "--concurrency", "2"]),
+    );
+    // Said when the first health check of weir is through and the listeners listen.
+    process.wait_for(|line| line.contains("starting workers").then_some(()));
+    let admin = fs::read_to_string(&admin_address).expect("the admin's address");
+    (process, admin.parse().expect("an address"))
+}
+
 /// The bootstrap on free ports, and with more time than a busy machine needs: an answer that is late lets requests pass.
-fn rewritten(name: &str, folder: &Path, weir: SocketAddr) -> String {
+fn rewritten(name: &str, setup: &Setup<'_>, (folder, weir): (&Path, SocketAddr)) -> String {
+    const UPSTREAM: &str = "socket_address: { address: 127.0.0.1, port_value: 10001 }";
     let path = format!("{}/examples/envoy/{name}.yaml", env!("CARGO_MANIFEST_DIR"));
     let original = fs::read_to_string(path).expect("a bootstrap");
-    let upstream = format!("pipe: {{ path: {}/upstream.sock }}", folder.display());
+    let pipe = format!("pipe: {{ path: {}/upstream.sock }}", folder.display());
     let weir_port = format!("port_value: {}", weir.port());
+    let timeout = format!("timeout: {}", setup.patience.unwrap_or("30s"));
+    let upstream = setup.upstream.map_or(pipe.clone(), |upstream| {
+        let (ip, port) = (upstream.ip(), upstream.port());
+        format!("socket_address: {{ address: {ip}, port_value: {port} }}")
+    });
+    let in_cluster = format!("- endpoint: {{ address: {{ {UPSTREAM} }} }}");
+    let endpoint = format!("- endpoint: {{ address: {{ {upstream} }} }}");
+    let own = setup.edits.iter().copied();
     [
-        (1, "port_value: 9901", "port_value: 0"),
-        (1, "port_value: 10000", "port_value: 0"),
-        (
-            2,
-            "socket_address: { address: 127.0.0.1, port_value: 10001 }",
-            upstream.as_str(),
-        ),
-        (1, "port_value: 8081", weir_port.as_str()),
-        (1, "timeout: 0.05s", "timeout: 30s"),
-        (1, "timeout: 0.5s", "timeout: 30s"),
+        ("port_value: 9901", "port_value: 0"),
+        ("port_value: 10000", "port_value: 0"),
+        (&in_cluster, &endpoint),
+        (UPSTREAM, &pipe),
+        ("port_value: 8081", &weir_port),
+        ("timeout: 0.05s", &timeout),
+        ("timeout: 0.5s", "timeout: 30s"),
     ]
-    .iter()
-    .fold(original, |text, (times, from, to)| {
-        assert_eq!(text.matches(from).count(), *times, "{from} in {name}.yaml");
+    .into_iter()
+    .chain(own)
+    .fold(original, |text, (from, to)| {
+        assert_eq!(text.matches(from).count(), 1, "{from} in {name}.yaml");
         text.replace(from, to)
     })
 }

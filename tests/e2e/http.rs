@@ -109,9 +109,7 @@ impl Client {
     }
 
     pub(crate) fn send(&mut self, request: &Request) -> Answer {
-        let stream = self.connection.get_mut();
-        stream.write_all(&request.bytes).expect("sent");
-        stream.write_all(b"\r\n").expect("sent");
+        self.begin(request);
         let answer = self.receive(request.is_head);
         if answer
             .headers
@@ -121,6 +119,12 @@ impl Client {
             *self = Self::connect(self.address);
         }
         answer
+    }
+
+    /// Sends it, and does not wait for the answer.
+    pub(crate) fn begin(&mut self, request: &Request) {
+        let bytes = [&request.bytes[..], b"\r\n"].concat();
+        self.connection.get_mut().write_all(&bytes).expect("sent");
     }
 
     /// Sends it so many times.

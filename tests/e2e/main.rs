@@ -9,9 +9,12 @@ mod process;
 mod envoy;
 mod grpcurl;
 mod http;
+mod upstream;
 mod weir;
 mod window;
 
+mod imports;
+mod llm_tokens;
 mod partner_v1;
 mod peeker;
 mod platform;

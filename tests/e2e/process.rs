@@ -62,11 +62,32 @@ impl Process {
 
     /// Sends SIGTERM.
     pub(crate) fn terminate(&self) {
+        self.signal("TERM");
+    }
+
+    /// Lets it stand still, taking what is sent to it without looking.
+    pub(crate) fn freeze(&self) {
+        self.signal("STOP");
+    }
+
+    /// Lets it go on.
+    pub(crate) fn thaw(&self) {
+        self.signal("CONT");
+    }
+
+    /// Sends SIGKILL, and waits until it is gone.
+    pub(crate) fn kill(&mut self) {
+        self.child.kill().expect("it runs");
+        self.ended();
+    }
+
+    fn signal(&self, name: &str) {
+        let pid = self.child.id().to_string();
         let sent = Command::new("sh")
-            .args(["-c", "kill -TERM \"$0\"", &self.child.id().to_string()])
+            .args(["-c", "kill \"-$0\" \"$1\"", name, &pid])
             .status()
             .expect("sh starts");
-        assert!(sent.success(), "SIGTERM was not sent");
+        assert!(sent.success(), "SIG{name} was not sent");
     }
 
     /// Waits for the end.

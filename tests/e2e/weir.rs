@@ -1,25 +1,46 @@
 //! The real binary, with the policies of `config`.
 
+use std::fs;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::Command;
 
 use serde_json::Value;
+use tempfile::TempDir;
 
 use crate::process::Process;
 
 pub(crate) struct Weir {
     pub(crate) process: Process,
     pub(crate) address: SocketAddr,
+    /// Of its policy.
+    _folder: Option<TempDir>,
 }
 
 impl Weir {
     /// Serves `config/NAME.yaml` on a free port. Told to end, it would wait for its clients longer than any test lasts.
     pub(crate) fn start(name: &str) -> Self {
+        Self::serving(Path::new(&format!("config/{name}.yaml")))
+    }
+
+    /// The same with the policy of a text.
+    pub(crate) fn with_policy(text: &str) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let policy = folder.path().join("policy.yaml");
+        fs::write(&policy, text).expect("written");
+        Self {
+            _folder: Some(folder),
+            ..Self::serving(&policy)
+        }
+    }
+
+    fn serving(policy: &Path) -> Self {
         let mut process = Process::start(
             Command::new(env!("CARGO_BIN_EXE_weir"))
                 .current_dir(env!("CARGO_MANIFEST_DIR"))
                 .arg("serve")
-                .args(["--policies", &format!("config/{name}.yaml")])
+                .arg("--policies")
+                .arg(policy)
                 .args(["--grpc", "127.0.0.1:0"])
                 .args(["--log-format", "json", "--drain", "120"]),
         );
@@ -27,6 +48,10 @@ impl Weir {
             let event: Value = serde_json::from_str(line).ok()?;
             event.get("grpc")?.as_str()?.parse().ok()
         });
-        Self { process, address }
+        Self {
+            process,
+            address,
+            _folder: None,
+        }
     }
 }

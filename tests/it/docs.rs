@@ -121,6 +121,24 @@ fn every_policy_in_the_documentation_loads_without_a_word() {
     assert!(policies >= 5, "only {policies} policies found");
 }
 
+/// What `docs/policy.md` shows of Envoy is a part of a bootstrap that tests run.
+#[test]
+fn the_envoy_configurations_that_are_shown_are_run() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let plain = |text: &str| text.lines().map(str::trim).collect::<Vec<_>>().join("\n");
+    let examples = std::fs::read_dir(root.join("examples/envoy")).unwrap();
+    let examples = examples.map(|entry| std::fs::read_to_string(entry.unwrap().path()).unwrap());
+    let examples: Vec<String> = examples.map(|example| plain(&example)).collect();
+    let page = std::fs::read_to_string(root.join("docs/policy.md")).unwrap();
+    let shown = blocks(&page, "yml");
+    assert_eq!(shown.len(), 4);
+    for block in shown {
+        let block = plain(&block);
+        let is_there = examples.iter().any(|example| example.contains(&block));
+        assert!(is_there, "in no example:\n{block}");
+    }
+}
+
 #[test]
 fn the_readme_shows_what_check_says() {
     let readme = std::fs::read_to_string(markdown().remove(0)).unwrap();

@@ -1,5 +1,6 @@
 //! One integration binary; tests go into the file of what they are about.
 //!
+//! - `abandoned`: answers that nobody waits for
 //! - `architecture`: who may import whom
 //! - `binary`: the `weir` command, as a process
 //! - `calls`: `ShouldRateLimit` over the wire, good and bad
@@ -22,6 +23,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod abandoned;
 mod architecture;
 mod binary;
 mod calls;

@@ -70,16 +70,18 @@ impl Running {
 
     /// One connection; when it is gone, calls fail instead of making another.
     pub(crate) async fn connect(&self) -> Channel {
+        self.connect_by(Endpoint::from_static("http://weir")).await
+    }
+
+    /// The same, with the settings of `endpoint`.
+    pub(crate) async fn connect_by(&self, endpoint: Endpoint) -> Channel {
         let stream = TcpStream::connect(&self.address).await.unwrap();
         let mut once = Some(stream);
         let connector = tower::service_fn(move |_| {
             let stream = once.take().map(TokioIo::new);
             std::future::ready(stream.ok_or_else(|| io::Error::other("the connection was lost")))
         });
-        Endpoint::from_static("http://weir")
-            .connect_with_connector(connector)
-            .await
-            .unwrap()
+        endpoint.connect_with_connector(connector).await.unwrap()
     }
 
     pub(crate) async fn client(&self) -> RateLimitServiceClient<Channel> {

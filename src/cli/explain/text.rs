@@ -206,6 +206,9 @@ fn status_in_words(status: &Status) -> String {
 fn answer(out: &mut String, explanation: &Explanation) {
     let decision = &explanation.decision;
     line(out, 0, &format!("the answer is {}", code(decision.code)));
+    if decision.grant.is_some() {
+        line(out, 1, "with a lease, by which the slots are given back");
+    }
     for header in &decision.headers {
         line(out, 1, &format!("{}: {}", header.name, header.value));
     }

@@ -38,6 +38,9 @@ pub(super) fn text(request: &Request, asked: &Asked) -> String {
     for (name, value) in &answer.headers {
         append(&mut out, format_args!("{name}: {}\n", value.escape_debug()));
     }
+    if let Some(lease) = &answer.lease {
+        append(&mut out, format_args!("\nlease {}\n", lease.escape_debug()));
+    }
     if !answer.body.is_empty() {
         append(&mut out, format_args!("\n{}\n", shown(&answer.body)));
     }
@@ -65,6 +68,7 @@ pub(super) fn json(request: &Request, asked: &Asked) -> String {
         })).collect::<Vec<_>>(),
         "headers": headers.collect::<Vec<_>>(),
         "body": Some(&answer.body).filter(|body| !body.is_empty()),
+        "lease": answer.lease,
         "calls": {
             "ok": asked.ok,
             "over_limit": asked.over_limit,
@@ -102,6 +106,7 @@ fn limit(limit: &Limit) -> String {
         name => format!(" ({name})"),
     };
     match limit.unit_multiplier {
+        _ if limit.unit == "unknown" => format!("{} at once{name}", limit.requests_per_unit),
         1 => format!("{}/{}{name}", limit.requests_per_unit, limit.unit),
         times => format!("{}/{times} {}s{name}", limit.requests_per_unit, limit.unit),
     }

@@ -32,6 +32,7 @@ impl Explanation {
             "descriptors": descriptors.collect::<Vec<_>>(),
             "headers": headers.collect::<Vec<_>>(),
             "body": self.decision.body,
+            "lease_granted": self.decision.grant.is_some(),
         })
     }
 }

@@ -24,6 +24,13 @@ impl Reader<'_> {
     ) -> Option<Ask> {
         let (mut descriptors, is_sound) = self.within(ask, |reader| reader.descriptors(ask.node));
         let domain = self.domain(fields, place, scene);
+        let keep = self.lease_name(fields, "keep");
+        let give_back = self.lease_name(fields, "give_back");
+        if give_back.is_some() {
+            for descriptor in &mut descriptors {
+                descriptor.cost = Cost::Refund(1);
+            }
+        }
         self.costs(fields, &mut descriptors);
         self.overrides(fields, &mut descriptors);
         let times = fields
@@ -48,8 +55,29 @@ impl Reader<'_> {
             descriptors,
             times: times.or(tally).unwrap_or(1),
             every: every.unwrap_or_default(),
+            keep,
+            give_back,
             expect,
         })
+    }
+
+    /// The name of leases; one that is given back must be kept by a step before.
+    fn lease_name(&mut self, fields: &Fields<'_>, key: &str) -> Option<String> {
+        let field = fields.find(key)?;
+        let name = self.within(field, |reader| reader.name(field.node))?;
+        if key == "keep" {
+            self.kept.insert(name.clone());
+        } else if !self.kept.contains(&name) {
+            let message = "no step before keeps a lease under this name";
+            let hint = "add `keep: NAME` to the `ask` that is granted it";
+            let place = Some(field.node.place);
+            self.within(field, |reader| {
+                reader
+                    .report
+                    .hint(Code::InvalidStep, place, (message, hint));
+            });
+        }
+        Some(name)
     }
 
     fn times(&mut self, node: &Node) -> Option<u32> {

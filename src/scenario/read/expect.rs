@@ -5,8 +5,8 @@ use super::fields::{Fields, Known};
 use super::{Reader, scalars};
 use crate::policy::report::{Report, Step as Inside};
 use crate::policy::schema::fields::{list, mapping};
-use crate::policy::schema::metadata;
 use crate::policy::schema::yaml::{Kind, Node};
+use crate::policy::schema::{metadata, scalar};
 use crate::policy::{Code, Place};
 use crate::scenario::compare::from_json;
 use crate::scenario::keys::Level;
@@ -60,6 +60,7 @@ impl Reader<'_> {
                 expect.headers_include = some.into_iter().map(|(_, header)| header).collect();
             }
             "body" => expect.body = body(node, report),
+            "lease" => expect.lease = scalar::boolean(node, report),
             "metadata" => expect.metadata = metadata::read(node, report),
             _ => {}
         }

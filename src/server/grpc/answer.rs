@@ -5,56 +5,48 @@ use std::sync::Arc;
 use crate::engine::{Engine, Grant};
 use crate::proto::envoy::service::ratelimit::v3::RateLimitResponse;
 
-/// What is sent, and what it grants until then.
-///
-/// The client may go away before: hyper drops the answer when the stream was reset, or the connection has ended, before
-/// it asked for the bytes. Those it asked for are on their way, as far as a server can know; what a client that went
-/// away then still holds ends by itself.
+/// A message, and what it grants until it is sent.
 #[derive(Debug)]
 pub struct Answer {
     message: RateLimitResponse,
-    unsent: Option<Unsent>,
+    unsent: Unsent,
 }
 
-/// Slots that nobody knows to hold; given back when dropped.
-#[derive(Debug)]
-struct Unsent {
-    engine: Arc<Engine>,
-    grant: Option<Grant>,
-}
+/// Slots that nobody knows to hold, given back when this is dropped.
+///
+/// The client may go away while its answer waits for its turn, or for room in the client's window: then hyper drops the
+/// answer's body before it was read to its end. A body that was read is on its way, as far as a server can know; what a
+/// client holds that never saw it ends by itself.
+#[derive(Debug, Default)]
+pub struct Unsent(Option<Box<(Grant, Arc<Engine>)>>);
 
 impl Answer {
     /// An answer, and what its decision grants.
     pub(super) fn new(message: RateLimitResponse, granted: Option<(Grant, Arc<Engine>)>) -> Self {
         Self {
             message,
-            unsent: granted.map(|(grant, engine)| Unsent {
-                engine,
-                grant: Some(grant),
-            }),
+            unsent: Unsent(granted.map(Box::new)),
         }
     }
 
-    /// The message, which is as good as sent.
-    pub(super) fn sent(self) -> RateLimitResponse {
-        if let Some(sent) = self.unsent {
-            sent.forget();
-        }
-        self.message
+    /// The message, and what it grants until it is sent.
+    pub(super) fn into_parts(self) -> (RateLimitResponse, Unsent) {
+        (self.message, self.unsent)
     }
 }
 
 impl Unsent {
     /// From now on the client gives it back.
-    fn forget(mut self) {
-        self.grant = None;
+    pub(super) fn forget(mut self) {
+        self.0 = None;
     }
 }
 
 impl Drop for Unsent {
     fn drop(&mut self) {
-        if let Some(grant) = &self.grant {
-            self.engine.give_back(grant);
+        if let Some(granted) = &self.0 {
+            let (grant, engine) = &**granted;
+            engine.give_back(grant);
         }
     }
 }

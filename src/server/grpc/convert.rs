@@ -142,9 +142,8 @@ fn override_unit(number: i32) -> Option<Unit> {
     }
 }
 
-/// Says a decision in the protocol's words, with what it grants.
-pub fn response(decision: Decision) -> RateLimitResponse {
-    let lease = decision.grant.map(|grant| grant.lease);
+/// Says a decision in the protocol's words, and with it what it grants.
+pub fn response(decision: Decision, lease: Option<LeaseId>) -> RateLimitResponse {
     RateLimitResponse {
         overall_code: code(decision.code).into(),
         statuses: decision.statuses.into_iter().map(status).collect(),

@@ -35,13 +35,17 @@ impl RateLimit {
         }
         let message = codec::decode(unary::read(request).await?)?;
         let request = convert::request(message)?;
-        let decision = self.engine.decide(&request).await;
-        if decision.basis == Basis::Failed {
+        let mut decision = self.engine.decide(&request).await;
+        let is_failed = decision.basis == Basis::Failed;
+        let grant = decision.grant.take();
+        let lease = grant.as_ref().map(|grant| grant.lease);
+        let granted = grant.map(|grant| (grant, self.engine));
+        let answer = Answer::new(convert::response(decision, lease), granted);
+        if is_failed {
+            // What the answer grants is given back with it.
             return Err(Status::unavailable(NOT_COUNTED));
         }
-        let granted = decision.grant.clone();
-        let granted = granted.map(|grant| (grant, self.engine));
-        Ok(Answer::new(convert::response(decision), granted))
+        Ok(answer)
     }
 }
 

@@ -14,7 +14,7 @@ use prost::Message;
 use tonic::Status;
 use tonic::body::Body;
 
-use super::answer::Answer;
+use super::answer::{Answer, Unsent};
 use crate::proto::envoy::service::ratelimit::v3::RateLimitResponse;
 
 /// A byte that says "not compressed", and four of length.
@@ -125,10 +125,10 @@ struct Nothing;
 )]
 #[derive(Debug)]
 pub enum Reply {
-    /// The message, and then the status. Encoded only when it is sent: an answer knows whether it was.
+    /// The message, and then the status.
     Answer(Answer),
-    /// The message was sent.
-    Status,
+    /// The message was asked for, and what it grants; the status is asked for when the message has left.
+    Status(Unsent),
     /// All was sent.
     Nothing,
     /// Of a service that is tonic's.
@@ -146,10 +146,12 @@ impl http_body::Body for Reply {
         let reply = self.get_mut();
         let frame = match std::mem::replace(reply, Self::Nothing) {
             Self::Answer(answer) => {
-                *reply = Self::Status;
-                Frame::data(encode(&answer.sent()))
+                let (message, unsent) = answer.into_parts();
+                *reply = Self::Status(unsent);
+                Frame::data(encode(&message))
             }
-            Self::Status => {
+            Self::Status(unsent) => {
+                unsent.forget();
                 let mut trailers = HeaderMap::with_capacity(1);
                 trailers.insert(GRPC_STATUS, OK);
                 Frame::trailers(trailers)
@@ -166,7 +168,7 @@ impl http_body::Body for Reply {
 
     fn is_end_stream(&self) -> bool {
         match self {
-            Self::Answer(_) | Self::Status => false,
+            Self::Answer(_) | Self::Status(_) => false,
             Self::Nothing => true,
             Self::Other(body) => body.is_end_stream(),
         }

@@ -193,7 +193,7 @@ fn a_bare_decision_is_a_bare_answer() {
         overall_code: 1,
         ..RateLimitResponse::default()
     };
-    assert_eq!(response(decision()), expected);
+    assert_eq!(response(decision(), None), expected);
 }
 
 #[test]
@@ -208,11 +208,12 @@ fn statuses_keep_their_order_and_all_they_say() {
         remaining: 0,
         reset_after_secs: Some(77),
     };
-    let answer = response(Decision {
+    let decided = Decision {
         code: Code::OverLimit,
         statuses: vec![Standing::UNMATCHED, limited, Standing::UNLIMITED],
         ..decision()
-    });
+    };
+    let answer = response(decided, None);
     assert_eq!(answer.overall_code(), response_pb::Code::OverLimit);
     let bare = response_pb::DescriptorStatus {
         code: 1,
@@ -275,14 +276,15 @@ fn answers_have_envoys_numbers_for_units_and_no_multiplier_of_one() {
 
 #[test]
 fn headers_and_body_are_for_the_client() {
-    let answer = response(Decision {
+    let decided = Decision {
         headers: vec![Header {
             name: "X-RateLimit-Limit".into(),
             value: "10".to_owned(),
         }],
         body: Some("slow down".to_owned()),
         ..decision()
-    });
+    };
+    let answer = response(decided, None);
     assert_eq!(
         answer.response_headers_to_add,
         [HeaderValue {
@@ -311,10 +313,11 @@ fn metadata_stands_under_its_own_name() {
             ]),
         ),
     ]);
-    let answer = response(Decision {
+    let decided = Decision {
         metadata: Some(Arc::new(metadata)),
         ..decision()
-    });
+    };
+    let answer = response(decided, None);
     let value = |kind| prost_types::Value { kind: Some(kind) };
     let list = vec![
         value(Kind::StringValue("a".to_owned())),
@@ -336,4 +339,22 @@ fn metadata_stands_under_its_own_name() {
         fields: [("metadata".to_owned(), value(Kind::StructValue(inner)))].into(),
     };
     assert_eq!(answer.dynamic_metadata, Some(expected));
+}
+
+#[test]
+fn a_lease_stands_beside_the_metadata() {
+    let lease = LeaseId::from_bits(0xabc);
+    let keys = |metadata| {
+        let decided = Decision {
+            metadata,
+            ..decision()
+        };
+        let answer = response(decided, Some(lease)).dynamic_metadata.unwrap();
+        let text = answer.fields["lease"].kind.clone();
+        let expected = prost_types::value::Kind::StringValue(lease.to_string());
+        assert_eq!(text, Some(expected));
+        answer.fields.into_keys().collect::<Vec<_>>()
+    };
+    assert_eq!(keys(None), ["lease"]);
+    assert_eq!(keys(Some(Arc::default())), ["lease", "metadata"]);
 }
