@@ -25,7 +25,7 @@ use crate::store::Key;
 const MAX_CALLS: usize = 128;
 
 /// The most commands on their way: enough that Redis has the next when it is done with one.
-const MAX_SENT: usize = 4;
+const MAX_SENT: usize = 2;
 
 /// A lane closes when so many commands in a row were not answered in time.
 const MAX_LATE: u32 = 3;
