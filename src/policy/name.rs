@@ -3,6 +3,8 @@
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
+use smallvec::SmallVec;
+
 /// The name of a rule: what each level of the tree above it fits.
 ///
 /// It comes from the policy alone. Exact values of secret keys are left out of it.
@@ -47,17 +49,17 @@ impl fmt::Display for RuleName {
 /// Numbers that whoever watches decisions gives to something of a policy, before it serves and only once; so that a
 /// decision need not look for where it is counted.
 #[derive(Debug, Default)]
-pub struct Mark(OnceLock<Box<[u32]>>);
+pub struct Mark(OnceLock<SmallVec<[u32; 2]>>);
 
 impl Mark {
     /// Sets the numbers, unless there are some.
-    pub fn put(&self, numbers: Box<[u32]>) {
+    pub fn put(&self, numbers: &[u32]) {
         // Who comes second watches a policy that is another's, and has to do without.
-        let _ = self.0.set(numbers);
+        let _ = self.0.set(SmallVec::from_slice(numbers));
     }
 
     /// The numbers; empty if nobody watches.
     pub fn get(&self) -> &[u32] {
-        self.0.get().map_or(&[], AsRef::as_ref)
+        self.0.get().map_or(&[], SmallVec::as_slice)
     }
 }
