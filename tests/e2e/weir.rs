@@ -78,10 +78,6 @@ impl Weir {
     }
 
     /// Waits until a look at these entries finds so much left.
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "a test that waits for what never comes gives up"
-    )]
     pub(crate) fn wait_until_left(&self, domain: &str, entries: &[&str], expected: u64) {
         let start = now_secs();
         loop {
