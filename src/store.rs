@@ -1,4 +1,4 @@
-//! Counters: one [`States`] per rule and client key.
+//! Counters: one [`States`](crate::limit::States) per rule and client key.
 
 mod batch;
 mod key;
