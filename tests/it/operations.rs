@@ -1,6 +1,6 @@
 //! What `docs/operations.md` and the examples for Prometheus and Grafana say is what there is.
 //!
-//! `WEIR_BLESS=1 cargo test --test it operations` writes the generated tables anew.
+//! `UPDATE_SNAPSHOTS=1 cargo test --test it operations` writes the generated tables anew.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -99,7 +99,7 @@ fn the_tables_of_the_documentation_are_those_of_the_program() {
     for (table, expected) in generated {
         let text = read(name);
         let (found, blessed) = between(&text, table, &expected);
-        if std::env::var_os("WEIR_BLESS").is_some() {
+        if std::env::var_os("UPDATE_SNAPSHOTS").is_some() {
             fs::write(path(name), blessed).unwrap();
         } else {
             assert!(

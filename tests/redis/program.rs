@@ -25,7 +25,15 @@ fn file(text: &str) -> NamedTempFile {
 fn serve(policy: &NamedTempFile, arguments: &[&str]) -> (Process, String) {
     let mut process = Process::start(
         Command::new(env!("CARGO_BIN_EXE_weir"))
-            .args(["serve", "--grpc", "127.0.0.1:0", "--log-format", "json"])
+            .args([
+                "serve",
+                "--grpc",
+                "127.0.0.1:0",
+                "--http",
+                "off",
+                "--log-format",
+                "json",
+            ])
             .arg("--policies")
             .arg(policy.path())
             .args(arguments),
@@ -80,7 +88,14 @@ fn two_processes_share_a_limit() {
 
 fn refused(policy: &NamedTempFile, arguments: &[&str]) -> Output {
     let output = Command::new(env!("CARGO_BIN_EXE_weir"))
-        .args(["serve", "--grpc", "127.0.0.1:0", "--policies"])
+        .args([
+            "serve",
+            "--grpc",
+            "127.0.0.1:0",
+            "--http",
+            "off",
+            "--policies",
+        ])
         .arg(policy.path())
         .args(arguments)
         .output()

@@ -24,8 +24,8 @@ use crate::store::Key;
 /// The most calls that travel in one command; more would keep Redis from its other clients.
 const MAX_CALLS: usize = 128;
 
-/// The most commands on their way: enough that Redis has the next when it is done with one.
-const MAX_SENT: usize = 2;
+/// The most commands on their way: Redis has the next when it is done with one. Two were not faster, and no sooner answered.
+const MAX_SENT: usize = 4;
 
 /// A lane closes when so many commands in a row were not answered in time.
 const MAX_LATE: u32 = 3;
