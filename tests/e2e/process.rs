@@ -1,5 +1,6 @@
 //! A program that a test started: what it says on stderr, and its end with the test.
 
+use std::fs;
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, channel};
@@ -68,6 +69,23 @@ impl Process {
     /// Lets it stand still, taking what is sent to it without looking.
     pub(crate) fn freeze(&self) {
         self.signal("STOP");
+        // The signal is sent, but not every thread has obeyed it yet.
+        while !self.is_frozen() {
+            thread::yield_now();
+        }
+    }
+
+    /// Whether all its threads stand still, as far as the system tells.
+    fn is_frozen(&self) -> bool {
+        let Ok(threads) = fs::read_dir(format!("/proc/{}/task", self.child.id())) else {
+            return true;
+        };
+        threads.map_while(Result::ok).all(|thread| {
+            let stat = fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
+            // The state stands behind the name, which is in parentheses.
+            stat.rsplit_once(") ")
+                .is_none_or(|(_, rest)| rest.starts_with('T'))
+        })
     }
 
     /// Lets it go on.
