@@ -23,6 +23,7 @@ pub use health::Health;
 use crate::engine::Engine;
 use crate::proto;
 use crate::telemetry::{Recorder, Traces};
+pub(crate) use rate_limit::NOT_COUNTED;
 use rate_limit::RateLimit;
 use unary::Reply;
 

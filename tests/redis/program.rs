@@ -1,6 +1,7 @@
 //! The `weir` binary with `--store`.
 
-use std::io::Write;
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::process::{Command, Output};
 
 use serde_json::Value;
@@ -127,4 +128,47 @@ fn what_cannot_be_is_refused_at_the_start() {
         cluster.contains("`atomic`") && cluster.contains("cluster"),
         "{cluster}"
     );
+}
+
+/// What is answered to a decision over HTTP, status line and all.
+fn post_json(address: &str, body: &str) -> String {
+    let mut stream = TcpStream::connect(address).unwrap();
+    let length = body.len();
+    write!(
+        stream,
+        "POST /json HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}"
+    )
+    .unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+#[test]
+fn a_rule_that_is_to_fail_without_redis_fails_by_grpc_and_by_http() {
+    let policy = file(&POLICY.replace("domain: t", "domain: t\non_store_error: error"));
+    let mut process = Process::start(
+        Command::new(env!("CARGO_BIN_EXE_weir"))
+            .args(["serve", "--grpc", "127.0.0.1:0", "--http", "127.0.0.1:0"])
+            .args(["--log-format", "json", "--store", "redis://127.0.0.1:1"])
+            .arg("--policies")
+            .arg(policy.path()),
+    );
+    let (grpc, http) = process.wait_for(|line| {
+        let event: Value = serde_json::from_str(line).ok()?;
+        let address = |of: &str| Some(event.get(of)?.as_str()?.to_owned());
+        Some((address("grpc")?, address("http")?))
+    });
+    let query = Command::new(env!("CARGO_BIN_EXE_weir"))
+        .args(["query", "--server", &grpc, "--domain", "t", "k=v"])
+        .output()
+        .unwrap();
+    assert_eq!(query.status.code(), Some(2));
+    let said = String::from_utf8(query.stderr).unwrap();
+    assert!(said.contains("could not be counted"), "{said}");
+
+    let body = r#"{"domain": "t", "descriptors": [{"entries": [{"key": "k", "value": "v"}]}]}"#;
+    let answer = post_json(&http, body);
+    assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
+    assert!(answer.contains("could not be counted"), "{answer}");
 }

@@ -9,7 +9,8 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 
 use super::Shared;
-use crate::engine::Code;
+use crate::engine::{Basis, Code};
+use crate::server::grpc::NOT_COUNTED;
 
 pub(super) async fn decide(State(shared): State<Arc<Shared>>, body: Bytes) -> Response {
     let request = match shared.protocol.request(&body) {
@@ -23,6 +24,13 @@ pub(super) async fn decide(State(shared): State<Arc<Shared>>, body: Bytes) -> Re
         .decide_observed(&request, |met| call.met(&request, &met))
         .await;
     call.end(&decision);
+    if decision.basis == Basis::Failed {
+        if let Some(grant) = &decision.grant {
+            shared.admin.engine.give_back(grant);
+        }
+        let reason = format!("{NOT_COUNTED}\n");
+        return (StatusCode::SERVICE_UNAVAILABLE, reason).into_response();
+    }
     let status = match decision.code {
         Code::Ok => StatusCode::OK,
         Code::OverLimit => StatusCode::TOO_MANY_REQUESTS,

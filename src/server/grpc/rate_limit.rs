@@ -15,7 +15,7 @@ pub(super) const SERVICE_NAME: &str = "envoy.service.ratelimit.v3.RateLimitServi
 const METHOD: &str = "ShouldRateLimit";
 
 /// What a caller is told where a rule says `on_store_error: error`.
-const NOT_COUNTED: &str =
+pub(crate) const NOT_COUNTED: &str =
     "the hits could not be counted, and a rule says to fail then (on_store_error: error)";
 
 /// The service of one worker, over an engine that all of them share.

@@ -5,8 +5,9 @@
 //! a place, and what is forgotten is least, often a single hit.
 //!
 //! A counter over its limit is pinned: the hand passes it by until its reset, so that a flood of new
-//! keys cannot make weir forget who is over. So is one that holds leases, until the last of them ends. Pins have half of the budget; when that is full the one that
-//! resets soonest is given up first, for it has the least left to remember.
+//! keys cannot make weir forget who is over. So is one that holds leases, until the last of them ends.
+//! Pins have half of the budget; when that is full the one that resets soonest is given up first, for
+//! it has the least left to remember.
 
 use std::collections::BTreeSet;
 
