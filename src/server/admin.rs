@@ -132,7 +132,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
     open(
         "POST",
         "/json",
-        "decides and counts a `RateLimitRequest` in JSON: 200 for OK, 429 for OVER_LIMIT, 400 if it is none",
+        "decides and counts a `RateLimitRequest` in JSON: 200 for OK, 429 for OVER_LIMIT, 400 if it is none, 503 if it could not be counted and a rule says to fail then",
     ),
     open(
         "GET",
