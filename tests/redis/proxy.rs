@@ -10,7 +10,7 @@ use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use weir::store::RedisAddress;
 
-use crate::server::RedisServer;
+use super::server::RedisServer;
 
 /// Ends with the runtime that it was started on.
 pub(crate) struct Proxy {
@@ -30,6 +30,7 @@ impl Proxy {
                 let Ok(server) = TcpStream::connect(("127.0.0.1", port)).await else {
                     continue;
                 };
+                let _ = (client.set_nodelay(true), server.set_nodelay(true));
                 let (from_client, to_client) = client.into_split();
                 let (from_server, to_server) = server.into_split();
                 tokio::spawn(copy(from_client, to_server, Arc::default()));
