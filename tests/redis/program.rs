@@ -183,7 +183,7 @@ fn counters_of_all_are_shown_credited_and_reset_through_one() {
         return;
     }
     let redis = RedisServer::start();
-    let (policy, token) = (file(POLICY), file("a token of 16 characters\n"));
+    let (policy, token) = (file(POLICY), file("0123456789abcdef\n"));
     let token = path(&token);
     let store = redis.address().to_string();
     // Who is over its limit is asked for each time, so that what the other weir does is seen at once.
@@ -198,8 +198,9 @@ fn counters_of_all_are_shown_credited_and_reset_through_one() {
     assert!(other.ask_twice());
     assert!(!one.ask_twice());
 
-    let (credited, left) = keys(&other, token, &["credit", "--hits", "2"]);
-    assert_eq!(credited["outcome"], "2 hits given back");
+    // Those that were refused are charged, too.
+    let (credited, left) = keys(&other, token, &["credit", "--hits", "4"]);
+    assert_eq!(credited["outcome"], "4 hits given back");
     assert_eq!(left, 2);
     assert!(one.ask_twice());
     assert!(!other.ask_twice());
@@ -235,6 +236,7 @@ fn health_stays_serving_and_says_what_is_wrong() {
     let port = free_port();
     let store = format!("redis://:{}@127.0.0.1:{port}", PASSWORDS.redis);
     let serving = Serving::start(&policy, &["--store", &store]);
+    while serving.ask("GET /ready", "").ends_with("\r\nstarting\n") {}
     let until = |such: &dyn Fn(&str) -> bool| {
         for _ in 0..20_000 {
             let ready = serving.ask("GET /ready", "");
