@@ -35,6 +35,9 @@ const LIMIT: u64 = 10_000;
 /// Clients of a cluster: enough that each part counts for a third of them. Each asks for about twice what it may.
 const CLIENTS_OF_CLUSTER: u64 = 40;
 
+/// The one in the middle by its slowest hundredth counts: a machine has pauses of its own.
+const RUNS: usize = 3;
+
 /// Within how many milliseconds 99 % of the calls are to be answered.
 const P99: f64 = 12.0;
 
@@ -119,18 +122,20 @@ const fn fault(name: &'static str, test: &'static str, run: fn() -> Result<Told>
     Fault { name, test, run }
 }
 
-/// Prints the table, or the lines of it whose names hold a word.
+/// Prints the table, or the lines of it whose names hold a word. What falls short is printed bold.
 pub(crate) fn print(wanted: &[String]) -> Result<()> {
     if !server::is_there() {
         return Ok(());
     }
     println!(
-        "| Redis | answered | 99 % within | slowest | let through of {LIMIT} | wrongly | `cargo test --test redis` |\n\
+        "| Redis | answered | 99 % within | slowest | let through | wrongly | `cargo test --test redis` |\n\
          |---|---|---|---|---|---|---|",
     );
     for Fault { name, test, run } in ALL {
         if wanted.is_empty() || wanted.iter().any(|word| name.contains(word.as_str())) {
-            println!("| {name} | {} | `{test}` |", run()?);
+            let mut runs = (0..RUNS).map(|_| run()).collect::<Result<Vec<Told>>>()?;
+            runs.sort_by(|one, other| one.p99().total_cmp(&other.p99()));
+            println!("| {name} | {} | `{test}` |", runs[RUNS / 2]);
             io::stdout().flush()?;
         }
     }
@@ -236,15 +241,16 @@ fn parted(fail: fn(&mut RedisServer), heal: fn(&mut RedisServer)) -> Result<Told
     under_load(&weirs, choice, &mut cluster.nodes[1], fail, heal)
 }
 
-/// So many weirs that count there, with a limit that so many clients reach together; every worker is connected.
+/// So many weirs that count there, with a limit that so many clients reach together; all of it is connected.
 fn all_at(store: &str, weirs: usize, clients: u64) -> Result<Vec<Running>> {
     let policy = policies::with_limit(LIMIT / clients);
     let start = |_| {
         let weir = Running::weir(&policy, &["--store", store])?;
-        let workers = servers::workers() as f64;
+        // One for each worker, and that of the admin server.
+        let all = servers::workers() as f64 + 1.0;
         peers::wait_until("the connection to Redis", || {
             let connections = weir.metric("weir_store_connections");
-            connections.is_ok_and(|connections| connections >= workers)
+            connections.is_ok_and(|connections| connections == all)
         })?;
         Ok(weir)
     };
@@ -308,6 +314,10 @@ impl Told {
         }
     }
 
+    fn p99(&self) -> f64 {
+        self.millis(0.99)
+    }
+
     fn millis(&self, quantile: f64) -> f64 {
         let nanos = |latency: &Histogram<u64>| latency.value_at_quantile(quantile) as f64;
         self.latency.as_ref().map_or(f64::NAN, nanos) / 1e6
@@ -317,11 +327,11 @@ impl Told {
 impl std::fmt::Display for Told {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         if self.answered == self.calls {
-            write!(f, "all {} | ", self.calls)?;
+            f.write_str("all | ")?;
         } else {
             write!(f, "**{} of {}** | ", self.answered, self.calls)?;
         }
-        let (p99, slowest) = (self.millis(0.99), self.millis(1.0));
+        let (p99, slowest) = (self.p99(), self.millis(1.0));
         if p99 <= P99 {
             write!(f, "{p99:.1} ms | ")?;
         } else {

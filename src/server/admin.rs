@@ -276,6 +276,7 @@ impl Drop for Running {
 }
 
 async fn serve(listener: TcpListener, shared: Arc<Shared>, stop: CancellationToken) {
+    shared.admin.engine.prepare();
     let mut steps = tokio::time::interval(shared.admin.config.step);
     steps.set_missed_tick_behavior(MissedTickBehavior::Skip);
     let stepping = async {

@@ -45,9 +45,10 @@ struct Serving {
 }
 
 impl Serving {
-    /// One that shares its counters.
+    /// One that shares its counters, however long the machine takes.
     fn sharing(policy: &NamedTempFile, arguments: &[&str]) -> Self {
-        Self::until(policy, arguments, true)
+        let patient = [arguments, &["--redis-deadline", "10000"]].concat();
+        Self::until(policy, &patient, true)
     }
 
     /// One that serves, whether it shares its counters or not.
