@@ -78,7 +78,7 @@ const ALL: &[Fault] = &[
     ),
     fault(
         "is slow: each answer comes 3 ms later",
-        "faults::a_redis_slower_than_the_deadline_is_as_good_as_none",
+        "faults::a_redis_that_is_slow_but_in_time_is_counted_in",
         || slow(3),
     ),
     fault(
@@ -88,7 +88,7 @@ const ALL: &[Fault] = &[
     ),
     fault(
         "breaks its connections and refuses the password",
-        "faults::a_wrong_password_is_said_but_not_shown",
+        "faults::a_password_that_changes_costs_no_answer",
         locked,
     ),
     fault(
