@@ -224,6 +224,7 @@ descriptors:
         ..Options::default()
     };
     let site = Site::start(policy, Clock::System, options).await;
+    while site.get("/ready").status != 200 {}
     site.hit("shop", &[("a", "b")]);
     let exposed = site.get("/metrics").body;
     let samples = exposed.lines().filter(|line| !line.starts_with('#'));
