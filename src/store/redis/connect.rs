@@ -5,6 +5,7 @@ use std::time::Duration;
 use redis::aio::{ConnectionLike, MultiplexedConnection};
 use redis::cluster::ClusterClientBuilder;
 use redis::cluster_async::ClusterConnection;
+use redis::io::tcp::TcpSettings;
 use redis::sentinel::{SentinelClientBuilder, SentinelServerType};
 use redis::{
     AsyncConnectionConfig, Client, ClientTlsConfig, Cmd, ConnectionAddr, ConnectionInfo,
@@ -103,7 +104,9 @@ impl Connector {
     ) -> Result<redis::sentinel::SentinelClient, RedisError> {
         let nodes = nodes.iter().map(|node| self.addr(node));
         let mut builder = SentinelClientBuilder::new(nodes, service, SentinelServerType::Master)?
-            .set_client_to_redis_db(self.address.database.into());
+            .set_client_to_redis_db(self.address.database.into())
+            .set_client_to_redis_tcp_settings(at_once())
+            .set_client_to_sentinel_tcp_settings(at_once());
         if let Some(user) = &self.address.login.user {
             builder = builder.set_client_to_redis_username(user);
         }
@@ -136,6 +139,7 @@ impl Connector {
             .min_retry_wait(1)
             .max_retry_wait(2)
             .connection_timeout(PATIENCE)
+            .tcp_settings(at_once())
             .overall_response_timeout(None);
         if let Some(certificates) = &self.certificates {
             builder = builder.tls(TlsMode::Secure).certs(certificates.clone());
@@ -145,6 +149,7 @@ impl Connector {
 
     fn info(&self, addr: ConnectionAddr) -> Result<ConnectionInfo, RedisError> {
         let info = addr.into_connection_info()?;
+        let info = info.set_tcp_settings(at_once());
         Ok(info.set_redis_settings(self.login()))
     }
 
@@ -172,6 +177,11 @@ impl Connector {
         }
         login
     }
+}
+
+/// A command leaves although the one before is not acknowledged yet, which is what several on their way are for.
+fn at_once() -> TcpSettings {
+    TcpSettings::default().set_nodelay(true)
 }
 
 impl Link {
