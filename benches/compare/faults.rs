@@ -150,21 +150,25 @@ fn steady(redis: &RedisServer, weirs: usize) -> Result<Told> {
 fn frozen(weirs: usize) -> Result<Told> {
     let mut redis = RedisServer::start();
     let weirs = all_at(&redis.address().to_string(), weirs, 1)?;
-    let (freeze, thaw) = (RedisServer::freeze, RedisServer::thaw);
     under_load(
         &weirs,
         Choice::One,
         &mut redis,
-        |redis| freeze(redis),
-        |redis| thaw(redis),
+        |redis| redis.freeze(),
+        |redis| redis.thaw(),
     )
 }
 
 fn killed() -> Result<Told> {
     let mut redis = RedisServer::start();
     let weirs = all_at(&redis.address().to_string(), 1, 1)?;
-    let (kill, restart) = (RedisServer::kill, RedisServer::restart);
-    under_load(&weirs, Choice::One, &mut redis, kill, restart)
+    under_load(
+        &weirs,
+        Choice::One,
+        &mut redis,
+        |redis| redis.kill(),
+        |redis| redis.restart(),
+    )
 }
 
 fn slow(millis: u64) -> Result<Told> {
