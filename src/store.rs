@@ -95,7 +95,7 @@ impl Store {
     /// What turns an identity into a [`Key`] of this store.
     pub fn hasher(&self) -> KeyHasher {
         match self {
-            Self::Memory(memory) => memory.hasher().clone(),
+            Self::Memory(memory) => memory.hasher(),
             Self::Redis(redis) => redis.hasher(),
         }
     }
@@ -120,8 +120,13 @@ impl Store {
         }
     }
 
-    /// Takes hits in this process, because [`Store::hit`] could not count them.
-    pub fn hit_meanwhile(&self, now: Timestamp, batch: &Batch<'_>) -> SmallVec<[Outcomes; 2]> {
+    /// Whether all counters are in this process, so that nobody waits for them.
+    pub fn is_here(&self) -> bool {
+        matches!(self, Self::Memory(_))
+    }
+
+    /// Takes hits in this process: all of them in a store in memory, else those that [`Store::hit`] could not count.
+    pub fn hit_here(&self, now: Timestamp, batch: &Batch<'_>) -> SmallVec<[Outcomes; 2]> {
         match self {
             Self::Memory(memory) => memory.hit(now, batch),
             Self::Redis(redis) => redis.hit_meanwhile(now, batch),

@@ -9,6 +9,7 @@ mod json;
 use std::path::PathBuf;
 
 use super::conclude::conclude;
+use super::overrides::Overrides;
 use super::plan::{Meets, Plan, Target};
 use super::{Basis, Decision, Engine};
 use crate::clock::Timestamp;
@@ -161,15 +162,15 @@ impl Engine {
             hasher: &hasher,
             now: self.clock.now(),
         };
-        let plan = Plan::new(&policy, &looked, &hasher);
-        let batch = plan.batch(|| LeaseId::NOBODYS);
-        let answer = self.store.hit(scene.now, &batch).await;
+        let overrides = Overrides::of(&looked);
+        let plan = scene.plan(&looked, &overrides);
+        let answer = self.store.hit(scene.now, &plan.batch).await;
         if !answer.not_counted.is_empty() {
             return None;
         }
         scene.now = answer.now;
         let outcomes = answer.outcomes.into_vec();
-        let explanation = scene.told((&plan, &batch), outcomes.clone(), outcomes);
+        let explanation = scene.told(&plan, outcomes.clone(), outcomes);
         Some(Explanation {
             is_live: true,
             ..explanation
@@ -183,10 +184,15 @@ impl Engine {
     pub async fn reset(&self, request: &Request) -> Result<usize, String> {
         let policy = self.policy.load_full();
         let hasher = self.store.hasher();
-        let plan = Plan::new(&policy, request, &hasher);
-        let batch = plan.batch(|| LeaseId::NOBODYS);
+        let scene = Scene {
+            policy: &policy,
+            hasher: &hasher,
+            now: self.clock.now(),
+        };
+        let overrides = Overrides::of(request);
+        let plan = scene.plan(request, &overrides);
         let mut forgotten = 0;
-        for hit in &batch.hits {
+        for hit in &plan.batch.hits {
             forgotten += usize::from(self.store.reset(hit.key).await?);
         }
         Ok(forgotten)
@@ -212,31 +218,36 @@ pub(super) struct Scene<'a> {
     pub(super) now: Timestamp,
 }
 
-impl Scene<'_> {
+impl<'a> Scene<'a> {
+    fn plan<'p>(&self, request: &'p Request, overrides: &'p Overrides) -> Plan<'p>
+    where
+        'a: 'p,
+    {
+        let mut plan = Plan::new(self.policy, request);
+        plan.look_up(overrides, self.hasher, || LeaseId::NOBODYS);
+        plan
+    }
+
     /// Tells what a request would meet; `counted` says what a counter holds, aligned to its limits.
     pub(super) fn explain(
         &self,
         request: &Request,
         counted: impl FnMut(&Hit<'_>) -> States,
     ) -> Explanation {
-        let plan = Plan::new(self.policy, request, self.hasher);
-        let batch = plan.batch(|| LeaseId::NOBODYS);
+        let overrides = Overrides::of(request);
+        let plan = self.plan(request, &overrides);
+        let batch = &plan.batch;
         let (hits, places) = batch.by_counter();
         let mut states: Vec<States> = hits.into_iter().map(counted).collect();
-        let before = self.looks(&batch, &places, states.clone());
+        let before = self.looks(batch, &places, states.clone());
         let outcomes = batch.take(self.now, &places, &mut states);
-        self.told((&plan, &batch), before, outcomes.into_vec())
+        self.told(&plan, before, outcomes.into_vec())
     }
 
     /// Tells of a plan what its hits met before and after.
-    fn told(
-        &self,
-        (plan, batch): (&Plan<'_>, &Batch<'_>),
-        before: Vec<Outcomes>,
-        after: Vec<Outcomes>,
-    ) -> Explanation {
+    fn told(&self, plan: &Plan<'_>, before: Vec<Outcomes>, after: Vec<Outcomes>) -> Explanation {
         let request = plan.request;
-        let decision = conclude(plan, (batch, &after), (self.now, Basis::of(batch)));
+        let decision = conclude(plan, &after, (self.now, Basis::of(&plan.batch)));
         let steps: Vec<(Outcomes, Outcomes)> = before.into_iter().zip(after).collect();
         let mut steps = steps.iter();
         let pairs = plan.targets.iter().zip(&request.descriptors);

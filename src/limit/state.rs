@@ -82,24 +82,6 @@ impl State {
         }
     }
 
-    pub(super) fn count(&self) -> &dyn Count {
-        match self {
-            Self::FixedWindow(_, count) => count,
-            Self::SlidingWindow(_, slots) => slots.as_ref(),
-            Self::TokenBucket(_, debt) => debt,
-            Self::Concurrency(leases) => leases.as_ref(),
-        }
-    }
-
-    pub(super) fn count_mut(&mut self) -> &mut dyn Count {
-        match self {
-            Self::FixedWindow(_, count) => count,
-            Self::SlidingWindow(_, slots) => slots.as_mut(),
-            Self::TokenBucket(_, debt) => debt,
-            Self::Concurrency(leases) => leases.as_mut(),
-        }
-    }
-
     fn heap_bytes(&self) -> usize {
         match self {
             Self::SlidingWindow(..) => size_of::<Slots>() + ALLOCATION_BYTES,

@@ -221,7 +221,7 @@ fn a_lease_granted_while_redis_was_away_can_be_given_back() {
             hits: [slot].into_iter().collect(),
             atomic: false,
         };
-        let granted = store.hit_meanwhile(stores::NOW, &batch);
+        let granted = store.hit_here(stores::NOW, &batch);
         assert_eq!(granted[0].lease, LeaseOutcome::Taken);
         redis.restart();
         let back = weir::store::Hit {
