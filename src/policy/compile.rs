@@ -18,7 +18,7 @@ pub(crate) use root::Part;
 use root::Root;
 
 use super::report::{Report, Step};
-use super::schema::{Field, Flag, ON_STORE_ERROR, RawDescriptor, Spanned, Text};
+use super::schema::{Field, Flag, ON_STORE_ERROR, RawDescriptor, RawDescriptors, Spanned, Text};
 use super::tree::{Domain, Level, Node};
 use super::{
     Code, LevelName, Mark, Metadata, MetricDetail, OnStoreError, Response, Rule, RuleName,
@@ -132,11 +132,7 @@ struct Context {
 impl Compiler<'_> {
     /// Compiles the nodes of one level, each group from the file of that number; none if there
     /// are none in reach.
-    fn level(
-        &mut self,
-        groups: Vec<(u32, Vec<Box<RawDescriptor>>)>,
-        context: &Context,
-    ) -> Option<u32> {
+    fn level(&mut self, groups: Vec<(u32, RawDescriptors)>, context: &Context) -> Option<u32> {
         if groups.iter().all(|(_, descriptors)| descriptors.is_empty()) {
             return None;
         }

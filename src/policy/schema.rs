@@ -61,8 +61,12 @@ pub(crate) struct RawDomain {
     pub(crate) lease_entry: Option<Spanned<Text>>,
     pub(crate) response: Option<Spanned<RawResponse>>,
     pub(crate) on_store_error: Option<Spanned<Spanned<Text>>>,
-    pub(crate) descriptors: Vec<Box<RawDescriptor>>,
+    pub(crate) descriptors: RawDescriptors,
 }
+
+/// The nodes of a level.
+#[expect(clippy::vec_box, reason = "each is freed when it is compiled")]
+pub(crate) type RawDescriptors = Vec<Box<RawDescriptor>>;
 
 /// One node of the tree.
 #[derive(Debug)]
@@ -75,8 +79,7 @@ pub(crate) struct RawDescriptor {
     pub(crate) shapes: Rare<RawShapes>,
     pub(crate) rate_limit: Option<RawRateLimit>,
     pub(crate) more: Rare<RawMore>,
-    /// Each is freed when it is compiled.
-    pub(crate) descriptors: Vec<Box<RawDescriptor>>,
+    pub(crate) descriptors: RawDescriptors,
 }
 
 /// The rarer ways to say which values fit.

@@ -2,7 +2,7 @@
 
 use super::fields::{KnownField, fields, list};
 use super::yaml::{Elements, Node};
-use super::{Field, Flag, Level, Rare, RawDescriptor, Spanned};
+use super::{Field, Flag, Level, Rare, RawDescriptor, RawDescriptors, Spanned};
 use super::{limit, metadata, response, scalar};
 use crate::policy::report::{Report, Step};
 
@@ -11,7 +11,7 @@ use crate::policy::report::{Report, Step};
 #[derive(Debug, Default)]
 pub(super) struct Descriptors {
     /// Of the list at the root, and of those below whose descriptor is not complete.
-    lists: Vec<Vec<Box<RawDescriptor>>>,
+    lists: Vec<RawDescriptors>,
 }
 
 /// What lists of descriptors stand under.
@@ -19,7 +19,7 @@ const KEY: &str = "descriptors";
 
 impl Descriptors {
     /// Those at the root.
-    pub(super) fn into_top(self) -> Vec<Box<RawDescriptor>> {
+    pub(super) fn into_top(self) -> RawDescriptors {
         self.lists.into_iter().next().unwrap_or_default()
     }
 }
@@ -49,7 +49,7 @@ impl Elements for Descriptors {
 }
 
 /// Reads a list of descriptors.
-pub(super) fn read_all(node: &Node, report: &mut Report) -> Vec<Box<RawDescriptor>> {
+pub(super) fn read_all(node: &Node, report: &mut Report) -> RawDescriptors {
     let nodes = list(node, report).unwrap_or_default();
     let read_at = |(at, node)| {
         let read_one = |report: &mut Report| read(node, report);
@@ -85,21 +85,21 @@ fn fill(descriptor: &mut RawDescriptor, field: &KnownField<'_>, report: &mut Rep
     match field.name {
         "key" => descriptor.key = scalar::text(node, report),
         "value" => descriptor.value = scalar::text(node, report),
-        "values" => descriptor.shapes.to_write().values = scalar::texts(node, report),
-        "value_sha256" => descriptor.shapes.to_write().value_sha256 = scalar::written(node, report),
-        "cidr" => descriptor.shapes.to_write().cidr = scalar::one_or_more(node, report),
-        "pattern" => descriptor.shapes.to_write().pattern = scalar::written(node, report),
-        "count_by" => descriptor.shapes.to_write().count_by = scalar::texts(node, report),
+        "values" => descriptor.shapes.fill().values = scalar::texts(node, report),
+        "value_sha256" => descriptor.shapes.fill().value_sha256 = scalar::written(node, report),
+        "cidr" => descriptor.shapes.fill().cidr = scalar::one_or_more(node, report),
+        "pattern" => descriptor.shapes.fill().pattern = scalar::written(node, report),
+        "count_by" => descriptor.shapes.fill().count_by = scalar::texts(node, report),
         "rate_limit" => descriptor.rate_limit = Some(limit::read(node, field.place, report)),
-        "metadata" => descriptor.more.to_write().metadata = metadata::read(node, report),
-        "response" => descriptor.more.to_write().response = response::read(node, report),
-        "on_store_error" => descriptor.more.to_write().on_store_error = scalar::text(node, report),
+        "metadata" => descriptor.more.fill().metadata = metadata::read(node, report),
+        "response" => descriptor.more.fill().response = response::read(node, report),
+        "on_store_error" => descriptor.more.fill().on_store_error = scalar::text(node, report),
         "descriptors" => descriptor.descriptors = read_all(node, report),
         name => {
             if let Some(flag) = flag(name)
                 && scalar::is_set(node, report)
             {
-                descriptor.more.to_write().flags.push(Spanned {
+                descriptor.more.fill().flags.push(Spanned {
                     value: flag,
                     place: Some(field.place),
                 });

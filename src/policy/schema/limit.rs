@@ -58,17 +58,17 @@ fn fill(limit: &mut RawLimit, field: &KnownField<'_>, report: &mut Report) {
     match field.name {
         "unit" => limit.unit = scalar::text(node, report),
         "requests_per_unit" => limit.requests_per_unit = scalar::number(node, report),
-        "unit_multiplier" => limit.more.to_write().unit_multiplier = scalar::number(node, report),
-        "name" => limit.more.to_write().name = scalar::text(node, report),
-        "replaces" => limit.more.to_write().replaces = read_replaces(node, report),
-        "algorithm" => limit.more.to_write().algorithm = scalar::written(node, report),
-        "burst" => limit.more.to_write().burst = scalar::number(node, report),
-        "max_in_flight" => limit.more.to_write().max_in_flight = scalar::number(node, report),
-        "lease_seconds" => limit.more.to_write().lease_seconds = scalar::number(node, report),
-        "charge" => limit.more.to_write().charge = scalar::written(node, report),
+        "unit_multiplier" => limit.more.fill().unit_multiplier = scalar::number(node, report),
+        "name" => limit.more.fill().name = scalar::text(node, report),
+        "replaces" => limit.more.fill().replaces = read_replaces(node, report),
+        "algorithm" => limit.more.fill().algorithm = scalar::written(node, report),
+        "burst" => limit.more.fill().burst = scalar::number(node, report),
+        "max_in_flight" => limit.more.fill().max_in_flight = scalar::number(node, report),
+        "lease_seconds" => limit.more.fill().lease_seconds = scalar::number(node, report),
+        "charge" => limit.more.fill().charge = scalar::written(node, report),
         "shadow_mode" => limit.shadow_mode = scalar::is_set(node, report),
         "unlimited" => {
-            limit.more.to_write().unlimited = scalar::boolean(node, report).map(|value| Spanned {
+            limit.more.fill().unlimited = scalar::boolean(node, report).map(|value| Spanned {
                 value,
                 place: Some(field.place),
             });

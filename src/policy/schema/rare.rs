@@ -23,8 +23,8 @@ impl<T> Rare<T> {
 }
 
 impl<T: Absent> Rare<T> {
-    /// To write something.
-    pub(crate) fn to_write(&mut self) -> &mut T {
+    /// To write something into.
+    pub(crate) fn fill(&mut self) -> &mut T {
         self.0.get_or_insert_with(|| Box::new(T::ABSENT))
     }
 }
