@@ -247,7 +247,7 @@ fn told(level: &TracedLevel<'_>, is_secret: bool) -> ExplainedLevel {
 
 fn place(rule: &Rule) -> RulePlace {
     RulePlace {
-        path: rule.path.to_string(),
+        path: rule.path(),
         file: rule.file.as_ref().map(|file| file.to_path_buf()),
         place: rule.place,
         shadow_mode: rule.shadow_mode,
