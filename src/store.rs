@@ -7,7 +7,7 @@ mod memory;
 mod redis;
 
 pub use self::redis::{
-    Identity, InvalidAddress, Password, RedisAddress, RedisClock, RedisConfig, RedisTls,
+    Identity, InvalidAddress, Login, Password, RedisAddress, RedisClock, RedisConfig, RedisTls,
 };
 pub use batch::{Batch, Hit, Verdict, Weight};
 pub use key::{HashKey, Key, KeyBuilder, KeyHasher};
