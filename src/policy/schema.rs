@@ -64,8 +64,7 @@ pub(crate) struct RawDomain {
     pub(crate) descriptors: RawDescriptors,
 }
 
-/// The nodes of a level.
-#[expect(clippy::vec_box, reason = "each is freed when it is compiled")]
+/// The nodes of a level, each freed when it is compiled.
 pub(crate) type RawDescriptors = Vec<Box<RawDescriptor>>;
 
 /// One node of the tree.
