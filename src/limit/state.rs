@@ -1,5 +1,6 @@
 //! What is remembered of one client key.
 
+use super::apart::Own;
 use super::concurrency::Leases;
 use super::fixed_window::WindowCount;
 use super::sliding_window::Slots;
@@ -97,6 +98,42 @@ impl State {
             Self::SlidingWindow(_, slots) => slots.as_mut(),
             Self::TokenBucket(_, debt) => debt,
             Self::Concurrency(leases) => leases.as_mut(),
+        }
+    }
+
+    /// Adds what was counted apart from it, by the same algorithm; slots are not.
+    pub(super) fn settle(&mut self, limit: &Limit, own: Own<'_, Self>) {
+        let Own { base, restores, .. } = own;
+        match (self, base, own.own) {
+            (
+                Self::FixedWindow(_, count),
+                Self::FixedWindow(_, base),
+                Self::FixedWindow(_, own),
+            ) => count.settle(&Own {
+                base,
+                own,
+                restores,
+            }),
+            (
+                Self::SlidingWindow(_, slots),
+                Self::SlidingWindow(_, base),
+                Self::SlidingWindow(_, own),
+            ) => slots.settle(&Own {
+                base: &**base,
+                own: &**own,
+                restores,
+            }),
+            (Self::TokenBucket(_, debt), Self::TokenBucket(_, base), Self::TokenBucket(_, own)) => {
+                debt.settle(
+                    limit,
+                    &Own {
+                        base,
+                        own,
+                        restores,
+                    },
+                );
+            }
+            _ => {}
         }
     }
 
