@@ -309,7 +309,7 @@ fn what_was_counted_meanwhile_is_added_as_of_then_whatever_the_algorithm() {
         for (nth, set) in sets.iter().enumerate() {
             let left = match set.charge {
                 Charge::Allowed => 100 - 30 - 20 + 5,
-                Charge::Always => 100 - 30 - 20 - 51 + 5,
+                Charge::Always => 100 + 5 - 30 - 20 - 51,
             };
             let hit = named(nth, Cost::Look);
             assert_eq!(remaining(&store, NOW, hit).await, left, "{set:?}");
