@@ -53,11 +53,10 @@ fn measure(name: &str, set: &LimitSet) -> Result<(), Box<dyn std::error::Error>>
         budget_bytes: 64 << 30,
     })?;
     let before = resident_bytes()?;
-    let mut identity = KeyBuilder::default();
     for n in 0..COUNTERS {
-        identity.clear();
+        let mut identity = KeyBuilder::new(&store.hasher());
         identity.add(0, &n.to_le_bytes());
-        let key = identity.key(&store.hasher());
+        let key = identity.key();
         let hit = Hit {
             key,
             set,

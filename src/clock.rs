@@ -92,7 +92,10 @@ impl Clock {
                 let since_epoch = SystemTime::now()
                     .duration_since(UNIX_EPOCH)
                     .unwrap_or(Duration::ZERO);
-                Timestamp(u64::try_from(since_epoch.as_micros()).unwrap_or(u64::MAX))
+                Timestamp(
+                    since_epoch.as_secs().saturating_mul(MICROS_PER_SEC)
+                        + u64::from(since_epoch.subsec_micros()),
+                )
             }
             Self::Manual(clock) => clock.now(),
         }

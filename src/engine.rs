@@ -1,14 +1,17 @@
-//! The decision: plan (pure), [`Store::hit`] (the only wait), conclude (pure).
+//! The decision: plan (pure), [`Store::hit`] (the only wait, where there is one), conclude (pure).
 
 mod conclude;
 mod decision;
 mod degrade;
 mod explain;
+mod identity;
 mod lease;
 mod met;
+mod overrides;
 mod plan;
 mod respond;
 mod standard;
+mod weights;
 
 pub use decision::{Basis, Code, CurrentLimit, Decision, Grant, Header, Status};
 pub use explain::{
@@ -23,12 +26,14 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 
 use crate::clock::{Clock, Timestamp};
+use crate::limit::Outcomes;
 use crate::policy::Policy;
 use crate::request::Request;
 use crate::store::{Answer, Stats, Store};
 use conclude::conclude;
 use degrade::degrade;
 use lease::{Returns, Taking};
+use overrides::Overrides;
 use plan::Plan;
 
 /// Answers requests by the policy in force.
@@ -65,18 +70,48 @@ impl Engine {
         request: &Request,
         observe: impl FnMut(Met<'_>),
     ) -> Decision {
+        // What waits keeps all it has in its future, and what does not wait need not pay for that: half of its time would
+        // go into moving things there and back.
+        match self.store.is_here() {
+            true => self.decide_here(request, observe),
+            false => Box::pin(self.decide_elsewhere(request, observe)).await,
+        }
+    }
+
+    fn decide_here(&self, request: &Request, observe: impl FnMut(Met<'_>)) -> Decision {
         let now = self.clock.now();
         let policy = self.policy.load();
-        let plan = Plan::new(&policy, request, &self.store.hasher());
-        let batch = plan.batch(|| self.store.new_lease());
-        let taking = Taking::new(self, &batch);
-        let mut answer = self.store.hit(now, &batch).await;
+        let overrides = Overrides::of(request);
+        let mut plan = Plan::new(&policy, request);
+        plan.look_up(&overrides, &self.store.hasher(), || self.store.new_lease());
+        let outcomes = self.store.hit_here(now, &plan.batch, &[]);
+        let basis = Basis::of(&plan.batch);
+        self.concluded((&plan, &outcomes), (now, basis), observe)
+    }
+
+    async fn decide_elsewhere(&self, request: &Request, observe: impl FnMut(Met<'_>)) -> Decision {
+        let now = self.clock.now();
+        let policy = self.policy.load();
+        let overrides = Overrides::of(request);
+        let mut plan = Plan::new(&policy, request);
+        plan.look_up(&overrides, &self.store.hasher(), || self.store.new_lease());
+        let taking = Taking::new(self, &plan.batch);
+        let mut answer = self.store.hit(now, &plan.batch).await;
         taking.done();
-        let basis = degrade(&plan, &batch, &mut answer, &self.store);
+        let basis = degrade(&plan, &mut answer, &self.store);
         let Answer { now, outcomes, .. } = answer;
-        self.returns.count(&outcomes);
-        let decision = conclude(&plan, (&batch, &outcomes), (now, basis));
-        met::each(&plan, &outcomes, (&decision.statuses, now), observe);
+        self.concluded((&plan, &outcomes), (now, basis), observe)
+    }
+
+    fn concluded(
+        &self,
+        (plan, outcomes): (&Plan<'_>, &[Outcomes]),
+        (now, basis): (Timestamp, Basis),
+        observe: impl FnMut(Met<'_>),
+    ) -> Decision {
+        self.returns.count(outcomes);
+        let decision = conclude(plan, outcomes, (now, basis));
+        met::each(plan, outcomes, (&decision.statuses, now), observe);
         decision
     }
 

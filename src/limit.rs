@@ -17,7 +17,7 @@ pub use apart::Apart;
 pub use concurrency::{Leases, MAX_IN_FLIGHT};
 pub use encoding::NoStates;
 pub use state::{State, States};
-pub use step::{Active, Call, Extent, LeaseOutcome, Outcome, Outcomes, carry_out, step};
+pub use step::{Active, Call, Extent, LeaseOutcome, Outcome, Outcomes, carry_out, judge, step};
 pub use token_bucket::{InvalidBucket, TokenBucket};
 pub use window::Window;
 

@@ -54,20 +54,26 @@ pub enum Cost {
 
 /// What a call holds slots by, and gives them back by: 128 bits that nobody can guess.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct LeaseId(u128);
+pub struct LeaseId {
+    high: u64,
+    low: u64,
+}
 
 impl LeaseId {
     /// A lease that nobody was ever granted: giving it back frees nothing.
-    pub const NOBODYS: Self = Self(0);
+    pub const NOBODYS: Self = Self::from_bits(0);
 
     /// The lease of these bits.
     pub const fn from_bits(bits: u128) -> Self {
-        Self(bits)
+        Self {
+            high: (bits >> 64) as u64,
+            low: bits as u64,
+        }
     }
 
     /// Its bits.
     pub const fn bits(self) -> u128 {
-        self.0
+        (self.high as u128) << 64 | self.low as u128
     }
 
     /// Reads what [`LeaseId`] is displayed as; [`LeaseId::NOBODYS`] for anything else.
@@ -77,14 +83,14 @@ impl LeaseId {
             .ok()
             .filter(|text| text.len() == 32 && text.as_bytes().iter().all(is_written))
             .and_then(|text| u128::from_str_radix(text, 16).ok());
-        bits.map_or(Self::NOBODYS, Self)
+        bits.map_or(Self::NOBODYS, Self::from_bits)
     }
 }
 
 /// 32 hexadecimal digits in lower case.
 impl fmt::Display for LeaseId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:032x}", self.0)
+        write!(f, "{:032x}", self.bits())
     }
 }
 

@@ -7,7 +7,7 @@ mod memory;
 mod redis;
 
 pub use self::redis::{
-    Identity, InvalidAddress, Password, RedisAddress, RedisClock, RedisConfig, RedisTls,
+    Identity, InvalidAddress, Login, Password, RedisAddress, RedisClock, RedisConfig, RedisTls,
 };
 pub use batch::{Batch, Hit, Verdict, Weight};
 pub use key::{HashKey, Key, KeyBuilder, KeyHasher};
@@ -108,7 +108,7 @@ impl Store {
     /// What turns an identity into a [`Key`] of this store.
     pub fn hasher(&self) -> KeyHasher {
         match self {
-            Self::Memory(memory) => memory.hasher().clone(),
+            Self::Memory(memory) => memory.hasher(),
             Self::Redis(redis) => redis.hasher(),
         }
     }
@@ -133,9 +133,15 @@ impl Store {
         }
     }
 
-    /// Takes hits in this process, because [`Store::hit`] could not count them: `why` has one for each, in their order. What
-    /// they are charged is added to the shared counters as soon as that can be.
-    pub fn hit_meanwhile(
+    /// Whether all counters are in this process, so that nobody waits for them.
+    pub fn is_here(&self) -> bool {
+        matches!(self, Self::Memory(_))
+    }
+
+    /// Takes hits in this process: all of them in a store in memory, else those that [`Store::hit`] could not count, and
+    /// `why` has one for each of them, in their order. What those are charged is added to the shared counters as soon as
+    /// that can be.
+    pub fn hit_here(
         &self,
         now: Timestamp,
         batch: &Batch<'_>,

@@ -2,9 +2,11 @@
 //!
 //! Every ratio is taken from pairs that ran one after the other on the same machine; the middle one of several counts.
 //! Name rows to run only those: `cargo bench --bench compare -- throughput memory`. `-- plots` draws the plots of
-//! `docs/performance.md` instead, `-- plots rules` or `-- plots keys` one of them.
+//! `docs/performance.md` instead, `-- plots rules` or `-- plots keys` one of them; `-- faults` prints what it costs when
+//! Redis fails, the table of `docs/operations.md`, and `-- faults frozen` the rows of it that have the word.
 
 mod alone;
+mod faults;
 mod keys;
 mod line;
 mod load;
@@ -16,6 +18,7 @@ mod peers;
 mod plots;
 mod policies;
 mod processor;
+mod redis;
 mod rows;
 mod servers;
 mod shared;
@@ -34,12 +37,16 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .skip(1)
         .filter(|arg| !arg.starts_with('-'))
         .collect();
-    if let [first, plots @ ..] = &wanted[..]
-        && first == "plots"
-    {
-        return plots::draw(plots);
+    match &wanted[..] {
+        [first, plots @ ..] if first == "plots" => return plots::draw(plots),
+        [first, faults @ ..] if first == "faults" => {
+            table::machine(servers::workers());
+            return faults::print(faults);
+        }
+        _ => {}
     }
-    table::head(servers::workers());
+    table::machine(servers::workers());
+    table::head();
     for row in rows::ALL {
         if wanted.is_empty() || wanted.iter().any(|word| row.name.contains(word.as_str())) {
             table::print(row)?;

@@ -49,3 +49,9 @@ pub(crate) fn with_offenders() -> String {
         of_rules(1)
     )
 }
+
+/// One rule for any API key, by which each may pass so often a day.
+pub(crate) fn with_limit(requests: u64) -> String {
+    let limit = format!("{{unit: day, requests_per_unit: {requests}, charge: allowed}}");
+    format!("domain: {DOMAIN}\ndescriptors:\n  - {{key: api_key, rate_limit: {limit}}}\n")
+}

@@ -115,11 +115,6 @@ pub(crate) const ALL: &[Row] = &[
         AtMost(5.0),
         shared::latency,
     ),
-    row("redis is sound, p99, ms", AtMost(5.0), shared::sound),
-    row("redis is frozen, p99, ms", AtMost(12.0), shared::frozen),
-    row("redis is killed, p99, ms", AtMost(12.0), shared::killed),
-    row("redis is paused, p99, ms", AtMost(12.0), shared::paused),
-    row("redis is full, p99, ms", AtMost(12.0), shared::full),
 ];
 
 const fn row(name: &'static str, target: Target, measure: fn() -> Result<Measured>) -> Row {

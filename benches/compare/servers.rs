@@ -1,7 +1,7 @@
 //! The servers under load, each a process of its own.
 
-use std::io::{BufRead, BufReader, Write};
-use std::net::SocketAddr;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::time::Duration;
 
@@ -25,6 +25,7 @@ pub(crate) fn workers() -> usize {
 pub(crate) struct Running {
     children: Vec<Child>,
     pub(crate) address: SocketAddr,
+    http: Option<SocketAddr>,
     _folder: Option<TempDir>,
     _input: Option<ChildStdin>,
 }
@@ -35,6 +36,7 @@ impl Running {
         Self {
             children,
             address,
+            http: None,
             _folder: Some(folder),
             _input: None,
         }
@@ -64,19 +66,32 @@ impl Running {
             .spawn()?;
         let mut log = BufReader::new(child.stderr.take().ok_or("no log")?);
         let mut line = String::new();
-        let address = loop {
+        let (address, http) = loop {
             line.clear();
             if log.read_line(&mut line)? == 0 {
                 return Err("weir did not start".into());
             }
             let event: serde_json::Value = serde_json::from_str(&line)?;
-            if let Some(address) = event["grpc"].as_str() {
-                break address.parse()?;
+            if let (Some(grpc), Some(http)) = (event["grpc"].as_str(), event["http"].as_str()) {
+                break (grpc.parse()?, http.parse()?);
             }
         };
         // What it says from now on must go somewhere.
         std::thread::spawn(move || std::io::copy(&mut log, &mut std::io::sink()));
-        Ok(Self::of(vec![child], address, folder))
+        let mut running = Self::of(vec![child], address, folder);
+        running.http = Some(http);
+        Ok(running)
+    }
+
+    /// weir's metric of that name, which has no labels.
+    pub(crate) fn metric(&self, name: &str) -> Result<f64, Error> {
+        let mut stream = TcpStream::connect(self.http.ok_or("no metrics")?)?;
+        stream
+            .write_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        let value = |line: &str| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok();
+        Ok(answer.lines().find_map(value).ok_or("no such metric")?)
     }
 
     /// The one that does nothing but answer so.
@@ -98,6 +113,7 @@ impl Running {
         Ok(Self {
             children: vec![child],
             address: line.trim().parse()?,
+            http: None,
             _folder: None,
             _input: Some(input),
         })

@@ -64,8 +64,8 @@ impl std::fmt::Display for Target {
     }
 }
 
-/// Tells the machine, and begins the table.
-pub(crate) fn head(workers: usize) {
+/// Tells the machine.
+pub(crate) fn machine(workers: usize) {
     let first = |path: &str, prefix: &str| {
         let text = std::fs::read_to_string(path).unwrap_or_default();
         let line = text.lines().find_map(|line| line.strip_prefix(prefix));
@@ -77,6 +77,10 @@ pub(crate) fn head(workers: usize) {
         first("/proc/cpuinfo", "model name"),
         first("/proc/sys/kernel/osrelease", "")
     );
+}
+
+/// Begins the table.
+pub(crate) fn head() {
     println!("| what | target | measured | | from |\n|---|---|---|---|---|");
 }
 

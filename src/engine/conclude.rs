@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use super::decision::{Basis, Code, CurrentLimit, Decision, Grant, Status};
-use super::plan::{Counted, Meets, Plan, Target, Weights};
+use super::plan::{Counted, Meets, Plan, Target};
 use super::respond::{Facts, respond};
 use crate::clock::Timestamp;
 use crate::limit::{LeaseOutcome, Limit, Outcome, Outcomes};
 use crate::policy::{self, Domain, Metadata};
-use crate::store::{Batch, Verdict};
+use crate::store::Verdict;
 
 /// A target that counts, with the limit that is reported for it.
 #[derive(Clone, Copy, Debug)]
@@ -16,7 +16,7 @@ pub(super) struct Reported<'p> {
     pub(super) index: usize,
     pub(super) target: &'p Target<'p>,
     pub(super) limit: &'p Limit,
-    pub(super) outcome: Outcome,
+    pub(super) outcome: &'p Outcome,
     shadow: bool,
     quota: bool,
 }
@@ -24,13 +24,12 @@ pub(super) struct Reported<'p> {
 /// What the plan and the outcomes of its batch, one per target that counts, come to.
 pub(super) fn conclude(
     plan: &Plan<'_>,
-    (batch, outcomes): (&Batch<'_>, &[Outcomes]),
+    outcomes: &[Outcomes],
     (now, basis): (Timestamp, Basis),
 ) -> Decision {
-    let taken = batch.hits.iter().zip(outcomes);
+    let taken = plan.batch.hits.iter().zip(outcomes);
     let taken = taken.filter(|(_, outcomes)| outcomes.lease == LeaseOutcome::Taken);
     let grant = Grant::of(taken.map(|(hit, _)| hit));
-    let weights = Weights::of(plan);
     let mut outcomes = outcomes.iter();
     let mut statuses = Vec::with_capacity(plan.targets.len());
     let mut verdict = Verdict::default();
@@ -39,9 +38,12 @@ pub(super) fn conclude(
         let reported = target.counted().and_then(|counted| {
             Reported::of(outcomes.next()?, (index, target, counted), plan.domain)
         });
-        let status = reported.map_or_else(|| unreported(target), |reported| reported.status());
-        verdict.add(weights.of_target(target), status.code == Code::OverLimit);
-        statuses.push(status);
+        let refused = reported.is_some_and(|reported| reported.refused());
+        verdict.add(plan.weights.of_target(target), refused);
+        match reported {
+            Some(reported) => statuses.push(reported.status()),
+            None => statuses.push(unreported(target)),
+        }
         if let Some(reported) = reported.filter(|reported| !reported.shadow)
             && told.is_none_or(|told| reported.outranks(&told))
         {
@@ -92,7 +94,7 @@ impl<'p> Reported<'p> {
     /// Picks the limit of a target that is reported: the refused one with the longest wait, else
     /// the one with the least remaining, the first of equals.
     fn of(
-        outcomes: &Outcomes,
+        outcomes: &'p Outcomes,
         (index, target, counted): (usize, &'p Target<'p>, &'p Counted<'p>),
         domain: Option<&Domain>,
     ) -> Option<Self> {
@@ -102,7 +104,7 @@ impl<'p> Reported<'p> {
                 .get(usize::from(outcome.limit))
                 .is_some_and(|limit| !limit.shadow_mode)
         });
-        let outcome = *enforced.reduce(|first, next| {
+        let outcome = enforced.reduce(|first, next| {
             let outranks = match (next.over, first.over) {
                 (true, true) => next.reset > first.reset,
                 (false, false) => next.remaining < first.remaining,

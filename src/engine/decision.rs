@@ -25,7 +25,7 @@ pub struct Decision {
     /// What it rests on.
     pub basis: Basis,
     /// The slots that the request holds until they are given back; only when it may go on.
-    pub grant: Option<Grant>,
+    pub grant: Option<Box<Grant>>,
 }
 
 /// What a decision rests on.
@@ -62,13 +62,15 @@ pub struct Grant {
 
 impl Grant {
     /// What the hits of a batch have taken; none if nothing.
-    pub(super) fn of<'b>(taken: impl Iterator<Item = &'b Hit<'b>>) -> Option<Self> {
-        let mut grant: Option<Self> = None;
+    pub(super) fn of<'b>(taken: impl Iterator<Item = &'b Hit<'b>>) -> Option<Box<Self>> {
+        let mut grant: Option<Box<Self>> = None;
         for hit in taken {
             let lease = hit.lease?;
-            let grant = grant.get_or_insert_with(|| Self {
-                lease,
-                keys: SmallVec::new(),
+            let grant = grant.get_or_insert_with(|| {
+                Box::new(Self {
+                    lease,
+                    keys: SmallVec::new(),
+                })
             });
             grant.keys.push(hit.key);
         }

@@ -14,12 +14,8 @@ use crate::store::{Answer, Batch, Hit, NotCounted, Store};
 const WAIT: Micros = Micros::from_secs(1);
 
 /// Fills in the outcomes that are missing from the answer, as the rules' `on_store_error` have it.
-pub(super) fn degrade(
-    plan: &Plan<'_>,
-    batch: &Batch<'_>,
-    answer: &mut Answer,
-    store: &Store,
-) -> Basis {
+pub(super) fn degrade(plan: &Plan<'_>, answer: &mut Answer, store: &Store) -> Basis {
+    let batch = &plan.batch;
     if answer.not_counted.is_empty() {
         return Basis::of(batch);
     }
@@ -48,7 +44,7 @@ pub(super) fn degrade(
         };
     }
     if basis == Basis::Degraded && !here.hits.is_empty() {
-        let counted_here = store.hit_meanwhile(answer.now, &here, &places);
+        let counted_here = store.hit_here(answer.now, &here, &places);
         for (place, outcomes) in places.into_iter().zip(counted_here) {
             answer.outcomes[place.at] = outcomes;
         }

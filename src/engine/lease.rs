@@ -46,7 +46,7 @@ impl Returns {
 #[derive(Debug)]
 pub(super) struct Taking<'e> {
     engine: &'e Engine,
-    grant: Option<Grant>,
+    grant: Option<Box<Grant>>,
 }
 
 impl<'e> Taking<'e> {

@@ -37,7 +37,7 @@ impl<'a> Enforced<'a> {
         let mut enforced = Self {
             limits: SmallVec::new(),
             reported: 0,
-            outcome: facts.told.outcome,
+            outcome: *facts.told.outcome,
         };
         let counted = facts.targets.iter().filter_map(Target::counted);
         for limit in counted.flat_map(|counted| counted.enforced()) {

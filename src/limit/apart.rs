@@ -4,8 +4,8 @@
 //! what they are to get, at the moments when it was counted: what belongs to a window that has ended meanwhile is not
 //! counted in a later one, and debt that was paid back meanwhile is not owed.
 
-use super::state::{State, States};
-use super::{Active, LimitSet};
+use super::state::{Count, State, States};
+use super::{Active, Limit, LimitSet};
 use crate::clock::Timestamp;
 use crate::request::Cost;
 
@@ -137,11 +137,20 @@ impl Apart {
 fn charge(states: &mut States, (set, active): (&LimitSet, Active), now: Timestamp, cost: Cost) {
     let limits = set.limits.iter().zip(states.as_mut_slice()).enumerate();
     for (_, (limit, state)) in limits.filter(|(index, _)| active.contains(*index)) {
-        match (cost, state) {
-            (_, State::Concurrency(_)) | (Cost::Look, _) => {}
-            (Cost::Hits(hits), state) => state.count_mut().add(limit, now, hits.into()),
-            (Cost::Refund(hits), state) => state.count_mut().refund(limit, now, hits.into()),
+        match state {
+            State::FixedWindow(_, count) => write(count, limit, now, cost),
+            State::SlidingWindow(_, slots) => write(&mut **slots, limit, now, cost),
+            State::TokenBucket(_, debt) => write(debt, limit, now, cost),
+            State::Concurrency(_) => {}
         }
+    }
+}
+
+fn write(count: &mut impl Count, limit: &Limit, now: Timestamp, cost: Cost) {
+    match cost {
+        Cost::Look => {}
+        Cost::Hits(hits) => count.add(limit, now, hits.into()),
+        Cost::Refund(hits) => count.refund(limit, now, hits.into()),
     }
 }
 
@@ -149,7 +158,7 @@ fn charge(states: &mut States, (set, active): (&LimitSet, Active), now: Timestam
 mod tests {
     use super::*;
     use crate::clock::Micros;
-    use crate::limit::{Algorithm, Call, Charge, Limit, TokenBucket, Window, step};
+    use crate::limit::{Algorithm, Call, Charge, TokenBucket, Window, step};
     use crate::request::Unit;
 
     const NOW: Timestamp = Timestamp::from_secs(1_700_000_000);

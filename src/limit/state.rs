@@ -83,24 +83,6 @@ impl State {
         }
     }
 
-    pub(super) fn count(&self) -> &dyn Count {
-        match self {
-            Self::FixedWindow(_, count) => count,
-            Self::SlidingWindow(_, slots) => slots.as_ref(),
-            Self::TokenBucket(_, debt) => debt,
-            Self::Concurrency(leases) => leases.as_ref(),
-        }
-    }
-
-    pub(super) fn count_mut(&mut self) -> &mut dyn Count {
-        match self {
-            Self::FixedWindow(_, count) => count,
-            Self::SlidingWindow(_, slots) => slots.as_mut(),
-            Self::TokenBucket(_, debt) => debt,
-            Self::Concurrency(leases) => leases.as_mut(),
-        }
-    }
-
     /// Adds what was counted apart from it, by the same algorithm; slots are not.
     pub(super) fn settle(&mut self, limit: &Limit, own: Own<'_, Self>) {
         let Own { base, restores, .. } = own;

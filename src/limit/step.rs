@@ -2,7 +2,7 @@
 
 use smallvec::SmallVec;
 
-use super::state::{State, States};
+use super::state::{Count, State, States};
 use super::{Algorithm, Charge, Limit, LimitSet};
 use crate::clock::{Micros, Timestamp};
 use crate::request::{Cost, LeaseId};
@@ -114,6 +114,19 @@ pub enum Extent {
 /// lease holds, and touches nothing else.
 pub fn step(set: &LimitSet, active: Active, states: &mut States, call: Call) -> Outcomes {
     let mut outcomes = Outcomes::default();
+    judge(set, active, states, call, &mut outcomes);
+    carry_out(set, active, states, (call, Extent::Whole), &mut outcomes);
+    outcomes
+}
+
+/// Says, in `outcomes` that say nothing yet, which limits a call is over: the first half of a [`step`].
+pub fn judge(
+    set: &LimitSet,
+    active: Active,
+    states: &mut States,
+    call: Call,
+    outcomes: &mut Outcomes,
+) {
     for (index, limit, state) in pairs(set, active, states.as_mut_slice()) {
         let over = is_over(set.charge, limit, state, call);
         outcomes.refused |= over && !limit.shadow_mode;
@@ -124,8 +137,6 @@ pub fn step(set: &LimitSet, active: Active, states: &mut States, call: Call) -> 
             reset: Micros::ZERO,
         });
     }
-    carry_out(set, active, states, (call, Extent::Whole), &mut outcomes);
-    outcomes
 }
 
 /// Writes as much of a call as `extent` says, whose `outcomes` say already which limits it is over, and says how the
@@ -151,37 +162,45 @@ pub fn carry_out(
             (Charge::Allowed, Extent::WithoutSlots) if limit.is_concurrency() => false,
             (Charge::Allowed, _) => !outcomes.refused && !outcome.over,
         };
-        if write(limit, state, call, charged) {
-            outcomes.lease = LeaseOutcome::Taken;
-        }
-        report(limit, state, call, outcome);
-        if outcome.over && !state.count().fits(limit, call.now, 1) {
-            let until = call.now.plus(state.count().until_fits(limit, call.now, 1));
-            outcomes.blocked_until = outcomes.blocked_until.max(Some(until));
-        }
+        // A dispatch by algorithm for all that is done, not one for each part of it: this is the hot path.
+        let over_until = match state {
+            State::FixedWindow(_, count) => carry(limit, count, (call, charged), outcome),
+            State::SlidingWindow(_, slots) => carry(limit, &mut **slots, (call, charged), outcome),
+            State::TokenBucket(_, debt) => carry(limit, debt, (call, charged), outcome),
+            State::Concurrency(leases) => {
+                if let Cost::Hits(slots) = call.cost
+                    && charged
+                {
+                    let lease = call.lease.unwrap_or(LeaseId::NOBODYS);
+                    leases.take(call.now, (lease, slots), limit.window);
+                    outcomes.lease = LeaseOutcome::Taken;
+                }
+                carry(limit, &mut **leases, (call, charged), outcome)
+            }
+        };
+        outcomes.blocked_until = outcomes.blocked_until.max(over_until);
     }
     if set.has_leases() {
         outcomes.held_until = states.held_until(call.now);
     }
 }
 
-/// Writes the call; tells whether it holds slots by it.
-fn write(limit: &Limit, state: &mut State, call: Call, charged: bool) -> bool {
-    match (call.cost, state) {
-        (Cost::Hits(slots), State::Concurrency(leases)) if charged => {
-            let lease = call.lease.unwrap_or(LeaseId::NOBODYS);
-            leases.take(call.now, (lease, slots), limit.window);
-            return true;
-        }
-        (Cost::Hits(hits), state) if charged => {
-            state.count_mut().add(limit, call.now, hits.into());
-        }
-        (Cost::Refund(hits), state) if call.lease.is_none() => {
-            state.count_mut().refund(limit, call.now, hits.into());
-        }
-        _ => {}
+/// Carries out a call at one limit, and reports on it. If the call was over it and a single hit would be as well: until
+/// when it would.
+fn carry(
+    limit: &Limit,
+    count: &mut impl Count,
+    (call, charged): (Call, bool),
+    outcome: &mut Outcome,
+) -> Option<Timestamp> {
+    match call.cost {
+        Cost::Hits(hits) if charged => count.add(limit, call.now, hits.into()),
+        Cost::Refund(hits) if call.lease.is_none() => count.refund(limit, call.now, hits.into()),
+        Cost::Hits(_) | Cost::Refund(_) | Cost::Look => {}
     }
-    false
+    report(limit, count, call, outcome);
+    let is_blocked = outcome.over && !count.fits(limit, call.now, 1);
+    is_blocked.then(|| call.now.plus(count.until_fits(limit, call.now, 1)))
 }
 
 fn give_back(states: &mut States, now: Timestamp, lease: Option<LeaseId>) -> LeaseOutcome {
@@ -205,21 +224,30 @@ fn pairs<'a>(
 
 /// Whether the call exceeds the limit as it stands before it.
 fn is_over(charge: Charge, limit: &Limit, state: &State, call: Call) -> bool {
+    match state {
+        State::FixedWindow(_, count) => exceeds(charge, limit, count, call),
+        State::SlidingWindow(_, slots) => exceeds(charge, limit, &**slots, call),
+        State::TokenBucket(_, debt) => exceeds(charge, limit, debt, call),
+        State::Concurrency(leases) => exceeds(charge, limit, &**leases, call),
+    }
+}
+
+fn exceeds(charge: Charge, limit: &Limit, count: &impl Count, call: Call) -> bool {
     let now = call.now;
     match call.cost {
-        Cost::Hits(hits) => !state.count().fits(limit, now, hits.into()),
+        Cost::Hits(hits) => !count.fits(limit, now, hits.into()),
         // The reference compares the count alone, so that a look at a limit just used up is still OK.
         Cost::Look if charge == Charge::Always && limit.algorithm == Algorithm::FixedWindow => {
-            !state.count().fits(limit, now, 0)
+            !count.fits(limit, now, 0)
         }
-        Cost::Look => !state.count().fits(limit, now, 1),
+        Cost::Look => !count.fits(limit, now, 1),
         Cost::Refund(_) => false,
     }
 }
 
 /// Fills in what there is to say of the limit as it stands after the call.
-fn report(limit: &Limit, state: &State, call: Call, outcome: &mut Outcome) {
-    let (now, count) = (call.now, state.count());
+fn report(limit: &Limit, count: &impl Count, call: Call, outcome: &mut Outcome) {
+    let now = call.now;
     if outcome.over {
         let hits = match call.cost {
             Cost::Hits(hits) => hits.into(),

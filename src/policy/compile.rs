@@ -9,6 +9,7 @@ mod response;
 mod root;
 mod standard;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use facts::Facts;
@@ -17,7 +18,7 @@ pub(crate) use root::Part;
 use root::Root;
 
 use super::report::{Report, Step};
-use super::schema::{Field, Flag, ON_STORE_ERROR, RawDescriptor, Spanned, Text};
+use super::schema::{Field, Flag, ON_STORE_ERROR, RawDescriptor, RawDescriptors, Spanned, Text};
 use super::tree::{Domain, Level, Node};
 use super::{
     Code, LevelName, Mark, Metadata, MetricDetail, OnStoreError, Response, Rule, RuleName,
@@ -54,6 +55,7 @@ pub(crate) fn compile(mut parts: Vec<Part>, report: &mut Report) -> Option<Domai
         nodes: Vec::new(),
         levels: Vec::new(),
         rules: Vec::new(),
+        keys: HashMap::new(),
         values: 0,
         is_full: false,
     };
@@ -109,6 +111,8 @@ struct Compiler<'r> {
     nodes: Vec<Node>,
     levels: Vec<Level>,
     rules: Vec<Arc<Rule>>,
+    /// The keys of all levels so far, for the names of rules.
+    keys: HashMap<Text, Arc<str>>,
     /// How many exact values there are.
     values: usize,
     /// It was said that there is no room for more.
@@ -128,7 +132,7 @@ struct Context {
 impl Compiler<'_> {
     /// Compiles the nodes of one level, each group from the file of that number; none if there
     /// are none in reach.
-    fn level(&mut self, groups: Vec<(u32, Vec<RawDescriptor>)>, context: &Context) -> Option<u32> {
+    fn level(&mut self, groups: Vec<(u32, RawDescriptors)>, context: &Context) -> Option<u32> {
         if groups.iter().all(|(_, descriptors)| descriptors.is_empty()) {
             return None;
         }
@@ -141,7 +145,7 @@ impl Compiler<'_> {
                         return;
                     }
                     compiler.report_within(Step::Index(at), |compiler| {
-                        compiler.descriptor(descriptor, at, &mut draft, context);
+                        compiler.descriptor(*descriptor, at, &mut draft, context);
                     });
                 }
             }
@@ -177,19 +181,20 @@ impl Compiler<'_> {
         }
         let node = self.nodes.len() as u32;
         self.nodes.push(Node::default());
-        for list in [&raw.values, &raw.cidr] {
+        for list in [&raw.shapes.values, &raw.shapes.cidr] {
             self.values += list.given().map_or(0, |list| list.value.len());
         }
         let matcher = matcher::compile(&raw, self.report);
         let shows_value = matcher.as_ref().is_none_or(|matcher| matcher.shows_value());
-        let own = raw.response.take().map(|raw| {
+        let own = raw.more.response.as_ref().map(|raw| {
             let facts = &self.facts;
             self.report.within(Step::Key("response"), |report| {
-                Arc::new(response::compile(&raw, facts, report))
+                Arc::new(response::compile(raw, facts, report))
             })
         });
         let mut value_levels = context.value_levels;
         if raw
+            .more
             .flags
             .iter()
             .any(|flag| flag.value == Flag::ValueToMetric)
@@ -199,12 +204,13 @@ impl Compiler<'_> {
         }
         let mut name = context.name.clone();
         if let (Some(key), Some(matcher)) = (raw.key.given(), &matcher) {
-            name.push(matcher.level_name(key, &self.facts));
+            let key = self.shared(&key.value);
+            name.push(matcher.level_name((key, index), &self.facts));
         }
         let below = Context {
             depth: context.depth + 1,
             response: own.or_else(|| context.response.clone()),
-            on_store_error: on_store_error(&raw.on_store_error, self.report)
+            on_store_error: on_store_error(&raw.more.on_store_error, self.report)
                 .unwrap_or(context.on_store_error),
             value_levels,
             name,
@@ -212,7 +218,8 @@ impl Compiler<'_> {
         self.check_flags(&raw, shows_value);
         let descriptors = std::mem::take(&mut raw.descriptors);
         let file = self.report.spot(None).file;
-        let metadata = raw.metadata.take().map(Arc::new);
+        let metadata = raw.more.written().and_then(|more| more.metadata.take());
+        let metadata = metadata.map(Arc::new);
         self.nodes[node as usize] = Node {
             rule: self.rule(&raw, metadata.as_ref(), &below),
             metadata,
@@ -235,7 +242,7 @@ impl Compiler<'_> {
         let (limits, replaces) = self.report.within(Step::Key("rate_limit"), |report| {
             limits::compile(rate_limit, facts, report)
         })?;
-        let has = |flag| raw.flags.iter().any(|own| own.value == flag);
+        let has = |flag| raw.more.flags.iter().any(|own| own.value == flag);
         let rule = Arc::new(Rule {
             limits,
             shadow_mode: has(Flag::Shadow),
@@ -251,12 +258,16 @@ impl Compiler<'_> {
                 levels: below.name.clone().into(),
             },
             mark: Mark::default(),
-            path: self.report.path().into(),
             file: Some(self.report.file().clone()),
             place: rate_limit.place,
         });
         self.rules.push(rule.clone());
         Some(rule)
+    }
+
+    fn shared(&mut self, key: &Text) -> Arc<str> {
+        let known = self.keys.entry(key.clone());
+        known.or_insert_with(|| (**key).into()).clone()
     }
 
     /// Flags that change nothing where they stand.
@@ -267,9 +278,9 @@ impl Compiler<'_> {
                 && rate_limit
                     .limits
                     .iter()
-                    .any(|limit| limit.unlimited.as_ref().is_some_and(is_true))
+                    .any(|limit| limit.more.unlimited.as_ref().is_some_and(is_true))
         });
-        for flag in &raw.flags {
+        for flag in &raw.more.flags {
             let why = match flag.value {
                 Flag::Shadow | Flag::Quota | Flag::DetailedMetric if raw.rate_limit.is_none() => {
                     "without `rate_limit` on the same descriptor"
@@ -287,7 +298,7 @@ impl Compiler<'_> {
             self.report.say(Code::NoEffect, flag.place, message);
         }
         let is_leaf = raw.rate_limit.is_none() && raw.descriptors.is_empty();
-        if let (Some(written), true) = (raw.on_store_error.given(), is_leaf) {
+        if let (Some(written), true) = (raw.more.on_store_error.given(), is_leaf) {
             let message = "`on_store_error` has no effect without `rate_limit` here or below";
             self.report.say(Code::NoEffect, written.place, message);
         }

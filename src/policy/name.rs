@@ -25,6 +25,8 @@ pub struct LevelName {
     pub is_shared: bool,
     /// Values of this key are never shown.
     pub is_secret: bool,
+    /// Where it stands in its list of descriptors; from 0.
+    pub index: u32,
 }
 
 /// Stands for an exact value of a secret key.

@@ -27,12 +27,19 @@ pub struct Rule {
     pub name: RuleName,
     /// Where its hits are counted.
     pub mark: Mark,
-    /// Where the rule stands: its path in the tree …
-    pub path: Box<str>,
-    /// … its file …
+    /// The file in which it stands …
     pub file: Option<Arc<Path>>,
     /// … and the place of its `rate_limit` there.
     pub place: Option<Place>,
+}
+
+impl Rule {
+    /// Where it stands in the tree of its file, such as `descriptors[2].descriptors[0]`.
+    pub fn path(&self) -> String {
+        let levels = self.name.levels.iter();
+        let steps = levels.map(|level| format!("descriptors[{}]", level.index));
+        steps.collect::<Vec<_>>().join(".")
+    }
 }
 
 /// What to answer when the store of counters cannot count a hit.

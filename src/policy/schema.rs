@@ -9,6 +9,7 @@ mod keys;
 mod limit;
 mod merge;
 pub(crate) mod metadata;
+mod rare;
 mod response;
 pub(crate) mod scalar;
 pub(crate) mod yaml;
@@ -20,7 +21,9 @@ pub(crate) use yaml::Text;
 
 use super::report::{Report, Step};
 use super::{Metadata, Place};
+use descriptor::Descriptors;
 use fields::fields;
+use rare::{Absent, Rare};
 
 /// Something and where it stands.
 #[derive(Clone, Debug)]
@@ -58,8 +61,12 @@ pub(crate) struct RawDomain {
     pub(crate) lease_entry: Option<Spanned<Text>>,
     pub(crate) response: Option<Spanned<RawResponse>>,
     pub(crate) on_store_error: Option<Spanned<Spanned<Text>>>,
-    pub(crate) descriptors: Vec<RawDescriptor>,
+    pub(crate) descriptors: RawDescriptors,
 }
+
+/// The nodes of a level.
+#[expect(clippy::vec_box, reason = "each is freed when it is compiled")]
+pub(crate) type RawDescriptors = Vec<Box<RawDescriptor>>;
 
 /// One node of the tree.
 #[derive(Debug)]
@@ -69,19 +76,31 @@ pub(crate) struct RawDescriptor {
     pub(crate) place: Option<Place>,
     pub(crate) key: Field<Text>,
     pub(crate) value: Field<Text>,
+    pub(crate) shapes: Rare<RawShapes>,
+    pub(crate) rate_limit: Option<RawRateLimit>,
+    pub(crate) more: Rare<RawMore>,
+    pub(crate) descriptors: RawDescriptors,
+}
+
+/// The rarer ways to say which values fit.
+#[derive(Debug)]
+pub(crate) struct RawShapes {
     pub(crate) values: Field<Vec<Spanned<Text>>>,
     pub(crate) value_sha256: Field<Text>,
     pub(crate) pattern: Field<Text>,
     /// Blocks of addresses, as written.
     pub(crate) cidr: Field<Vec<Spanned<Text>>>,
     pub(crate) count_by: Field<Vec<Spanned<Text>>>,
+}
+
+/// What else a descriptor can say.
+#[derive(Debug)]
+pub(crate) struct RawMore {
     /// The flags that are set.
     pub(crate) flags: Vec<Spanned<Flag>>,
-    pub(crate) rate_limit: Option<RawRateLimit>,
     pub(crate) metadata: Option<Metadata>,
-    pub(crate) response: Option<Box<RawResponse>>,
+    pub(crate) response: Option<RawResponse>,
     pub(crate) on_store_error: Field<Text>,
-    pub(crate) descriptors: Vec<RawDescriptor>,
 }
 
 /// What a descriptor can be besides.
@@ -100,7 +119,7 @@ pub(crate) enum Flag {
 pub(crate) struct RawRateLimit {
     pub(crate) place: Option<Place>,
     pub(crate) is_list: bool,
-    pub(crate) limits: Vec<RawLimit>,
+    pub(crate) limits: Box<[RawLimit]>,
 }
 
 /// One limit.
@@ -108,9 +127,16 @@ pub(crate) struct RawRateLimit {
 pub(crate) struct RawLimit {
     /// False if it is no mapping, or has keys that were refused.
     pub(crate) is_sound: bool,
+    pub(crate) shadow_mode: bool,
     pub(crate) place: Option<Place>,
     pub(crate) unit: Field<Text>,
     pub(crate) requests_per_unit: Field<u32>,
+    pub(crate) more: Rare<RawMoreOfLimit>,
+}
+
+/// What else a limit can say.
+#[derive(Debug)]
+pub(crate) struct RawMoreOfLimit {
     pub(crate) unit_multiplier: Field<u32>,
     pub(crate) unlimited: Option<Spanned<bool>>,
     pub(crate) name: Field<Text>,
@@ -121,7 +147,6 @@ pub(crate) struct RawLimit {
     pub(crate) charge: Field<Text>,
     pub(crate) max_in_flight: Field<u32>,
     pub(crate) lease_seconds: Field<u32>,
-    pub(crate) shadow_mode: bool,
 }
 
 /// A `response` block.
@@ -140,6 +165,42 @@ pub(crate) struct RawResponse {
 pub(crate) struct RawHeader {
     pub(crate) name: Spanned<Text>,
     pub(crate) value: Spanned<Text>,
+}
+
+impl Absent for RawShapes {
+    const NOTHING: &Self = &Self::ABSENT;
+    const ABSENT: Self = Self {
+        values: Field::Absent,
+        value_sha256: Field::Absent,
+        pattern: Field::Absent,
+        cidr: Field::Absent,
+        count_by: Field::Absent,
+    };
+}
+
+impl Absent for RawMore {
+    const NOTHING: &Self = &Self::ABSENT;
+    const ABSENT: Self = Self {
+        flags: Vec::new(),
+        metadata: None,
+        response: None,
+        on_store_error: Field::Absent,
+    };
+}
+
+impl Absent for RawMoreOfLimit {
+    const NOTHING: &Self = &Self::ABSENT;
+    const ABSENT: Self = Self {
+        unit_multiplier: Field::Absent,
+        unlimited: None,
+        name: Field::Absent,
+        replaces: Vec::new(),
+        algorithm: Field::Absent,
+        burst: Field::Absent,
+        charge: Field::Absent,
+        max_in_flight: Field::Absent,
+        lease_seconds: Field::Absent,
+    };
 }
 
 impl<T> Field<T> {
@@ -171,7 +232,8 @@ impl Flag {
 
 /// Reads one domain from the text of a file; none if there is no sense in going on.
 pub(crate) fn read(text: &str, report: &mut Report) -> Option<RawDomain> {
-    let root = yaml::parse(text, report)?;
+    let mut descriptors = Descriptors::default();
+    let root = yaml::parse_by_element(text, &mut descriptors, report)?;
     let mut domain = RawDomain {
         place: Some(root.place),
         name: Field::Absent,
@@ -181,12 +243,11 @@ pub(crate) fn read(text: &str, report: &mut Report) -> Option<RawDomain> {
         lease_entry: None,
         response: None,
         on_store_error: None,
-        descriptors: Vec::new(),
+        descriptors: descriptors.into_top(),
     };
     if root.is_null() {
         return Some(domain);
     }
-    let mut descriptors = None;
     for field in fields(&root, Level::Root, report)? {
         let place = Some(field.place);
         let spanned = |value| Spanned { value, place };
@@ -215,15 +276,11 @@ pub(crate) fn read(text: &str, report: &mut Report) -> Option<RawDomain> {
                     domain.on_store_error = Some(Spanned { value: word, place });
                 }
             }
-            "descriptors" => descriptors = Some(field.node.clone()),
+            "descriptors" => {
+                let others = descriptor::read_all(field.node, report);
+                domain.descriptors.extend(others);
+            }
             _ => {}
-        });
-    }
-    // Now the descriptors are nobody else's, and each is freed when it is read.
-    drop(root);
-    if let Some(node) = descriptors {
-        domain.descriptors = report.within(Step::Key("descriptors"), |report| {
-            descriptor::read_all(node, report)
         });
     }
     Some(domain)

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crate::policy::compile::Part;
 use crate::policy::report::{Report, Step, quoted};
+use crate::policy::schema::RawDomain;
 use crate::policy::tree::Domain;
 use crate::policy::{Code, Diagnostic, Place, Policy, Severity, compile, schema};
 
@@ -97,7 +98,10 @@ pub fn files(paths: &[PathBuf]) -> Result<Vec<PathBuf>, LoadError> {
 /// Loads one domain from text; `file` is what diagnostics call it.
 pub fn load_text(file: &Path, text: &str) -> Loaded {
     let mut load = Load::default();
-    load.add(file, text.as_bytes());
+    let mut report = Report::new(file);
+    let text = text_of(text.as_bytes(), &mut report);
+    let raw = text.and_then(|text| schema::read(text, &mut report));
+    load.add(file, raw, report);
     load.finish()
 }
 
@@ -160,20 +164,22 @@ impl Load {
             path: path.to_owned(),
             source,
         })?;
-        self.add(path, &bytes);
-        Ok(())
-    }
-
-    fn add(&mut self, path: &Path, bytes: &[u8]) {
-        self.files.push(path.to_owned());
         let mut report = Report::new(path);
-        let text = text_of(bytes, &mut report);
+        let text = text_of(&bytes, &mut report);
+        let raw = text.and_then(|text| schema::read(text, &mut report));
         if let Some(text) = text.filter(|_| self.options.keep_texts) {
             self.texts.insert(path.to_owned(), text.to_owned());
         }
-        if let Some(text) = text
-            && let Some(raw) = schema::read(text, &mut report)
-        {
+        // From here on it would be there for nothing.
+        drop(bytes);
+        self.add(path, raw, report);
+        Ok(())
+    }
+
+    /// Adds what a file says, if it could be read at all.
+    fn add(&mut self, path: &Path, raw: Option<RawDomain>, mut report: Report) {
+        self.files.push(path.to_owned());
+        if let Some(raw) = raw {
             let name = raw.name.given().cloned();
             let place = name.as_ref().and_then(|name| name.place);
             let file = report.file().clone();

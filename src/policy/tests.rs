@@ -106,7 +106,7 @@ fn the_reference_s_matching_cases() {
 fn rules_are_in_the_order_of_the_policy() {
     let policy = loaded(SHOP);
     let rules = policy.domain(b"shop").unwrap().rules();
-    let paths: Vec<&str> = rules.iter().map(|rule| &*rule.path).collect();
+    let paths: Vec<String> = rules.iter().map(|rule| rule.path()).collect();
     assert_eq!(
         paths[..2],
         [
@@ -241,7 +241,7 @@ fn a_limit_says_all_it_can() {
         rule.replaces.iter().map(|name| &**name).collect::<Vec<_>>(),
         ["a"]
     );
-    assert_eq!(&*rule.path, "descriptors[0]");
+    assert_eq!(rule.path(), "descriptors[0]");
     assert_eq!(rule.place, Some(Place { line: 6, column: 3 }));
 }
 

@@ -122,7 +122,11 @@ pub const ENDPOINTS: &[Endpoint] = &[
         "/healthcheck",
         "200 `OK` while weir wants calls, else 500",
     ),
-    open("GET", "/ready", "200 while weir wants calls, else 503"),
+    open(
+        "GET",
+        "/ready",
+        "200 while weir wants calls, and what is wrong although it does; else 503",
+    ),
     open("GET", "/live", "200 as long as the process answers"),
     open(
         "GET",
@@ -272,6 +276,7 @@ impl Drop for Running {
 }
 
 async fn serve(listener: TcpListener, shared: Arc<Shared>, stop: CancellationToken) {
+    shared.admin.engine.prepare();
     let mut steps = tokio::time::interval(shared.admin.config.step);
     steps.set_missed_tick_behavior(MissedTickBehavior::Skip);
     let stepping = async {

@@ -53,8 +53,18 @@ impl Service<http::Request<Body>> for Services {
             let answer = self.rate_limit.clone().answer(request);
             return Box::pin(async { Ok(unary::respond(answer.await)) });
         }
+        let trouble = match health::is_check(request.uri().path()) {
+            true => self.rate_limit.store_trouble(),
+            false => None,
+        };
         let response = self.others.call(request);
-        Box::pin(async { Ok(response.await?.map(Reply::Other)) })
+        Box::pin(async {
+            let mut response = response.await?;
+            if let Some(trouble) = trouble {
+                health::tell_trouble(response.headers_mut(), &trouble);
+            }
+            Ok(response.map(Reply::Other))
+        })
     }
 }
 

@@ -11,7 +11,8 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 
 use crate::store::{
-    HashKey, Identity, InvalidAddress, Password, RedisAddress, RedisClock, RedisConfig, RedisTls,
+    HashKey, Identity, InvalidAddress, Login, Password, RedisAddress, RedisClock, RedisConfig,
+    RedisTls,
 };
 
 /// The arguments about the store, as they were given.
@@ -21,7 +22,8 @@ pub(super) struct StoreArgs {
     /// Where counters are: memory, or Redis for all weirs that are to share them
     ///
     /// redis://[USER:PASSWORD@]HOST[:PORT][/DATABASE], redis+sentinel://HOST,HOST/SERVICE[/DATABASE] or
-    /// redis-cluster://HOST,HOST; rediss://, rediss+sentinel:// and rediss-cluster:// for TLS.
+    /// redis-cluster://HOST,HOST; rediss://, rediss+sentinel:// and rediss-cluster:// for TLS;
+    /// redis+unix://[USER:PASSWORD@]/PATH[?db=DATABASE] for a Unix socket.
     #[arg(
         long,
         value_name = "ADDR",
@@ -34,6 +36,19 @@ pub(super) struct StoreArgs {
     /// A file with the password for Redis, instead of one in the address
     #[arg(long, value_name = "FILE", env = "WEIR_REDIS_PASSWORD_FILE")]
     redis_password_file: Option<PathBuf>,
+
+    /// The user that sentinels know, if they have users
+    #[arg(
+        long,
+        value_name = "USER",
+        env = "WEIR_REDIS_SENTINEL_USER",
+        requires = "redis_sentinel_password_file"
+    )]
+    redis_sentinel_user: Option<String>,
+
+    /// A file with the password for sentinels, which are not given that for Redis
+    #[arg(long, value_name = "FILE", env = "WEIR_REDIS_SENTINEL_PASSWORD_FILE")]
+    redis_sentinel_password_file: Option<PathBuf>,
 
     /// A PEM file with the authorities of Redis' certificate [default: those of the system]
     #[arg(long, value_name = "FILE", env = "WEIR_REDIS_CA")]
@@ -147,6 +162,8 @@ enum ClockArg {
 pub struct RedisSettings {
     /// All but what stands in files.
     pub config: Result<RedisConfig, InvalidAddress>,
+    /// The user that sentinels know.
+    pub sentinel_user: Option<String>,
     /// Files.
     pub files: RedisFiles,
 }
@@ -156,6 +173,8 @@ pub struct RedisSettings {
 pub struct RedisFiles {
     /// The password.
     pub password: Option<PathBuf>,
+    /// That of the sentinels.
+    pub sentinel_password: Option<PathBuf>,
     /// The authorities of its certificate.
     pub authority: Option<PathBuf>,
     /// Our certificate and its private key.
@@ -182,8 +201,10 @@ impl StoreArgs {
         });
         Some(RedisSettings {
             config,
+            sentinel_user: self.redis_sentinel_user,
             files: RedisFiles {
                 password: self.redis_password_file,
+                sentinel_password: self.redis_sentinel_password_file,
                 authority: self.redis_ca,
                 identity: self.redis_cert.zip(self.redis_key),
                 hash_key: self.hash_key_file,
@@ -203,6 +224,14 @@ impl RedisSettings {
         if let Some(path) = &files.password {
             let password = text(path)?;
             config.address = config.address.with_password(Password::new(password));
+        }
+        if let Some(path) = &files.sentinel_password {
+            let login = Login {
+                user: self.sentinel_user,
+                password: Some(Password::new(text(path)?)),
+            };
+            let address = config.address.with_login_of_sentinels(login);
+            config.address = address.ok_or(RedisSettingsError::NoSentinels)?;
         }
         let identity = files.identity.map(|(certificate, key)| {
             Ok(Identity {
@@ -245,6 +274,8 @@ pub enum RedisSettingsError {
     NotUtf8(PathBuf),
     /// A file holds no key.
     NoHashKey(PathBuf),
+    /// There is a password for sentinels, and no sentinel.
+    NoSentinels,
 }
 
 impl fmt::Display for RedisSettingsError {
@@ -260,6 +291,9 @@ impl fmt::Display for RedisSettingsError {
                 "{} holds no key: expected 32 hexadecimal digits, such as `openssl rand -hex 16` prints",
                 path.display()
             ),
+            Self::NoSentinels => f.write_str(
+                "--redis-sentinel-password-file is for sentinels; --store names none, expected redis+sentinel://HOST,HOST/SERVICE",
+            ),
         }
     }
 }
@@ -269,7 +303,7 @@ impl std::error::Error for RedisSettingsError {
         match self {
             Self::Address(invalid) => Some(invalid),
             Self::Unreadable(_, error) => Some(error),
-            Self::NotUtf8(_) | Self::NoHashKey(_) => None,
+            Self::NotUtf8(_) | Self::NoHashKey(_) | Self::NoSentinels => None,
         }
     }
 }

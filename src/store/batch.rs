@@ -8,7 +8,7 @@ use smallvec::SmallVec;
 use super::Key;
 use crate::clock::Timestamp;
 use crate::limit::{
-    Active, Call, Extent, LeaseOutcome, LimitSet, Outcomes, States, carry_out, step,
+    Active, Call, Extent, LeaseOutcome, LimitSet, Outcomes, States, carry_out, judge,
 };
 use crate::request::{Cost, LeaseId};
 
@@ -87,7 +87,15 @@ impl Hit<'_> {
     ///
     /// Where no slots are held, a refund that names a lease is taken if the lease has just freed some elsewhere: who was
     /// refused has none.
-    pub(super) fn step(&self, now: Timestamp, states: &mut States, freed: &mut Freed) -> Outcomes {
+    ///
+    /// `outcomes` say nothing yet. They are filled in where they are: to move them costs as much as the step.
+    pub(super) fn step(
+        &self,
+        now: Timestamp,
+        states: &mut States,
+        freed: &mut Freed,
+        outcomes: &mut Outcomes,
+    ) {
         let Self { set, active, .. } = *self;
         let mut call = Call {
             now,
@@ -101,13 +109,13 @@ impl Hit<'_> {
             is_unproven = !freed.0.contains(&lease);
             call.lease = self.lease.filter(|_| is_unproven);
         }
-        let mut outcomes = step(set, active, states, call);
+        judge(set, active, states, call, outcomes);
+        carry_out(set, active, states, (call, Extent::Whole), outcomes);
         match outcomes.lease {
             LeaseOutcome::Freed => freed.0.extend(self.lease),
             _ if is_unproven => outcomes.lease = LeaseOutcome::NotHeld,
             _ => {}
         }
-        outcomes
     }
 }
 
@@ -159,6 +167,13 @@ impl Batch<'_> {
         outcomes
     }
 
+    /// Room for the outcomes of all hits.
+    pub(super) fn no_outcomes(&self) -> SmallVec<[Outcomes; 2]> {
+        let mut outcomes = SmallVec::new();
+        outcomes.resize_with(self.hits.len(), Outcomes::default);
+        outcomes
+    }
+
     fn try_all(
         &self,
         now: Timestamp,
@@ -166,13 +181,13 @@ impl Batch<'_> {
         states: &mut [States],
     ) -> SmallVec<[Outcomes; 2]> {
         let mut freed = Freed::default();
-        let hits = self.hits.iter().zip(at);
-        let outcomes = hits.map(|(hit, at)| {
+        let mut outcomes = self.no_outcomes();
+        for ((hit, at), outcomes) in self.hits.iter().zip(at).zip(&mut outcomes) {
             let states = &mut states[*at];
             states.align(hit.set);
-            hit.step(now, states, &mut freed)
-        });
-        outcomes.collect()
+            hit.step(now, states, &mut freed, outcomes);
+        }
+        outcomes
     }
 
     /// Writes what is written although the request is refused.
@@ -192,7 +207,10 @@ impl Batch<'_> {
             states.align(hit.set);
             match hit.cost {
                 // Giving back is never refused, and does the same again.
-                Cost::Refund(_) => *outcomes = hit.step(now, states, &mut freed),
+                Cost::Refund(_) => {
+                    *outcomes = Outcomes::default();
+                    hit.step(now, states, &mut freed, outcomes);
+                }
                 Cost::Look | Cost::Hits(_) => {
                     let call = Call {
                         now,

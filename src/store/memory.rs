@@ -69,8 +69,8 @@ impl Memory {
         })
     }
 
-    pub(super) fn hasher(&self) -> &KeyHasher {
-        &self.hasher
+    pub(super) fn hasher(&self) -> KeyHasher {
+        self.hasher
     }
 
     pub(super) fn new_lease(&self) -> LeaseId {
@@ -82,9 +82,12 @@ impl Memory {
             return self.hit_jointly(now, batch);
         }
         let mut freed = Freed::default();
-        let hits = batch.hits.iter();
-        hits.map(|hit| self.shard(hit.key).lock().hit(now, hit, &mut freed))
-            .collect()
+        let mut outcomes = batch.no_outcomes();
+        for (hit, outcomes) in batch.hits.iter().zip(&mut outcomes) {
+            let mut shard = self.shard(hit.key).lock();
+            shard.hit(now, hit, &mut freed, outcomes);
+        }
+        outcomes
     }
 
     pub(super) fn reset(&self, key: Key) -> bool {

@@ -25,7 +25,7 @@ use smallvec::SmallVec;
 use thread_local::ThreadLocal;
 use tokio::runtime::Handle;
 
-pub use address::{InvalidAddress, Password, RedisAddress};
+pub use address::{InvalidAddress, Login, Password, RedisAddress};
 pub use config::{Identity, RedisConfig, RedisTls};
 pub use script::RedisClock;
 

@@ -110,6 +110,23 @@ fn the_tables_of_the_documentation_are_those_of_the_program() {
     }
 }
 
+/// What `cargo bench --bench compare -- faults` has printed names tests, which there are.
+#[test]
+fn what_is_said_of_faults_is_tested() {
+    let (faults, _) = between(&read("docs/operations.md"), "faults", "");
+    let mut tests = 0;
+    for name in faults.split('`').filter(|text| text.contains("::")) {
+        let (module, function) = name.split_once("::").unwrap();
+        let source = read(&format!("tests/redis/{module}.rs"));
+        assert!(
+            source.contains(&format!("#[test]\nfn {function}()")),
+            "{name}"
+        );
+        tests += 1;
+    }
+    assert!(tests >= 10, "only {tests} tests");
+}
+
 /// The messages of all events that are logged as information or worse, up to a colon: the last text of each macro.
 fn messages() -> BTreeSet<String> {
     let mut folders = vec![path("src")];
@@ -207,6 +224,7 @@ descriptors:
         ..Options::default()
     };
     let site = Site::start(policy, Clock::System, options).await;
+    while site.get("/ready").status != 200 {}
     site.hit("shop", &[("a", "b")]);
     let exposed = site.get("/metrics").body;
     let samples = exposed.lines().filter(|line| !line.starts_with('#'));

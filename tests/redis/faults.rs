@@ -1,9 +1,10 @@
 //! Redis that is away, dies, freezes, is slow, full, or does not let us in: every call is answered, as the policy has it.
 //!
-//! `cargo bench --bench redis -- faults` measures how fast.
+//! `cargo bench --bench compare -- faults` measures how fast.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use weir::clock::{Micros, Timestamp};
 use weir::engine::{Basis, Code, Engine};
@@ -221,6 +222,22 @@ fn a_redis_slower_than_the_deadline_is_as_good_as_none() {
 }
 
 #[test]
+fn a_redis_that_is_slow_but_in_time_is_counted_in() {
+    with_redis(|redis| async move {
+        let proxy = Proxy::to(&redis).await;
+        proxy.delay(20);
+        let engine = weir(RedisConfig {
+            deadline: Duration::from_secs(20),
+            ..RedisConfig::new(proxy.address())
+        });
+        until(&engine, Basis::Counted).await;
+        for _ in 0..20 {
+            assert_eq!(ask(&engine, "plain").await, (Code::Ok, Basis::Counted));
+        }
+    });
+}
+
+#[test]
 fn a_full_redis_counts_nothing_new_but_can_be_looked_at() {
     with_redis(|redis| async move {
         let engine = weir(RedisConfig::new(redis.address()));
@@ -250,7 +267,7 @@ async fn anyhow(store: &Store, now: Timestamp, hit: Hit<'_>) -> Outcomes {
                 hits,
                 atomic: false,
             };
-            store.hit_meanwhile(answer.now, &batch, why).remove(0)
+            store.hit_here(answer.now, &batch, why).remove(0)
         }
     }
 }
@@ -405,6 +422,29 @@ fn a_wrong_password_is_said_but_not_shown() {
 }
 
 #[test]
+fn a_password_that_changes_costs_no_answer() {
+    if !server::is_there() {
+        return;
+    }
+    runtime().block_on(async {
+        let (ours, other) = ("open-sesame", "open-barley");
+        let redis = RedisServer::with(&["--requirepass", ours]);
+        let address = redis.address().with_password(Password::new(ours));
+        let engine = weir(RedisConfig::new(address));
+        until(&engine, Basis::Counted).await;
+        redis.cli(&["-a", ours, "config", "set", "requirepass", other]);
+        redis.cli(&["-a", other, "client", "kill", "type", "normal"]);
+        until(&engine, Basis::Degraded).await;
+        assert_eq!(ask(&engine, "plain").await, (Code::Ok, Basis::Degraded));
+        let denied = (Code::OverLimit, Basis::Degraded);
+        assert_eq!(ask(&engine, "deny").await, denied);
+        redis.cli(&["-a", other, "config", "set", "requirepass", ours]);
+        until(&engine, Basis::Counted).await;
+        assert_eq!(ask(&engine, "deny").await, (Code::Ok, Basis::Counted));
+    });
+}
+
+#[test]
 fn a_lease_granted_while_redis_was_away_can_be_given_back() {
     with_redis(|mut redis| async move {
         use crate::stores::{hit, key, rule, take, with_lease};
@@ -430,7 +470,7 @@ fn a_lease_granted_while_redis_was_away_can_be_given_back() {
             hits: [slot].into_iter().collect(),
             atomic: false,
         };
-        let granted = store.hit_meanwhile(stores::NOW, &batch, &answer.not_counted);
+        let granted = store.hit_here(stores::NOW, &batch, &answer.not_counted);
         assert_eq!(granted[0].lease, LeaseOutcome::Taken);
         redis.restart();
         let back = Hit {

@@ -7,12 +7,13 @@
 //! - `near`: what is decided without asking
 //! - `faults`: Redis that is away, dies, freezes, is slow, full, or does not let us in
 //! - `program`: the `weir` binary with `--store`
-//! - `topology`: a cluster, sentinels and a failover, TLS
+//! - `topology`: a cluster, sentinels and a failover, TLS, a Unix socket
 //!
-//! `server` starts them, `stores` and `weirs` count in them, `proxy` is a slow way to one.
+//! `server` and `deployment` start them, `stores` and `weirs` count in them, `proxy` is a slow way to one.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod deployment;
 mod proxy;
 mod server;
 mod stores;

@@ -8,9 +8,11 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
+use tokio::time::Instant;
 use weir::store::RedisAddress;
 
-use crate::server::RedisServer;
+use super::server::RedisServer;
 
 /// Ends with the runtime that it was started on.
 pub(crate) struct Proxy {
@@ -30,6 +32,7 @@ impl Proxy {
                 let Ok(server) = TcpStream::connect(("127.0.0.1", port)).await else {
                     continue;
                 };
+                let _ = (client.set_nodelay(true), server.set_nodelay(true));
                 let (from_client, to_client) = client.into_split();
                 let (from_server, to_server) = server.into_split();
                 tokio::spawn(copy(from_client, to_server, Arc::default()));
@@ -52,12 +55,22 @@ impl Proxy {
     }
 }
 
+/// Each piece arrives so much later than it left; those behind it are on their way meanwhile.
 async fn copy(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, delay_millis: Arc<AtomicU64>) {
+    let (sender, mut on_the_way) = mpsc::unbounded_channel::<(Instant, Vec<u8>)>();
+    tokio::spawn(async move {
+        while let Some((arrives, piece)) = on_the_way.recv().await {
+            tokio::time::sleep_until(arrives).await;
+            if to.write_all(&piece).await.is_err() {
+                return;
+            }
+        }
+    });
     let mut buffer = vec![0; 1 << 16];
     while let Ok(read @ 1..) = from.read(&mut buffer).await {
-        let delay = delay_millis.load(Ordering::Relaxed);
-        tokio::time::sleep(Duration::from_millis(delay)).await;
-        if to.write_all(&buffer[..read]).await.is_err() {
+        let delay = Duration::from_millis(delay_millis.load(Ordering::Relaxed));
+        let piece = (Instant::now() + delay, buffer[..read].to_vec());
+        if sender.send(piece).is_err() {
             return;
         }
     }

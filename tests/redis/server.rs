@@ -1,4 +1,7 @@
 //! A redis-server of a test's own, on a free port of loopback.
+//!
+//! `WEIR_TEST_REDIS=valkey` has the tests start `valkey-server` instead, and a path such as `/opt/valkey/bin/valkey` the
+//! one that is there.
 
 use std::env;
 use std::io::{self, Write};
@@ -10,9 +13,16 @@ use std::time::Duration;
 use tempfile::TempDir;
 use weir::store::{RedisAddress, RedisClock, RedisConfig};
 
+/// What starts one of Redis' programs: `server` or `cli`.
+pub(crate) fn program(name: &str) -> String {
+    let family = env::var("WEIR_TEST_REDIS").unwrap_or_else(|_| "redis".to_owned());
+    format!("{family}-{name}")
+}
+
 /// Whether there is a redis-server; where there is none the test is to be skipped.
 pub(crate) fn is_there() -> bool {
-    let version = Command::new("redis-server")
+    let server = program("server");
+    let version = Command::new(&server)
         .arg("--version")
         .stdout(Stdio::null())
         .status();
@@ -20,11 +30,11 @@ pub(crate) fn is_there() -> bool {
         return true;
     }
     let is_ci = env::var("CI").is_ok_and(|ci| ci == "true");
-    assert!(!is_ci, "redis-server is not to be had");
+    assert!(!is_ci, "{server} is not to be had");
     // Not eprintln!, which the test harness swallows when a test passes.
     let _ = writeln!(
         io::stderr(),
-        "\nSKIPPED: tests with redis-server, which is not to be had\n"
+        "\nSKIPPED: tests with {server}, which is not to be had\n"
     );
     false
 }
@@ -47,6 +57,7 @@ impl RedisServer {
         Self::at(free_port(), args)
     }
 
+    /// A sentinel has the file of its configuration first, and then `--sentinel`.
     pub(crate) fn at(port: u16, args: &[&str]) -> Self {
         let folder = TempDir::new().unwrap();
         let args: Vec<String> = args.iter().map(|arg| (*arg).to_owned()).collect();
@@ -61,11 +72,6 @@ impl RedisServer {
         server
     }
 
-    /// A sentinel with that configuration.
-    pub(crate) fn sentinel(file: &str) -> Self {
-        Self::at(free_port(), &[file, "--sentinel"])
-    }
-
     /// Where it is.
     pub(crate) fn address(&self) -> RedisAddress {
         format!("redis://127.0.0.1:{}", self.port).parse().unwrap()
@@ -73,7 +79,7 @@ impl RedisServer {
 
     /// What redis-cli prints.
     pub(crate) fn cli(&self, args: &[&str]) -> String {
-        let output = Command::new("redis-cli")
+        let output = Command::new(program("cli"))
             .args(["-p", &self.port.to_string()])
             .args(args)
             .stdin(Stdio::null())
@@ -121,7 +127,7 @@ impl RedisServer {
         let is_tls = self.args.iter().any(|arg| arg == "--tls-port");
         assert!(
             is_tls || (0..2_000).any(|_| answers()),
-            "redis-server does not answer"
+            "the server does not answer"
         );
     }
 }
@@ -135,7 +141,7 @@ impl Drop for RedisServer {
 
 /// A shell that kills the server when its stdin ends, be it by the end of this process.
 fn spawn(port: u16, args: &[String], folder: &Path) -> Child {
-    let script = "exec 3<&0; redis-server \"$@\" >log 2>&1 3<&- & server=$!; echo $server >pid; \
+    let script = "exec 3<&0; \"$0\" \"$@\" >log 2>&1 3<&- & server=$!; echo $server >pid; \
                   (cat <&3 >/dev/null; kill -9 $server 2>/dev/null) & wait $server";
     let port = port.to_string();
     let is_sentinel = args.iter().any(|arg| arg == "--sentinel");
@@ -144,7 +150,7 @@ fn spawn(port: u16, args: &[String], folder: &Path) -> Child {
     let args = args.iter().filter(|arg| *arg != "--tls-port");
     let in_memory = ["--save", "", "--appendonly", "no", "--bind", "127.0.0.1"];
     Command::new("sh")
-        .args(["-c", script, "sh"])
+        .args(["-c", script, &program("server")])
         .args(file)
         .args(if is_tls {
             ["--tls-port", &port]

@@ -56,9 +56,9 @@ pub(crate) fn runtime() -> Runtime {
 }
 
 pub(crate) fn key(store: &Store, name: &str) -> Key {
-    let mut identity = KeyBuilder::default();
+    let mut identity = KeyBuilder::new(&store.hasher());
     identity.add(0, name.as_bytes());
-    identity.key(&store.hasher())
+    identity.key()
 }
 
 pub(crate) fn limit(algorithm: Algorithm, requests_per_unit: u32, secs: u32) -> Limit {

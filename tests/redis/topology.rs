@@ -1,6 +1,5 @@
-//! A cluster, sentinels and a failover, TLS.
+//! A cluster, sentinels and a failover, TLS, a Unix socket.
 
-use std::net::TcpListener;
 use std::process::Command;
 
 use rcgen::{
@@ -13,57 +12,10 @@ use weir::limit::{Algorithm, Charge, LeaseOutcome};
 use weir::request::Cost;
 use weir::store::{Batch, Identity, RedisAddress, RedisConfig, RedisTls};
 
-use crate::server::{self, RedisServer, exact, free_port};
+use crate::deployment::{Cluster, Watched};
+use crate::server::{self, RedisServer, exact, free_port, program};
 use crate::stores::{NOW, connected, hit, key, limit, passes, rule, runtime, take, with_lease};
 use crate::weirs::{ask, until, weir};
-
-/// A port whose cluster bus, ten thousand higher, is a port too.
-fn cluster_port() -> u16 {
-    let mut kept = Vec::new();
-    loop {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = listener.local_addr().unwrap().port();
-        if port < 55_000 && TcpListener::bind(("127.0.0.1", port + 10_000)).is_ok() {
-            return port;
-        }
-        kept.push(listener);
-    }
-}
-
-fn cluster() -> Vec<RedisServer> {
-    let start = |_| {
-        RedisServer::at(
-            cluster_port(),
-            &["--cluster-enabled", "yes", "--cluster-node-timeout", "1000"],
-        )
-    };
-    let nodes: Vec<RedisServer> = (0..3).map(start).collect();
-    let addresses = nodes.iter().map(|node| format!("127.0.0.1:{}", node.port));
-    let made = Command::new("redis-cli")
-        .args(["--cluster", "create"])
-        .args(addresses)
-        .args(["--cluster-replicas", "0", "--cluster-yes"])
-        .output()
-        .unwrap();
-    assert!(
-        made.status.success(),
-        "{}",
-        String::from_utf8_lossy(&made.stdout)
-    );
-    let is_ok = |node: &RedisServer| node.cli(&["cluster", "info"]).contains("cluster_state:ok");
-    assert!((0..2_000).any(|_| nodes.iter().all(is_ok)), "no cluster");
-    nodes
-}
-
-fn cluster_address(nodes: &[RedisServer]) -> RedisAddress {
-    let nodes: Vec<String> = nodes
-        .iter()
-        .map(|node| format!("127.0.0.1:{}", node.port))
-        .collect();
-    format!("redis-cluster://{}", nodes.join(","))
-        .parse()
-        .unwrap()
-}
 
 #[test]
 fn a_cluster_counts_as_one_and_follows_slots_that_move() {
@@ -71,8 +23,9 @@ fn a_cluster_counts_as_one_and_follows_slots_that_move() {
         return;
     }
     runtime().block_on(async {
-        let nodes = cluster();
-        let store = connected(exact(cluster_address(&nodes))).await;
+        let cluster = Cluster::start();
+        let nodes = &cluster.nodes;
+        let store = connected(exact(cluster.address())).await;
         let set = rule([limit(Algorithm::FixedWindow, 3, 3_600)], Charge::Allowed);
         // One request with counters in many slots.
         let names: Vec<_> = (0..40).map(|n| key(&store, &n.to_string())).collect();
@@ -96,7 +49,7 @@ fn a_cluster_counts_as_one_and_follows_slots_that_move() {
             .sum();
         assert_eq!(counters, 40 + 1);
 
-        let moved = Command::new("redis-cli")
+        let moved = Command::new(program("cli"))
             .args([
                 "--cluster",
                 "rebalance",
@@ -126,8 +79,8 @@ fn slots_of_a_request_that_another_part_of_the_cluster_refuses_are_free_again() 
         return;
     }
     runtime().block_on(async {
-        let nodes = cluster();
-        let store = connected(exact(cluster_address(&nodes))).await;
+        let cluster = Cluster::start();
+        let store = connected(exact(cluster.address())).await;
         let slots = rule([limit(Algorithm::Concurrency, 1, 600)], Charge::Allowed);
         let none = rule([limit(Algorithm::FixedWindow, 0, 3_600)], Charge::Allowed);
         let lease = store.new_lease();
@@ -153,20 +106,17 @@ fn a_part_of_a_cluster_that_is_gone_does_not_harm_the_others() {
         return;
     }
     runtime().block_on(async {
-        let mut nodes = cluster();
-        for node in &nodes {
-            node.cli(&["config", "set", "cluster-require-full-coverage", "no"]);
-        }
+        let mut cluster = Cluster::of_independent_parts();
         let config = RedisConfig {
             deadline: std::time::Duration::from_millis(200),
-            ..exact(cluster_address(&nodes))
+            ..exact(cluster.address())
         };
         let store = connected(config).await;
         let set = rule(
             [limit(Algorithm::FixedWindow, 1_000, 3_600)],
             Charge::Allowed,
         );
-        nodes[2].kill();
+        cluster.nodes[2].kill();
         let mut counted = 0;
         for n in 0..60 {
             let name = key(&store, &n.to_string());
@@ -177,52 +127,20 @@ fn a_part_of_a_cluster_that_is_gone_does_not_harm_the_others() {
     });
 }
 
-/// A sentinel that takes a master for dead after half a second.
-fn sentinel(master: &RedisServer) -> (RedisServer, TempDir) {
-    let folder = TempDir::new().unwrap();
-    let file = folder.path().join("sentinel.conf");
-    let text = format!(
-        "sentinel monitor shop 127.0.0.1 {} 1\nsentinel down-after-milliseconds shop 500\n\
-         sentinel failover-timeout shop 2000\n",
-        master.port
-    );
-    std::fs::write(&file, text).unwrap();
-    (RedisServer::sentinel(file.to_str().unwrap()), folder)
-}
-
 #[test]
 fn a_failover_by_sentinels_is_followed() {
     if !server::is_there() {
         return;
     }
     runtime().block_on(async {
-        let mut master = RedisServer::start();
-        let replica = RedisServer::with(&["--replicaof", "127.0.0.1", &master.port.to_string()]);
-        let linked = || {
-            replica
-                .cli(&["info", "replication"])
-                .contains("master_link_status:up")
-        };
-        assert!((0..2_000).any(|_| linked()), "no replica");
-        let (sentinel, _folder) = sentinel(&master);
-        let knows = || {
-            sentinel
-                .cli(&["sentinel", "replicas", "shop"])
-                .contains(&replica.port.to_string())
-        };
-        assert!(
-            (0..5_000).any(|_| knows()),
-            "the sentinel does not know the replica"
-        );
-
-        let address = format!("redis+sentinel://127.0.0.1:{}/shop", sentinel.port);
-        let engine = weir(RedisConfig::new(address.parse().unwrap()));
+        let mut watched = Watched::start();
+        let engine = weir(RedisConfig::new(watched.address()));
         until(&engine, Basis::Counted).await;
         for _ in 0..60 {
             assert_eq!(ask(&engine, "plain").await, (Code::Ok, Basis::Counted));
         }
-        master.cli(&["wait", "1", "1000"]);
-        master.kill();
+        watched.master.cli(&["wait", "1", "1000"]);
+        watched.master.kill();
         until(&engine, Basis::Degraded).await;
         until(&engine, Basis::Counted).await;
         let mut passed = 60;
@@ -325,5 +243,26 @@ fn redis_is_spoken_to_in_tls_by_own_certificates() {
             let engine = weir(with(wrong));
             until(&engine, Basis::Degraded).await;
         }
+    });
+}
+
+#[test]
+fn a_redis_at_a_unix_socket_is_known_by_its_path() {
+    if !server::is_there() {
+        return;
+    }
+    runtime().block_on(async {
+        let folder = TempDir::new().unwrap();
+        let path = folder.path().join("redis @ home.sock");
+        let path = path.to_str().unwrap();
+        let redis = RedisServer::with(&["--unixsocket", path, "--requirepass", "open-sesame"]);
+        let encoded = path.replace(' ', "%20");
+        let address = format!("redis+unix://:open-sesame@{encoded}?db=3");
+        let store = connected(exact(address.parse().unwrap())).await;
+        let set = rule([limit(Algorithm::FixedWindow, 1, 3_600)], Charge::Allowed);
+        assert!(passes(&store, "socket", &set).await);
+        assert!(!passes(&store, "socket", &set).await);
+        let counters = redis.cli(&["-a", "open-sesame", "-n", "3", "keys", "weir:[0-9]:*"]);
+        assert_eq!(counters.lines().count(), 1);
     });
 }

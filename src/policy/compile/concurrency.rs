@@ -13,16 +13,16 @@ pub(super) fn compile(raw: &RawLimit, report: &mut Report) -> Option<Limit> {
     refuse_rate(raw, report);
     require(raw, report);
     let slots = report.within(Step::Key("max_in_flight"), |report| {
-        slots(&raw.max_in_flight, report)
+        slots(&raw.more.max_in_flight, report)
     });
     let lease = report.within(Step::Key("lease_seconds"), |report| {
-        lease(&raw.lease_seconds, report)
+        lease(&raw.more.lease_seconds, report)
     });
     Some(Limit {
         algorithm: Algorithm::Concurrency,
         requests_per_unit: slots?,
         window: lease?,
-        name: raw.name.given().map(|name| Arc::from(&*name.value)),
+        name: raw.more.name.given().map(|name| Arc::from(&*name.value)),
         shadow_mode: raw.shadow_mode,
     })
 }
@@ -30,8 +30,8 @@ pub(super) fn compile(raw: &RawLimit, report: &mut Report) -> Option<Limit> {
 /// Whether nothing of slots stands on a limit of another algorithm; what does is refused.
 pub(super) fn is_absent(raw: &RawLimit, report: &mut Report) -> bool {
     let slots = [
-        ("max_in_flight", &raw.max_in_flight),
-        ("lease_seconds", &raw.lease_seconds),
+        ("max_in_flight", &raw.more.max_in_flight),
+        ("lease_seconds", &raw.more.lease_seconds),
     ];
     for (key, number) in slots {
         if let Some(number) = number.given() {
@@ -50,10 +50,10 @@ fn require(raw: &RawLimit, report: &mut Report) {
     let required = [
         (
             "max_in_flight",
-            &raw.max_in_flight,
+            &raw.more.max_in_flight,
             "how many may be at work at once?",
         ),
-        ("lease_seconds", &raw.lease_seconds, lease),
+        ("lease_seconds", &raw.more.lease_seconds, lease),
     ];
     for (key, number, hint) in required {
         if number.is_absent() && raw.is_sound {
@@ -88,8 +88,8 @@ fn refuse_rate(raw: &RawLimit, report: &mut Report) {
     let of_rates = [
         ("unit", raw.unit.given().map(|unit| unit.place)),
         ("requests_per_unit", place(&raw.requests_per_unit)),
-        ("unit_multiplier", place(&raw.unit_multiplier)),
-        ("burst", place(&raw.burst)),
+        ("unit_multiplier", place(&raw.more.unit_multiplier)),
+        ("burst", place(&raw.more.burst)),
     ];
     for (key, place) in of_rates {
         if let Some(place) = place {
@@ -101,6 +101,7 @@ fn refuse_rate(raw: &RawLimit, report: &mut Report) {
         }
     }
     if let Some(charge) = raw
+        .more
         .charge
         .given()
         .filter(|charge| &*charge.value == "always")

@@ -31,7 +31,7 @@ enum Metadata {
 
 impl Facts {
     /// Of all the files of a domain.
-    pub(super) fn gather<'r>(tops: impl Iterator<Item = &'r [RawDescriptor]>) -> Self {
+    pub(super) fn gather<'r>(tops: impl Iterator<Item = &'r [Box<RawDescriptor>]>) -> Self {
         let mut facts = Self::default();
         for descriptors in tops {
             facts.add(descriptors);
@@ -39,26 +39,26 @@ impl Facts {
         facts
     }
 
-    fn add(&mut self, descriptors: &[RawDescriptor]) {
+    fn add(&mut self, descriptors: &[Box<RawDescriptor>]) {
         for raw in descriptors {
-            let is_secret = raw.flags.iter().any(|flag| flag.value == Flag::Secret);
+            let is_secret = raw.more.flags.iter().any(|flag| flag.value == Flag::Secret);
             if let Some(key) = raw.key.given().filter(|_| is_secret) {
                 self.secrets.insert(key.value.as_bytes().into());
             }
             for limit in raw
                 .rate_limit
                 .iter()
-                .flat_map(|rate_limit| &rate_limit.limits)
+                .flat_map(|rate_limit| &*rate_limit.limits)
             {
                 let says = |field: &Field<Text>, word| {
                     field.given().is_some_and(|field| &*field.value == word)
                 };
-                self.has_leases |= says(&limit.algorithm, "concurrency");
-                self.charges_always |= says(&limit.charge, "always");
+                self.has_leases |= says(&limit.more.algorithm, "concurrency");
+                self.charges_always |= says(&limit.more.charge, "always");
                 self.names
-                    .extend(limit.name.given().map(|name| name.value.clone()));
+                    .extend(limit.more.name.given().map(|name| name.value.clone()));
             }
-            for (key, value) in raw.metadata.iter().flatten() {
+            for (key, value) in raw.more.metadata.iter().flatten() {
                 let kind = match value {
                     Value::Number(_) => Metadata::Numbers,
                     _ => Metadata::Mixed,

@@ -22,7 +22,13 @@ pub(super) fn compile(raw: &RawRateLimit, facts: &Facts, report: &mut Report) ->
             report.enter(Step::Index(at));
         }
         check_names(limit, facts, report);
-        replaces.extend(limit.replaces.iter().map(|name| Arc::from(&*name.value)));
+        replaces.extend(
+            limit
+                .more
+                .replaces
+                .iter()
+                .map(|name| Arc::from(&*name.value)),
+        );
         limits.push(if is_unlimited(limit) {
             check_unlimited(limit, raw.is_list, report);
             None
@@ -36,7 +42,7 @@ pub(super) fn compile(raw: &RawRateLimit, facts: &Facts, report: &mut Report) ->
     if let [limit] = &raw.limits[..]
         && is_unlimited(limit)
     {
-        let name = limit.name.given().map(|name| Arc::from(&*name.value));
+        let name = limit.more.name.given().map(|name| Arc::from(&*name.value));
         return Some((Limits::Unlimited { name }, replaces.into()));
     }
     check_count(raw, report);
@@ -50,7 +56,8 @@ pub(super) fn compile(raw: &RawRateLimit, facts: &Facts, report: &mut Report) ->
 }
 
 fn is_unlimited(raw: &RawLimit) -> bool {
-    raw.unlimited
+    raw.more
+        .unlimited
         .as_ref()
         .is_some_and(|unlimited| unlimited.value)
 }
@@ -70,7 +77,7 @@ fn check_count(raw: &RawRateLimit, report: &mut Report) {
 }
 
 fn check_names(raw: &RawLimit, facts: &Facts, report: &mut Report) {
-    let own = raw.name.given();
+    let own = raw.more.name.given();
     if let Some(name) = own {
         let is_usual = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
         if !name.value.chars().all(is_usual) {
@@ -79,7 +86,7 @@ fn check_names(raw: &RawLimit, facts: &Facts, report: &mut Report) {
             report.hint(Code::UnusualName, name.place, (message, hint));
         }
     }
-    for replaced in &raw.replaces {
+    for replaced in &raw.more.replaces {
         let quoted = quoted(&replaced.value);
         if replaced.value.is_empty() {
             let message = "`replaces` without the name of a limit";
@@ -99,7 +106,11 @@ fn check_names(raw: &RawLimit, facts: &Facts, report: &mut Report) {
 
 /// What stands next to `unlimited`.
 fn check_unlimited(raw: &RawLimit, is_list: bool, report: &mut Report) {
-    let place = raw.unlimited.as_ref().and_then(|unlimited| unlimited.place);
+    let place = raw
+        .more
+        .unlimited
+        .as_ref()
+        .and_then(|unlimited| unlimited.place);
     if is_list {
         let message = "`unlimited` in a list of limits";
         let hint = "leave the list out: a rule without limits is `unlimited: true`";
@@ -126,13 +137,19 @@ fn check_unlimited(raw: &RawLimit, is_list: bool, report: &mut Report) {
         ),
         (
             "unit_multiplier",
-            raw.unit_multiplier.given().map(|f| f.place),
+            raw.more.unit_multiplier.given().map(|f| f.place),
         ),
-        ("algorithm", raw.algorithm.given().map(|f| f.place)),
-        ("burst", raw.burst.given().map(|f| f.place)),
-        ("charge", raw.charge.given().map(|f| f.place)),
-        ("max_in_flight", raw.max_in_flight.given().map(|f| f.place)),
-        ("lease_seconds", raw.lease_seconds.given().map(|f| f.place)),
+        ("algorithm", raw.more.algorithm.given().map(|f| f.place)),
+        ("burst", raw.more.burst.given().map(|f| f.place)),
+        ("charge", raw.more.charge.given().map(|f| f.place)),
+        (
+            "max_in_flight",
+            raw.more.max_in_flight.given().map(|f| f.place),
+        ),
+        (
+            "lease_seconds",
+            raw.more.lease_seconds.given().map(|f| f.place),
+        ),
     ];
     for (key, place) in others {
         if let Some(place) = place {
@@ -145,7 +162,7 @@ fn check_unlimited(raw: &RawLimit, is_list: bool, report: &mut Report) {
 /// A limit that counts; none if there is a fault.
 fn counted(raw: &RawLimit, report: &mut Report) -> Option<Limit> {
     let algorithm = report.within(Step::Key("algorithm"), |report| {
-        word(&raw.algorithm, ALGORITHMS, report)
+        word(&raw.more.algorithm, ALGORITHMS, report)
     });
     if algorithm == Some("concurrency") {
         return concurrency::compile(raw, report);
@@ -181,13 +198,13 @@ fn counted(raw: &RawLimit, report: &mut Report) -> Option<Limit> {
         algorithm,
         requests_per_unit,
         window,
-        name: raw.name.given().map(|name| Arc::from(&*name.value)),
+        name: raw.more.name.given().map(|name| Arc::from(&*name.value)),
         shadow_mode: raw.shadow_mode,
     })
 }
 
 fn check_burst(raw: &RawLimit, algorithm: Option<&str>, report: &mut Report) {
-    let Some(burst) = raw.burst.given() else {
+    let Some(burst) = raw.more.burst.given() else {
         return;
     };
     if burst.value == 0 {
@@ -205,7 +222,7 @@ fn bucket(
     (requests_per_unit, window): (u32, Window),
     report: &mut Report,
 ) -> Option<TokenBucket> {
-    let burst = raw.burst.given();
+    let burst = raw.more.burst.given();
     let size = burst.map_or(requests_per_unit, |burst| burst.value);
     let (key, number, code, message) = match TokenBucket::new(size, requests_per_unit, window) {
         Ok(bucket) => return Some(bucket),
@@ -253,7 +270,7 @@ fn unit(raw: &RawLimit, report: &mut Report) -> Option<Unit> {
 }
 
 fn multiplier(raw: &RawLimit, report: &mut Report) -> Option<u32> {
-    match &raw.unit_multiplier {
+    match &raw.more.unit_multiplier {
         Field::Absent => Some(1),
         Field::Bad => None,
         Field::Given(number) if number.value == 0 => {
@@ -271,7 +288,11 @@ fn multiplier(raw: &RawLimit, report: &mut Report) -> Option<u32> {
 fn window(raw: &RawLimit, (unit, multiplier): (Unit, u32), report: &mut Report) -> Option<Window> {
     let window = Window::new(unit, multiplier);
     if window.is_none() {
-        let place = raw.unit_multiplier.given().and_then(|number| number.place);
+        let place = raw
+            .more
+            .unit_multiplier
+            .given()
+            .and_then(|number| number.place);
         report.say(
             Code::InvalidWindow,
             place,
@@ -298,8 +319,8 @@ fn charge(
     };
     let mut first = None;
     let mut is_mixed = false;
-    for limit in &raw.limits {
-        let charge = match &limit.charge {
+    for limit in &*raw.limits {
+        let charge = match &limit.more.charge {
             Field::Absent => default,
             written => {
                 report.within(Step::Key("charge"), |report| word(written, CHARGES, report))?
@@ -311,6 +332,7 @@ fn charge(
         if *first.get_or_insert(charge) != charge && !is_mixed {
             is_mixed = true;
             let place = limit
+                .more
                 .charge
                 .given()
                 .map_or(limit.place, |charge| charge.place);
@@ -327,7 +349,7 @@ fn charge(
 
 /// Who says what goes without saying knows that it matters here: in a domain where calls come back after the fact.
 fn warn_of_refunds(raw: &RawLimit, facts: &Facts, report: &mut Report) {
-    let Some(charge) = raw.charge.given() else {
+    let Some(charge) = raw.more.charge.given() else {
         return;
     };
     if facts.has_leases || facts.charges_always {

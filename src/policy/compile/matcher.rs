@@ -1,5 +1,7 @@
 //! Which values a descriptor fits.
 
+use std::sync::Arc;
+
 use super::facts::Facts;
 use crate::policy::block::Block;
 use crate::policy::glob::Glob;
@@ -55,9 +57,9 @@ impl Matcher {
         }
     }
 
-    /// What this level is called in the names of rules.
-    pub(super) fn level_name(&self, key: &Spanned<Text>, facts: &Facts) -> LevelName {
-        let is_secret = facts.is_secret(&key.value);
+    /// What this level, of that key and at that place of its list, is called in the names of rules.
+    pub(super) fn level_name(&self, (key, index): (Arc<str>, usize), facts: &Facts) -> LevelName {
+        let is_secret = facts.is_secret(&key);
         let fits = match self {
             Self::Exact(_) | Self::Hash(_) if is_secret => Some(HIDDEN.to_owned()),
             Self::Exact(values) => Some(some_of(values.iter().map(|one| one.value.to_string()))),
@@ -75,10 +77,11 @@ impl Matcher {
             Self::Exact(_) | Self::Hash(_) | Self::Pattern(_) | Self::Any => false,
         };
         LevelName {
-            key: (*key.value).into(),
+            key,
             fits: fits.map(Into::into),
             is_shared,
             is_secret,
+            index: index as u32,
         }
     }
 }
@@ -100,10 +103,10 @@ fn some_of(all: impl ExactSizeIterator<Item = String>) -> String {
 pub(super) fn compile(raw: &RawDescriptor, report: &mut Report) -> Option<Matcher> {
     let written = [
         ("value", !raw.value.is_absent()),
-        ("values", !raw.values.is_absent()),
-        ("value_sha256", !raw.value_sha256.is_absent()),
-        ("pattern", !raw.pattern.is_absent()),
-        ("cidr", !raw.cidr.is_absent()),
+        ("values", !raw.shapes.values.is_absent()),
+        ("value_sha256", !raw.shapes.value_sha256.is_absent()),
+        ("pattern", !raw.shapes.pattern.is_absent()),
+        ("cidr", !raw.shapes.cidr.is_absent()),
     ];
     let written: Vec<&str> = written
         .iter()
@@ -123,15 +126,19 @@ pub(super) fn compile(raw: &RawDescriptor, report: &mut Report) -> Option<Matche
         [] => Some(Matcher::Any),
         _ => matcher(raw, report),
     };
-    let shared = raw.flags.iter().find(|flag| flag.value == Flag::Shared);
+    let shared = raw
+        .more
+        .flags
+        .iter()
+        .find(|flag| flag.value == Flag::Shared);
     if let Some(flag) = shared
         && !matches!(matcher, Some(Matcher::Glob(_) | Matcher::Blocks(_)) | None)
     {
         let message = "`share_threshold` without `cidr`, or a `*` in `value`";
         report.say(Code::SharedWithoutWildcard, flag.place, message);
     }
-    if let Some(count_by) = raw.count_by.given()
-        && raw.pattern.is_absent()
+    if let Some(count_by) = raw.shapes.count_by.given()
+        && raw.shapes.pattern.is_absent()
     {
         let message = "`count_by` without `pattern`";
         report.say(Code::InvalidCountBy, count_by.place, message);
@@ -140,7 +147,7 @@ pub(super) fn compile(raw: &RawDescriptor, report: &mut Report) -> Option<Matche
 }
 
 fn matcher(raw: &RawDescriptor, report: &mut Report) -> Option<Matcher> {
-    if let Some(values) = raw.values.given() {
+    if let Some(values) = raw.shapes.values.given() {
         if values.value.is_empty() {
             report.say(Code::EmptyList, values.place, "`values` without a value");
         }
@@ -153,14 +160,14 @@ fn matcher(raw: &RawDescriptor, report: &mut Report) -> Option<Matcher> {
         }
         return Some(Matcher::Exact(values.value.clone()));
     }
-    if raw.pattern.given().is_some() {
+    if raw.shapes.pattern.given().is_some() {
         return pattern(raw, report);
     }
-    if let Some(hash) = raw.value_sha256.given() {
+    if let Some(hash) = raw.shapes.value_sha256.given() {
         return self::hash(hash, report);
     }
-    let is_shared = raw.flags.iter().any(|flag| flag.value == Flag::Shared);
-    if let Some(cidr) = raw.cidr.given() {
+    let is_shared = raw.more.flags.iter().any(|flag| flag.value == Flag::Shared);
+    if let Some(cidr) = raw.shapes.cidr.given() {
         let blocks = blocks(cidr, report)?;
         return Some(Matcher::Blocks(Box::new(BlocksMatcher {
             blocks,
@@ -208,7 +215,7 @@ fn blocks(cidr: &Spanned<Vec<Spanned<Text>>>, report: &mut Report) -> Option<Vec
 }
 
 fn pattern(raw: &RawDescriptor, report: &mut Report) -> Option<Matcher> {
-    let text = raw.pattern.given()?;
+    let text = raw.shapes.pattern.given()?;
     let pattern = match Pattern::parse(&text.value) {
         Ok(pattern) => pattern,
         Err(why) => {
@@ -222,6 +229,7 @@ fn pattern(raw: &RawDescriptor, report: &mut Report) -> Option<Matcher> {
     }
     let mut names: Vec<(&str, Counted)> = Vec::new();
     for name in raw
+        .shapes
         .count_by
         .given()
         .iter()

@@ -4,22 +4,19 @@
 //! Every node has one way that leads to it, so it is visited at most once: the work is bounded by
 //! the tree, whatever the value.
 
-use std::collections::HashMap;
-
 use super::{Counted, Methods, Pattern, Segment};
+use crate::policy::tree::ByteMap;
 
 /// Patterns, each leading to a `u32`.
 #[derive(Debug, Default)]
 pub(crate) struct PatternTrie {
     nodes: Vec<Node>,
-    /// No static segment is longer: longer ones are not even hashed.
-    longest_static: usize,
     depth: usize,
 }
 
 #[derive(Debug, Default)]
 struct Node {
-    statics: HashMap<Box<[u8]>, u32>,
+    statics: ByteMap<u32>,
     capture: Option<u32>,
     end: Ends,
     tail: Ends,
@@ -30,7 +27,7 @@ struct Node {
 struct Ends {
     absent: Option<u32>,
     any: Option<u32>,
-    named: HashMap<Box<[u8]>, u32>,
+    named: ByteMap<u32>,
 }
 
 /// A value that fits a pattern.
@@ -64,9 +61,8 @@ impl PatternTrie {
             let fresh = self.nodes.len() as u32;
             let next = match segment {
                 Segment::Static(text) => {
-                    self.longest_static = self.longest_static.max(text.len());
                     let statics = &mut self.nodes[at].statics;
-                    *statics.entry(text.as_bytes().into()).or_insert(fresh)
+                    statics.get_or_insert(text.as_bytes(), fresh)
                 }
                 Segment::Capture(_) => *self.nodes[at].capture.get_or_insert(fresh),
             };
@@ -105,9 +101,6 @@ impl PatternTrie {
             return end.or_else(|| node.tail.find(path.method));
         };
         let by_static = || {
-            if segment.len() > self.longest_static {
-                return None;
-            }
             let next = node.statics.get(segment)?;
             self.descend(*next, level + 1, path)
         };
@@ -127,8 +120,7 @@ impl Ends {
             Methods::Absent => taken(*self.absent.get_or_insert(target), target),
             Methods::Any => taken(*self.any.get_or_insert(target), target),
             Methods::Named(names) => names.iter().try_for_each(|name| {
-                let entry = self.named.entry(name.as_bytes().into());
-                taken(*entry.or_insert(target), target)
+                taken(self.named.get_or_insert(name.as_bytes(), target), target)
             }),
         }
     }
@@ -136,7 +128,6 @@ impl Ends {
     fn find(&self, method: Option<&[u8]>) -> Option<u32> {
         match method {
             None => self.absent,
-            Some(_) if self.named.is_empty() => self.any,
             Some(method) => self.named.get(method).copied().or(self.any),
         }
     }

@@ -1,36 +1,61 @@
 //! `descriptors`, at the root and below.
 
-use std::rc::Rc;
-
-use super::fields::{KnownField, fields, wrong_type};
-use super::yaml::{Kind, Node, Style, Text};
-use super::{Field, Flag, Level, RawDescriptor, Spanned};
+use super::fields::{KnownField, fields, list};
+use super::yaml::{Elements, Node};
+use super::{Field, Flag, Level, Rare, RawDescriptor, RawDescriptors, Spanned};
 use super::{limit, metadata, response, scalar};
 use crate::policy::report::{Report, Step};
 
-/// Reads a list of descriptors.
-///
-/// A large one is freed while it is read: its raw form and its YAML need not be there at once.
-pub(super) fn read_all(node: Node, report: &mut Report) -> Vec<RawDescriptor> {
-    let Kind::List(mut nodes) = node.kind else {
-        wrong_type(&node, "a list", report);
-        return Vec::new();
-    };
-    let nothing: Text = "".into();
-    let mut descriptors = Vec::with_capacity(nodes.len());
-    for at in 0..nodes.len() {
-        let node = match Rc::get_mut(&mut nodes) {
-            Some(nodes) => {
-                let place = nodes[at].place;
-                let kind = Kind::Scalar(nothing.clone(), Style::Plain);
-                std::mem::replace(&mut nodes[at], Node { place, kind })
-            }
-            None => nodes[at].clone(),
-        };
-        let read_one = |report: &mut Report| read(&node, report);
-        descriptors.push(report.within(Step::Index(at), read_one));
+/// The descriptors of a file, each read as soon as its YAML is complete, so that never more than one of them is there
+/// in both forms.
+#[derive(Debug, Default)]
+pub(super) struct Descriptors {
+    /// Of the list at the root, and of those below whose descriptor is not complete.
+    lists: Vec<RawDescriptors>,
+}
+
+/// What lists of descriptors stand under.
+const KEY: &str = "descriptors";
+
+impl Descriptors {
+    /// Those at the root.
+    pub(super) fn into_top(self) -> RawDescriptors {
+        self.lists.into_iter().next().unwrap_or_default()
     }
-    descriptors
+}
+
+impl Elements for Descriptors {
+    fn key(&self) -> &str {
+        KEY
+    }
+
+    fn take(&mut self, node: &Node, depth: usize, report: &mut Report) {
+        // Those below came before.
+        let below = self.lists.get_mut(depth + 1).map(std::mem::take);
+        self.lists.resize_with(depth + 1, Vec::new);
+        for list in &self.lists {
+            report.enter(Step::Key(KEY));
+            report.enter(Step::Index(list.len()));
+        }
+        let mut descriptor = Box::new(read(node, report));
+        for _ in 0..2 * self.lists.len() {
+            report.leave();
+        }
+        if let Some(below) = below {
+            descriptor.descriptors = below;
+        }
+        self.lists[depth].push(descriptor);
+    }
+}
+
+/// Reads a list of descriptors.
+pub(super) fn read_all(node: &Node, report: &mut Report) -> RawDescriptors {
+    let nodes = list(node, report).unwrap_or_default();
+    let read_at = |(at, node)| {
+        let read_one = |report: &mut Report| read(node, report);
+        Box::new(report.within(Step::Index(at), read_one))
+    };
+    nodes.iter().enumerate().map(read_at).collect()
 }
 
 fn read(node: &Node, report: &mut Report) -> RawDescriptor {
@@ -39,16 +64,9 @@ fn read(node: &Node, report: &mut Report) -> RawDescriptor {
         place: Some(node.place),
         key: Field::Absent,
         value: Field::Absent,
-        values: Field::Absent,
-        value_sha256: Field::Absent,
-        pattern: Field::Absent,
-        cidr: Field::Absent,
-        count_by: Field::Absent,
-        flags: Vec::new(),
+        shapes: Rare::ABSENT,
         rate_limit: None,
-        metadata: None,
-        response: None,
-        on_store_error: Field::Absent,
+        more: Rare::ABSENT,
         descriptors: Vec::new(),
     };
     if let Some(fields) = fields(node, Level::Descriptor, report) {
@@ -67,21 +85,21 @@ fn fill(descriptor: &mut RawDescriptor, field: &KnownField<'_>, report: &mut Rep
     match field.name {
         "key" => descriptor.key = scalar::text(node, report),
         "value" => descriptor.value = scalar::text(node, report),
-        "values" => descriptor.values = scalar::texts(node, report),
-        "value_sha256" => descriptor.value_sha256 = scalar::written(node, report),
-        "cidr" => descriptor.cidr = scalar::one_or_more(node, report),
-        "pattern" => descriptor.pattern = scalar::written(node, report),
-        "count_by" => descriptor.count_by = scalar::texts(node, report),
+        "values" => descriptor.shapes.fill().values = scalar::texts(node, report),
+        "value_sha256" => descriptor.shapes.fill().value_sha256 = scalar::written(node, report),
+        "cidr" => descriptor.shapes.fill().cidr = scalar::one_or_more(node, report),
+        "pattern" => descriptor.shapes.fill().pattern = scalar::written(node, report),
+        "count_by" => descriptor.shapes.fill().count_by = scalar::texts(node, report),
         "rate_limit" => descriptor.rate_limit = Some(limit::read(node, field.place, report)),
-        "metadata" => descriptor.metadata = metadata::read(node, report),
-        "response" => descriptor.response = response::read(node, report).map(Box::new),
-        "on_store_error" => descriptor.on_store_error = scalar::text(node, report),
-        "descriptors" => descriptor.descriptors = read_all(node.clone(), report),
+        "metadata" => descriptor.more.fill().metadata = metadata::read(node, report),
+        "response" => descriptor.more.fill().response = response::read(node, report),
+        "on_store_error" => descriptor.more.fill().on_store_error = scalar::text(node, report),
+        "descriptors" => descriptor.descriptors = read_all(node, report),
         name => {
             if let Some(flag) = flag(name)
                 && scalar::is_set(node, report)
             {
-                descriptor.flags.push(Spanned {
+                descriptor.more.fill().flags.push(Spanned {
                     value: flag,
                     place: Some(field.place),
                 });

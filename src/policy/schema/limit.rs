@@ -2,7 +2,7 @@
 
 use super::fields::{KnownField, fields, list};
 use super::yaml::{Kind, Node, Pair};
-use super::{Field, Level, RawLimit, RawRateLimit, Spanned, Text, scalar};
+use super::{Field, Level, Rare, RawLimit, RawRateLimit, Spanned, Text, scalar};
 use crate::policy::Place;
 use crate::policy::report::{Report, Step};
 
@@ -17,7 +17,7 @@ pub(super) fn read(node: &Node, place: Place, report: &mut Report) -> RawRateLim
             };
             (true, nodes.iter().enumerate().map(read_at).collect())
         }
-        _ => (false, vec![read_limit(node, Level::Limit, report)]),
+        _ => (false, [read_limit(node, Level::Limit, report)].into()),
     };
     RawRateLimit {
         place: Some(place),
@@ -29,19 +29,11 @@ pub(super) fn read(node: &Node, place: Place, report: &mut Report) -> RawRateLim
 fn read_limit(node: &Node, level: Level, report: &mut Report) -> RawLimit {
     let mut limit = RawLimit {
         is_sound: false,
+        shadow_mode: false,
         place: Some(node.place),
         unit: Field::Absent,
         requests_per_unit: Field::Absent,
-        unit_multiplier: Field::Absent,
-        unlimited: None,
-        name: Field::Absent,
-        replaces: Vec::new(),
-        algorithm: Field::Absent,
-        burst: Field::Absent,
-        charge: Field::Absent,
-        max_in_flight: Field::Absent,
-        lease_seconds: Field::Absent,
-        shadow_mode: false,
+        more: Rare::ABSENT,
     };
     if let Some(fields) = fields(node, level, report) {
         limit.is_sound = !has_refused_key(node, level);
@@ -66,17 +58,17 @@ fn fill(limit: &mut RawLimit, field: &KnownField<'_>, report: &mut Report) {
     match field.name {
         "unit" => limit.unit = scalar::text(node, report),
         "requests_per_unit" => limit.requests_per_unit = scalar::number(node, report),
-        "unit_multiplier" => limit.unit_multiplier = scalar::number(node, report),
-        "name" => limit.name = scalar::text(node, report),
-        "replaces" => limit.replaces = read_replaces(node, report),
-        "algorithm" => limit.algorithm = scalar::written(node, report),
-        "burst" => limit.burst = scalar::number(node, report),
-        "max_in_flight" => limit.max_in_flight = scalar::number(node, report),
-        "lease_seconds" => limit.lease_seconds = scalar::number(node, report),
-        "charge" => limit.charge = scalar::written(node, report),
+        "unit_multiplier" => limit.more.fill().unit_multiplier = scalar::number(node, report),
+        "name" => limit.more.fill().name = scalar::text(node, report),
+        "replaces" => limit.more.fill().replaces = read_replaces(node, report),
+        "algorithm" => limit.more.fill().algorithm = scalar::written(node, report),
+        "burst" => limit.more.fill().burst = scalar::number(node, report),
+        "max_in_flight" => limit.more.fill().max_in_flight = scalar::number(node, report),
+        "lease_seconds" => limit.more.fill().lease_seconds = scalar::number(node, report),
+        "charge" => limit.more.fill().charge = scalar::written(node, report),
         "shadow_mode" => limit.shadow_mode = scalar::is_set(node, report),
         "unlimited" => {
-            limit.unlimited = scalar::boolean(node, report).map(|value| Spanned {
+            limit.more.fill().unlimited = scalar::boolean(node, report).map(|value| Spanned {
                 value,
                 place: Some(field.place),
             });

@@ -177,7 +177,7 @@ fn files_of_one_domain_are_merged_in_the_order_of_their_names() {
         .iter()
         .map(|rule| {
             let file = rule.file.as_ref().unwrap().file_name().unwrap();
-            (file.to_str().unwrap().to_owned(), rule.path.to_string())
+            (file.to_str().unwrap().to_owned(), rule.path())
         })
         .collect();
     let expected = ["a.yaml", "b.yaml"].map(|file| (file.to_owned(), "descriptors[0]".to_owned()));

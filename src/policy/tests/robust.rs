@@ -175,6 +175,87 @@ fn every_fault_is_reported_at_once() {
     assert_eq!(unit.path, "descriptors[0].rate_limit.unit");
 }
 
+/// What is found, where in the tree, and which rules there are.
+fn said(yaml: &str) -> (Vec<(String, String, Code)>, String) {
+    let loaded = load_text("test.yaml".as_ref(), yaml);
+    let found = loaded.diagnostics.into_iter();
+    let mut found: Vec<_> = found.map(|one| (one.path, one.message, one.code)).collect();
+    found.sort_by(|a, b| (&a.0, &a.1).cmp(&(&b.0, &b.1)));
+    let domains = loaded.policy.iter().flat_map(Policy::domains);
+    let rules: Vec<_> = domains.flat_map(|domain| domain.rules()).collect();
+    (found, format!("{rules:?}"))
+}
+
+/// A list that has an anchor is read when all of it is there.
+fn with_anchors(yaml: &str) -> String {
+    yaml.replace("descriptors:\n", "descriptors: &whole\n")
+}
+
+/// Whether reading has ended early.
+fn is_given_up(found: &[(String, String, Code)]) -> bool {
+    let ends = [
+        Code::YamlSyntax,
+        Code::SeveralDocuments,
+        Code::NestedTooDeeply,
+        Code::AliasOfItself,
+        Code::TooLarge,
+    ];
+    found.iter().any(|(.., code)| ends.contains(code))
+}
+
+#[test]
+fn reading_by_element_is_the_same_as_reading_all_of_a_list() {
+    let yaml = "domain: d
+descriptors:
+- key: a
+  descriptors:
+  - key: b
+    descriptors:
+    - {key: c, rate_limit: {unit: day, requests_per_unit: 1}}
+    - {kee: c}
+    rate_limit: &limit {unit: hour, requests_per_unit: 2}
+  - {key: d, value: x, rate_limit: *limit}
+  descriptors:
+  - {key: never}
+- no mapping
+- &anchor
+  key: e
+  unti: 1
+  descriptors:
+  - {key: f, vaule: 1, rate_limit: {unit: month, requests_per_unit: 3}}
+- <<: *anchor
+  key: g
+- <<: *anchor
+  key: h
+  descriptors:
+  - {key: i, value: [], rate_limit: *limit}
+- *anchor
+- key: j
+  descriptors:
+- key: k
+  descriptors:
+    key: l
+  other:
+    descriptors:
+    - {kee: m}
+descriptors:
+- {kee: n}
+";
+    let (found, rules) = said(yaml);
+    let paths: Vec<&str> = found.iter().map(|(path, ..)| &**path).collect();
+    let below = "descriptors[0].descriptors[0].descriptors[1]";
+    assert_eq!(paths[..4], ["", "", below, below]);
+    assert_eq!(paths.len(), 16);
+    assert_eq!(said(&with_anchors(yaml)), (found, rules));
+}
+
+#[test]
+fn what_stands_before_a_syntax_error_is_reported_too() {
+    let found = diagnostics("domain: d\ndescriptors:\n- {key: a, unti: hour}\n- {key: b\n");
+    let codes: Vec<Code> = found.iter().map(|found| found.code).collect();
+    assert_eq!(codes, [Code::UnknownKey, Code::YamlSyntax]);
+}
+
 const GOOD: [&str; 2] = [
     SHOP,
     include_str!("../../../tests/policies/good/everything.yaml"),
@@ -208,6 +289,9 @@ proptest! {
             }
         }
         let text: String = chars.into_iter().collect();
-        load_text("test.yaml".as_ref(), &text);
+        let (found, rules) = said(&text);
+        if !is_given_up(&found) {
+            prop_assert_eq!(said(&with_anchors(&text)), (found, rules));
+        }
     }
 }

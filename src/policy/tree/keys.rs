@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use foldhash::fast::RandomState;
 
-/// Bytes to something. It is filled once and never changed.
+/// Bytes to something; none is ever taken out.
 #[derive(Debug)]
 pub(crate) enum ByteMap<T> {
     Few(Box<[(Box<[u8]>, T)]>),
@@ -55,6 +55,27 @@ impl<T> ByteMap<T> {
     }
 }
 
+impl<T: Copy> ByteMap<T> {
+    /// What the key leads to: `fresh`, if it led to nothing.
+    pub(crate) fn get_or_insert(&mut self, key: &[u8], fresh: T) -> T {
+        if let Some(known) = self.get(key) {
+            return *known;
+        }
+        match self {
+            Self::Few(pairs) => {
+                let mut pairs = std::mem::take(pairs).into_vec();
+                pairs.push((key.into(), fresh));
+                *self = pairs.into_iter().collect();
+            }
+            Self::Many(many) => {
+                many.longest = many.longest.max(key.len());
+                many.map.insert(key.into(), fresh);
+            }
+        }
+        fresh
+    }
+}
+
 impl<T> Default for ByteMap<T> {
     fn default() -> Self {
         Self::Few(Box::default())
@@ -63,12 +84,16 @@ impl<T> Default for ByteMap<T> {
 
 impl<T> FromIterator<(Box<[u8]>, T)> for ByteMap<T> {
     fn from_iter<I: IntoIterator<Item = (Box<[u8]>, T)>>(pairs: I) -> Self {
-        let pairs: Vec<(Box<[u8]>, T)> = pairs.into_iter().collect();
-        if pairs.len() <= FEW {
-            return Self::Few(pairs.into());
+        let mut pairs = pairs.into_iter();
+        let few: Vec<(Box<[u8]>, T)> = pairs.by_ref().take(FEW + 1).collect();
+        if few.len() <= FEW {
+            return Self::Few(few.into());
         }
-        let longest = pairs.iter().map(|(key, _)| key.len()).max().unwrap_or(0);
-        let map = pairs.into_iter().collect();
+        let mut longest = 0;
+        let pairs = few.into_iter().chain(pairs);
+        let map = pairs
+            .inspect(|(key, _)| longest = longest.max(key.len()))
+            .collect();
         Self::Many(Box::new(Many { longest, map }))
     }
 }

@@ -1,5 +1,6 @@
 //! Health checks over HTTP.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use axum::extract::State;
@@ -16,11 +17,18 @@ pub(super) async fn healthcheck(State(shared): State<Arc<Shared>>) -> (StatusCod
     }
 }
 
-pub(super) async fn ready(State(shared): State<Arc<Shared>>) -> (StatusCode, &'static str) {
+/// With what is wrong although weir serves.
+pub(super) async fn ready(State(shared): State<Arc<Shared>>) -> (StatusCode, Cow<'static, str>) {
     match shared.admin.readiness.stage() {
-        Stage::Serving => (StatusCode::OK, "serving\n"),
-        Stage::Starting => (StatusCode::SERVICE_UNAVAILABLE, "starting\n"),
-        Stage::Leaving => (StatusCode::SERVICE_UNAVAILABLE, "leaving\n"),
+        Stage::Serving => match shared.admin.engine.store_trouble() {
+            None => (StatusCode::OK, "serving\n".into()),
+            Some(trouble) => {
+                let told = format!("serving, but counters are not shared: {trouble}\n");
+                (StatusCode::OK, told.into())
+            }
+        },
+        Stage::Starting => (StatusCode::SERVICE_UNAVAILABLE, "starting\n".into()),
+        Stage::Leaving => (StatusCode::SERVICE_UNAVAILABLE, "leaving\n".into()),
     }
 }
 

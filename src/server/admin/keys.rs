@@ -11,6 +11,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 
 use super::{Shared, audit, guard, out_of_reach, told};
+use crate::engine::Basis;
 use crate::request::{Cost, Request};
 
 /// What is to be done with the counters.
@@ -72,7 +73,10 @@ async fn act(
         }
         Action::Credit => {
             let hits = refund(&mut request);
-            engine.decide(&request).await;
+            let credited = engine.decide(&request).await;
+            if matches!(credited.basis, Basis::Degraded | Basis::Failed) {
+                return out_of_reach();
+            }
             ("credit", format!("{hits} hits given back"))
         }
     };

@@ -18,14 +18,17 @@ pub struct Answer {
 /// answer's body before it was read to its end. A body that was read is on its way, as far as a server can know; what a
 /// client holds that never saw it ends by itself.
 #[derive(Debug, Default)]
-pub struct Unsent(Option<Box<(Grant, Arc<Engine>)>>);
+pub struct Unsent(Option<(Box<Grant>, Arc<Engine>)>);
 
 impl Answer {
     /// An answer, and what its decision grants.
-    pub(super) fn new(message: RateLimitResponse, granted: Option<(Grant, Arc<Engine>)>) -> Self {
+    pub(super) fn new(
+        message: RateLimitResponse,
+        granted: Option<(Box<Grant>, Arc<Engine>)>,
+    ) -> Self {
         Self {
             message,
-            unsent: Unsent(granted.map(Box::new)),
+            unsent: Unsent(granted),
         }
     }
 
@@ -44,8 +47,7 @@ impl Unsent {
 
 impl Drop for Unsent {
     fn drop(&mut self) {
-        if let Some(granted) = &self.0 {
-            let (grant, engine) = &**granted;
+        if let Some((grant, engine)) = &self.0 {
             engine.give_back(grant);
         }
     }

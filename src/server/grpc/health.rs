@@ -1,11 +1,36 @@
 //! What weir says of itself to health checks.
 
+use http::{HeaderMap, HeaderName, HeaderValue};
 use tonic_health::ServingStatus;
 use tonic_health::pb::health_server::{Health as HealthApi, HealthServer};
 use tonic_health::server::{HealthReporter, health_reporter};
 
 /// The names that can be asked for: the server as a whole, the name that the Go server uses, and the service's own.
 const NAMES: [&str; 3] = ["", "ratelimit", super::rate_limit::SERVICE_NAME];
+
+/// Asks once; who watches is told nothing more than the status.
+const CHECK: &str = "/grpc.health.v1.Health/Check";
+
+/// Why counters are not shared now: the protocol has no place for a reason.
+const STORE_TROUBLE: HeaderName = HeaderName::from_static("weir-store-trouble");
+
+/// The longest reason that is told; more would not fit into the headers that some clients take.
+const MAX_REASON: usize = 512;
+
+/// Whether a path is that of a health check.
+pub(super) fn is_check(path: &str) -> bool {
+    path == CHECK
+}
+
+/// Puts into the headers of an answer what is wrong although weir serves: visible ASCII and blanks, as gRPC wants it.
+pub(super) fn tell_trouble(headers: &mut HeaderMap, reason: &str) {
+    let is_fit = |byte: &u8| byte.is_ascii_graphic() || *byte == b' ';
+    let fit = reason.bytes().filter(is_fit).take(MAX_REASON);
+    // What is left is fit.
+    if let Ok(value) = HeaderValue::from_bytes(&fit.collect::<Vec<u8>>()) {
+        headers.insert(STORE_TROUBLE, value);
+    }
+}
 
 /// Sets what health checks are told.
 #[derive(Debug)]
@@ -37,5 +62,19 @@ impl Health {
         for name in NAMES {
             self.0.clear_service_status(name).await;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reason_is_told_in_visible_ascii_whatever_a_store_says() {
+        let mut headers = HeaderMap::new();
+        tell_trouble(&mut headers, "OOM: command not allowed\r\nübergroß\0");
+        assert_eq!(headers[STORE_TROUBLE], "OOM: command not allowedbergro");
+        tell_trouble(&mut headers, &"x".repeat(10_000));
+        assert_eq!(headers[STORE_TROUBLE].len(), MAX_REASON);
     }
 }

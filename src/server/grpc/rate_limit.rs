@@ -43,6 +43,11 @@ impl RateLimit {
         }))
     }
 
+    /// Why counters cannot be shared now; none if they can, or are not to be.
+    pub(super) fn store_trouble(&self) -> Option<String> {
+        self.0.engine.store_trouble()
+    }
+
     /// Answers a call of a method of this service.
     pub(super) async fn answer(self, request: http::Request<Body>) -> Result<Answer, Status> {
         let headers = request.headers();

@@ -79,18 +79,25 @@ impl Shard {
         }
     }
 
-    pub(super) fn hit(&mut self, now: Timestamp, hit: &Hit<'_>, freed: &mut Freed) -> Outcomes {
+    /// Takes a hit to its counter; `outcomes` say nothing yet.
+    pub(super) fn hit(
+        &mut self,
+        now: Timestamp,
+        hit: &Hit<'_>,
+        freed: &mut Freed,
+        outcomes: &mut Outcomes,
+    ) {
         let found = self.find(hit.key);
         let slot = match (found, hit.cost) {
             (Some(slot), _) => slot,
             (None, Cost::Hits(_)) => self.insert(now, hit.key, States::fresh(hit.set)),
             // They change nothing where nothing is counted, so they make no counter.
             (None, Cost::Look | Cost::Refund(_)) => {
-                return hit.step(now, &mut States::fresh(hit.set), freed);
+                return hit.step(now, &mut States::fresh(hit.set), freed, outcomes);
             }
         };
         let Some(counter) = self.slots.get_mut(slot) else {
-            return Outcomes::default();
+            return;
         };
         counter.used |= found.is_some();
         let may_resize = hit.set.has_leases() || !counter.states.is_aligned(hit.set);
@@ -98,13 +105,12 @@ impl Shard {
         if may_resize {
             counter.states.align(hit.set);
         }
-        let outcomes = hit.step(now, &mut counter.states, freed);
+        hit.step(now, &mut counter.states, freed, outcomes);
         let grown = before.is_some_and(|before| self.weigh_again(slot, before));
-        self.keep(now, (slot, hit), [&outcomes]);
+        self.keep(now, (slot, hit), [&*outcomes]);
         if grown {
             self.make_room(now, 0);
         }
-        outcomes
     }
 
     /// Takes a counter out, pinned or not.

@@ -35,9 +35,9 @@ fn by_hour(requests: u32) -> LimitSet {
 }
 
 fn key(memory: &Memory, name: &str) -> Key {
-    let mut identity = KeyBuilder::default();
+    let mut identity = KeyBuilder::new(&memory.hasher());
     identity.add(0, name.as_bytes());
-    identity.key(memory.hasher())
+    identity.key()
 }
 
 fn hit(key: Key, set: &LimitSet, cost: Cost) -> Hit<'_> {

@@ -1,22 +1,20 @@
-//! Where Redis is: `redis://`, `rediss://` (TLS), and the same behind sentinels or as a cluster.
+//! Where Redis is: `redis://`, `rediss://` (TLS), the same behind sentinels or as a cluster, or a Unix socket.
 //!
 //! An address can hold a password: it is shown without, and what is wrong with one is said without quoting it.
 
+mod parse;
+
 use std::fmt;
-use std::str::FromStr;
+use std::path::{Path, PathBuf};
 
-use percent_encoding::percent_decode_str;
-
-const REDIS_PORT: u16 = 6379;
-const SENTINEL_PORT: u16 = 26379;
+pub use parse::InvalidAddress;
 
 /// Where Redis is, and as whom to come.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RedisAddress {
     pub(super) servers: Servers,
     pub(super) tls: bool,
-    pub(super) user: Option<String>,
-    pub(super) password: Option<Password>,
+    pub(super) login: Login,
     pub(super) database: u16,
 }
 
@@ -25,8 +23,15 @@ pub struct RedisAddress {
 pub(super) enum Servers {
     /// This one.
     One(Node),
+    /// The one on this machine that listens at this socket.
+    Socket(PathBuf),
     /// The one that these sentinels call the master of the service.
-    Sentinels { nodes: Vec<Node>, service: String },
+    Sentinels {
+        nodes: Vec<Node>,
+        service: String,
+        /// As whom to come to them, which is nobody unless said.
+        login: Login,
+    },
     /// The cluster that these are some nodes of.
     Cluster(Vec<Node>),
 }
@@ -36,6 +41,15 @@ pub(super) enum Servers {
 pub(super) struct Node {
     pub(super) host: String,
     pub(super) port: u16,
+}
+
+/// As whom to come.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Login {
+    /// None for the default user.
+    pub user: Option<String>,
+    /// None where none is asked for.
+    pub password: Option<Password>,
 }
 
 /// A password, which is not shown.
@@ -73,130 +87,22 @@ impl RedisAddress {
     /// The same with another password.
     #[must_use]
     pub fn with_password(self, password: Password) -> Self {
-        Self {
+        let login = Login {
             password: Some(password),
-            ..self
-        }
-    }
-}
-
-impl FromStr for RedisAddress {
-    type Err = InvalidAddress;
-
-    fn from_str(text: &str) -> Result<Self, InvalidAddress> {
-        let (scheme, rest) = text.split_once("://").ok_or(InvalidAddress::Scheme)?;
-        let (tls, kind) = match scheme {
-            "redis" | "valkey" => (false, Kind::One),
-            "rediss" | "valkeys" => (true, Kind::One),
-            "redis+sentinel" => (false, Kind::Sentinels),
-            "rediss+sentinel" => (true, Kind::Sentinels),
-            "redis-cluster" => (false, Kind::Cluster),
-            "rediss-cluster" => (true, Kind::Cluster),
-            _ => return Err(InvalidAddress::Scheme),
+            ..self.login
         };
-        if rest.contains(['?', '#']) {
-            return Err(InvalidAddress::Query);
+        Self { login, ..self }
+    }
+
+    /// The same with a login for its sentinels, who do not know that of Redis; none if it has no sentinels.
+    #[must_use]
+    pub fn with_login_of_sentinels(mut self, of_sentinels: Login) -> Option<Self> {
+        match &mut self.servers {
+            Servers::Sentinels { login, .. } => *login = of_sentinels,
+            Servers::One(_) | Servers::Socket(_) | Servers::Cluster(_) => return None,
         }
-        // Passwords with an `@` that is not encoded are common.
-        let (login, rest) = match rest.rsplit_once('@') {
-            Some((login, rest)) => (Some(login), rest),
-            None => (None, rest),
-        };
-        let (user, password) = login.map(read_login).transpose()?.unwrap_or_default();
-        let (nodes, path) = rest.split_once('/').unwrap_or((rest, ""));
-        let default_port = match kind {
-            Kind::Sentinels => SENTINEL_PORT,
-            Kind::One | Kind::Cluster => REDIS_PORT,
-        };
-        let nodes: Result<Vec<Node>, _> = nodes
-            .split(',')
-            .map(|node| Node::read(node, default_port))
-            .collect();
-        let (servers, database) = kind.servers(nodes?, path)?;
-        Ok(Self {
-            servers,
-            tls,
-            user,
-            password,
-            database: read_database(database)?,
-        })
+        Some(self)
     }
-}
-
-#[derive(Clone, Copy)]
-enum Kind {
-    One,
-    Sentinels,
-    Cluster,
-}
-
-impl Kind {
-    /// The servers, and what stands where the database does.
-    fn servers(self, nodes: Vec<Node>, path: &str) -> Result<(Servers, &str), InvalidAddress> {
-        match (self, <[Node; 1]>::try_from(nodes)) {
-            (Self::One, Ok([node])) => Ok((Servers::One(node), path)),
-            (Self::One, Err(_)) => Err(InvalidAddress::SeveralNodes),
-            (Self::Sentinels, nodes) => {
-                let nodes = nodes.map_or_else(|nodes| nodes, Vec::from);
-                let (service, database) = path.split_once('/').unwrap_or((path, ""));
-                if service.is_empty() {
-                    return Err(InvalidAddress::NoService);
-                }
-                let service = decode(service)?;
-                Ok((Servers::Sentinels { nodes, service }, database))
-            }
-            (Self::Cluster, _) if !path.is_empty() => Err(InvalidAddress::Database),
-            (Self::Cluster, nodes) => {
-                let nodes = nodes.map_or_else(|nodes| nodes, Vec::from);
-                Ok((Servers::Cluster(nodes), ""))
-            }
-        }
-    }
-}
-
-impl Node {
-    fn read(text: &str, default_port: u16) -> Result<Self, InvalidAddress> {
-        let has_port = text.rfind(':') > text.rfind(']');
-        let (host, port) = match text.rsplit_once(':') {
-            Some((host, port)) if has_port => {
-                (host, port.parse().map_err(|_| InvalidAddress::Port)?)
-            }
-            _ => (text, default_port),
-        };
-        let host = host.trim_start_matches('[').trim_end_matches(']');
-        if host.is_empty() || host.contains(char::is_whitespace) {
-            return Err(InvalidAddress::Host);
-        }
-        Ok(Self {
-            host: host.to_owned(),
-            port,
-        })
-    }
-}
-
-type Login = (Option<String>, Option<Password>);
-
-fn read_login(login: &str) -> Result<Login, InvalidAddress> {
-    let (user, password) = match login.split_once(':') {
-        Some((user, password)) => (user, Some(Password(decode(password)?))),
-        None => (login, None),
-    };
-    let user = Some(decode(user)?).filter(|user| !user.is_empty());
-    Ok((user, password))
-}
-
-fn read_database(text: &str) -> Result<u16, InvalidAddress> {
-    match text {
-        "" => Ok(0),
-        number => number.parse().map_err(|_| InvalidAddress::Database),
-    }
-}
-
-fn decode(text: &str) -> Result<String, InvalidAddress> {
-    let decoded = percent_decode_str(text).decode_utf8();
-    decoded
-        .map(|text| text.into_owned())
-        .map_err(|_| InvalidAddress::NotUtf8)
 }
 
 impl fmt::Display for Node {
@@ -219,7 +125,8 @@ impl fmt::Display for RedisAddress {
         };
         match &self.servers {
             Servers::One(node) => write!(f, "redis{tls}://{node}")?,
-            Servers::Sentinels { nodes, service } => {
+            Servers::Socket(path) => return self.write_socket(f, path),
+            Servers::Sentinels { nodes, service, .. } => {
                 write!(f, "redis{tls}+sentinel://{}/{service}", list(nodes))?;
             }
             Servers::Cluster(nodes) => write!(f, "redis{tls}-cluster://{}", list(nodes))?,
@@ -231,52 +138,15 @@ impl fmt::Display for RedisAddress {
     }
 }
 
-/// Why a text is no address of Redis.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum InvalidAddress {
-    /// The scheme is none of those that weir knows.
-    Scheme,
-    /// There are parameters.
-    Query,
-    /// There is no host, or there are blanks in it.
-    Host,
-    /// The port is no number from 0 to 65535.
-    Port,
-    /// There are several servers, but neither sentinels nor a cluster.
-    SeveralNodes,
-    /// Sentinels are asked for no service.
-    NoService,
-    /// What stands for the database is no number, or a cluster, which has only one, was given one.
-    Database,
-    /// The user, the password or the service is no UTF-8.
-    NotUtf8,
-}
-
-impl fmt::Display for InvalidAddress {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Scheme => {
-                "expected memory, redis://HOST, redis+sentinel://HOST,HOST/SERVICE or redis-cluster://HOST,HOST \
-                 (rediss… for TLS)"
-            }
-            Self::Query => {
-                "an address has no parameters; write ? and # in a password as %3F and %23"
-            }
-            Self::Host => "there is no host; expected redis://[USER:PASSWORD@]HOST[:PORT][/DATABASE]",
-            Self::Port => "the port is no number up to 65535; write / and : in a password as %2F and %3A",
-            Self::SeveralNodes => {
-                "several servers are either sentinels (redis+sentinel://) or a cluster (redis-cluster://)"
-            }
-            Self::NoService => {
-                "sentinels are asked for the master of a service; expected redis+sentinel://HOST,HOST/SERVICE"
-            }
-            Self::Database => "the database is a number; a cluster has none to choose",
-            Self::NotUtf8 => "the user, the password or the service is no UTF-8",
-        })
+impl RedisAddress {
+    fn write_socket(&self, f: &mut fmt::Formatter<'_>, path: &Path) -> fmt::Result {
+        write!(f, "redis+unix://{}", path.display())?;
+        match self.database {
+            0 => Ok(()),
+            database => write!(f, "?db={database}"),
+        }
     }
 }
-
-impl std::error::Error for InvalidAddress {}
 
 #[cfg(test)]
 mod tests {
@@ -300,6 +170,14 @@ mod tests {
                 "redis+sentinel://a:26379,b:5/master/2",
             ),
             ("rediss-cluster://u:p@a:1,b:2", "rediss-cluster://a:1,b:2"),
+            (
+                "redis+unix:///run/redis.sock",
+                "redis+unix:///run/redis.sock",
+            ),
+            (
+                "unix://u:p@/run/a%20b@c?db=3",
+                "redis+unix:///run/a b@c?db=3",
+            ),
         ] {
             assert_eq!(shown(text).as_deref(), Ok(expected), "{text}");
         }
@@ -308,9 +186,28 @@ mod tests {
     #[test]
     fn who_comes_is_known_but_not_shown() {
         let address: RedisAddress = "redis://weir:p%40ss@redis".parse().unwrap();
-        assert_eq!(address.user.as_deref(), Some("weir"));
-        assert_eq!(address.password.as_ref().unwrap().reveal(), "p@ss");
+        let Login { user, password } = &address.login;
+        assert_eq!(user.as_deref(), Some("weir"));
+        assert_eq!(password.as_ref().unwrap().reveal(), "p@ss");
         assert!(!format!("{address:?} {address}").contains("p@ss"));
+    }
+
+    #[test]
+    fn only_sentinels_have_a_login_of_their_own() {
+        let login = Login {
+            user: Some("weir".to_owned()),
+            password: Some(Password::new("friend")),
+        };
+        let with = |text: &str| {
+            let address: RedisAddress = text.parse().unwrap();
+            address.with_login_of_sentinels(login.clone())
+        };
+        let address = with("redis+sentinel://:mellon@a/shop").unwrap();
+        let said = format!("{address:?} {address}");
+        assert!(!said.contains("friend") && !said.contains("mellon"));
+        for other in ["redis://a", "redis+unix:///a", "redis-cluster://a"] {
+            assert_eq!(with(other), None);
+        }
     }
 
     #[test]
@@ -327,6 +224,10 @@ mod tests {
             ("redis+sentinel://a", InvalidAddress::NoService),
             ("redis-cluster://a/1", InvalidAddress::Database),
             ("redis://%ff@a", InvalidAddress::NotUtf8),
+            ("redis+unix://run/redis.sock", InvalidAddress::Socket),
+            ("redis+unix://a@", InvalidAddress::Socket),
+            ("redis+unix:///a?db=x", InvalidAddress::Database),
+            ("redis+unix:///a?database=1", InvalidAddress::Socket),
         ] {
             assert_eq!(shown(text), Err(expected), "{text}");
         }

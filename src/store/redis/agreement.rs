@@ -45,7 +45,7 @@ impl Agreement {
     }
 
     pub(super) fn hasher(&self) -> KeyHasher {
-        KeyHasher::clone(&self.hasher.load())
+        **self.hasher.load()
     }
 
     /// Proposes what we have, and takes what stands there.

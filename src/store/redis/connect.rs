@@ -5,6 +5,7 @@ use std::time::Duration;
 use redis::aio::{ConnectionLike, MultiplexedConnection};
 use redis::cluster::ClusterClientBuilder;
 use redis::cluster_async::ClusterConnection;
+use redis::io::tcp::TcpSettings;
 use redis::sentinel::{SentinelClientBuilder, SentinelServerType};
 use redis::{
     AsyncConnectionConfig, Client, ClientTlsConfig, Cmd, ConnectionAddr, ConnectionInfo,
@@ -13,7 +14,7 @@ use redis::{
 };
 
 use super::RedisTls;
-use super::address::{Node, RedisAddress, Servers};
+use super::address::{Login, Node, RedisAddress, Servers};
 
 /// How long a connection may take to be made, name look-up and TLS included.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -57,12 +58,21 @@ impl Connector {
                 .set_response_timeout(None);
             match &self.address.servers {
                 Servers::One(node) => {
-                    let client = self.client(node)?;
+                    let client = self.client(self.addr(node))?;
                     let connecting = client.get_multiplexed_async_connection_with_config(&config);
                     connecting.await.map(Link::One)
                 }
-                Servers::Sentinels { nodes, service } => {
-                    let mut client = self.sentinels(nodes, service)?;
+                Servers::Socket(path) => {
+                    let client = self.client(ConnectionAddr::Unix(path.clone()))?;
+                    let connecting = client.get_multiplexed_async_connection_with_config(&config);
+                    connecting.await.map(Link::One)
+                }
+                Servers::Sentinels {
+                    nodes,
+                    service,
+                    login,
+                } => {
+                    let mut client = self.sentinels(nodes, service, login)?;
                     let connecting = client.get_async_connection_with_config(&config);
                     connecting.await.map(Link::One)
                 }
@@ -78,8 +88,8 @@ impl Connector {
         }
     }
 
-    fn client(&self, node: &Node) -> Result<Client, RedisError> {
-        let info = self.info(node, self.login())?;
+    fn client(&self, addr: ConnectionAddr) -> Result<Client, RedisError> {
+        let info = self.info(addr)?;
         match &self.certificates {
             Some(certificates) => Client::build_with_tls(info, certificates.clone()),
             None => Client::open(info),
@@ -90,15 +100,24 @@ impl Connector {
         &self,
         nodes: &[Node],
         service: &str,
+        login: &Login,
     ) -> Result<redis::sentinel::SentinelClient, RedisError> {
         let nodes = nodes.iter().map(|node| self.addr(node));
         let mut builder = SentinelClientBuilder::new(nodes, service, SentinelServerType::Master)?
-            .set_client_to_redis_db(self.address.database.into());
-        if let Some(user) = &self.address.user {
+            .set_client_to_redis_db(self.address.database.into())
+            .set_client_to_redis_tcp_settings(at_once())
+            .set_client_to_sentinel_tcp_settings(at_once());
+        if let Some(user) = &self.address.login.user {
             builder = builder.set_client_to_redis_username(user);
         }
-        if let Some(password) = &self.address.password {
+        if let Some(password) = &self.address.login.password {
             builder = builder.set_client_to_redis_password(password.reveal());
+        }
+        if let Some(user) = &login.user {
+            builder = builder.set_client_to_sentinel_username(user);
+        }
+        if let Some(password) = &login.password {
+            builder = builder.set_client_to_sentinel_password(password.reveal());
         }
         if let Some(certificates) = &self.certificates {
             builder = builder
@@ -112,7 +131,7 @@ impl Connector {
     fn cluster(&self, nodes: &[Node]) -> Result<redis::cluster::ClusterClient, RedisError> {
         let infos: Result<Vec<ConnectionInfo>, _> = nodes
             .iter()
-            .map(|node| self.info(node, self.login()))
+            .map(|node| self.info(self.addr(node)))
             .collect();
         // Enough to follow a slot that has moved; what takes longer is past the deadline anyway.
         let mut builder = ClusterClientBuilder::new(infos?)
@@ -120,6 +139,7 @@ impl Connector {
             .min_retry_wait(1)
             .max_retry_wait(2)
             .connection_timeout(PATIENCE)
+            .tcp_settings(at_once())
             .overall_response_timeout(None);
         if let Some(certificates) = &self.certificates {
             builder = builder.tls(TlsMode::Secure).certs(certificates.clone());
@@ -127,9 +147,10 @@ impl Connector {
         builder.build()
     }
 
-    fn info(&self, node: &Node, login: RedisConnectionInfo) -> Result<ConnectionInfo, RedisError> {
-        let info = self.addr(node).into_connection_info()?;
-        Ok(info.set_redis_settings(login))
+    fn info(&self, addr: ConnectionAddr) -> Result<ConnectionInfo, RedisError> {
+        let info = addr.into_connection_info()?;
+        let info = info.set_tcp_settings(at_once());
+        Ok(info.set_redis_settings(self.login()))
     }
 
     fn addr(&self, node: &Node) -> ConnectionAddr {
@@ -148,14 +169,19 @@ impl Connector {
 
     fn login(&self) -> RedisConnectionInfo {
         let mut login = RedisConnectionInfo::default().set_db(self.address.database.into());
-        if let Some(user) = &self.address.user {
+        if let Some(user) = &self.address.login.user {
             login = login.set_username(user);
         }
-        if let Some(password) = &self.address.password {
+        if let Some(password) = &self.address.login.password {
             login = login.set_password(password.reveal());
         }
         login
     }
+}
+
+/// A command leaves although the one before is not acknowledged yet, which is what several on their way are for.
+fn at_once() -> TcpSettings {
+    TcpSettings::default().set_nodelay(true)
 }
 
 impl Link {

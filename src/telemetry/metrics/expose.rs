@@ -1,5 +1,6 @@
 //! How metrics are read.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::families::{FAMILIES, Family};
@@ -58,7 +59,7 @@ impl Metrics {
         rules
     }
 
-    fn details(&self, rule: &Rule) -> Vec<(Option<std::sync::Arc<Detail>>, RuleHits)> {
+    fn details(&self, rule: &Rule) -> Vec<(Option<Arc<Detail>>, RuleHits)> {
         let Some(number) = rule.mark.get().first() else {
             return Vec::new();
         };
@@ -76,10 +77,10 @@ impl Metrics {
 pub(super) struct Exposable<'p> {
     pub(super) domain: &'p Domain,
     pub(super) rule: &'p Rule,
-    name: String,
+    name: Arc<str>,
     pub(super) hits: RuleHits,
     /// By what was sent, if the policy asks for it; the last may be of all others.
-    pub(super) details: Option<Vec<(Option<std::sync::Arc<Detail>>, RuleHits)>>,
+    pub(super) details: Option<Vec<(Option<Arc<Detail>>, RuleHits)>>,
 }
 
 struct Exposed<'a> {

@@ -1,6 +1,8 @@
 //! Which number a rule, a limit or a domain has: the same after every reload, as long as it has the same name.
 
+use std::borrow::Borrow;
 use std::collections::{HashMap, HashSet};
+use std::hash::Hash;
 use std::sync::Arc;
 
 use crate::limit::Limit;
@@ -47,7 +49,7 @@ impl<T> Default for Names<T> {
     }
 }
 
-impl<T: std::hash::Hash + Eq> Names<T> {
+impl<T: Hash + Eq> Names<T> {
     fn number(&mut self, name: T) -> u32 {
         *self.numbers.entry(name).or_insert_with(|| {
             self.next += 1;
@@ -64,7 +66,7 @@ impl Registry {
             let number = 1 + self.domains.number(Arc::clone(&domain.name));
             domain.mark.put(&[number]);
             for (rule, name) in named_rules(domain) {
-                self.adopt_rule(number, rule, name.into());
+                self.adopt_rule(number, rule, name);
             }
         }
     }
@@ -117,11 +119,11 @@ impl Registry {
 }
 
 /// The rules of a domain with their names, no two alike: what is hidden of a name may be what tells it from another.
-pub(super) fn named_rules(domain: &Domain) -> impl Iterator<Item = (&Arc<Rule>, String)> {
-    let mut taken = HashSet::new();
+pub(super) fn named_rules(domain: &Domain) -> impl Iterator<Item = (&Arc<Rule>, Arc<str>)> {
+    let mut taken: HashSet<Arc<str>> = HashSet::new();
     domain.rules().iter().map(move |rule| {
-        let name = unlike(&taken, rule.name.to_string());
-        taken.insert(name.clone());
+        let name: Arc<str> = unlike(&taken, rule.name.to_string()).into();
+        taken.insert(Arc::clone(&name));
         (rule, name)
     })
 }
@@ -134,7 +136,7 @@ pub(super) fn limit_names(limits: &[Limit]) -> Vec<String> {
             Some(name) => name.to_string(),
             None => window_name(limit),
         };
-        let taken = names.iter().cloned().collect();
+        let taken: HashSet<String> = names.iter().cloned().collect();
         names.push(unlike(&taken, name));
     }
     names
@@ -148,12 +150,12 @@ fn window_name(limit: &Limit) -> String {
     }
 }
 
-fn unlike(taken: &HashSet<String>, name: String) -> String {
-    if !taken.contains(&name) {
+fn unlike<T: Borrow<str> + Hash + Eq>(taken: &HashSet<T>, name: String) -> String {
+    if !taken.contains(&*name) {
         return name;
     }
     let numbered = (2..).map(|number| format!("{name} #{number}"));
-    let mut free = numbered.filter(|name| !taken.contains(name));
+    let mut free = numbered.filter(|name| !taken.contains(&**name));
     free.next().unwrap_or(name)
 }
 

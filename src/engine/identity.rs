@@ -1,0 +1,51 @@
+//! What makes a counter its own.
+
+use crate::limit::LimitSet;
+use crate::policy::{Domain, Identity, Part};
+use crate::request::Entry;
+use crate::store::{KeyBuilder, KeyHasher};
+
+/// Kinds of parts in a key's identity. A stored key depends on them: never change one's meaning.
+mod kind {
+    pub(super) const DOMAIN: u8 = 0;
+    pub(super) const KEY: u8 = 1;
+    pub(super) const VALUE: u8 = 2;
+    pub(super) const PATTERN: u8 = 3;
+    pub(super) const CAPTURE: u8 = 4;
+    pub(super) const SHARED: u8 = 5;
+    pub(super) const OVERRIDE_WINDOW: u8 = 6;
+}
+
+/// Begins the identity of a counter of a domain.
+pub(super) fn of_domain(domain: &Domain, hasher: &KeyHasher) -> KeyBuilder {
+    let mut identity = KeyBuilder::new(hasher);
+    identity.add(kind::DOMAIN, domain.name.as_bytes());
+    identity
+}
+
+/// Goes on to that of a limit that came with the request: its descriptor and its window.
+pub(super) fn add_override(identity: &mut KeyBuilder, entries: &[Entry], set: &LimitSet) {
+    for entry in entries {
+        identity.add(kind::KEY, &entry.key);
+        identity.add(kind::VALUE, &entry.value);
+    }
+    for limit in &set.limits {
+        identity.add(kind::OVERRIDE_WINDOW, &limit.window.secs().to_le_bytes());
+    }
+}
+
+/// Gathers the parts of a walk.
+pub(super) struct Parts<'k>(pub(super) &'k mut KeyBuilder);
+
+impl Identity for Parts<'_> {
+    fn add(&mut self, part: Part<'_>) {
+        let (kind, bytes) = match part {
+            Part::Key(key) => (kind::KEY, key),
+            Part::Value(value) => (kind::VALUE, value),
+            Part::Pattern(pattern) => (kind::PATTERN, pattern),
+            Part::Capture(capture) => (kind::CAPTURE, capture),
+            Part::Shared(wildcard) => (kind::SHARED, wildcard),
+        };
+        self.0.add(kind, bytes);
+    }
+}

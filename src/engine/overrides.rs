@@ -1,0 +1,64 @@
+//! Limits that travel in a request.
+
+use crate::limit::{Algorithm, Charge, Limit, LimitSet, Window};
+use crate::policy::{Found, Limits};
+use crate::request::{Override, Request};
+
+/// The limits that a request brings along, as the policy has its own.
+#[derive(Debug)]
+pub(super) struct Overrides(Box<[Option<LimitSet>]>);
+
+impl Overrides {
+    /// Those of a request; the usual one has none.
+    pub(super) fn of(request: &Request) -> Self {
+        let descriptors = &request.descriptors;
+        if descriptors
+            .iter()
+            .all(|descriptor| descriptor.limit.is_none())
+        {
+            return Self(Box::default());
+        }
+        let sets = descriptors
+            .iter()
+            .map(|descriptor| descriptor.limit.map(set));
+        Self(sets.collect())
+    }
+
+    /// That of the descriptor at `at`.
+    pub(super) fn get(&self, at: usize) -> Option<&LimitSet> {
+        self.0.get(at)?.as_ref()
+    }
+}
+
+/// An override is one fixed window that is always charged, as in the reference.
+fn set(limit: Override) -> LimitSet {
+    let window = Window::new(limit.unit, limit.unit_multiplier).unwrap_or(Window::LONGEST);
+    let limit = Limit {
+        algorithm: Algorithm::FixedWindow,
+        requests_per_unit: limit.requests_per_unit,
+        window,
+        name: None,
+        shadow_mode: false,
+    };
+    LimitSet {
+        limits: Box::new([limit]),
+        charge: Charge::Always,
+    }
+}
+
+/// Whether the rule that was found counts exactly as the override does, so that they share a counter.
+pub(super) fn is_just(found: &Found<'_>, set: &LimitSet) -> bool {
+    let Some(Limits::Counted(own)) = found.rule.map(|rule| &rule.limits) else {
+        return false;
+    };
+    let alike =
+        |a: &Limit, b: &Limit| a.algorithm == b.algorithm && a.window.secs() == b.window.secs();
+    found.per_value
+        && own.charge == set.charge
+        && own.limits.len() == set.limits.len()
+        && own
+            .limits
+            .iter()
+            .zip(&set.limits)
+            .all(|(own, other)| alike(own, other))
+}
