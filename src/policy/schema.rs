@@ -65,7 +65,6 @@ pub(crate) struct RawDomain {
 }
 
 /// The nodes of a level.
-#[expect(clippy::vec_box, reason = "each is freed when it is compiled")]
 pub(crate) type RawDescriptors = Vec<Box<RawDescriptor>>;
 
 /// One node of the tree.
