@@ -64,7 +64,7 @@ pub(crate) struct RawDomain {
     pub(crate) descriptors: RawDescriptors,
 }
 
-/// The nodes of a level.
+/// The nodes of a level, each freed when it is compiled.
 pub(crate) type RawDescriptors = Vec<Box<RawDescriptor>>;
 
 /// One node of the tree.
