@@ -89,6 +89,12 @@ impl Shared {
             Ok(agreed) => agreed.map_err(|disagreement| disagreement.to_string())?,
             Err(_) => return Err("Redis does not answer".to_owned()),
         }
+        if !link.has_slots() {
+            // Calls that have to be sent again with the script would change places. Who may not load it does that.
+            let mut load = redis::cmd("SCRIPT");
+            load.arg("LOAD").arg(script::SOURCE);
+            let _ = tokio::time::timeout(patience, link.send(&load)).await;
+        }
         match tokio::time::timeout(self.deadline, self.agreement.look(&mut link)).await {
             Ok(Ok(())) => Ok(link),
             Ok(Err(disagreement)) => Err(disagreement.to_string()),
