@@ -84,7 +84,7 @@ impl Engine {
         let overrides = Overrides::of(request);
         let mut plan = Plan::new(&policy, request);
         plan.look_up(&overrides, &self.store.hasher(), || self.store.new_lease());
-        let outcomes = self.store.hit_here(now, &plan.batch);
+        let outcomes = self.store.hit_here(now, &plan.batch, &[]);
         let basis = Basis::of(&plan.batch);
         self.concluded((&plan, &outcomes), (now, basis), observe)
     }

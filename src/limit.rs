@@ -3,6 +3,7 @@
 //! Everything here is pure: time is an argument, and nothing is shared. All numbers stay below
 //! 2^53, so that a store which computes in doubles decides the same.
 
+mod apart;
 mod concurrency;
 pub(crate) mod encoding;
 mod fixed_window;
@@ -12,6 +13,7 @@ mod step;
 mod token_bucket;
 mod window;
 
+pub use apart::Apart;
 pub use concurrency::{Leases, MAX_IN_FLIGHT};
 pub use encoding::NoStates;
 pub use state::{State, States};

@@ -35,8 +35,17 @@ pub struct Answer {
     pub now: Timestamp,
     /// How each counter stands, in the order of the hits.
     pub outcomes: SmallVec<[Outcomes; 2]>,
-    /// The places of hits of which the store did not say in time that it has counted them; their outcomes are empty.
-    pub not_counted: SmallVec<[usize; 2]>,
+    /// The hits of which the store did not say in time that it has counted them; their outcomes are empty.
+    pub not_counted: SmallVec<[NotCounted; 2]>,
+}
+
+/// A hit of which the store did not say in time that it has counted it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NotCounted {
+    /// Its place in the batch.
+    pub at: usize,
+    /// Whether the store may have counted it all the same.
+    pub in_doubt: bool,
 }
 
 /// How the store stands.
@@ -69,6 +78,10 @@ pub struct SharedStats {
     pub answered_here: u64,
     /// Hits that could not be counted where they should be, so that the rules' `on_store_error` held.
     pub not_counted: u64,
+    /// Hits that were counted here instead, or in a batch, and that the others were told of afterwards.
+    pub settled: u64,
+    /// Hits that were counted here instead, and that the others are never told of, because there were too many counters.
+    pub forgotten: u64,
     /// Whether something keeps counters from being shared; [`Store::trouble`] says what.
     pub is_in_trouble: bool,
 }
@@ -125,11 +138,18 @@ impl Store {
         matches!(self, Self::Memory(_))
     }
 
-    /// Takes hits in this process: all of them in a store in memory, else those that [`Store::hit`] could not count.
-    pub fn hit_here(&self, now: Timestamp, batch: &Batch<'_>) -> SmallVec<[Outcomes; 2]> {
+    /// Takes hits in this process: all of them in a store in memory, else those that [`Store::hit`] could not count, and
+    /// `why` has one for each of them, in their order. What those are charged is added to the shared counters as soon as
+    /// that can be.
+    pub fn hit_here(
+        &self,
+        now: Timestamp,
+        batch: &Batch<'_>,
+        why: &[NotCounted],
+    ) -> SmallVec<[Outcomes; 2]> {
         match self {
             Self::Memory(memory) => memory.hit(now, batch),
-            Self::Redis(redis) => redis.hit_meanwhile(now, batch),
+            Self::Redis(redis) => redis.hit_meanwhile(now, batch, why),
         }
     }
 

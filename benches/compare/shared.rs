@@ -1,12 +1,16 @@
 //! weir with counters in Redis: beside envoyproxy/ratelimit at the same Redis, in batches, and how soon.
 
+use std::fmt;
+use std::time::Duration;
+
 use crate::keys::Choice;
 use crate::load::{self, Load, Outcome, Pace};
 use crate::pairs::{Pairs, Run};
 use crate::peers::{self, Children};
 use crate::policies;
+use crate::processor;
 use crate::redis::server::RedisServer;
-use crate::servers::Running;
+use crate::servers::{self, Running};
 use crate::table::Measured;
 use crate::throughput::{PAIRS, PEEK, PEEKS, RUN, closed, one_key};
 
@@ -70,27 +74,81 @@ pub(crate) fn latency() -> Result<Measured> {
     let redis = RedisServer::start();
     let weir = weir(&redis, &policies::of_rules(1), &[])?;
     let saturated = closed(&weir, &one_key(), CLIENTS, (u64::MAX, RUN));
-    Run::of(&weir, &saturated)?;
-    let half = Run::of(&weir, &saturated)?.rate / 2.0;
+    Busy::of(&redis, &weir, &saturated)?;
+    let most = Busy::of(&redis, &weir, &saturated)?;
+    let half = most.outcome.rate() / 2.0;
     let pace = Pace::Open {
         rate: half,
         lasts: PEEK,
     };
     let load = Load { pace, ..saturated };
-    let peek = |_| Ok(millis(&load::run(&load)?, 0.99));
-    let mut p99s: Vec<f64> = (0..PEEKS).map(peek).collect::<Result<_>>()?;
-    p99s.sort_by(f64::total_cmp);
-    let at = |share: usize| p99s[(PEEKS - 1) * share / 4];
+    let mut runs: Vec<Busy> = (0..PEEKS)
+        .map(|_| Busy::of(&redis, &weir, &load))
+        .collect::<Result<_>>()?;
+    runs.sort_by(|a, b| a.p99().total_cmp(&b.p99()));
+    let at = |share: usize| &runs[(PEEKS - 1) * share / 4];
     Ok(Measured::of(
-        at(2),
+        at(2).p99(),
         format!(
-            "ms, at {half:.0} a second, the middle one of {PEEKS} runs; all {:.2} [{:.2}–{:.2}] {:.2}",
-            at(0),
-            at(1),
-            at(3),
-            at(4)
+            "ms, at {half:.0} a second, the middle one of {PEEKS} runs; all {:.2} [{:.2}–{:.2}] {:.2}; \
+             of the processors {}, at most {}",
+            at(0).p99(),
+            at(1).p99(),
+            at(3).p99(),
+            at(4).p99(),
+            at(2),
+            most
         ),
     ))
+}
+
+/// A run, and what of the processors each took meanwhile.
+struct Busy {
+    outcome: Outcome,
+    redis: Duration,
+    weir: Duration,
+}
+
+impl Busy {
+    fn of(redis: &RedisServer, weir: &Running, load: &Load) -> Result<Self> {
+        let info = redis.cli(&["info", "server"]);
+        let id = info
+            .lines()
+            .find_map(|line| line.strip_prefix("process_id:"));
+        let id = id
+            .ok_or("Redis does not say which process it is")?
+            .trim()
+            .parse()?;
+        let taken = || -> Result<_> { Ok((processor::of_process(id)?, weir.processor()?)) };
+        let before = taken()?;
+        let outcome = load::run(load)?;
+        let after = taken()?;
+        Ok(Self {
+            outcome,
+            redis: after.0 - before.0,
+            weir: after.1 - before.1,
+        })
+    }
+
+    fn p99(&self) -> f64 {
+        millis(&self.outcome, 0.99)
+    }
+}
+
+impl fmt::Display for Busy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let each = [self.weir, self.redis, self.outcome.generator];
+        let all: Duration = each.iter().sum();
+        let busy =
+            all.as_secs_f64() / self.outcome.elapsed.as_secs_f64() / servers::workers() as f64;
+        let [weir, redis, load] =
+            each.map(|time| time.as_secs_f64() * 1e6 / self.outcome.messages as f64);
+        write!(
+            f,
+            "{:.0} % is taken: {weir:.1} µs an answer by weir, {redis:.1} by Redis, {load:.1} by the load",
+            busy * 100.0
+        )
+    }
 }
 
 fn millis(outcome: &Outcome, quantile: f64) -> f64 {

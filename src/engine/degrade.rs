@@ -8,7 +8,7 @@ use crate::clock::{Micros, Timestamp};
 use crate::limit::{Call, Outcomes, States, step};
 use crate::policy::OnStoreError;
 use crate::request::Cost;
-use crate::store::{Answer, Batch, Hit, Store};
+use crate::store::{Answer, Batch, Hit, NotCounted, Store};
 
 /// What a client is told to wait when nobody knows how long.
 const WAIT: Micros = Micros::from_secs(1);
@@ -25,13 +25,14 @@ pub(super) fn degrade(plan: &Plan<'_>, answer: &mut Answer, store: &Store) -> Ba
         hits: SmallVec::new(),
         atomic: batch.atomic,
     };
-    let mut places = SmallVec::<[usize; 2]>::new();
-    for at in std::mem::take(&mut answer.not_counted) {
+    let mut places = SmallVec::<[NotCounted; 2]>::new();
+    for not_counted in std::mem::take(&mut answer.not_counted) {
+        let at = not_counted.at;
         let hit = &batch.hits[at];
         answer.outcomes[at] = match counted[at].on_store_error() {
             OnStoreError::Local => {
                 here.hits.push(*hit);
-                places.push(at);
+                places.push(not_counted);
                 continue;
             }
             OnStoreError::Allow => untouched(answer.now, hit),
@@ -43,9 +44,9 @@ pub(super) fn degrade(plan: &Plan<'_>, answer: &mut Answer, store: &Store) -> Ba
         };
     }
     if basis == Basis::Degraded && !here.hits.is_empty() {
-        let counted_here = store.hit_here(answer.now, &here);
-        for (at, outcomes) in places.into_iter().zip(counted_here) {
-            answer.outcomes[at] = outcomes;
+        let counted_here = store.hit_here(answer.now, &here, &places);
+        for (place, outcomes) in places.into_iter().zip(counted_here) {
+            answer.outcomes[place.at] = outcomes;
         }
     }
     basis

@@ -2,6 +2,7 @@
 
 use bytes::{Buf, BufMut};
 
+use super::apart::Own;
 use super::encoding::Encode;
 use super::state::Count;
 use super::{Limit, MAX_COUNT};
@@ -32,6 +33,16 @@ impl WindowCount {
     fn write(&mut self, limit: &Limit, now: Timestamp, count: u64) {
         self.start = self.start.max(limit.window.around(now).0);
         self.count = count;
+    }
+
+    /// Adds what was counted apart, if it belongs to no earlier window.
+    pub(super) fn settle(&mut self, own: &Own<'_, Self>) {
+        let start = self.start.max(own.own.start);
+        let count = own.sum(self, |of| if of.start == start { of.count } else { 0 });
+        *self = Self {
+            start,
+            count: count.min(MAX_COUNT),
+        };
     }
 }
 

@@ -6,6 +6,7 @@
 
 use bytes::{Buf, BufMut};
 
+use super::apart::Own;
 use super::encoding::Encode;
 use super::state::Count;
 use super::{Limit, MAX_COUNT};
@@ -57,13 +58,35 @@ impl Slots {
 
     /// Makes the slot of now the newest, forgetting those that it replaces.
     fn advance(&mut self, limit: &Limit, now: Timestamp) -> u64 {
-        let current = slot_at(limit, now).max(self.newest);
+        self.advance_to(slot_at(limit, now))
+    }
+
+    fn advance_to(&mut self, slot: u64) -> u64 {
+        let current = slot.max(self.newest);
         let passed = (current - self.newest).min(SLOTS_KEPT);
         for slot in current + 1 - passed..=current {
             *self.count_mut(slot) = 0;
         }
         self.newest = current;
         current
+    }
+
+    /// Adds what was counted apart, slot by slot, as far as it still counts.
+    pub(super) fn settle(&mut self, own: &Own<'_, Self>) {
+        let newest = self.advance_to(own.own.newest);
+        let mut room = MAX_COUNT;
+        for slot in (newest.saturating_sub(SLOTS_PER_WINDOW)..=newest).rev() {
+            let count = own.sum(self, |of| match of.keeps(slot) {
+                true => of.count(slot),
+                false => 0,
+            });
+            *self.count_mut(slot) = count.min(room);
+            room -= self.count(slot);
+        }
+    }
+
+    fn keeps(&self, slot: u64) -> bool {
+        (self.newest.saturating_sub(SLOTS_PER_WINDOW)..=self.newest).contains(&slot)
     }
 
     fn count(&self, slot: u64) -> u64 {

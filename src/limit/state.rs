@@ -1,5 +1,6 @@
 //! What is remembered of one client key.
 
+use super::apart::Own;
 use super::concurrency::Leases;
 use super::fixed_window::WindowCount;
 use super::sliding_window::Slots;
@@ -79,6 +80,42 @@ impl State {
             | (Self::TokenBucket(of, _), Algorithm::TokenBucket(_)) => *of == secs,
             (Self::Concurrency(_), Algorithm::Concurrency) => true,
             _ => false,
+        }
+    }
+
+    /// Adds what was counted apart from it, by the same algorithm; slots are not.
+    pub(super) fn settle(&mut self, limit: &Limit, own: Own<'_, Self>) {
+        let Own { base, restores, .. } = own;
+        match (self, base, own.own) {
+            (
+                Self::FixedWindow(_, count),
+                Self::FixedWindow(_, base),
+                Self::FixedWindow(_, own),
+            ) => count.settle(&Own {
+                base,
+                own,
+                restores,
+            }),
+            (
+                Self::SlidingWindow(_, slots),
+                Self::SlidingWindow(_, base),
+                Self::SlidingWindow(_, own),
+            ) => slots.settle(&Own {
+                base: &**base,
+                own: &**own,
+                restores,
+            }),
+            (Self::TokenBucket(_, debt), Self::TokenBucket(_, base), Self::TokenBucket(_, own)) => {
+                debt.settle(
+                    limit,
+                    &Own {
+                        base,
+                        own,
+                        restores,
+                    },
+                );
+            }
+            _ => {}
         }
     }
 

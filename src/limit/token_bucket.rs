@@ -8,6 +8,7 @@
 
 use bytes::{Buf, BufMut};
 
+use super::apart::Own;
 use super::encoding::Encode;
 use super::state::Count;
 use super::{Limit, MAX_COUNT, Window};
@@ -160,6 +161,13 @@ impl Debt {
         }
         let behind = self.at.since(now).get();
         Micros::new(behind + parts.div_ceil(payback))
+    }
+
+    /// Adds what was counted apart, as far as it was not paid back until one of them was last charged.
+    pub(super) fn settle(&mut self, limit: &Limit, own: &Own<'_, Self>) {
+        let at = self.at.max(own.own.at);
+        let parts = own.sum(self, |of| of.now(limit, at));
+        self.write(limit, at, parts.min(MAX_COUNT));
     }
 
     fn write(&mut self, limit: &Limit, now: Timestamp, parts: u64) {

@@ -11,6 +11,7 @@ mod connect;
 mod exchange;
 mod lane;
 mod near;
+mod owed;
 mod script;
 mod shared;
 
@@ -23,24 +24,31 @@ use futures_util::future::join_all;
 use smallvec::SmallVec;
 use thread_local::ThreadLocal;
 use tokio::runtime::Handle;
-use tokio::sync::oneshot;
 
 pub use address::{InvalidAddress, Login, Password, RedisAddress};
 pub use config::{Identity, RedisConfig, RedisTls};
 pub use script::RedisClock;
 
 use super::memory::Memory;
-use super::{Answer, Batch, Hit, Key, KeyHasher, NoRandomness, Stats, Verdict};
+use super::{Answer, Batch, Hit, Key, KeyHasher, NoRandomness, NotCounted, Stats, Verdict};
 use crate::clock::{Micros, Timestamp};
 use crate::limit::{LeaseOutcome, Outcomes, States};
 use crate::request::{Cost, LeaseId};
-use lane::{Call, Lane, Taken};
-use near::{Debit, Near};
+use lane::{Call, Fate, Lane, Taken};
+use near::{Debits, Near};
+use owed::Charged;
 use script::Found;
 use shared::Shared;
 
 /// Longer than Redis takes to delete a key.
 const RESET_PATIENCE: Duration = Duration::from_secs(2);
+
+/// A batch that Redis did not say in time to have taken.
+#[derive(Clone, Copy, Debug)]
+struct NotTaken {
+    /// Whether it may have.
+    in_doubt: bool,
+}
 
 /// The hits of a batch that one server takes together.
 #[derive(Debug)]
@@ -122,7 +130,7 @@ impl Redis {
 
     pub(super) async fn hit(&self, now: Timestamp, batch: &Batch<'_>) -> Answer {
         let mut answer = Answer {
-            now,
+            now: self.shared.likely_moment(now),
             outcomes: batch.hits.iter().map(|_| Outcomes::default()).collect(),
             not_counted: SmallVec::new(),
         };
@@ -132,7 +140,7 @@ impl Redis {
             [] => {}
             [part] => {
                 let taken = self.take(now, part).await;
-                self.fill_in(&mut answer, now, part, taken.as_ref());
+                self.fill_in(&mut answer, now, part, &taken);
             }
             _ => self.hit_in_parts(now, batch, parts, &mut answer).await,
         }
@@ -170,26 +178,59 @@ impl Redis {
     async fn take_all(&self, now: Timestamp, parts: &[Part<'_>], answer: &mut Answer) {
         let taken = join_all(parts.iter().map(|part| self.take(now, part))).await;
         for (part, taken) in parts.iter().zip(&taken) {
-            self.fill_in(answer, now, part, taken.as_ref());
+            self.fill_in(answer, now, part, taken);
         }
     }
 
-    /// Takes hits in this process, which goes on from what is remembered of the counters.
+    /// Takes hits in this process, which goes on from what is remembered of the counters. What they are charged is owed.
     pub(super) fn hit_meanwhile(
         &self,
         now: Timestamp,
         batch: &Batch<'_>,
+        why: &[NotCounted],
     ) -> SmallVec<[Outcomes; 2]> {
-        for hit in &batch.hits {
-            if let Some(states) = self.near.take(hit) {
-                self.meanwhile.put(now, hit, states);
+        let bases = batch.hits.iter().map(|hit| self.go_on_here(now, hit));
+        let bases: SmallVec<[Option<States>; 2]> = bases.collect();
+        let outcomes = self.meanwhile.hit(now, batch);
+        let mut verdict = Verdict::default();
+        for (hit, outcomes) in batch.hits.iter().zip(&outcomes) {
+            verdict.add(hit.weight, outcomes.refused);
+        }
+        let is_withheld = batch.atomic && verdict.is_refused();
+        for (((hit, outcomes), base), why) in batch.hits.iter().zip(&outcomes).zip(bases).zip(why) {
+            let when = (now, why.in_doubt);
+            match Charged::of(hit, outcomes, is_withheld, when) {
+                Some(charged) => self.shared.owed.charge(hit.key, base, &charged),
+                // Redis may have forgotten that it is over.
+                None if outcomes.refused => self.shared.owed.restore(now, hit, base),
+                None => {}
             }
         }
-        self.meanwhile.hit(now, batch)
+        outcomes
+    }
+
+    /// Has this process go on with a counter as Redis last had it, and what is owed for it; tells how Redis had it, if that
+    /// is remembered.
+    fn go_on_here(&self, now: Timestamp, hit: &Hit<'_>) -> Option<States> {
+        let near::Remembered {
+            mut states,
+            base,
+            owed,
+        } = self.near.take(hit.key)?;
+        if base.is_none() {
+            self.shared.owed.add_to(hit, &mut states);
+        }
+        if let Some(debit) = owed {
+            self.shared.owed.keep(hit.key, debit);
+        }
+        let base = base.unwrap_or_else(|| states.clone());
+        self.meanwhile.put(now, hit, states);
+        Some(base)
     }
 
     pub(super) fn give_back(&self, now: Timestamp, lease: LeaseId, keys: &[Key]) {
-        self.meanwhile.give_back(now, lease, keys);
+        let here = self.shared.likely_moment(now);
+        self.meanwhile.give_back(here, lease, keys);
         for key in keys {
             let batch = script::encode_give_back(now, lease);
             self.with_lane(|lane| lane.take(Call::unanswered(*key, batch)));
@@ -199,6 +240,7 @@ impl Redis {
     /// Deletes a counter; what other weirs remember of it they forget by themselves.
     pub(super) async fn reset(&self, key: Key) -> Result<bool, String> {
         self.near.forget(key);
+        self.shared.owed.forget(key);
         self.meanwhile.reset(key);
         let mut link = self.shared.open().await?;
         let mut delete = ::redis::cmd("DEL");
@@ -232,7 +274,7 @@ impl Redis {
         if batch.is_joint() {
             return (0..batch.hits.len()).collect();
         }
-        let mut debits = Vec::new();
+        let mut debits = Debits::new();
         let mut asked = SmallVec::new();
         for (at, hit) in batch.hits.iter().enumerate() {
             match self.near.hit(now, hit, &mut debits) {
@@ -241,10 +283,16 @@ impl Redis {
                     answer.outcomes[at] = outcomes;
                     self.shared.count_answered_here();
                 }
+                near::Memory::Charged(outcomes, moment) => {
+                    answer.now = moment;
+                    answer.outcomes[at] = outcomes;
+                    self.shared.count_answered_here();
+                    self.send_behind(now, hit);
+                }
                 near::Memory::Unknown => asked.push(at),
             }
         }
-        self.debit(debits);
+        self.owe(debits);
         asked
     }
 
@@ -267,30 +315,59 @@ impl Redis {
         parts
     }
 
-    /// Has Redis take a batch; none if it does not say in time that it has.
-    async fn take(&self, now: Timestamp, part: &Part<'_>) -> Option<Taken> {
+    /// Has Redis take a batch, after what is owed for its counters.
+    async fn take(&self, now: Timestamp, part: &Part<'_>) -> Result<Taken, NotTaken> {
         let (firsts, at) = part.batch.by_counter();
-        let (answer, taken) = oneshot::channel();
-        let call = Call {
-            counters: firsts.iter().map(|hit| hit.key).collect(),
-            batch: script::encode(now, &part.batch, &at, firsts.len()),
-            answer: Some(answer),
+        let batch = script::encode(now, &part.batch, &at, firsts.len());
+        let (call, fate) = Call::asking(firsts.iter().map(|hit| hit.key).collect(), batch);
+        self.with_lane(|lane| {
+            if lane.is_open() {
+                let owed = firsts
+                    .iter()
+                    .filter_map(|hit| self.shared.owed.take(hit.key));
+                owed.for_each(|owing| lane.take(Call::settling(owing)));
+            }
+            lane.take(call);
+        });
+        match tokio::time::timeout(self.shared.deadline, fate).await {
+            Ok(Ok(Fate::Taken(taken))) => Ok(taken),
+            Ok(Ok(Fate::Unknown)) | Err(_) => Err(NotTaken { in_doubt: true }),
+            Ok(Err(_)) => Err(NotTaken { in_doubt: false }),
+        }
+    }
+
+    /// Has Redis take a hit that was answered already.
+    fn send_behind(&self, now: Timestamp, hit: &Hit<'_>) {
+        let batch = Batch {
+            hits: SmallVec::from_buf_and_len([*hit; 2], 1),
+            atomic: false,
         };
+        let call = Call::unanswered(hit.key, script::encode(now, &batch, &[0], 1));
         self.with_lane(|lane| lane.take(call));
-        tokio::time::timeout(self.shared.deadline, taken)
-            .await
-            .ok()?
-            .ok()
     }
 
     /// Takes the steps that the script took, and puts in how the counters stand then.
-    fn fill_in(&self, answer: &mut Answer, now: Timestamp, part: &Part<'_>, taken: Option<&Taken>) {
+    fn fill_in(
+        &self,
+        answer: &mut Answer,
+        now: Timestamp,
+        part: &Part<'_>,
+        taken: &Result<Taken, NotTaken>,
+    ) {
         let batch = &part.batch;
-        let Some(taken) = taken else {
-            answer.not_counted.extend(part.places.iter().copied());
-            return;
+        let taken = match taken {
+            Ok(taken) => taken,
+            Err(NotTaken { in_doubt }) => {
+                let places = part.places.iter();
+                let not_counted = places.map(|at| NotCounted {
+                    at: *at,
+                    in_doubt: *in_doubt,
+                });
+                answer.not_counted.extend(not_counted);
+                return;
+            }
         };
-        let moment = self.shared.clock.moment(now, taken.server_now);
+        let moment = self.shared.moment(now, taken.server_now);
         answer.now = moment;
         let (firsts, at) = batch.by_counter();
         let found = firsts.iter().zip(&taken.found);
@@ -302,11 +379,14 @@ impl Redis {
             true => taken.found.iter().all(Found::is_usable),
             false => taken.found[counter].is_usable(),
         };
-        let mut debits = Vec::new();
+        let mut debits = Debits::new();
         for (nth, mut outcomes) in outcomes.into_iter().enumerate() {
             let (hit, place, counter) = (&batch.hits[nth], part.places[nth], at[nth]);
             if !is_usable(counter) {
-                answer.not_counted.push(place);
+                answer.not_counted.push(NotCounted {
+                    at: place,
+                    in_doubt: false,
+                });
                 continue;
             }
             let stands = (&states[counter], &outcomes);
@@ -317,7 +397,7 @@ impl Redis {
             }
             answer.outcomes[place] = outcomes;
         }
-        self.debit(debits);
+        self.owe(debits);
     }
 
     /// Gives back what was taken in one slot of a cluster for a request that another slot refuses.
@@ -344,13 +424,13 @@ impl Redis {
             hits: SmallVec::from_buf_and_len([*hit, *hit], 1),
             atomic: false,
         };
+        let now = self.shared.likely_moment(now);
         self.meanwhile.hit(now, &batch).remove(0)
     }
 
-    /// Sends debits on their way; nobody waits for them.
-    fn debit(&self, debits: Vec<Debit>) {
-        for debit in debits {
-            self.with_lane(|lane| lane.take(debit.into_call()));
+    fn owe(&self, debits: Debits) {
+        for (key, debit) in debits {
+            self.shared.owed.keep(key, debit);
         }
     }
 
@@ -369,7 +449,8 @@ impl Redis {
         let lane = Lane::start(Arc::clone(&self.shared));
         if let Some(batch) = self.near.batch() {
             let period = Duration::from_micros(batch.get());
-            lane.settle_every(period, Arc::downgrade(&self.near));
+            let owed = Arc::clone(&self.shared.owed);
+            lane.sweep_every(period, Arc::downgrade(&self.near), owed);
         }
         lane
     }

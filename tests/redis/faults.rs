@@ -6,13 +6,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use weir::clock::{Micros, Timestamp};
 use weir::engine::{Basis, Code, Engine};
+use weir::limit::{Algorithm, Charge, LeaseOutcome, LimitSet, Outcomes};
 use weir::request::Cost;
-use weir::store::{Password, RedisConfig};
+use weir::store::{Batch, Hit, Password, RedisConfig, Store};
 
 use crate::proxy::Proxy;
 use crate::server::{self, RedisServer, free_port};
-use crate::stores::runtime;
+use crate::stores::{self, NOW, runtime};
 use crate::weirs::{ask, request, until, weir};
 
 /// The limit of `plain`.
@@ -106,13 +108,31 @@ fn a_redis_that_is_killed_under_load_costs_no_answer() {
         redis.restart();
         until(&engine, Basis::Counted).await;
         stop.store(1, Ordering::Relaxed);
-        let mut passed = 0;
+        let mut passed = passed_of(&engine, 2 * LIMIT).await;
         for caller in callers {
             passed += caller.await.unwrap();
         }
-        // Once by Redis, once by weir alone, and once more by a Redis that has forgotten everything.
-        assert!((1..=3 * LIMIT).contains(&passed), "{passed} passed");
+        // Redis has forgotten everything, and was told it again.
+        assert_eq!(passed, LIMIT);
     });
+}
+
+/// How many of so many calls pass, all of them counted in Redis.
+async fn passed_of(engine: &Engine, calls: u32) -> u32 {
+    let mut passed = 0;
+    for _ in 0..calls {
+        let (code, basis) = ask(engine, "plain").await;
+        assert_eq!(basis, Basis::Counted);
+        passed += u32::from(code == Code::Ok);
+    }
+    passed
+}
+
+/// What Redis says is left.
+async fn left(engine: &Engine) -> u32 {
+    let look = engine.decide(&request("plain", "v", Cost::Look)).await;
+    assert_eq!(look.basis, Basis::Counted);
+    look.statuses[0].remaining
 }
 
 #[test]
@@ -131,6 +151,55 @@ fn a_frozen_redis_costs_no_answer_and_no_limit() {
         redis.thaw();
         until(&engine, Basis::Counted).await;
         assert_eq!(ask(&engine, "deny").await, (Code::Ok, Basis::Counted));
+        // What was let through meanwhile is used up.
+        assert_eq!(passed_of(&engine, 50).await, 0);
+        assert!(engine.stats().shared.unwrap().settled > 0);
+    });
+}
+
+#[test]
+fn after_an_outage_all_know_what_each_has_let_through() {
+    with_redis(|redis| async move {
+        let weirs = [
+            weir(RedisConfig::new(redis.address())),
+            weir(RedisConfig::new(redis.address())),
+        ];
+        for engine in &weirs {
+            until(engine, Basis::Counted).await;
+            assert_eq!(passed_of(engine, 20).await, 20);
+        }
+        redis.freeze();
+        let mut passed = 40;
+        for engine in &weirs {
+            until(engine, Basis::Degraded).await;
+            for _ in 0..15 {
+                passed += u32::from(ask(engine, "plain").await.0 == Code::Ok);
+            }
+        }
+        redis.thaw();
+        for engine in &weirs {
+            until(engine, Basis::Counted).await;
+        }
+        for engine in &weirs {
+            passed += passed_of(engine, LIMIT).await;
+        }
+        assert_eq!(passed, LIMIT);
+    });
+}
+
+#[test]
+fn a_redis_that_makes_its_clients_wait_costs_no_limit() {
+    with_redis(|redis| async move {
+        let engine = weir(RedisConfig::new(redis.address()));
+        until(&engine, Basis::Counted).await;
+        assert_eq!(passed_of(&engine, 30).await, 30);
+        redis.cli(&["client", "pause", "500"]);
+        let mut passed = 30;
+        for _ in 0..40 {
+            passed += u32::from(ask(&engine, "plain").await.0 == Code::Ok);
+        }
+        until(&engine, Basis::Counted).await;
+        assert_eq!(passed + passed_of(&engine, LIMIT).await, LIMIT);
     });
 }
 
@@ -147,6 +216,8 @@ fn a_redis_slower_than_the_deadline_is_as_good_as_none() {
         }
         proxy.delay(0);
         until(&engine, Basis::Counted).await;
+        // Whether Redis has counted some of them in time, and the answer was late, or not.
+        assert_eq!(left(&engine).await, LIMIT - 20);
     });
 }
 
@@ -181,6 +252,145 @@ fn a_full_redis_counts_nothing_new_but_can_be_looked_at() {
         assert_eq!(look.statuses[0].remaining, LIMIT - 1);
         redis.cli(&["config", "set", "maxmemory", "0"]);
         assert_eq!(ask(&engine, "plain").await, (Code::Ok, Basis::Counted));
+        assert_eq!(left(&engine).await, LIMIT - 3);
+    });
+}
+
+/// Takes a hit as the engine does: here if Redis cannot.
+async fn anyhow(store: &Store, now: Timestamp, hit: Hit<'_>) -> Outcomes {
+    let answer = stores::take(store, now, &[hit]).await;
+    match &answer.not_counted[..] {
+        [] => answer.outcomes[0].clone(),
+        why => {
+            let hits = [hit].into_iter().collect();
+            let batch = Batch {
+                hits,
+                atomic: false,
+            };
+            store.hit_here(answer.now, &batch, why).remove(0)
+        }
+    }
+}
+
+/// Hits that would pass, as soon as Redis says so.
+async fn remaining(store: &Store, now: Timestamp, hit: Hit<'_>) -> u32 {
+    let look = Hit {
+        cost: Cost::Look,
+        ..hit
+    };
+    loop {
+        let answer = stores::take(store, now, &[look]).await;
+        if answer.not_counted.is_empty() {
+            return answer.outcomes[0].limits[0].remaining;
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+#[test]
+fn what_was_counted_meanwhile_is_added_as_of_then_whatever_the_algorithm() {
+    with_redis(|mut redis| async move {
+        let config = server::exact(redis.address());
+        let store = stores::connected(config.clone()).await;
+        let algorithms = [
+            stores::limit(Algorithm::FixedWindow, 100, 60),
+            stores::limit(Algorithm::SlidingWindow, 100, 60),
+            stores::bucket(60, 100, 60),
+        ];
+        let sets: Vec<LimitSet> = [Charge::Allowed, Charge::Always]
+            .into_iter()
+            .flat_map(|charge| {
+                let limits = algorithms.iter().cloned();
+                limits.map(move |limit| stores::rule([limit], charge))
+            })
+            .collect();
+        let named = |nth: usize, cost| {
+            let key = stores::key(&store, &format!("counter {nth}"));
+            stores::hit(key, &sets[nth], cost)
+        };
+        for nth in 0..sets.len() {
+            anyhow(&store, NOW, named(nth, Cost::Hits(30))).await;
+        }
+        redis.kill();
+        for nth in 0..sets.len() {
+            anyhow(&store, NOW, named(nth, Cost::Hits(20))).await;
+            anyhow(&store, NOW, named(nth, Cost::Look)).await;
+            let over = anyhow(&store, NOW, named(nth, Cost::Hits(51))).await;
+            assert!(over.refused);
+            anyhow(&store, NOW, named(nth, Cost::Refund(5))).await;
+        }
+        redis.restart();
+        // Who comes first says by which key counters are named.
+        remaining(&store, NOW, named(0, Cost::Look)).await;
+        let store_too = stores::connected(config).await;
+        for (nth, set) in sets.iter().enumerate() {
+            let left = match set.charge {
+                Charge::Allowed => 100 - 30 - 20 + 5,
+                Charge::Always => 100 + 5 - 30 - 20 - 51,
+            };
+            let hit = named(nth, Cost::Look);
+            assert_eq!(remaining(&store, NOW, hit).await, left, "{set:?}");
+            assert_eq!(remaining(&store_too, NOW, hit).await, left, "{set:?}");
+            let later = NOW.plus(Micros::from_secs(180));
+            assert_eq!(remaining(&store, later, hit).await, 100, "{set:?}");
+        }
+    });
+}
+
+#[test]
+fn what_nobody_asks_for_again_is_added_too_and_never_twice() {
+    with_redis(|mut redis| async move {
+        let config = server::exact(redis.address());
+        let store = stores::connected(config.clone()).await;
+        let set = stores::rule(
+            [stores::limit(Algorithm::FixedWindow, 10, 3_600)],
+            Charge::Allowed,
+        );
+        let named = |nth: u32| {
+            let key = stores::key(&store, &format!("counter {nth}"));
+            stores::hit(key, &set, Cost::Hits(3))
+        };
+        redis.kill();
+        for nth in 0..500 {
+            anyhow(&store, NOW, named(nth)).await;
+        }
+        redis.restart();
+        let settled = || store.stats().shared.unwrap().settled;
+        while settled() < 1_500 {
+            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+        }
+        let other = stores::connected(config).await;
+        for nth in 0..500 {
+            assert_eq!(remaining(&store, NOW, named(nth)).await, 7);
+            assert_eq!(remaining(&other, NOW, named(nth)).await, 7);
+        }
+        assert_eq!(settled(), 1_500);
+    });
+}
+
+#[test]
+fn what_was_counted_in_a_batch_when_redis_went_away_is_not_lost() {
+    with_redis(|mut redis| async move {
+        let config = RedisConfig {
+            batch: std::time::Duration::from_millis(50),
+            ..server::exact(redis.address())
+        };
+        let store = stores::connected(config).await;
+        let set = stores::rule(
+            [stores::limit(Algorithm::FixedWindow, 100, 3_600)],
+            Charge::Allowed,
+        );
+        let hit = stores::hit(stores::key(&store, "hot"), &set, Cost::Hits(1));
+        for _ in 0..20 {
+            anyhow(&store, NOW, hit).await;
+        }
+        redis.kill();
+        for millis in 0..200 {
+            anyhow(&store, NOW.plus(Micros::new(millis * 1_000)), hit).await;
+        }
+        redis.restart();
+        let later = NOW.plus(Micros::from_secs(10));
+        assert_eq!(remaining(&store, later, hit).await, 0);
     });
 }
 
@@ -237,8 +447,7 @@ fn a_password_that_changes_costs_no_answer() {
 #[test]
 fn a_lease_granted_while_redis_was_away_can_be_given_back() {
     with_redis(|mut redis| async move {
-        use crate::stores::{self, hit, key, rule, take, with_lease};
-        use weir::limit::{Algorithm, Charge, LeaseOutcome};
+        use crate::stores::{hit, key, rule, take, with_lease};
 
         let store = stores::connected(server::exact(redis.address())).await;
         let set = rule(
@@ -257,14 +466,14 @@ fn a_lease_granted_while_redis_was_away_can_be_given_back() {
             }
         };
         assert_eq!(answer.not_counted.len(), 1);
-        let batch = weir::store::Batch {
+        let batch = Batch {
             hits: [slot].into_iter().collect(),
             atomic: false,
         };
-        let granted = store.hit_here(stores::NOW, &batch);
+        let granted = store.hit_here(stores::NOW, &batch, &answer.not_counted);
         assert_eq!(granted[0].lease, LeaseOutcome::Taken);
         redis.restart();
-        let back = weir::store::Hit {
+        let back = Hit {
             cost: Cost::Refund(1),
             ..slot
         };

@@ -2,10 +2,12 @@
 
 use std::collections::HashMap;
 use std::pin::Pin;
+use std::time::Duration;
 
 use crc16::{State, XMODEM};
 use futures_util::future::join_all;
 use redis::{Cmd, RedisError, Value, cmd};
+use tokio::time::Instant;
 
 use super::connect::Link;
 use super::lane::{Call, Taken};
@@ -14,6 +16,15 @@ use super::shared::Shared;
 
 /// A command that is on its way.
 pub(super) type Sent<'a> = Pin<Box<dyn Future<Output = Exchange> + Send + 'a>>;
+
+/// Counters that are settled in one command.
+const SETTLED_AT_ONCE: usize = 128;
+
+/// How many times as long as Redis took for that it has a rest.
+const REST: u32 = 4;
+
+/// The rest when some could not be settled.
+const PAUSE: Duration = Duration::from_secs(1);
 
 pub(super) const LATE: &str = "Redis does not answer in time";
 
@@ -64,10 +75,39 @@ fn group(shared: &Shared, link: &Link, calls: Vec<Call>) -> Vec<Vec<Call>> {
     by_slot.into_values().collect()
 }
 
+/// Adds in Redis some of what is owed, once something is and nobody else of this store does so; then rests, so that others
+/// are served.
+pub(super) async fn settle(shared: &Shared, link: Link) -> Exchange {
+    let _turn = shared.owed.turn().await;
+    let owing = shared.owed.some(SETTLED_AT_ONCE).await;
+    let returned = shared.owed.returned();
+    let calls = owing.into_iter().map(Call::settling);
+    let started = Instant::now();
+    let exchange = exchange(shared, link, calls.collect()).await;
+    if let Exchange::Answered = exchange {
+        let pause = match shared.owed.returned() == returned {
+            true => started.elapsed() * REST,
+            false => PAUSE,
+        };
+        tokio::time::sleep(pause).await;
+    }
+    exchange
+}
+
 /// Has the script take calls, and tells each what came of it.
-async fn answer(shared: &Shared, link: Link, calls: Vec<Call>) -> Exchange {
+async fn answer(shared: &Shared, link: Link, mut calls: Vec<Call>) -> Exchange {
     let is_alone = !link.has_slots();
-    let mut reply = match take(shared, link, &calls).await {
+    for call in &mut calls {
+        call.sent(true);
+    }
+    let taken = take(shared, link, &calls).await;
+    if taken.as_ref().is_err_and(|error| error.code().is_some()) {
+        // A server that says why not has not.
+        for call in &mut calls {
+            call.sent(false);
+        }
+    }
+    let mut reply = match taken {
         Ok(reply) => reply,
         // The connections of a cluster are made anew one by one, by the client.
         Err(error) if is_alone && error.is_unrecoverable_error() => {
@@ -84,10 +124,7 @@ async fn answer(shared: &Shared, link: Link, calls: Vec<Call>) -> Exchange {
             server_now: reply.server_now,
             found,
         };
-        if let Some(answer) = call.answer {
-            // Whoever asked may not wait any more.
-            let _ = answer.send(taken);
-        }
+        call.taken(taken);
     }
     match reply.failure {
         // A server that is not the master any more is not to be asked again.

@@ -4,6 +4,7 @@
 //! commands are on their way the next calls gather. A lane that gets no answers in time closes, like a circuit breaker:
 //! calls are then turned away at once, and it opens again when a connection answers in time.
 
+use std::mem;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -14,8 +15,9 @@ use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 use tokio::sync::oneshot;
 
 use super::connect::Link;
-use super::exchange::{Exchange, Sent, exchange};
+use super::exchange::{Exchange, Sent, exchange, settle};
 use super::near::Near;
+use super::owed::{Owed, Owing};
 use super::script::Found;
 use super::shared::Shared;
 use crate::clock::Timestamp;
@@ -53,17 +55,87 @@ pub(super) struct Call {
     pub(super) counters: SmallVec<[Key; 2]>,
     /// As the script reads it.
     pub(super) batch: Vec<u8>,
-    /// Who waits; nobody if it is only to be taken.
-    pub(super) answer: Option<oneshot::Sender<Taken>>,
+    /// Who is to know what came of it.
+    told: Told,
+    /// Whether it may have been taken, although nobody has said so.
+    is_sent: bool,
+}
+
+/// Who is to know what came of a call.
+#[derive(Debug)]
+enum Told {
+    /// Nobody: it is only to be taken.
+    Nobody,
+    /// Who waits for it.
+    Caller(oneshot::Sender<Fate>),
+    /// What is owed until it was taken.
+    Owing(Owing),
+}
+
+/// What came of a call; a call that was not sent ends without.
+#[derive(Debug)]
+pub(super) enum Fate {
+    Taken(Taken),
+    /// It was sent, and nobody has said whether it was taken.
+    Unknown,
 }
 
 impl Call {
+    /// A batch at those counters, and what comes of it.
+    pub(super) fn asking(
+        counters: SmallVec<[Key; 2]>,
+        batch: Vec<u8>,
+    ) -> (Self, oneshot::Receiver<Fate>) {
+        let (answer, fate) = oneshot::channel();
+        let call = Self {
+            counters,
+            batch,
+            told: Told::Caller(answer),
+            is_sent: false,
+        };
+        (call, fate)
+    }
+
     /// A batch at one counter, for whose outcome nobody waits.
     pub(super) fn unanswered(counter: Key, batch: Vec<u8>) -> Self {
         Self {
             counters: SmallVec::from_buf_and_len([counter; 2], 1),
             batch,
-            answer: None,
+            told: Told::Nobody,
+            is_sent: false,
+        }
+    }
+
+    /// Adds in Redis what is owed.
+    pub(super) fn settling(owing: Owing) -> Self {
+        let mut call = Self::unanswered(owing.key(), owing.encoded());
+        call.told = Told::Owing(owing);
+        call
+    }
+
+    /// It is on its way, or surely was not taken.
+    pub(super) fn sent(&mut self, is_sent: bool) {
+        self.is_sent = is_sent;
+    }
+
+    /// It was taken.
+    pub(super) fn taken(mut self, taken: Taken) {
+        match mem::replace(&mut self.told, Told::Nobody) {
+            Told::Nobody => {}
+            // Whoever asked may not wait any more.
+            Told::Caller(answer) => drop(answer.send(Fate::Taken(taken))),
+            Told::Owing(owing) if taken.found.iter().all(Found::is_usable) => owing.settled(),
+            Told::Owing(owing) => drop(owing),
+        }
+    }
+}
+
+impl Drop for Call {
+    fn drop(&mut self) {
+        match mem::replace(&mut self.told, Told::Nobody) {
+            Told::Caller(answer) if self.is_sent => drop(answer.send(Fate::Unknown)),
+            Told::Owing(owing) if self.is_sent => owing.in_doubt(),
+            Told::Nobody | Told::Caller(_) | Told::Owing(_) => {}
         }
     }
 }
@@ -117,23 +189,26 @@ impl Lane {
         self.calls.is_closed()
     }
 
-    /// Charges in Redis what `near` owes it, again and again until `near` or the lane is gone.
-    pub(super) fn settle_every(&self, period: Duration, near: Weak<Near>) {
+    /// Takes what `near` owes to what is `owed`, again and again until `near` or the lane is gone.
+    pub(super) fn sweep_every(&self, period: Duration, near: Weak<Near>, owed: Arc<Owed>) {
         let calls = self.calls.downgrade();
         tokio::spawn(async move {
             let mut ticks = tokio::time::interval(period);
             loop {
                 ticks.tick().await;
-                let (Some(near), Some(calls)) = (near.upgrade(), calls.upgrade()) else {
+                let (Some(near), Some(_)) = (near.upgrade(), calls.upgrade()) else {
                     return;
                 };
-                for debit in near.sweep() {
-                    if calls.send(debit.into_call()).is_err() {
-                        return;
-                    }
+                for (key, debit) in near.sweep() {
+                    owed.keep(key, debit);
                 }
             }
         });
+    }
+
+    /// Whether it takes calls.
+    pub(super) fn is_open(&self) -> bool {
+        self.standing.is_open()
     }
 
     /// Takes a call, unless the lane is closed. A call that fails is dropped.
@@ -222,7 +297,7 @@ impl Driver {
     }
 
     async fn serve(&mut self, link: Link) -> End {
-        let shared = &*self.shared;
+        let shared = &self.shared;
         let mut sent = FuturesUnordered::<Sent<'_>>::new();
         let mut beats = tokio::time::interval(HEARTBEAT);
         beats.reset();
@@ -232,27 +307,38 @@ impl Driver {
             false => MAX_LATE,
         };
         let mut waiting = Vec::new();
+        let settling = settle(shared, link.clone());
+        tokio::pin!(settling);
         loop {
-            tokio::select! {
+            let answer = tokio::select! {
                 biased;
-                Some(answer) = sent.next() => match answer {
-                    Exchange::Answered => late = 0,
-                    Exchange::Late => {
-                        late += 1;
-                        if late == max_late {
-                            return End::Late;
-                        }
-                    }
-                    Exchange::Broken(reason) => return End::Broken(reason),
-                },
+                Some(answer) = sent.next() => answer,
+                answer = &mut settling => {
+                    settling.set(settle(shared, link.clone()));
+                    answer
+                }
                 taken = self.calls.recv_many(&mut waiting, MAX_CALLS), if sent.len() < MAX_SENT => {
                     if taken == 0 {
                         return End::NotNeeded;
                     }
-                    let calls = std::mem::take(&mut waiting);
+                    let calls = mem::take(&mut waiting);
                     sent.push(Box::pin(exchange(shared, link.clone(), calls)));
+                    continue;
                 }
-                _ = beats.tick() => sent.push(Box::pin(shared.beat(link.clone()))),
+                _ = beats.tick() => {
+                    sent.push(Box::pin(shared.beat(link.clone())));
+                    continue;
+                }
+            };
+            match answer {
+                Exchange::Answered => late = 0,
+                Exchange::Late => {
+                    late += 1;
+                    if late == max_late {
+                        return End::Late;
+                    }
+                }
+                Exchange::Broken(reason) => return End::Broken(reason),
             }
         }
     }

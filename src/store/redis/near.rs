@@ -11,9 +11,9 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-use super::{lane, script};
+use super::owed::{Charged, Debit};
 use crate::clock::{Micros, Timestamp};
-use crate::limit::{Active, Call, Charge, Outcomes, States, step};
+use crate::limit::{Call, Outcomes, States, step};
 use crate::request::Cost;
 use crate::store::{Hit, Key};
 
@@ -48,43 +48,39 @@ struct Shard {
 #[derive(Debug)]
 struct Known {
     states: States,
+    /// As Redis last had it, where something was charged here since.
+    base: Option<States>,
+    /// What was charged here and not sent.
+    owed: Option<Debit>,
     /// Redis is to be asked again then.
     until: Timestamp,
     /// How far the store's clock is ahead of ours, in microseconds.
     ahead: i64,
-    charged: Option<Charged>,
     /// Nobody has asked since the last sweep.
     is_idle: bool,
 }
 
-/// What was charged here and not in Redis.
+/// What was remembered of a counter.
 #[derive(Debug)]
-struct Charged {
-    hits: u32,
-    active: Active,
-    /// A hit of them all, as a batch that the script reads.
-    encoded: Vec<u8>,
+pub(super) struct Remembered {
+    /// With what was charged here.
+    pub(super) states: States,
+    /// As Redis last had it, if something was charged here since.
+    pub(super) base: Option<States>,
+    /// What was charged here and not sent.
+    pub(super) owed: Option<Debit>,
 }
 
-/// A hit that is to be charged in Redis, whatever the limits say.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Debit {
-    key: Key,
-    /// A batch, as the script reads it.
-    batch: Vec<u8>,
-}
-
-impl Debit {
-    pub(super) fn into_call(self) -> lane::Call {
-        lane::Call::unanswered(self.key, self.batch)
-    }
-}
+/// What is to be added in Redis to counters.
+pub(super) type Debits = Vec<(Key, Debit)>;
 
 /// What memory says of a hit.
 #[derive(Debug)]
 pub(super) enum Memory {
     /// How the counter stands at that moment of the store's clock, without asking Redis.
     Known(Outcomes, Timestamp),
+    /// The same, and the hit is to be sent behind the answer, for it is charged although it is refused.
+    Charged(Outcomes, Timestamp),
     /// Redis is to be asked.
     Unknown,
 }
@@ -100,7 +96,7 @@ impl Near {
     }
 
     /// Answers a hit from memory, if it can; debits are to be sent to Redis, before the hit if that is asked for.
-    pub(super) fn hit(&self, now: Timestamp, hit: &Hit<'_>, debits: &mut Vec<Debit>) -> Memory {
+    pub(super) fn hit(&self, now: Timestamp, hit: &Hit<'_>, debits: &mut Debits) -> Memory {
         if (self.refuse == Micros::ZERO && self.batch == Micros::ZERO) || !is_near(hit) {
             return Memory::Unknown;
         }
@@ -109,10 +105,7 @@ impl Near {
             return Memory::Unknown;
         };
         let is_known = now < known.until && !matches!(hit.cost, Cost::Refund(_));
-        match is_known
-            .then(|| self.step(known, now, hit, debits))
-            .flatten()
-        {
+        match is_known.then(|| self.step(known, now, hit)).flatten() {
             Some(answered) => answered,
             None => {
                 // Kept for when Redis cannot say.
@@ -129,9 +122,13 @@ impl Near {
     }
 
     /// What is remembered of a counter, however old; it is forgotten.
-    pub(super) fn take(&self, hit: &Hit<'_>) -> Option<States> {
-        let known = self.shard(hit.key).lock().remove(hit.key)?;
-        Some(known.states)
+    pub(super) fn take(&self, key: Key) -> Option<Remembered> {
+        let known = self.shard(key).lock().remove(key)?;
+        Some(Remembered {
+            states: known.states,
+            base: known.base,
+            owed: known.owed,
+        })
     }
 
     /// Remembers how Redis has a counter after a hit at `now`, `moment` of the store's clock.
@@ -140,7 +137,7 @@ impl Near {
         (now, moment): (Timestamp, Timestamp),
         hit: &Hit<'_>,
         (states, outcomes): (&States, &Outcomes),
-        debits: &mut Vec<Debit>,
+        debits: &mut Debits,
     ) {
         let is_over = outcomes.refused && outcomes.blocked_until.is_some();
         let lasts = match is_over {
@@ -154,7 +151,7 @@ impl Near {
         // What was charged here since is not in what Redis says: that is for the next time.
         if shard
             .find(hit.key)
-            .is_some_and(|known| known.charged.is_some())
+            .is_some_and(|known| known.owed.is_some())
         {
             return;
         }
@@ -165,7 +162,8 @@ impl Near {
                 lasts => now.plus(lasts),
             },
             ahead: moment.micros().cast_signed() - now.micros().cast_signed(),
-            charged: None,
+            base: None,
+            owed: None,
             is_idle: false,
         };
         shard.remember(hit.key, known, debits);
@@ -173,8 +171,8 @@ impl Near {
 
     /// What is owed for counters that nobody has asked for since the last sweep; they are forgotten. Nothing if the last
     /// one was just now, by another lane.
-    pub(super) fn sweep(&self) -> Vec<Debit> {
-        let mut debits = Vec::new();
+    pub(super) fn sweep(&self) -> Debits {
+        let mut debits = Debits::new();
         let pause = Duration::from_micros(self.batch.get()) / 2;
         let mut swept = self.swept.lock();
         if swept.is_some_and(|swept| swept.elapsed() < pause) {
@@ -186,7 +184,7 @@ impl Near {
             let Shard { young, old } = &mut *shard;
             for known in [young, old] {
                 known.retain(|key, known| {
-                    let is_owed = known.charged.is_some() && mem::replace(&mut known.is_idle, true);
+                    let is_owed = known.owed.is_some() && mem::replace(&mut known.is_idle, true);
                     if is_owed {
                         debits.extend(known.settle(*key));
                     }
@@ -202,27 +200,22 @@ impl Near {
         Some(self.batch).filter(|batch| *batch > Micros::ZERO)
     }
 
-    fn step(
-        &self,
-        known: &mut Known,
-        now: Timestamp,
-        hit: &Hit<'_>,
-        debits: &mut Vec<Debit>,
-    ) -> Option<Memory> {
+    fn step(&self, known: &mut Known, now: Timestamp, hit: &Hit<'_>) -> Option<Memory> {
         let (outcomes, moment, states) = known.stepped(now, hit);
         let is_over = outcomes.refused && outcomes.blocked_until.is_some();
         if self.batch == Micros::ZERO && !is_over {
             return None;
         }
-        known.states = states;
-        if let Cost::Hits(hits) = hit.cost
-            && let Some(active) = charged(hit, &outcomes)
-        {
-            debits.extend(known.charge(now, hit, (hits, active)));
-            if self.batch == Micros::ZERO {
-                debits.extend(known.settle(hit.key));
-            }
+        let before = mem::replace(&mut known.states, states);
+        let Some(charged) = Charged::of(hit, &outcomes, false, (moment, false)) else {
+            return Some(Memory::Known(outcomes, moment));
+        };
+        if self.batch == Micros::ZERO {
+            return Some(Memory::Charged(outcomes, moment));
         }
+        let base = known.base.get_or_insert(before);
+        let new = || Debit::new(hit.set, base.clone(), false);
+        known.owed.get_or_insert_with(new).charge(&charged);
         Some(Memory::Known(outcomes, moment))
     }
 
@@ -234,17 +227,6 @@ impl Near {
 /// Slots are given back at any moment, so who holds them is asked for each time.
 fn is_near(hit: &Hit<'_>) -> bool {
     !hit.set.has_leases() && hit.lease.is_none()
-}
-
-/// The limits that a hit was charged to; none if to none.
-fn charged(hit: &Hit<'_>, outcomes: &Outcomes) -> Option<Active> {
-    let always = hit.set.charge == Charge::Always;
-    let charged = outcomes
-        .limits
-        .iter()
-        .filter(|outcome| always || !(outcomes.refused || outcome.over));
-    let bits = charged.fold(0, |bits, outcome| bits | 1 << outcome.limit);
-    (bits != 0).then_some(Active::from_bits(bits))
 }
 
 impl Known {
@@ -264,39 +246,8 @@ impl Known {
         (outcomes, moment, states)
     }
 
-    /// Notes a charge. Gives back what cannot be noted together with it.
-    fn charge(
-        &mut self,
-        now: Timestamp,
-        hit: &Hit<'_>,
-        (hits, active): (u32, Active),
-    ) -> Option<Debit> {
-        let sum = match &self.charged {
-            Some(charged) if charged.active == active => charged.hits.checked_add(hits),
-            _ => None,
-        };
-        let before = match sum {
-            Some(_) => None,
-            None => self.settle(hit.key),
-        };
-        let hits = sum.unwrap_or(hits);
-        let mut encoded = self
-            .charged
-            .take()
-            .map_or(Vec::new(), |charged| charged.encoded);
-        encoded.clear();
-        script::encode_debit(&mut encoded, now, hit.set, (hits, active));
-        self.charged = Some(Charged {
-            hits,
-            active,
-            encoded,
-        });
-        before
-    }
-
-    fn settle(&mut self, key: Key) -> Option<Debit> {
-        let batch = self.charged.take()?.encoded;
-        Some(Debit { key, batch })
+    fn settle(&mut self, key: Key) -> Option<(Key, Debit)> {
+        Some((key, self.owed.take()?))
     }
 }
 
@@ -309,7 +260,7 @@ impl Shard {
         self.young.get_mut(&key)
     }
 
-    fn remember(&mut self, key: Key, known: Known, debits: &mut Vec<Debit>) {
+    fn remember(&mut self, key: Key, known: Known, debits: &mut Debits) {
         if self.young.len() >= SHARD_COUNTERS && !self.young.contains_key(&key) {
             let gone = mem::replace(&mut self.old, mem::take(&mut self.young));
             for (key, mut known) in gone {

@@ -6,7 +6,7 @@ use smallvec::SmallVec;
 
 use crate::clock::Timestamp;
 use crate::limit::encoding::number;
-use crate::limit::{Active, Algorithm, Charge, Limit, LimitSet, States};
+use crate::limit::{Active, Algorithm, Apart, Charge, Limit, LimitSet, States};
 use crate::request::{Cost, LeaseId};
 use crate::store::{Batch, Weight};
 
@@ -64,6 +64,7 @@ mod kind {
     pub(super) const HITS: u8 = 1;
     pub(super) const REFUND: u8 = 2;
     pub(super) const GIVE_BACK: u8 = 3;
+    pub(super) const SETTLE: u8 = 4;
 }
 
 /// A batch; `at` has the place of each hit's counter among as many as `counters`.
@@ -91,18 +92,24 @@ pub(super) fn encode(now: Timestamp, batch: &Batch<'_>, at: &[usize], counters: 
     out
 }
 
-/// Hits at one counter that are charged to the active limits, whatever they say.
-pub(super) fn encode_debit(
-    out: &mut Vec<u8>,
-    now: Timestamp,
-    set: &LimitSet,
-    (hits, active): (u32, Active),
-) {
-    put_batch(out, (false, false), 1, now);
+/// Adds what was counted apart at one counter; it is aligned to `set`.
+pub(super) fn encode_settlement(now: Timestamp, set: &LimitSet, apart: &Apart) -> Vec<u8> {
+    let mut out = Vec::with_capacity(160);
+    put_batch(&mut out, (false, false), 1, now);
     out.put_u16_le(1);
-    out.put_slice(&[kind::HITS, 1, 2]);
-    out.put_u32_le(hits);
-    put_limits(out, active, None, set);
+    out.put_slice(&[kind::SETTLE, 0, 2]);
+    out.put_u32_le(0);
+    put_limits(&mut out, Active::ALL, None, set);
+    out.put_u8(apart.restores().into());
+    for states in [apart.base(), apart.own()] {
+        let length = out.len();
+        out.put_u32_le(0);
+        states.encode(&mut out);
+        // A few states, of at most 149 bytes each.
+        let bytes = (out.len() - length - 4) as u32;
+        out[length..length + 4].copy_from_slice(&bytes.to_le_bytes());
+    }
+    out
 }
 
 /// Frees what a lease holds at one counter.

@@ -1,6 +1,7 @@
 //! What all lanes of a store have in common.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -11,7 +12,9 @@ use super::RedisConfig;
 use super::agreement::{Agreement, Disagreement, FORMAT};
 use super::connect::{Connector, Link};
 use super::exchange::{self, Exchange, LATE};
+use super::owed::Owed;
 use super::script::{self, RedisClock};
+use crate::clock::Timestamp;
 use crate::store::{Key, NoRandomness, SharedStats};
 
 /// What all lanes of a store have in common.
@@ -30,6 +33,10 @@ pub(super) struct Shared {
     round_trips: AtomicU64,
     answered_here: AtomicU64,
     not_counted: AtomicU64,
+    /// What was counted here, and Redis is not told of yet.
+    pub(super) owed: Arc<Owed>,
+    /// How far the store's clock was ahead of ours at the last answer, in microseconds.
+    ahead: AtomicI64,
     is_in_trouble: AtomicBool,
     /// Why counters could last not be shared; none if they can.
     trouble: Mutex<Option<String>>,
@@ -52,6 +59,8 @@ impl Shared {
             round_trips: AtomicU64::new(0),
             answered_here: AtomicU64::new(0),
             not_counted: AtomicU64::new(0),
+            owed: Arc::default(),
+            ahead: AtomicI64::new(0),
             is_in_trouble: AtomicBool::new(false),
             trouble: Mutex::new(None),
         })
@@ -80,6 +89,12 @@ impl Shared {
             Ok(agreed) => agreed.map_err(|disagreement| disagreement.to_string())?,
             Err(_) => return Err("Redis does not answer".to_owned()),
         }
+        if !link.has_slots() {
+            // Calls that have to be sent again with the script would change places. Who may not load it does that.
+            let mut load = redis::cmd("SCRIPT");
+            load.arg("LOAD").arg(script::SOURCE);
+            let _ = tokio::time::timeout(patience, link.send(&load)).await;
+        }
         match tokio::time::timeout(self.deadline, self.agreement.look(&mut link)).await {
             Ok(Ok(())) => Ok(link),
             Ok(Err(disagreement)) => Err(disagreement.to_string()),
@@ -96,6 +111,20 @@ impl Shared {
             Ok(Err(disagreement)) => Exchange::Broken(disagreement.to_string()),
             Err(_) => Exchange::Late,
         }
+    }
+
+    /// The moment of the store's clock at which a call at `now` was taken, when it answered at `server_now`.
+    pub(super) fn moment(&self, now: Timestamp, server_now: Timestamp) -> Timestamp {
+        let moment = self.clock.moment(now, server_now);
+        let ahead = moment.micros().cast_signed() - now.micros().cast_signed();
+        self.ahead.store(ahead, Ordering::Relaxed);
+        moment
+    }
+
+    /// The moment of the store's clock that it is by ours, as far as it has said.
+    pub(super) fn likely_moment(&self, now: Timestamp) -> Timestamp {
+        let ahead = self.ahead.load(Ordering::Relaxed);
+        Timestamp::from_micros(now.micros().saturating_add_signed(ahead))
     }
 
     /// A lane has opened.
@@ -158,6 +187,8 @@ impl Shared {
             round_trips: read(&self.round_trips),
             answered_here: read(&self.answered_here),
             not_counted: read(&self.not_counted),
+            settled: self.owed.settled(),
+            forgotten: self.owed.forgotten(),
             is_in_trouble: self.is_in_trouble.load(Ordering::Relaxed),
         }
     }

@@ -253,6 +253,8 @@ fn single(name: &str, metrics: &Metrics, engine: &Engine, policy: &Policy) -> Op
         "weir_store_round_trips_total" => shared.round_trips,
         "weir_store_answered_here_total" => shared.answered_here,
         "weir_store_not_counted_total" => shared.not_counted,
+        "weir_store_settled_total" => shared.settled,
+        "weir_store_forgotten_total" => shared.forgotten,
         "weir_leases_not_held_total" => engine.lease_stats().not_held,
         "weir_leases_unnamed_total" => engine.lease_stats().unnamed,
         _ => return None,

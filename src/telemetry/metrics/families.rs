@@ -213,6 +213,16 @@ pub const FAMILIES: &[Family] = &[
         "Hits that could not be counted in Redis, so that the rules' on_store_error held.",
     ),
     counter(
+        "weir_store_settled_total",
+        &[],
+        "Hits that were counted here, in an outage or a batch, and added in Redis afterwards.",
+    ),
+    counter(
+        "weir_store_forgotten_total",
+        &[],
+        "Hits that were counted here in an outage and never added in Redis: of too many counters.",
+    ),
+    counter(
         "weir_leases_not_held_total",
         &[],
         "Leases that held nothing where they were given back: never granted, given back twice, ended, or of another key.",

@@ -25,6 +25,9 @@ local function read_hit(raw, position)
         position = position + 16
     end
     hit.limits, position = read_limits(raw, position, count, active)
+    if hit.cost == SETTLE then
+        hit.restores, hit.base, hit.own, position = unpack_from('<BI4c0I4c0', raw, position)
+    end
     return hit, position
 end
 
@@ -164,6 +167,30 @@ local function give_back_unasked(batch, counters, now)
     end
 end
 
+local function is_aligned(states, limits)
+    for i, limit in ipairs(limits) do
+        if not states[i] or not belongs(states[i], limit) then
+            return false
+        end
+    end
+    return #states == #limits
+end
+
+-- Adds what was counted elsewhere; where the rule was changed since, nobody is asked for that any more.
+local function settle(hit, counter, now)
+    if counter.is_there and not is_aligned(counter.states, hit.limits) then
+        return
+    end
+    align(counter, hit.limits)
+    local base, own = read_states(hit.base), read_states(hit.own)
+    for i, limit in ipairs(hit.limits) do
+        local apart = { base = base[i], own = own[i], restores = hit.restores == 1 }
+        -- What is said to be of later than now is of a clock that is not believed.
+        ALGORITHMS[limit.number].settle(counter.states[i], limit, now + AHEAD, apart)
+    end
+    counter.written = true
+end
+
 local function lifetime(counter, now)
     if not counter.limits then
         return 'KEEPTTL'
@@ -198,6 +225,8 @@ for i = next_batch, #ARGV do
     end
     if batch.hits[1].cost == GIVE_BACK then
         give_back_unasked(batch, counters, now)
+    elseif batch.hits[1].cost == SETTLE then
+        settle(batch.hits[1], counters[1], now)
     else
         take_all(batch, counters, now)
         if batch.joint == 1 and is_refused(batch) then

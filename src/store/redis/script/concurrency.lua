@@ -75,6 +75,8 @@ function concurrency.add() end
 
 function concurrency.refund() end
 
+function concurrency.settle() end
+
 function concurrency.ends(state, limit, now)
     local count = #state.held / LEASE
     return count > 0 and lease_until(state, count) or now

@@ -26,6 +26,14 @@ function fixed_window.refund(state, limit, now, hits)
     window_write(state, limit, now, max(window_used(state, limit, now) - hits, 0))
 end
 
+function fixed_window.settle(state, limit, latest, apart)
+    local start = max(state[1], apart.own[1])
+    if apart.own[1] <= latest then
+        local count = sum(state, apart, function(of) return of[1] == start and of[2] or 0 end)
+        state[1], state[2] = start, min(count, MAX_COUNT)
+    end
+end
+
 function fixed_window.ends(state, limit, now)
     return state[1] + limit.length
 end

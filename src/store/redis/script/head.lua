@@ -11,7 +11,7 @@
 -- Everything here does what src/limit/ and src/store/batch.rs do, to the microsecond: all numbers are whole and below
 -- 2^53. What is told of a counter is left to the caller, who steps from the states found here as this script does.
 
-local LOOK, HITS, REFUND, GIVE_BACK = 0, 1, 2, 3
+local LOOK, HITS, REFUND, GIVE_BACK, SETTLE = 0, 1, 2, 3, 4
 local DECIDES, QUOTA = 0, 1
 local WHOLE, WITHOUT_SLOTS, ONLY_ALWAYS = 0, 1, 2
 local FIXED_WINDOW, TOKEN_BUCKET, CONCURRENCY = 1, 3, 4
@@ -37,6 +37,16 @@ local function moment(callers)
         return min(callers, server_now + AHEAD)
     end
     return server_now
+end
+
+-- What is settled with a state: what was counted apart from it, from `base` to `own`, where `amount` says how much each
+-- is. A state that may have been lost is at least `base` again.
+local function sum(state, apart, amount)
+    local theirs, base = amount(state), amount(apart.base)
+    if apart.restores then
+        theirs = max(theirs, base)
+    end
+    return max(theirs + amount(apart.own) - base, 0)
 end
 
 local function failed(reply)

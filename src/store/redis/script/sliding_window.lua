@@ -51,6 +51,22 @@ function sliding_window.refund(state, limit, now, hits)
     end
 end
 
+function sliding_window.settle(state, limit, latest, apart)
+    local newest = apart.own[1]
+    if newest > slot_at(limit, latest) then
+        return
+    end
+    slots_advance(state, limit, newest * (limit.length / SLOTS))
+    local room = MAX_COUNT
+    for slot = state[1], max(state[1] - SLOTS, 0), -1 do
+        local count = sum(state, apart, function(of)
+            return slot <= of[1] and slot >= of[1] - SLOTS and of[slot_place(slot)] or 0
+        end)
+        state[slot_place(slot)] = min(count, room)
+        room = room - state[slot_place(slot)]
+    end
+end
+
 function sliding_window.ends(state, limit, now)
     return (state[1] + 1 + SLOTS) * (limit.length / SLOTS)
 end

@@ -46,6 +46,14 @@ function token_bucket.refund(state, limit, now, hits)
     bucket_write(state, limit, now, max(bucket_debt(state, limit, now) - hits * limit.cost, 0))
 end
 
+function token_bucket.settle(state, limit, latest, apart)
+    local at = max(state[1], apart.own[1])
+    if apart.own[1] <= latest then
+        local parts = sum(state, apart, function(of) return bucket_debt(of, limit, at) end)
+        bucket_write(state, limit, at, min(parts, MAX_COUNT))
+    end
+end
+
 function token_bucket.ends(state, limit, now)
     if limit.payback == 0 then
         return state[1] + limit.length
