@@ -68,8 +68,8 @@ enum Told {
     Nobody,
     /// Who waits for it.
     Caller(oneshot::Sender<Fate>),
-    /// What is owed until it was taken.
-    Owing(Owing),
+    /// What is owed until it was taken; boxed, for it is rare and larger than all the rest.
+    Owing(Box<Owing>),
 }
 
 /// What came of a call; a call that was not sent ends without.
@@ -109,7 +109,7 @@ impl Call {
     /// Adds in Redis what is owed.
     pub(super) fn settling(owing: Owing) -> Self {
         let mut call = Self::unanswered(owing.key(), owing.encoded());
-        call.told = Told::Owing(owing);
+        call.told = Told::Owing(Box::new(owing));
         call
     }
 

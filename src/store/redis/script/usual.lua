@@ -14,6 +14,7 @@ while next_batch <= #ARGV do
     local key = KEYS[first + 1]
     local raw = redis.pcall('GET', key)
     local start, count = 0, 0
+    local stored_start
     if raw then
         if #raw ~= 21 then
             break
@@ -23,6 +24,7 @@ while next_batch <= #ARGV do
         if stored ~= number or stored_secs ~= secs then
             break
         end
+        stored_start = start
     end
     local now, length = moment(callers), secs * 1000000
     local window = now - now % length
@@ -33,9 +35,15 @@ while next_batch <= #ARGV do
         start, count = max(start, window), min(used + hits, MAX_COUNT)
     end
     if charged or not raw then
-        local left = ceil(max(start + length - now, 0) / 1000) + kept
         local written = pack('<BI4I8I8', number, secs, start, count)
-        local reply = redis.pcall('SET', key, written, 'PX', string.format('%.0f', left))
+        local reply
+        if start == stored_start then
+            -- The same window ends when it was to end: to say so again would take a fifth of the time.
+            reply = redis.pcall('SET', key, written, 'KEEPTTL')
+        else
+            local left = ceil(max(start + length - now, 0) / 1000) + kept
+            reply = redis.pcall('SET', key, written, 'PX', string.format('%.0f', left))
+        end
         if reply.err then
             found[first + 1] = failed(reply)
         end
