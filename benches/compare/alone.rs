@@ -21,10 +21,10 @@ use crate::policies;
 
 pub(crate) const MILLION: u64 = 1_000_000;
 
-/// Nanoseconds of one call, the least of several runs: what disturbs a run only makes it longer.
+/// Nanoseconds of one call, the least of several runs: what disturbs a run only makes it longer, and lasts for seconds.
 #[expect(clippy::disallowed_methods, reason = "a benchmark measures time")]
-fn nanos_each(calls: u64, mut run: impl FnMut(u64)) -> f64 {
-    let runs = (0..9).map(|_| {
+fn nanos_each(calls: u64, runs: u64, mut run: impl FnMut(u64)) -> f64 {
+    let runs = (0..runs).map(|_| {
         let start = Instant::now();
         (0..calls).for_each(&mut run);
         start.elapsed().as_nanos() as f64 / calls as f64
@@ -76,7 +76,7 @@ fn decide(engine: &Engine, request: &Request) -> Decision {
 pub(crate) fn hot_key(rules: u64) -> Result<f64, Box<dyn std::error::Error>> {
     let engine = engine(&policies::of_rules(rules))?;
     let request = client(0);
-    Ok(nanos_each(MILLION, |_| {
+    Ok(nanos_each(MILLION, 25, |_| {
         black_box(decide(&engine, black_box(&request)));
     }))
 }
@@ -89,7 +89,7 @@ pub(crate) fn million_keys() -> Result<(f64, f64), Box<dyn std::error::Error>> {
         decide(&engine, request);
     }
     let mut keys = Keys::new(Choice::Uniform(MILLION), 1);
-    let decide = nanos_each(MILLION, |_| {
+    let decide = nanos_each(MILLION, 9, |_| {
         let request = &requests[keys.next() as usize];
         black_box(decide(&engine, request));
     });
@@ -100,7 +100,7 @@ pub(crate) fn million_keys() -> Result<(f64, f64), Box<dyn std::error::Error>> {
     let spread = |number: u64| u128::from(number) * 0x9E37_79B9_7F4A_7C15_F39C_C060_5CED_C835;
     (0..MILLION).for_each(|number| cache.insert(spread(number), (number, number)));
     let mut keys = Keys::new(Choice::Uniform(MILLION), 1);
-    let bare = nanos_each(MILLION, |_| {
+    let bare = nanos_each(MILLION, 9, |_| {
         // The request is read in both, or its cache misses would count on one side only.
         let number = keys.next();
         black_box(&requests[number as usize].descriptors[0].entries[0].value[0]);

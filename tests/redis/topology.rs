@@ -13,6 +13,7 @@ use weir::request::Cost;
 use weir::store::{Batch, Identity, RedisAddress, RedisConfig, RedisTls};
 
 use crate::deployment::{Cluster, Watched};
+use crate::faults::patient;
 use crate::server::{self, RedisServer, exact, free_port, program};
 use crate::stores::{NOW, connected, hit, key, limit, passes, rule, runtime, take, with_lease};
 use crate::weirs::{ask, until, weir};
@@ -134,7 +135,7 @@ fn a_failover_by_sentinels_is_followed() {
     }
     runtime().block_on(async {
         let mut watched = Watched::start();
-        let engine = weir(RedisConfig::new(watched.address()));
+        let engine = weir(patient(watched.address()));
         until(&engine, Basis::Counted).await;
         for _ in 0..60 {
             assert_eq!(ask(&engine, "plain").await, (Code::Ok, Basis::Counted));
