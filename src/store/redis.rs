@@ -8,10 +8,12 @@ mod address;
 mod agreement;
 mod config;
 mod connect;
+mod debit;
 mod exchange;
 mod lane;
 mod near;
 mod owed;
+mod parts;
 mod script;
 mod shared;
 
@@ -20,7 +22,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ::redis::Value;
-use futures_util::future::join_all;
 use smallvec::SmallVec;
 use thread_local::ThreadLocal;
 use tokio::runtime::Handle;
@@ -33,10 +34,11 @@ use super::memory::Memory;
 use super::{Answer, Batch, Hit, Key, KeyHasher, NoRandomness, NotCounted, Stats, Verdict};
 use crate::clock::{Micros, Timestamp};
 use crate::limit::{LeaseOutcome, Outcomes, States};
-use crate::request::{Cost, LeaseId};
+use crate::request::LeaseId;
+use debit::Charged;
 use lane::{Call, Fate, Lane, Taken};
 use near::{Debits, Near};
-use owed::Charged;
+use parts::Part;
 use script::Found;
 use shared::Shared;
 
@@ -48,39 +50,6 @@ const RESET_PATIENCE: Duration = Duration::from_secs(2);
 struct NotTaken {
     /// Whether it may have.
     in_doubt: bool,
-}
-
-/// The hits of a batch that one server takes together.
-#[derive(Debug)]
-struct Part<'b> {
-    /// In a cluster, the slot of their counters.
-    slot: Option<u16>,
-    batch: Batch<'b>,
-    /// The place of each hit in the whole batch.
-    places: SmallVec<[usize; 2]>,
-}
-
-/// Whether a hit frees what a lease holds.
-fn gives_back(hit: &Hit<'_>) -> bool {
-    matches!(hit.cost, Cost::Refund(_)) && hit.lease.is_some() && hit.set.has_leases()
-}
-
-impl Part<'_> {
-    /// Whether any of its hits is such.
-    fn hits(&self, such: fn(&Hit<'_>) -> bool) -> bool {
-        self.batch.hits.iter().any(such)
-    }
-
-    fn new(slot: Option<u16>, atomic: bool) -> Self {
-        Self {
-            slot,
-            batch: Batch {
-                hits: SmallVec::new(),
-                atomic,
-            },
-            places: SmallVec::new(),
-        }
-    }
 }
 
 /// Counters in Redis.
@@ -146,40 +115,6 @@ impl Redis {
         }
         self.shared.count_not_counted(answer.not_counted.len());
         answer
-    }
-
-    /// Has several servers take their parts. What gives leases back goes first: it proves refunds elsewhere.
-    async fn hit_in_parts(
-        &self,
-        now: Timestamp,
-        batch: &Batch<'_>,
-        parts: SmallVec<[Part<'_>; 1]>,
-        answer: &mut Answer,
-    ) {
-        let (proofs, mut others): (Vec<_>, Vec<_>) =
-            parts.into_iter().partition(|part| part.hits(gives_back));
-        self.take_all(now, &proofs, answer).await;
-        let freed: SmallVec<[LeaseId; 1]> = batch
-            .hits
-            .iter()
-            .zip(&answer.outcomes)
-            .filter(|(_, outcomes)| outcomes.lease == LeaseOutcome::Freed)
-            .filter_map(|(hit, _)| hit.lease)
-            .collect();
-        for hit in others.iter_mut().flat_map(|part| &mut part.batch.hits) {
-            if matches!(hit.cost, Cost::Refund(_)) {
-                hit.lease = hit.lease.filter(|lease| !freed.contains(lease));
-            }
-        }
-        self.take_all(now, &others, answer).await;
-        self.release_refused(now, batch, answer);
-    }
-
-    async fn take_all(&self, now: Timestamp, parts: &[Part<'_>], answer: &mut Answer) {
-        let taken = join_all(parts.iter().map(|part| self.take(now, part))).await;
-        for (part, taken) in parts.iter().zip(&taken) {
-            self.fill_in(answer, now, part, taken);
-        }
     }
 
     /// Takes hits in this process, which goes on from what is remembered of the counters. What they are charged is owed.
@@ -296,25 +231,6 @@ impl Redis {
         asked
     }
 
-    /// The hits at those places, in as many batches as it takes.
-    fn parts<'b>(&self, batch: &Batch<'b>, places: &[usize]) -> SmallVec<[Part<'b>; 1]> {
-        let mut parts = SmallVec::<[Part<'b>; 1]>::new();
-        for at in places {
-            let hit = batch.hits[*at];
-            let slot = self.is_cluster.then(|| self.shared.slot(hit.key));
-            let part = match parts.iter().position(|part| part.slot == slot) {
-                Some(part) => part,
-                None => {
-                    parts.push(Part::new(slot, batch.atomic));
-                    parts.len() - 1
-                }
-            };
-            parts[part].batch.hits.push(hit);
-            parts[part].places.push(*at);
-        }
-        parts
-    }
-
     /// Has Redis take a batch, after what is owed for its counters.
     async fn take(&self, now: Timestamp, part: &Part<'_>) -> Result<Taken, NotTaken> {
         let (firsts, at) = part.batch.by_counter();
@@ -398,25 +314,6 @@ impl Redis {
             answer.outcomes[place] = outcomes;
         }
         self.owe(debits);
-    }
-
-    /// Gives back what was taken in one slot of a cluster for a request that another slot refuses.
-    fn release_refused(&self, now: Timestamp, batch: &Batch<'_>, answer: &mut Answer) {
-        let mut verdict = Verdict::default();
-        for (hit, outcomes) in batch.hits.iter().zip(&answer.outcomes) {
-            verdict.add(hit.weight, outcomes.refused);
-        }
-        if !batch.is_joint() || !verdict.is_refused() {
-            return;
-        }
-        for (hit, outcomes) in batch.hits.iter().zip(&mut answer.outcomes) {
-            if outcomes.lease == LeaseOutcome::Taken
-                && let Some(lease) = hit.lease
-            {
-                outcomes.lease = LeaseOutcome::None;
-                self.give_back(now, lease, &[hit.key]);
-            }
-        }
     }
 
     fn hit_one_meanwhile(&self, now: Timestamp, hit: &Hit<'_>) -> Outcomes {
