@@ -2,6 +2,7 @@
 //!
 //! divan counts allocations too: on the way of a hit that is allowed there are none but what the answer owns.
 
+use std::hint::black_box;
 use std::path::Path;
 use std::pin::pin;
 use std::sync::LazyLock;
@@ -14,7 +15,7 @@ use weir::engine::{Decision, Engine};
 use weir::limit::{
     Active, Algorithm, Call, Charge, Limit, LimitSet, States, TokenBucket, Window, step,
 };
-use weir::policy;
+use weir::policy::{self, Identity, Part, Policy};
 use weir::request::{Cost, Descriptor, Entry, Request, Unit};
 use weir::store::{MemoryConfig, Store};
 
@@ -23,6 +24,8 @@ use weir::store::{MemoryConfig, Store};
 static ALLOCATOR: AllocProfiler<mimalloc::MiMalloc> = AllocProfiler::new(mimalloc::MiMalloc);
 
 const LIMIT: &str = "rate_limit: {unit: hour, requests_per_unit: 4000000000}";
+/// How many rules there are, one that matches and others.
+const RULES: [usize; 4] = [1, 10, 1_000, 100_000];
 const NOW: Timestamp = Timestamp::from_secs(1_700_000_000);
 
 fn main() {
@@ -83,6 +86,31 @@ mod limits {
     }
 }
 
+/// The walk of a policy's tree alone, as rules beside the one that matches grow.
+mod lookup {
+    use super::*;
+
+    /// Gathers no identity.
+    struct Ignored;
+
+    impl Identity for Ignored {
+        fn add(&mut self, part: Part<'_>) {
+            black_box(part);
+        }
+    }
+
+    #[divan::bench(args = RULES)]
+    fn rules(bencher: Bencher<'_, '_>, rules: usize) {
+        let policy = policy(&many_rules(rules));
+        let request = request(&[&[("api_key", "k")]]);
+        let entries = &request.descriptors[0].entries;
+        bencher.bench_local(|| {
+            let domain = policy.domain(&request.domain)?;
+            domain.walk(entries, &mut Ignored)?.rule
+        });
+    }
+}
+
 /// A whole decision, without a wire.
 mod decide {
     use super::*;
@@ -93,13 +121,13 @@ mod decide {
     }
 
     /// One rule that matches, and others.
-    #[divan::bench(args = [1, 10, 1_000, 100_000])]
+    #[divan::bench(args = RULES)]
     fn rules(bencher: Bencher<'_, '_>, rules: usize) {
-        let mut yaml = one_rule();
-        for number in 1..rules {
-            yaml += &format!("  - {{key: api_key, value: customer-{number}, {LIMIT}}}\n");
-        }
-        bench(bencher, &yaml, &request(&[&[("api_key", "k")]]));
+        bench(
+            bencher,
+            &many_rules(rules),
+            &request(&[&[("api_key", "k")]]),
+        );
     }
 
     /// The one rule has that many levels.
@@ -169,10 +197,22 @@ fn one_rule() -> String {
     format!("domain: bench\ndescriptors:\n  - {{key: api_key, {LIMIT}}}\n")
 }
 
+fn many_rules(rules: usize) -> String {
+    let mut yaml = one_rule();
+    for number in 1..rules {
+        yaml += &format!("  - {{key: api_key, value: customer-{number}, {LIMIT}}}\n");
+    }
+    yaml
+}
+
+fn policy(yaml: &str) -> Policy {
+    let loaded = policy::load_text(Path::new("bench.yaml"), yaml);
+    loaded.policy.expect("a good policy")
+}
+
 fn engine(yaml: &str) -> Engine {
-    let policy = policy::load_text(Path::new("bench.yaml"), yaml).policy;
     let store = Store::memory(MemoryConfig::default()).expect("randomness");
-    Engine::new(policy.expect("a good policy"), store, Clock::System)
+    Engine::new(policy(yaml), store, Clock::System)
 }
 
 fn request(descriptors: &[&[(&str, &str)]]) -> Request {
