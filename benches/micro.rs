@@ -99,7 +99,7 @@ mod lookup {
         }
     }
 
-    #[divan::bench(args = RULES)]
+    #[divan::bench(args = RULES, sample_size = 10_000)]
     fn rules(bencher: Bencher<'_, '_>, rules: usize) {
         let policy = policy(&many_rules(rules));
         let request = request(&[&[("api_key", "k")]]);
