@@ -123,7 +123,26 @@ impl Hit<'_> {
 #[derive(Debug, Default)]
 pub(super) struct Freed(SmallVec<[LeaseId; 1]>);
 
+impl<'a> Batch<'a> {
+    /// One hit alone.
+    pub(super) fn of(hit: Hit<'a>) -> Self {
+        Self {
+            hits: SmallVec::from_buf_and_len([hit; 2], 1),
+            atomic: false,
+        }
+    }
+}
+
 impl Batch<'_> {
+    /// Whether the request is refused, by the outcomes of all its hits.
+    pub(super) fn is_refused(&self, outcomes: &[Outcomes]) -> bool {
+        let mut verdict = Verdict::default();
+        for (hit, outcomes) in self.hits.iter().zip(outcomes) {
+            verdict.add(hit.weight, outcomes.refused);
+        }
+        verdict.is_refused()
+    }
+
     /// Whether what one hit meets decides on what is written for another one.
     pub fn is_joint(&self) -> bool {
         self.hits.len() > 1 && (self.atomic || self.hits.iter().any(Hit::takes_slots))
@@ -156,11 +175,7 @@ impl Batch<'_> {
         }
         let before: SmallVec<[States; 4]> = states.iter().cloned().collect();
         let mut outcomes = self.try_all(now, at, states);
-        let mut verdict = Verdict::default();
-        for (hit, outcomes) in self.hits.iter().zip(&outcomes) {
-            verdict.add(hit.weight, outcomes.refused);
-        }
-        if verdict.is_refused() {
+        if self.is_refused(&outcomes) {
             states.clone_from_slice(&before);
             self.withhold(now, (at, states), &mut outcomes);
         }

@@ -31,7 +31,7 @@ pub use config::{Identity, RedisConfig, RedisTls};
 pub use script::RedisClock;
 
 use super::memory::Memory;
-use super::{Answer, Batch, Hit, Key, KeyHasher, NoRandomness, NotCounted, Stats, Verdict};
+use super::{Answer, Batch, Hit, Key, KeyHasher, NoRandomness, NotCounted, Stats};
 use crate::clock::{Micros, Timestamp};
 use crate::limit::{LeaseOutcome, Outcomes, States};
 use crate::request::LeaseId;
@@ -127,11 +127,7 @@ impl Redis {
         let bases = batch.hits.iter().map(|hit| self.go_on_here(now, hit));
         let bases: SmallVec<[Option<States>; 2]> = bases.collect();
         let outcomes = self.meanwhile.hit(now, batch);
-        let mut verdict = Verdict::default();
-        for (hit, outcomes) in batch.hits.iter().zip(&outcomes) {
-            verdict.add(hit.weight, outcomes.refused);
-        }
-        let is_withheld = batch.atomic && verdict.is_refused();
+        let is_withheld = batch.atomic && batch.is_refused(&outcomes);
         for (((hit, outcomes), base), why) in batch.hits.iter().zip(&outcomes).zip(bases).zip(why) {
             let when = (now, why.in_doubt);
             match Charged::of(hit, outcomes, is_withheld, when) {
@@ -254,11 +250,8 @@ impl Redis {
 
     /// Has Redis take a hit that was answered already.
     fn send_behind(&self, now: Timestamp, hit: &Hit<'_>) {
-        let batch = Batch {
-            hits: SmallVec::from_buf_and_len([*hit; 2], 1),
-            atomic: false,
-        };
-        let call = Call::unanswered(hit.key, script::encode(now, &batch, &[0], 1));
+        let batch = script::encode(now, &Batch::of(*hit), &[0], 1);
+        let call = Call::unanswered(hit.key, batch);
         self.with_lane(|lane| lane.take(call));
     }
 
@@ -317,12 +310,8 @@ impl Redis {
     }
 
     fn hit_one_meanwhile(&self, now: Timestamp, hit: &Hit<'_>) -> Outcomes {
-        let batch = Batch {
-            hits: SmallVec::from_buf_and_len([*hit, *hit], 1),
-            atomic: false,
-        };
         let now = self.shared.likely_moment(now);
-        self.meanwhile.hit(now, &batch).remove(0)
+        self.meanwhile.hit(now, &Batch::of(*hit)).remove(0)
     }
 
     fn owe(&self, debits: Debits) {

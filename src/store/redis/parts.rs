@@ -7,7 +7,7 @@ use super::Redis;
 use crate::clock::Timestamp;
 use crate::limit::LeaseOutcome;
 use crate::request::{Cost, LeaseId};
-use crate::store::{Answer, Batch, Hit, Verdict};
+use crate::store::{Answer, Batch, Hit};
 
 /// The hits of a batch that one server takes together.
 #[derive(Debug)]
@@ -98,11 +98,7 @@ impl Redis {
 
     /// Gives back what was taken in one slot of a cluster for a request that another slot refuses.
     fn release_refused(&self, now: Timestamp, batch: &Batch<'_>, answer: &mut Answer) {
-        let mut verdict = Verdict::default();
-        for (hit, outcomes) in batch.hits.iter().zip(&answer.outcomes) {
-            verdict.add(hit.weight, outcomes.refused);
-        }
-        if !batch.is_joint() || !verdict.is_refused() {
+        if !batch.is_joint() || !batch.is_refused(&answer.outcomes) {
             return;
         }
         for (hit, outcomes) in batch.hits.iter().zip(&mut answer.outcomes) {
