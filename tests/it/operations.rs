@@ -110,7 +110,7 @@ fn the_tables_of_the_documentation_are_those_of_the_program() {
     }
 }
 
-/// What `cargo bench --bench compare -- faults` has printed names tests, which there are.
+/// What `cargo bench -p weir-bench --bench compare -- faults` has printed names tests, which there are.
 #[test]
 fn what_is_said_of_faults_is_tested() {
     let (faults, _) = between(&read("docs/operations.md"), "faults", "");

@@ -1,6 +1,6 @@
 //! Redis that is away, dies, freezes, is slow, full, or does not let us in: every call is answered, as the policy has it.
 //!
-//! `cargo bench --bench compare -- faults` measures how fast.
+//! `cargo bench -p weir-bench --bench compare -- faults` measures how fast.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};

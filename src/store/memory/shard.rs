@@ -23,7 +23,7 @@ use crate::store::{Hit, Key, Stats};
 /// How many pins that are past their reset go when a new one comes: more than come, so they do not pile up.
 const REAPED_AT_ONCE: usize = 2;
 
-/// Resident bytes of a counter with one fixed window or token bucket, as `cargo bench --bench resident`
+/// Resident bytes of a counter with one fixed window or token bucket, as `cargo bench -p weir-bench --bench resident`
 /// measures them: its slot, and four places of nine bytes in an index that may be half empty and that
 /// left its last, smaller table to the allocator. Longer states hold more on the heap.
 const COUNTER_BYTES: usize = size_of::<Option<Counter>>() + 4 * (size_of::<Place>() + 1);

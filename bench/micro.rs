@@ -1,4 +1,4 @@
-//! The parts of a decision, each alone: `cargo bench --bench micro`.
+//! The parts of a decision, each alone: `cargo bench -p weir-bench --bench micro`.
 //!
 //! divan counts allocations too: on the way of a hit that is allowed there are none but what the answer owns.
 

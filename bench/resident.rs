@@ -1,6 +1,6 @@
 //! Resident bytes of a live counter, the store's own tables included.
 //!
-//! `cargo bench --bench resident` prints them for each kind of rule. The constants by which
+//! `cargo bench -p weir-bench --bench resident` prints them for each kind of rule. The constants by which
 //! `src/store/memory.rs` charges its budget come from here. Linux only: it reads `/proc`.
 
 use weir::clock::Timestamp;

@@ -62,7 +62,9 @@ fn write(name: &str, x: &'static str, [weir, nothing]: [Vec<(f64, f64)>; 2]) -> 
             },
         ],
     };
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("docs/performance/{name}.svg"));
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .with_file_name("docs")
+        .join(format!("performance/{name}.svg"));
     std::fs::create_dir_all(path.parent().ok_or("no folder")?)?;
     std::fs::write(&path, plot.to_string())?;
     println!("{}", path.display());

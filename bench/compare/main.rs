@@ -1,7 +1,7 @@
-//! weir beside a service that does nothing, and `decide` beside a bare cache: `cargo bench --bench compare`.
+//! weir beside a service that does nothing, and `decide` beside a bare cache: `cargo bench -p weir-bench --bench compare`.
 //!
 //! Every ratio is taken from pairs that ran one after the other on the same machine; the middle one of several counts.
-//! Name rows to run only those: `cargo bench --bench compare -- throughput memory`. `-- plots` draws the plots of
+//! Name rows to run only those: `cargo bench -p weir-bench --bench compare -- throughput memory`. `-- plots` draws the plots of
 //! `docs/performance.md` instead, `-- plots rules` or `-- plots keys` one of them; `-- faults` prints what it costs when
 //! Redis fails, the table of `docs/operations.md`, and `-- faults frozen` the rows of it that have the word.
 

@@ -2,7 +2,9 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use prost::Message;
@@ -19,6 +21,32 @@ const NOTHING: &str = "WEIR_BENCH_NOTHING";
 /// Threads that answer, in both.
 pub(crate) fn workers() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// The `weir` program, built as a release; this program's own build did not include it.
+fn program() -> Result<&'static Path, Error> {
+    static PROGRAM: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    let program = PROGRAM.get_or_init(|| build().map_err(|error| error.to_string()));
+    match program {
+        Ok(program) => Ok(program),
+        Err(reason) => Err(reason.as_str().into()),
+    }
+}
+
+fn build() -> Result<PathBuf, Error> {
+    let output = Command::new(env!("CARGO"))
+        .args(["build", "--release", "--bin", "weir"])
+        .args(["--message-format", "json", "--manifest-path"])
+        .arg(Path::new(env!("CARGO_MANIFEST_DIR")).with_file_name("Cargo.toml"))
+        .stderr(Stdio::inherit())
+        .output()?;
+    let executable = |line: &str| {
+        let message: serde_json::Value = serde_json::from_str(line).ok()?;
+        Some(PathBuf::from(message["executable"].as_str()?))
+    };
+    let messages = String::from_utf8(output.stdout)?;
+    let program = messages.lines().find_map(executable);
+    Ok(program.ok_or("weir could not be built")?)
 }
 
 /// A running server; it ends when dropped.
@@ -46,7 +74,7 @@ impl Running {
     pub(crate) fn weir(policy: &str, arguments: &[&str]) -> Result<Self, Error> {
         let folder = tempfile::tempdir()?;
         std::fs::write(folder.path().join("bench.yaml"), policy)?;
-        let mut child = Command::new(env!("CARGO_BIN_EXE_weir"))
+        let mut child = Command::new(program()?)
             .args([
                 "serve",
                 "--grpc",

@@ -1,6 +1,6 @@
 //! How fast a record is replayed.
 //!
-//! `cargo bench --bench replay` writes a million lines of an access log and runs them through a policy, and through two.
+//! `cargo bench -p weir-bench --bench replay` writes a million lines of an access log and runs them through a policy, and through two.
 
 use std::fs::File;
 use std::io::{BufReader, BufWriter, Write};

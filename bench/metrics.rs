@@ -1,8 +1,8 @@
 //! What counting costs a decision.
 //!
-//! `cargo bench --bench metrics` decides over and over, with metrics and without, in turns, and prints what each takes
+//! `cargo bench -p weir-bench --bench metrics` decides over and over, with metrics and without, in turns, and prints what each takes
 //! and by how much the first is more. The target is 3 % of a decision as it is served: with the call over the wire that
-//! brings it, which `cargo bench --bench compare` measures.
+//! brings it, which `cargo bench -p weir-bench --bench compare` measures.
 
 use std::hint::black_box;
 use std::path::Path;

@@ -1,6 +1,6 @@
 //! What a reload costs, and what it costs the decisions meanwhile.
 //!
-//! `cargo bench --bench reload` writes a policy of 100,000 rules, reloads it while one thread decides, and prints how
+//! `cargo bench -p weir-bench --bench reload` writes a policy of 100,000 rules, reloads it while one thread decides, and prints how
 //! long a reload takes and how long decisions take with and without one.
 
 use std::fmt::Write as _;
