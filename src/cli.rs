@@ -43,41 +43,41 @@ struct Cli {
 enum Command {
     /// Serve rate limits over gRPC
     ///
-    /// Exits with 0 after SIGTERM or SIGINT, with 1 if it failed or a second signal ended it at once, and with 2 if it
-    /// could not start.
+    /// Exits with 0 after SIGTERM or SIGINT, with 1 if it failed or a second signal stopped it immediately, and with 2
+    /// if it could not start.
     Serve(Box<ServeArgs>),
-    /// Check policy files and say everything that is wrong with them
+    /// Check policy files and report every problem
     ///
-    /// Exits with 0 if there are no errors, with 1 if there are (or warnings that are denied), and with 2 if a path
-    /// cannot be read.
+    /// Exits with 0 if there are no errors, with 1 if there are (or warnings, with --deny-warnings), and with 2 if a
+    /// path cannot be read.
     Check(check::CheckArgs),
-    /// Print the JSON Schema that editors complete and check files by
+    /// Print the JSON Schema for editor completion and validation
     Schema(schema::SchemaArgs),
-    /// Ask a running server, as Envoy would
+    /// Send a request to a running server, as Envoy would
     ///
-    /// Counts, unless told to --look. Exits with 0 if all answers are OK, with 1 if one is OVER_LIMIT, and with 2 if
-    /// the server could not be asked.
+    /// Hits are counted unless --peek is given. Exits with 0 if every answer is OK, with 1 if one is OVER_LIMIT, and
+    /// with 2 if the request failed.
     Query(query::QueryArgs),
-    /// Tell how the counters of one client stand in a running server, or mend them
+    /// Show or correct the counters of one client in a running server
     ///
-    /// Needs the admin's token. Exits with 0, or with 2 if the server could not be asked.
+    /// Needs the admin token. Exits with 0, or with 2 if the request failed.
     Keys(keys::KeysArgs),
-    /// Show who asks most and who is refused most, live
+    /// Show the busiest and the most refused clients, live
     ///
-    /// Needs the admin's token if the server has one. Exits with 0, or with 2 if the server could not be asked.
+    /// Needs the admin token if the server has one. Exits with 0, or with 2 if the request failed.
     Top(top::TopArgs),
-    /// Run recorded traffic through policies, and say who would be refused
+    /// Run recorded traffic through policies and report what would be refused
     ///
-    /// Exits with 0, or with 2 if the record or the policies cannot be used, or if more than 1 % of the lines are
+    /// Exits with 0, or with 2 if the log or the policies cannot be used, or if more than 1 % of the lines are
     /// malformed.
     Replay(replay::ReplayArgs),
-    /// Run the tests of policies, in virtual time
+    /// Run policy tests in virtual time
     ///
-    /// Exits with 0 if all pass, with 1 if one fails, and with 2 if a file, or a policy that it names, is no good.
+    /// Exits with 0 if all pass, with 1 if one fails, and with 2 if a test file, or a policy that it names, is invalid.
     Test(test::TestArgs),
-    /// Tell what a request would meet and why, without counting it
+    /// Explain how a request would be decided, without counting it
     ///
-    /// Exits with 0 whatever the answer would be, and with 2 if the policies have errors.
+    /// Exits with 0 whatever the answer is, and with 2 if the policies have errors or the server cannot be reached.
     Explain(explain::ExplainArgs),
 }
 

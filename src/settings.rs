@@ -42,12 +42,12 @@ pub struct ServeArgs {
     )]
     policies: Vec<PathBuf>,
 
-    /// Take policy files of the same domain for one
+    /// Merge files that define the same domain
     #[arg(long, env = "WEIR_MERGE_DOMAINS")]
     merge_domains: bool,
-    /// How often to look whether the policy files have changed; 0 is never, SIGHUP excepted
+    /// Interval for checking the policy files for changes; 0 disables it (SIGHUP still reloads)
     ///
-    /// A change takes effect at the second look that sees it.
+    /// A change takes effect once two consecutive checks have seen it.
     #[arg(
         long,
         value_name = "SECONDS",
@@ -57,7 +57,7 @@ pub struct ServeArgs {
     )]
     reload_interval: Interval,
 
-    /// Where to serve gRPC: HOST:PORT or unix:PATH
+    /// Address for gRPC: HOST:PORT or unix:PATH
     #[arg(
         long,
         value_name = "ADDR",
@@ -66,9 +66,9 @@ pub struct ServeArgs {
     )]
     grpc: ListenConfig,
 
-    /// Where to serve health checks, metrics and the page over HTTP: HOST:PORT, or `off`
+    /// Address for health checks, metrics and the admin page over HTTP: HOST:PORT, or `off`
     ///
-    /// Nothing there is encrypted: let nobody reach it who should not.
+    /// This port is not encrypted: restrict who can reach it.
     #[arg(
         long,
         value_name = "ADDR",
@@ -78,36 +78,36 @@ pub struct ServeArgs {
     )]
     http: Http,
 
-    /// A file with the token of those who may change things and see clients over HTTP
+    /// File with the admin token, which permits changes and shows clients over HTTP
     ///
-    /// One line of at least 16 characters. Without it they cannot.
+    /// One line of at least 16 characters. Without a token these endpoints are disabled.
     #[arg(long, value_name = "PATH", env = "WEIR_ADMIN_TOKEN_FILE")]
     admin_token_file: Option<PathBuf>,
 
-    /// Metrics also under the names that envoyproxy/ratelimit gives them
-    #[arg(long, env = "WEIR_REFERENCE_METRICS")]
-    reference_metrics: bool,
+    /// Also export metrics under the names used by envoyproxy/ratelimit
+    #[arg(long, env = "WEIR_ENVOY_RATELIMIT_METRICS")]
+    envoy_ratelimit_metrics: bool,
 
-    /// Threads that answer requests [default: one for each core]
+    /// Number of worker threads [default: one per core]
     #[arg(long, value_name = "N", env = "WEIR_WORKERS")]
     workers: Option<NonZeroUsize>,
 
     /// Memory for counters, in bytes or with a unit (k, M, G, KiB, MiB, GiB)
     ///
-    /// When it is full, counters that were not used for the longest time are forgotten.
+    /// When it is full, the least recently used counters are evicted.
     #[arg(long, value_name = "BYTES", env = "WEIR_MEMORY", default_value = "1GiB", value_parser = size::memory)]
     memory: u64,
 
     #[command(flatten)]
     store: store::StoreArgs,
 
-    /// How long to go on serving after SIGTERM or SIGINT, telling health checks NOT_SERVING
+    /// How long to keep serving after SIGTERM or SIGINT, while health checks report NOT_SERVING
     ///
-    /// Ends earlier when nobody is connected. Calls then have 5 seconds to finish. A second signal ends at once.
+    /// Ends early when no connection is open. Calls then have 5 seconds to finish. A second signal exits immediately.
     #[arg(long, value_name = "SECONDS", env = "WEIR_DRAIN", default_value_t = 5)]
     drain: u64,
 
-    /// Ask clients to connect anew after this time, give or take 10 %, so that they spread over servers; 0 is never
+    /// Ask clients to reconnect after this time (± 10 %), so that they spread over servers; 0 disables it
     #[arg(
         long,
         value_name = "SECONDS",
@@ -116,32 +116,32 @@ pub struct ServeArgs {
     )]
     max_connection_age: u64,
 
-    /// Send a span for decisions to this collector, by OTLP over gRPC: http://HOST:PORT, usually of port 4317
+    /// Export decision spans to this OTLP/gRPC collector: http://HOST:PORT, usually port 4317
     ///
-    /// Calls whose `traceparent` says so are always traced, and never if it says not.
+    /// The sampling flag of a call's `traceparent` is always followed.
     #[arg(long, value_name = "URL", env = "WEIR_OTLP")]
     otlp: Option<String>,
 
-    /// The share of calls without a `traceparent` that are traced, from 0 to 1
+    /// Fraction of calls without a `traceparent` to trace, from 0 to 1
     #[arg(
         long,
-        value_name = "SHARE",
-        env = "WEIR_OTLP_SHARE",
+        value_name = "RATIO",
+        env = "WEIR_OTLP_SAMPLE_RATIO",
         default_value_t = 0.01,
-        value_parser = share
+        value_parser = ratio
     )]
-    otlp_share: f64,
+    otlp_sample_ratio: f64,
 
-    /// Log refused requests, at most so many a second; values of secret keys are hidden
+    /// Log up to N refused requests per second; values of secret keys are hidden
     #[arg(
         long,
-        value_name = "PER_SECOND",
-        env = "WEIR_LOG_REFUSALS",
+        value_name = "N",
+        env = "WEIR_LOG_REFUSED_PER_SECOND",
         default_value_t = 0
     )]
-    log_refusals: u64,
+    log_refused_per_second: u64,
 
-    /// How logs are written to stderr
+    /// Format of the log on stderr
     #[arg(
         long,
         value_name = "FORMAT",
@@ -150,7 +150,7 @@ pub struct ServeArgs {
     )]
     log_format: LogFormat,
 
-    /// The least important that is logged
+    /// Minimum level that is logged
     #[arg(
         long,
         value_name = "LEVEL",
@@ -163,11 +163,11 @@ pub struct ServeArgs {
 /// How logs are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum LogFormat {
-    /// text on a terminal, else json
+    /// text on a terminal, otherwise json
     Auto,
-    /// For people
+    /// Text
     Text,
-    /// One JSON object a line
+    /// One JSON object per line
     Json,
 }
 
@@ -207,7 +207,7 @@ pub struct ServeSettings {
     /// Where to send spans; none if nowhere.
     pub traces: Option<TraceConfig>,
     /// How many refusals to log a second.
-    pub log_refusals: u64,
+    pub log_refused_per_second: u64,
     /// Where counters are shared; none if each weir counts for itself.
     pub redis: Option<RedisSettings>,
     /// How to log.
@@ -230,7 +230,7 @@ impl ServeArgs {
             admin: self.http.map(|address| AdminConfig {
                 address,
                 token_file: self.admin_token_file,
-                reference_metrics: self.reference_metrics,
+                envoy_ratelimit_metrics: self.envoy_ratelimit_metrics,
                 step: STEP,
             }),
             server: ServerConfig {
@@ -244,9 +244,9 @@ impl ServeArgs {
             },
             traces: self.otlp.map(|collector| TraceConfig {
                 collector,
-                share: self.otlp_share,
+                share: self.otlp_sample_ratio,
             }),
-            log_refusals: self.log_refusals,
+            log_refused_per_second: self.log_refused_per_second,
             redis: self.store.resolve(),
             log: LogConfig {
                 level: self.log_level.into(),
@@ -274,7 +274,7 @@ fn http(text: &str) -> Result<Http, &'static str> {
 }
 
 /// A part of a whole.
-fn share(text: &str) -> Result<f64, &'static str> {
+fn ratio(text: &str) -> Result<f64, &'static str> {
     let share = text.parse().ok();
     let share = share.filter(|share| (0.0..=1.0).contains(share));
     share.ok_or("expected a number from 0 to 1")

@@ -59,7 +59,7 @@ pub(crate) fn beside_ratelimit() -> Result<Measured> {
 pub(crate) fn in_batches() -> Result<Measured> {
     let policy = policies::of_rules(1);
     let redis = RedisServer::start();
-    let batches = weir(&redis, &policy, &["--redis-batch", "20"])?;
+    let batches = weir(&redis, &policy, &["--redis-flush-interval", "20"])?;
     let each = weir(&redis, &policy, &[])?;
     let hot = |server| {
         Run::of(

@@ -10,7 +10,7 @@ use crate::client::{AdminClient, AdminError};
 /// How the admin server of a running weir is reached.
 #[derive(Args, Clone, Debug)]
 pub(super) struct AdminArgs {
-    /// The admin server, which is what `weir serve` has as --http
+    /// Address of the admin server (`weir serve --http`)
     #[arg(
         long,
         value_name = "HOST:PORT",
@@ -18,7 +18,7 @@ pub(super) struct AdminArgs {
         default_value = "127.0.0.1:8080"
     )]
     server: String,
-    /// The file with the token of `weir serve --admin-token-file`
+    /// File with the admin token (`weir serve --admin-token-file`)
     #[arg(long, value_name = "PATH", env = "WEIR_ADMIN_TOKEN_FILE")]
     admin_token_file: Option<PathBuf>,
 }

@@ -22,19 +22,19 @@ pub(super) struct CheckArgs {
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<PathBuf>,
 
-    /// Take files of the same domain for one
+    /// Merge files that define the same domain
     #[arg(long, env = "WEIR_MERGE_DOMAINS")]
     merge_domains: bool,
 
-    /// How to say what was found
+    /// Output format
     #[arg(long, value_name = "FORMAT", default_value = "human")]
     format: Format,
 
-    /// Fail on warnings too
+    /// Treat warnings as errors
     #[arg(long)]
     deny_warnings: bool,
 
-    /// Whether to use colours; auto is on a terminal, unless NO_COLOR is set
+    /// Colour output; auto uses colour on a terminal unless NO_COLOR is set
     #[arg(long, value_name = "WHEN", default_value = "auto")]
     color: Color,
 }
@@ -42,7 +42,7 @@ pub(super) struct CheckArgs {
 /// How to say what was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Format {
-    /// For people
+    /// Text
     Human,
     /// One JSON document
     Json,

@@ -36,29 +36,30 @@ pub(super) struct ExplainArgs {
         default_value = "config"
     )]
     policies: Vec<PathBuf>,
-    /// Take files of the same domain for one
+    /// Merge files that define the same domain
     #[arg(long, env = "WEIR_MERGE_DOMAINS")]
     merge_domains: bool,
-    /// The domain that is asked; may be left out if the policies have only one
+    /// Domain of the request; optional if the policies have only one
     #[arg(long, value_name = "NAME")]
     domain: Option<String>,
-    /// The entries of a descriptor, in order; a `+` on its own begins another descriptor
+    /// Entries of a descriptor, in order; a separate `+` starts the next descriptor
     #[arg(required = true, value_name = "KEY=VALUE", value_parser = pairs::word)]
     entries: Vec<Word>,
-    /// How many hits it costs
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..), conflicts_with = "look")]
+    /// Hits that each descriptor costs
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..), conflicts_with = "peek")]
     hits: u32,
-    /// Ask without counting
+    /// Explain a request of 0 hits
     #[arg(long)]
-    look: bool,
-    /// A limit that the request brings along, such as "600 per minute"
+    peek: bool,
+    /// Limit override sent with the request, such as "600 per minute"
     #[arg(long, value_name = "LIMIT", value_parser = pairs::limit)]
     limit: Option<Override>,
-    /// For that moment, such as 2026-01-01T00:00:00Z or Unix seconds; now if left out
+    /// Time of the request, such as 2026-01-01T00:00:00Z or Unix seconds [default: now]
     #[arg(long, value_name = "TIME", value_parser = time, conflicts_with = "server")]
     at: Option<Timestamp>,
-    /// Ask a running server, by its policies and its counters: the address that `weir serve` has as --http
-    /// [default: 127.0.0.1:8080]
+    /// Use the policies and counters of a running server (`weir serve --http`) [default: 127.0.0.1:8080]
+    ///
+    /// A live explanation reads the current state and ignores --hits.
     #[arg(
         long,
         value_name = "HOST:PORT",
@@ -68,19 +69,19 @@ pub(super) struct ExplainArgs {
         requires = "domain"
     )]
     server: Option<String>,
-    /// The file with the server's token; without it the server tells nothing of its counters
+    /// File with the admin token; without it the server does not show its counters
     #[arg(long, value_name = "PATH", env = "WEIR_ADMIN_TOKEN_FILE")]
     admin_token_file: Option<PathBuf>,
-    /// What to print
+    /// Output format
     #[arg(long, value_enum, default_value_t = Format::Human)]
     format: Format,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Format {
-    /// For people
+    /// Text
     Human,
-    /// For programs
+    /// JSON
     Json,
 }
 
@@ -145,7 +146,7 @@ fn domain(args: &ExplainArgs, policy: &Policy) -> Result<String, CliError> {
 }
 
 fn request(args: &ExplainArgs, domain: String) -> Request {
-    let cost = match args.look {
+    let cost = match args.peek {
         true => Cost::Look,
         false => Cost::Hits(args.hits),
     };

@@ -23,13 +23,13 @@ pub(super) struct KeysArgs {
 
 #[derive(Clone, Debug, Subcommand)]
 enum Action {
-    /// Tell how they stand in every limit; nothing is counted
+    /// Show the state of every limit, without counting
     Show(ClientArgs),
-    /// Forget what was counted
+    /// Reset the counters
     Reset(ClientArgs),
     /// Give hits back
     Credit {
-        /// How many
+        /// Number of hits to give back
         #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
         hits: u32,
         #[command(flatten)]
@@ -37,30 +37,30 @@ enum Action {
     },
 }
 
-/// Whose counters.
+/// The client whose counters are meant.
 #[derive(Args, Clone, Debug)]
 #[command(
     after_help = "Example: weir keys show --admin-token-file token shop api_key=- < key\n\
-                  A value of `-` is read from stdin, a line for each, so that it stands in no list of processes."
+                  A value of `-` is read from stdin, one line each, so that it does not appear in process lists."
 )]
 struct ClientArgs {
-    /// The domain
+    /// Domain of the request
     domain: String,
-    /// The entries of a descriptor, in order; a `+` on its own begins another descriptor
+    /// Entries of a descriptor, in order; a separate `+` starts the next descriptor
     #[arg(required = true, value_name = "KEY=VALUE", value_parser = pairs::word)]
     entries: Vec<Word>,
     #[command(flatten)]
     admin: AdminArgs,
-    /// What to print
+    /// Output format
     #[arg(long, value_enum, default_value_t = Format::Human)]
     format: Format,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Format {
-    /// For people
+    /// Text
     Human,
-    /// For programs
+    /// JSON
     Json,
 }
 

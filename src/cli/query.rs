@@ -22,15 +22,15 @@ use calls::Pace;
     after_help = "Example: weir query --domain shop api_key=k 'endpoint=GET /orders' + plan=free"
 )]
 pub(super) struct QueryArgs {
-    /// The entries of a descriptor, in order; a `+` on its own begins another descriptor
+    /// Entries of a descriptor, in order; a separate `+` starts the next descriptor
     #[arg(required = true, value_name = "KEY=VALUE", value_parser = pairs::word)]
     entries: Vec<Word>,
 
-    /// The domain to ask
+    /// Domain of the request
     #[arg(long, value_name = "NAME")]
     domain: String,
 
-    /// Where the server is: HOST:PORT or unix:PATH
+    /// Address of the server: HOST:PORT or unix:PATH
     #[arg(
         long,
         value_name = "ADDR",
@@ -39,35 +39,35 @@ pub(super) struct QueryArgs {
     )]
     server: Server,
 
-    /// Count so many hits, at each descriptor [default: 1]
+    /// Hits to count at each descriptor [default: 1]
     #[arg(long, value_name = "N", group = "cost")]
     hits: Option<u32>,
 
-    /// Ask how things stand, and count nothing
+    /// Report the current state without counting
     #[arg(long, group = "cost")]
-    look: bool,
+    peek: bool,
 
-    /// Give so many hits back
+    /// Hits to give back
     #[arg(long, value_name = "N", group = "cost")]
     refund: Option<u32>,
 
-    /// A limit that the request brings along, such as "600 per minute"
+    /// Limit override sent with the request, such as "600 per minute"
     #[arg(long, value_name = "LIMIT", value_parser = pairs::limit)]
     limit: Option<Override>,
 
-    /// Ask so many times, one after the other, and count the answers
+    /// Number of calls, one after another
     #[arg(long, value_name = "N", default_value = "1")]
     times: NonZeroU64,
 
-    /// Ask so often [default: as fast as the server answers]
+    /// Calls per second [default: as fast as the server answers]
     #[arg(long, value_name = "PER_SECOND", value_parser = pace)]
     rate: Option<Duration>,
 
-    /// Give up when there is no answer for so long
+    /// Timeout for connecting and for each call
     #[arg(long, value_name = "SECONDS", default_value_t = 5)]
     timeout: u64,
 
-    /// How the answer is printed
+    /// Output format
     #[arg(long, value_name = "FORMAT", default_value = "human")]
     format: Format,
 }
@@ -75,7 +75,7 @@ pub(super) struct QueryArgs {
 /// How something is printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum Format {
-    /// For people
+    /// Text
     Human,
     /// One JSON object
     Json,
@@ -120,7 +120,7 @@ pub(super) fn print(text: &str) -> Result<(), CliError> {
 
 impl QueryArgs {
     fn request(&self) -> Request {
-        let cost = match (self.look, self.hits, self.refund) {
+        let cost = match (self.peek, self.hits, self.refund) {
             (true, ..) | (_, Some(0), _) | (_, _, Some(0)) => Cost::Look,
             (_, Some(hits), _) => Cost::Hits(hits),
             (_, _, Some(hits)) => Cost::Refund(hits),

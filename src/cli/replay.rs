@@ -27,9 +27,9 @@ const BUFFER_BYTES: usize = 256 << 10;
 /// The arguments of `weir replay`.
 #[derive(Args, Clone, Debug)]
 pub(super) struct ReplayArgs {
-    /// The record, one JSON object a line; - is stdin
+    /// Traffic log with one JSON object per line; - is stdin
     ///
-    /// Without --descriptor its lines are requests: {"time": …, "domain": …, "descriptors": [{"key": "value"}]}
+    /// Without --descriptor each line is a request: {"time": …, "domain": …, "descriptors": [{"key": "value"}]}
     #[arg(value_name = "LOG")]
     log: PathBuf,
 
@@ -43,33 +43,33 @@ pub(super) struct ReplayArgs {
     )]
     policies: Vec<PathBuf>,
 
-    /// Policies to compare them with, such as those in force
+    /// Policies to compare with, such as those in force
     #[arg(long, value_name = "PATH", value_delimiter = ',')]
     against: Vec<PathBuf>,
 
-    /// Take files of the same domain for one
+    /// Merge files that define the same domain
     #[arg(long, env = "WEIR_MERGE_DOMAINS")]
     merge_domains: bool,
 
-    /// The domain that is asked; of requests, when a line names none
+    /// Domain of the requests, or the default for lines without one
     #[arg(long, value_name = "NAME")]
     domain: Option<String>,
 
-    /// A descriptor that Envoy sends, made of fields of an access log; can be given more than once
+    /// Descriptor built from fields of an access log; can be repeated
     ///
-    /// Such as 'api_key={authorization} endpoint={method} {path}'. Of a request that lacks a field it is not sent.
+    /// Such as 'api_key={authorization} endpoint={method} {path}'. It is left out of requests that lack one of the fields.
     #[arg(long, value_name = "KEY={FIELD} …", requires = "domain")]
     descriptor: Vec<Template>,
 
-    /// The field of an access log that holds the time [default: time, start_time, timestamp or @timestamp]
+    /// Access-log field with the time [default: time, start_time, timestamp or @timestamp]
     #[arg(long, value_name = "FIELD", requires = "descriptor")]
     time: Option<String>,
 
-    /// Memory for the counters of each side, in bytes or with a unit
+    /// Memory for the counters of each policy set, in bytes or with a unit
     #[arg(long, value_name = "BYTES", default_value = "1GiB", value_parser = settings::memory)]
     memory: u64,
 
-    /// How the report is printed
+    /// Output format
     #[arg(long, value_name = "FORMAT", default_value = "human")]
     format: Format,
 }

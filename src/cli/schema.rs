@@ -11,7 +11,7 @@ use crate::{policy, scenario};
 /// The arguments of `weir schema`.
 #[derive(Args, Clone, Debug)]
 pub(super) struct SchemaArgs {
-    /// What kind of file
+    /// Kind of file
     #[arg(value_name = "FILE", default_value = "policy")]
     file: FileKind,
 }

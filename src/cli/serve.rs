@@ -82,7 +82,7 @@ async fn start(settings: ServeSettings) -> Result<Started, Box<dyn Error>> {
     let mut app = App::new(Arc::clone(&engine), settings.server);
     let traces = settings.traces.as_ref().map(Traces::new).transpose()?;
     app.traces = traces.map(Arc::new);
-    app.metrics.log_refusals(settings.log_refusals);
+    app.metrics.log_refusals(settings.log_refused_per_second);
     app.metrics.loaded(Load {
         generation: 1,
         at: Clock::System.now(),

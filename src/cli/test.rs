@@ -13,23 +13,23 @@ use crate::scenario::{self, FileReport, junit};
 /// The arguments of `weir test`.
 #[derive(Args, Clone, Debug)]
 pub(super) struct TestArgs {
-    /// Scenario files, and folders of them (`*.test.yaml`)
+    /// Scenario files and folders of them (`*.test.yaml`)
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<PathBuf>,
     /// Run only the tests whose name matches
     #[arg(long, value_name = "REGEX")]
     run: Option<Regex>,
-    /// What to print
+    /// Output format
     #[arg(long, value_enum, default_value_t = Format::Human)]
     format: Format,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Format {
-    /// Failures, with expected and got side by side, and a summary
+    /// Failures, with expected and actual values side by side, and a summary
     #[value(alias = "text")]
     Human,
-    /// JUnit's XML
+    /// JUnit XML
     Junit,
 }
 

@@ -22,16 +22,16 @@ const BEGIN: &str = "\x1b[H\x1b[J";
 pub(super) struct TopArgs {
     #[command(flatten)]
     admin: AdminArgs,
-    /// Only this domain
+    /// Show only this domain
     #[arg(long, value_name = "NAME")]
     domain: Option<String>,
-    /// How many are shown of each kind
+    /// Number of clients in each list
     #[arg(long, value_name = "N", default_value_t = 10)]
-    most: usize,
-    /// How often to look
+    count: usize,
+    /// Refresh interval
     #[arg(long, value_name = "SECONDS", default_value_t = 2, value_parser = clap::value_parser!(u64).range(1..))]
     interval: u64,
-    /// Look once, as it is when the output is no terminal
+    /// Print once and exit; the default when the output is not a terminal
     #[arg(long)]
     once: bool,
 }
@@ -104,7 +104,7 @@ fn text(args: &TopArgs, overview: &Value, top: &Value) -> String {
             if hitters.is_empty() {
                 continue;
             }
-            let hitters = &hitters[..hitters.len().min(args.most)];
+            let hitters = &hitters[..hitters.len().min(args.count)];
             text.push_str(&format!("\n{name}, {title}:\n{}", table(hitters)));
         }
     }

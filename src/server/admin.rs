@@ -52,7 +52,7 @@ pub struct AdminConfig {
     /// The file of the token; without one, what needs it is closed.
     pub token_file: Option<PathBuf>,
     /// Metrics also under the names of envoyproxy/ratelimit.
-    pub reference_metrics: bool,
+    pub envoy_ratelimit_metrics: bool,
     /// How often the history of the page goes on a step.
     pub step: Duration,
 }

@@ -19,7 +19,7 @@ use crate::store::{
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Counters")]
 pub(super) struct StoreArgs {
-    /// Where counters are: memory, or Redis for all weirs that are to share them
+    /// Where counters are kept: memory, or a Redis that several instances share
     ///
     /// redis://[USER:PASSWORD@]HOST[:PORT][/DATABASE], redis+sentinel://HOST,HOST/SERVICE[/DATABASE] or
     /// redis-cluster://HOST,HOST; rediss://, rediss+sentinel:// and rediss-cluster:// for TLS;
@@ -33,11 +33,11 @@ pub(super) struct StoreArgs {
     )]
     store: StoreArg,
 
-    /// A file with the password for Redis, instead of one in the address
+    /// File with the Redis password, instead of one in the address
     #[arg(long, value_name = "FILE", env = "WEIR_REDIS_PASSWORD_FILE")]
     redis_password_file: Option<PathBuf>,
 
-    /// The user that sentinels know, if they have users
+    /// User for the sentinels, if they require one
     #[arg(
         long,
         value_name = "USER",
@@ -46,15 +46,15 @@ pub(super) struct StoreArgs {
     )]
     redis_sentinel_user: Option<String>,
 
-    /// A file with the password for sentinels, which are not given that for Redis
+    /// File with the password for the sentinels; they never receive the Redis password
     #[arg(long, value_name = "FILE", env = "WEIR_REDIS_SENTINEL_PASSWORD_FILE")]
     redis_sentinel_password_file: Option<PathBuf>,
 
-    /// A PEM file with the authorities of Redis' certificate [default: those of the system]
+    /// PEM file with the CA certificates for Redis [default: the system's]
     #[arg(long, value_name = "FILE", env = "WEIR_REDIS_CA")]
     redis_ca: Option<PathBuf>,
 
-    /// A PEM file with weir's own certificate for Redis
+    /// PEM file with weir's client certificate for Redis
     #[arg(
         long,
         value_name = "FILE",
@@ -63,7 +63,7 @@ pub(super) struct StoreArgs {
     )]
     redis_cert: Option<PathBuf>,
 
-    /// A PEM file with the private key of that certificate
+    /// PEM file with the private key of the client certificate
     #[arg(
         long,
         value_name = "FILE",
@@ -72,7 +72,7 @@ pub(super) struct StoreArgs {
     )]
     redis_key: Option<PathBuf>,
 
-    /// What the names of all keys in Redis begin with
+    /// Prefix of all keys in Redis
     #[arg(
         long,
         value_name = "TEXT",
@@ -81,12 +81,14 @@ pub(super) struct StoreArgs {
     )]
     redis_prefix: String,
 
-    /// A file with 32 hexadecimal digits, the same for all weirs: the key that hides clients' values in the names of
-    /// counters [default: a random one that the first weir leaves in Redis]
+    /// File with the counter hash key, 32 hexadecimal digits, the same for all instances [default: a random key kept in
+    /// Redis]
+    ///
+    /// The keyed hash hides clients' values in the names of counters.
     #[arg(long, value_name = "FILE", env = "WEIR_HASH_KEY_FILE")]
     hash_key_file: Option<PathBuf>,
 
-    /// How long to wait for Redis before a rule's on_store_error holds; well under Envoy's own timeout, 20 by default
+    /// How long to wait for Redis before a rule's on_store_error applies; keep it below Envoy's timeout (20 by default)
     #[arg(
         long,
         value_name = "MILLISECONDS",
@@ -96,7 +98,7 @@ pub(super) struct StoreArgs {
     )]
     redis_deadline: u64,
 
-    /// Whose clock windows go by
+    /// Clock that windows follow
     #[arg(
         long,
         value_name = "CLOCK",
@@ -105,30 +107,30 @@ pub(super) struct StoreArgs {
     )]
     redis_clock: ClockArg,
 
-    /// How long a counter over its limit is refused without asking Redis; 0 is not at all
+    /// How long a counter over its limit is refused without asking Redis; 0 disables it
     ///
-    /// What is given back to it by another weir takes effect within this time.
+    /// Refunds and resets made by other instances take effect within this time.
     #[arg(
         long,
         value_name = "MILLISECONDS",
-        env = "WEIR_REDIS_REFUSE",
+        env = "WEIR_REDIS_OVER_LIMIT_CACHE_TTL",
         default_value = "1000",
         value_parser = clap::value_parser!(u64).range(..=60_000)
     )]
-    redis_refuse: u64,
+    redis_over_limit_cache_ttl: u64,
 
-    /// How long to count here before settling with Redis; 0 is to ask for each call
+    /// How often to flush locally counted hits to Redis; 0 asks Redis for every call
     ///
-    /// For keys that are hit many times in this time. Each other weir can let through as much again as it takes in
-    /// that time.
+    /// Useful for counters with many hits per interval. Every other instance may admit up to what it receives in this
+    /// time beyond the limit.
     #[arg(
         long,
         value_name = "MILLISECONDS",
-        env = "WEIR_REDIS_BATCH",
+        env = "WEIR_REDIS_FLUSH_INTERVAL",
         default_value = "0",
         value_parser = clap::value_parser!(u64).range(..=1_000)
     )]
-    redis_batch: u64,
+    redis_flush_interval: u64,
 }
 
 /// What is no address is found out later: clap would show it, and with it a password.
@@ -151,10 +153,10 @@ impl FromStr for StoreArg {
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum ClockArg {
-    /// Redis' own: one for all
+    /// The Redis server's clock, shared by all instances
     Redis,
-    /// Each weir's, unless it is more than a second ahead of Redis'
-    Weir,
+    /// Each instance's own clock, unless it is more than a second ahead of Redis
+    Local,
 }
 
 /// Redis, and the files that it takes to come there.
@@ -193,10 +195,10 @@ impl StoreArgs {
             deadline: Duration::from_millis(self.redis_deadline),
             clock: match self.redis_clock {
                 ClockArg::Redis => RedisClock::Server,
-                ClockArg::Weir => RedisClock::Caller,
+                ClockArg::Local => RedisClock::Caller,
             },
-            refuse_locally: Duration::from_millis(self.redis_refuse),
-            batch: Duration::from_millis(self.redis_batch),
+            refuse_locally: Duration::from_millis(self.redis_over_limit_cache_ttl),
+            batch: Duration::from_millis(self.redis_flush_interval),
             ..RedisConfig::new(address)
         });
         Some(RedisSettings {
@@ -337,9 +339,9 @@ mod tests {
             "--store=rediss://weir@redis/2",
             "--redis-prefix=shop:",
             "--redis-deadline=5",
-            "--redis-clock=weir",
-            "--redis-refuse=0",
-            "--redis-batch=20",
+            "--redis-clock=local",
+            "--redis-over-limit-cache-ttl=0",
+            "--redis-flush-interval=20",
         ]);
         let config = settings.unwrap().read().unwrap();
         assert_eq!(config.address.to_string(), "rediss://redis:6379/2");

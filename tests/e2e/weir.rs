@@ -92,7 +92,7 @@ impl Weir {
 
     fn left(&self, domain: &str, entries: &[&str]) -> u64 {
         let output = Command::new(env!("CARGO_BIN_EXE_weir"))
-            .args(["query", "--domain", domain, "--look", "--format", "json"])
+            .args(["query", "--domain", domain, "--peek", "--format", "json"])
             .args(["--server", &self.address.to_string()])
             .args(entries)
             .output()

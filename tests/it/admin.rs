@@ -189,7 +189,7 @@ async fn calls_over_the_wire_are_counted_and_so_are_their_errors() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn graphs_of_the_go_server_go_on() {
     let options = Options {
-        reference_metrics: true,
+        envoy_ratelimit_metrics: true,
         ..Options::default()
     };
     let site = Site::start(POLICY, Clock::System, options).await;

@@ -204,7 +204,7 @@ fn weir_explain_says_what_does_not_fit() {
     );
     let out = explain(&[
         "tests/scenarios/replaces.yaml",
-        "--look",
+        "--peek",
         "user=u",
         "+",
         "trial=t",

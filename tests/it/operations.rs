@@ -220,7 +220,7 @@ domain: shop
 descriptors:
   - {key: a, rate_limit: [{unit: day, requests_per_unit: 1}, {unit: hour, requests_per_unit: 1}]}";
     let options = Options {
-        reference_metrics: true,
+        envoy_ratelimit_metrics: true,
         ..Options::default()
     };
     let site = Site::start(policy, Clock::System, options).await;

@@ -141,7 +141,7 @@ async fn top_shows_it_in_a_terminal() {
     hit(&site);
     let server = format!("--server={}", site.address());
     let token = site.folder.path().join("token");
-    let shown = weir(&["top", &server, "--most=1", "--admin-token-file"])
+    let shown = weir(&["top", &server, "--count=1", "--admin-token-file"])
         .arg(&token)
         .output()
         .unwrap();

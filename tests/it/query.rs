@@ -65,7 +65,7 @@ async fn an_answer_is_a_table_and_an_exit_code() {
          api_key=k   OK    2/5 minutes (keys)          1  290 s\n\n\
          X-Left: 1\n",
     );
-    let look = query(&running, &["api_key=k", "--look"]);
+    let look = query(&running, &["api_key=k", "--peek"]);
     assert!(stdout(&look).contains("X-Left: 1\n"), "{look:?}");
     query(&running, &["api_key=k"]);
     let over = query(&running, &["api_key=k"]);
@@ -79,7 +79,7 @@ async fn an_answer_is_a_table_and_an_exit_code() {
          {\"wait\": 290}\n",
     );
     query(&running, &["api_key=k", "--refund=3"]);
-    let after = query(&running, &["api_key=k", "--look"]);
+    let after = query(&running, &["api_key=k", "--peek"]);
     assert!(stdout(&after).contains("X-Left: 2\n"), "{after:?}");
 }
 
@@ -172,7 +172,7 @@ async fn what_cannot_be_asked_is_one_clear_line_and_2() {
         &["query", "a=b"][..],
         &["query", "--domain=t"],
         &["query", "--domain=t", "a"],
-        &["query", "--domain=t", "a=b", "--look", "--hits=2"],
+        &["query", "--domain=t", "a=b", "--peek", "--hits=2"],
         &["query", "--domain=t", "a=b", "--limit=10"],
         &["query", "--domain=t", "a=b", "--rate=0"],
         &["query", "--domain=t", "a=b", "--times=0"],

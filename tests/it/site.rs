@@ -32,7 +32,7 @@ pub(crate) struct Site {
 #[derive(Default)]
 pub(crate) struct Options {
     pub(crate) token: bool,
-    pub(crate) reference_metrics: bool,
+    pub(crate) envoy_ratelimit_metrics: bool,
 }
 
 impl Site {
@@ -54,7 +54,7 @@ impl Site {
         let config = AdminConfig {
             address: "127.0.0.1:0".to_owned(),
             token_file: token,
-            reference_metrics: options.reference_metrics,
+            envoy_ratelimit_metrics: options.envoy_ratelimit_metrics,
             step: Duration::from_millis(20),
         };
         let bound = admin::Bound::new(&config).unwrap();

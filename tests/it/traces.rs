@@ -50,7 +50,7 @@ async fn collector() -> (String, mpsc::Receiver<Span>) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_decision_is_a_child_of_its_callers_span() {
     let (url, spans) = collector().await;
-    let flags = ["--grpc=127.0.0.1:0", "--drain=0", "--otlp-share=0"];
+    let flags = ["--grpc=127.0.0.1:0", "--drain=0", "--otlp-sample-ratio=0"];
     let mut serving = Serving::start(&[&flags[..], &["--otlp", &url]].concat());
     let mut client = RateLimitServiceClient::new(serving.connect().await);
     let mut ask = async |sampled: &str, key: &'static [u8]| {
@@ -101,7 +101,7 @@ async fn a_collector_that_is_away_keeps_nobody_from_deciding() {
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", free.local_addr().unwrap());
     drop(free);
-    let flags = ["--grpc=127.0.0.1:0", "--drain=0", "--otlp-share=1"];
+    let flags = ["--grpc=127.0.0.1:0", "--drain=0", "--otlp-sample-ratio=1"];
     let mut serving = Serving::start(&[&flags[..], &["--otlp", &url]].concat());
     let mut client = RateLimitServiceClient::new(serving.connect().await);
     let asked = request(vec![descriptor(b"api_key", b"x")]);
@@ -115,7 +115,11 @@ async fn a_collector_that_is_away_keeps_nobody_from_deciding() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn refusals_are_logged_so_many_a_second() {
-    let flags = ["--grpc=127.0.0.1:0", "--drain=0", "--log-refusals=1"];
+    let flags = [
+        "--grpc=127.0.0.1:0",
+        "--drain=0",
+        "--log-refused-per-second=1",
+    ];
     let mut serving = Serving::start(&flags);
     let mut client = RateLimitServiceClient::new(serving.connect().await);
     for _ in 0..30 {

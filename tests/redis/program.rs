@@ -189,7 +189,7 @@ fn counters_of_all_are_shown_credited_and_reset_through_one() {
     let store = redis.address().to_string();
     // Who is over its limit is asked for each time, so that what the other weir does is seen at once.
     let arguments = ["--store", &store, "--admin-token-file", token];
-    let arguments = [&arguments[..], &["--redis-refuse", "0"]].concat();
+    let arguments = [&arguments[..], &["--redis-over-limit-cache-ttl", "0"]].concat();
     let one = Serving::sharing(&policy, &arguments);
     let other = Serving::sharing(&policy, &arguments);
     assert!(one.ask_twice());
