@@ -15,7 +15,7 @@ use weir::engine::{Decision, Engine};
 use weir::limit::{
     Active, Algorithm, Call, Charge, Limit, LimitSet, States, TokenBucket, Window, step,
 };
-use weir::policy::{self, Identity, Part, Policy};
+use weir::policy::{self, CounterIdentity, IdentityPart, Policy};
 use weir::request::{Cost, Descriptor, Entry, Request, Unit};
 use weir::store::{MemoryConfig, Store};
 
@@ -93,8 +93,8 @@ mod lookup {
     /// Gathers no identity.
     struct Ignored;
 
-    impl Identity for Ignored {
-        fn add(&mut self, part: Part<'_>) {
+    impl CounterIdentity for Ignored {
+        fn add(&mut self, part: IdentityPart<'_>) {
             black_box(part);
         }
     }

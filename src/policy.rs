@@ -3,16 +3,15 @@
 //! source (files) → schema (raw tree with places) → compile → tree. Loading never stops at the
 //! first fault, and nothing that it says quotes a value of a descriptor.
 
-mod block;
+mod byte_map;
 mod code;
 mod compile;
 mod diagnostic;
-mod glob;
-mod hash;
 mod json_schema;
+mod matchers;
 mod metadata;
+mod metric_ids;
 mod name;
-mod pattern;
 pub(crate) mod report;
 mod response;
 mod rule;
@@ -26,14 +25,17 @@ pub use code::Code;
 pub use diagnostic::{Diagnostic, Place, Severity};
 pub use json_schema::json_schema;
 pub use metadata::{Metadata, Value, merge};
-pub use name::{LevelName, Mark, RuleName};
-pub use response::{BodyTemplate, HeaderTemplate, OverLimit, Response};
-pub use rule::{Found, Identity, Limits, MetricDetail, OnStoreError, Part, Rule};
+pub use metric_ids::MetricIds;
+pub use name::{LevelName, RuleName};
+pub use response::{HeaderTemplate, OverLimit, ResponseTemplate};
+pub use rule::{
+    CounterIdentity, IdentityPart, Limits, MatchedNode, MetricDetail, OnStoreError, Rule,
+};
 pub use schema::{Excerpt, excerpts};
 pub(crate) use source::text_of;
 pub use source::{LoadError, LoadOptions, Loaded, files, load, load_text};
-pub use template::{BodyText, HeaderText, Operator, Values};
-pub use trace::{Candidate, Counter, Trace, TracedLevel, Written};
+pub use template::{BodyTemplate, HeaderValueTemplate, Operator, Values};
+pub use trace::{Candidate, CountedBy, MatcherText, Trace, TracedLevel};
 pub use tree::{Domain, Policy};
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! What makes a counter its own.
 
 use crate::limit::LimitSet;
-use crate::policy::{Domain, Identity, Part};
+use crate::policy::{CounterIdentity, Domain, IdentityPart};
 use crate::request::Entry;
 use crate::store::{KeyBuilder, KeyHasher};
 
@@ -37,14 +37,14 @@ pub(super) fn add_override(identity: &mut KeyBuilder, entries: &[Entry], set: &L
 /// Gathers the parts of a walk.
 pub(super) struct Parts<'k>(pub(super) &'k mut KeyBuilder);
 
-impl Identity for Parts<'_> {
-    fn add(&mut self, part: Part<'_>) {
+impl CounterIdentity for Parts<'_> {
+    fn add(&mut self, part: IdentityPart<'_>) {
         let (kind, bytes) = match part {
-            Part::Key(key) => (kind::KEY, key),
-            Part::Value(value) => (kind::VALUE, value),
-            Part::Pattern(pattern) => (kind::PATTERN, pattern),
-            Part::Capture(capture) => (kind::CAPTURE, capture),
-            Part::Shared(wildcard) => (kind::SHARED, wildcard),
+            IdentityPart::Key(key) => (kind::KEY, key),
+            IdentityPart::Value(value) => (kind::VALUE, value),
+            IdentityPart::Pattern(pattern) => (kind::PATTERN, pattern),
+            IdentityPart::Capture(capture) => (kind::CAPTURE, capture),
+            IdentityPart::Shared(wildcard) => (kind::SHARED, wildcard),
         };
         self.0.add(kind, bytes);
     }

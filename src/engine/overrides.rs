@@ -1,7 +1,7 @@
 //! Limits that travel in a request.
 
 use crate::limit::{Algorithm, Charge, Limit, LimitSet, Window};
-use crate::policy::{Found, Limits};
+use crate::policy::{Limits, MatchedNode};
 use crate::request::{Override, Request};
 
 /// The limits that a request brings along, as the policy has its own.
@@ -47,7 +47,7 @@ fn set(limit: Override) -> LimitSet {
 }
 
 /// Whether the rule that was found counts exactly as the override does, so that they share a counter.
-pub(super) fn is_just(found: &Found<'_>, set: &LimitSet) -> bool {
+pub(super) fn is_just(found: &MatchedNode<'_>, set: &LimitSet) -> bool {
     let Some(Limits::Counted(own)) = found.rule.map(|rule| &rule.limits) else {
         return false;
     };

@@ -8,7 +8,9 @@ use super::identity::{self, Parts};
 use super::overrides::{self, Overrides};
 use super::weights::Weights;
 use crate::limit::{Active, Limit, LimitSet};
-use crate::policy::{Domain, Found, Limits, Metadata, OnStoreError, Policy, Response, Rule};
+use crate::policy::{
+    Domain, Limits, MatchedNode, Metadata, OnStoreError, Policy, ResponseTemplate, Rule,
+};
 use crate::request::{Cost, Descriptor, Entry, LeaseId, Request};
 use crate::store::{Batch, Hit, KeyBuilder, KeyHasher, Weight};
 
@@ -30,7 +32,7 @@ pub(super) struct Plan<'a> {
 #[derive(Debug)]
 pub(super) struct Target<'a> {
     /// Where the walk of the tree ended.
-    pub(super) found: Option<Found<'a>>,
+    pub(super) found: Option<MatchedNode<'a>>,
     pub(super) meets: Meets<'a>,
 }
 
@@ -232,7 +234,7 @@ impl<'a> Target<'a> {
     }
 
     /// How the answer is worded when this target is reported.
-    pub(super) fn response(&self, domain: &'a Domain) -> Option<&'a Response> {
+    pub(super) fn response(&self, domain: &'a Domain) -> Option<&'a ResponseTemplate> {
         let response = match self.found {
             Some(found) => found.response,
             None => domain.response(),

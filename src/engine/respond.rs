@@ -36,7 +36,7 @@ fn headers<'a>(
     let filled_in = templates.filter_map(|template| {
         Some(Header {
             name: Arc::clone(&template.name),
-            value: template.text.render(facts)?,
+            value: template.value.render(facts)?,
         })
     });
     filled_in.collect()

@@ -1,27 +1,28 @@
 //! From the raw form to the tree: every feature of the language is lowered here.
 
 mod concurrency;
-mod facts;
 mod level;
 mod limits;
 mod matcher;
 mod response;
 mod root;
 mod standard;
+mod summary;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use facts::Facts;
-use level::Draft;
-pub(crate) use root::Part;
-use root::Root;
+use level::LevelBuilder;
+pub(crate) use root::DomainFile;
+use root::RootSettings;
+use summary::DomainSummary;
 
 use super::report::{Report, Step};
 use super::schema::{Field, Flag, ON_STORE_ERROR, RawDescriptor, RawDescriptors, Spanned, Text};
-use super::tree::{Domain, Level, Node};
+use super::tree::{Domain, PolicyLevel, PolicyNode};
 use super::{
-    Code, LevelName, Mark, Metadata, MetricDetail, OnStoreError, Response, Rule, RuleName,
+    Code, LevelName, Metadata, MetricDetail, MetricIds, OnStoreError, ResponseTemplate, Rule,
+    RuleName,
 };
 
 /// The most nodes and values of one domain; fewer in tests, which have to get there.
@@ -32,8 +33,8 @@ const LEASE_ENTRY: &str = "lease";
 
 /// Compiles one domain; none if it has no name. It is only to be used if the report, which is of
 /// the files of these parts, has no error.
-pub(crate) fn compile(mut parts: Vec<Part>, report: &mut Report) -> Option<Domain> {
-    let mut facts = Facts::gather(parts.iter().map(|part| &part.raw.descriptors[..]));
+pub(crate) fn compile(mut parts: Vec<DomainFile>, report: &mut Report) -> Option<Domain> {
+    let mut summary = DomainSummary::gather(parts.iter().map(|part| &part.raw.descriptors[..]));
     for (file, part) in parts.iter().enumerate() {
         report.turn_to(file as u32);
         if part.raw.name.is_absent() {
@@ -42,16 +43,16 @@ pub(crate) fn compile(mut parts: Vec<Part>, report: &mut Report) -> Option<Domai
             report.hint(Code::MissingDomain, part.raw.place, (message, hint));
         }
     }
-    if !facts.has_leases {
+    if !summary.has_leases {
         warn_of_lease_entry(&parts, report);
     }
-    let root = Root::take(&mut parts, report);
-    facts.atomic = root.atomic;
+    let root = RootSettings::merge(&mut parts, report);
+    summary.atomic = root.atomic;
     let lease_entry = root.lease_entry.as_deref().unwrap_or(LEASE_ENTRY);
-    let lease_entry = facts.has_leases.then(|| lease_entry.as_bytes().into());
+    let lease_entry = summary.has_leases.then(|| lease_entry.as_bytes().into());
     let mut compiler = Compiler {
         report,
-        facts,
+        summary,
         nodes: Vec::new(),
         levels: Vec::new(),
         rules: Vec::new(),
@@ -63,10 +64,10 @@ pub(crate) fn compile(mut parts: Vec<Part>, report: &mut Report) -> Option<Domai
         let report = &mut *compiler.report;
         report.turn_to(*file);
         report.within(Step::Key("response"), |report| {
-            Arc::new(response::compile(raw, &compiler.facts, report))
+            Arc::new(response::compile(raw, &compiler.summary, report))
         })
     });
-    let context = Context {
+    let context = LevelContext {
         depth: 0,
         response: response.clone(),
         on_store_error: root.on_store_error,
@@ -80,11 +81,11 @@ pub(crate) fn compile(mut parts: Vec<Part>, report: &mut Report) -> Option<Domai
         name: (*root.name?).into(),
         shadow_mode: root.shadow_mode,
         quota_mode: root.quota_mode,
-        mark: Mark::default(),
+        metric_ids: MetricIds::default(),
         atomic: root.atomic,
         lease_entry,
         response,
-        secrets: compiler.facts.secrets,
+        secrets: compiler.summary.secrets,
         rules: compiler.rules,
         nodes: compiler.nodes,
         levels: compiler.levels,
@@ -92,7 +93,7 @@ pub(crate) fn compile(mut parts: Vec<Part>, report: &mut Report) -> Option<Domai
     })
 }
 
-fn warn_of_lease_entry(parts: &[Part], report: &mut Report) {
+fn warn_of_lease_entry(parts: &[DomainFile], report: &mut Report) {
     for (file, part) in parts.iter().enumerate() {
         if let Some(entry) = &part.raw.lease_entry {
             report.turn_to(file as u32);
@@ -107,9 +108,9 @@ fn warn_of_lease_entry(parts: &[Part], report: &mut Report) {
 
 struct Compiler<'r> {
     report: &'r mut Report,
-    facts: Facts,
-    nodes: Vec<Node>,
-    levels: Vec<Level>,
+    summary: DomainSummary,
+    nodes: Vec<PolicyNode>,
+    levels: Vec<PolicyLevel>,
     rules: Vec<Arc<Rule>>,
     /// The keys of all levels so far, for the names of rules.
     keys: HashMap<Text, Arc<str>>,
@@ -120,10 +121,10 @@ struct Compiler<'r> {
 }
 
 /// What a level has from those above it.
-struct Context {
+struct LevelContext {
     /// 0 at the top.
     depth: usize,
-    response: Option<Arc<Response>>,
+    response: Option<Arc<ResponseTemplate>>,
     on_store_error: OnStoreError,
     value_levels: u64,
     name: Vec<LevelName>,
@@ -132,11 +133,11 @@ struct Context {
 impl Compiler<'_> {
     /// Compiles the nodes of one level, each group from the file of that number; none if there
     /// are none in reach.
-    fn level(&mut self, groups: Vec<(u32, RawDescriptors)>, context: &Context) -> Option<u32> {
+    fn level(&mut self, groups: Vec<(u32, RawDescriptors)>, context: &LevelContext) -> Option<u32> {
         if groups.iter().all(|(_, descriptors)| descriptors.is_empty()) {
             return None;
         }
-        let mut draft = Draft::default();
+        let mut builder = LevelBuilder::default();
         self.report_within(Step::Key("descriptors"), |compiler| {
             for (file, descriptors) in groups {
                 compiler.report.turn_to(file);
@@ -145,15 +146,15 @@ impl Compiler<'_> {
                         return;
                     }
                     compiler.report_within(Step::Index(at), |compiler| {
-                        compiler.descriptor(*descriptor, at, &mut draft, context);
+                        compiler.descriptor(*descriptor, at, &mut builder, context);
                     });
                 }
             }
-            draft.find_hashed_twice(compiler.report);
-            draft.find_unreachable(compiler.report);
+            builder.find_hashed_twice(compiler.report);
+            builder.find_unreachable(compiler.report);
         });
         let at = self.levels.len() as u32;
-        self.levels.push(draft.finish());
+        self.levels.push(builder.finish());
         // What is deeper was checked, and warned of; it is not to be walked.
         (context.depth < Domain::MAX_DEPTH).then_some(at)
     }
@@ -162,8 +163,8 @@ impl Compiler<'_> {
         &mut self,
         mut raw: RawDescriptor,
         index: usize,
-        draft: &mut Draft,
-        context: &Context,
+        builder: &mut LevelBuilder,
+        context: &LevelContext,
     ) {
         if !raw.is_sound {
             return;
@@ -180,16 +181,16 @@ impl Compiler<'_> {
             self.report.say(Code::Unreachable, raw.place, message);
         }
         let node = self.nodes.len() as u32;
-        self.nodes.push(Node::default());
+        self.nodes.push(PolicyNode::default());
         for list in [&raw.shapes.values, &raw.shapes.cidr] {
             self.values += list.given().map_or(0, |list| list.value.len());
         }
         let matcher = matcher::compile(&raw, self.report);
         let shows_value = matcher.as_ref().is_none_or(|matcher| matcher.shows_value());
         let own = raw.more.response.as_ref().map(|raw| {
-            let facts = &self.facts;
+            let summary = &self.summary;
             self.report.within(Step::Key("response"), |report| {
-                Arc::new(response::compile(raw, facts, report))
+                Arc::new(response::compile(raw, summary, report))
             })
         });
         let mut value_levels = context.value_levels;
@@ -205,9 +206,9 @@ impl Compiler<'_> {
         let mut name = context.name.clone();
         if let (Some(key), Some(matcher)) = (raw.key.given(), &matcher) {
             let key = self.shared(&key.value);
-            name.push(matcher.level_name((key, index), &self.facts));
+            name.push(matcher.level_name((key, index), &self.summary));
         }
-        let below = Context {
+        let below = LevelContext {
             depth: context.depth + 1,
             response: own.or_else(|| context.response.clone()),
             on_store_error: on_store_error(&raw.more.on_store_error, self.report)
@@ -220,14 +221,14 @@ impl Compiler<'_> {
         let file = self.report.spot(None).file;
         let metadata = raw.more.written().and_then(|more| more.metadata.take());
         let metadata = metadata.map(Arc::new);
-        self.nodes[node as usize] = Node {
+        self.nodes[node as usize] = PolicyNode {
             rule: self.rule(&raw, metadata.as_ref(), &below),
             metadata,
             response: below.response.clone(),
             below: self.level(vec![(file, descriptors)], &below),
         };
         if let (Some(key), Some(matcher)) = (raw.key.given(), matcher) {
-            draft.add(key, matcher, (node, index), self.report);
+            builder.add(key, matcher, (node, index), self.report);
         }
     }
 
@@ -235,12 +236,12 @@ impl Compiler<'_> {
         &mut self,
         raw: &RawDescriptor,
         metadata: Option<&Arc<Metadata>>,
-        below: &Context,
+        below: &LevelContext,
     ) -> Option<Arc<Rule>> {
         let rate_limit = raw.rate_limit.as_ref()?;
-        let facts = &self.facts;
+        let summary = &self.summary;
         let (limits, replaces) = self.report.within(Step::Key("rate_limit"), |report| {
-            limits::compile(rate_limit, facts, report)
+            limits::compile(rate_limit, summary, report)
         })?;
         let has = |flag| raw.more.flags.iter().any(|own| own.value == flag);
         let rule = Arc::new(Rule {
@@ -257,7 +258,7 @@ impl Compiler<'_> {
             name: RuleName {
                 levels: below.name.clone().into(),
             },
-            mark: Mark::default(),
+            metric_ids: MetricIds::default(),
             file: Some(self.report.file().clone()),
             place: rate_limit.place,
         });

@@ -1,9 +1,7 @@
 //! What a rule is called where operators see it.
 
 use std::fmt;
-use std::sync::{Arc, OnceLock};
-
-use smallvec::SmallVec;
+use std::sync::Arc;
 
 /// The name of a rule: what each level of the tree above it fits.
 ///
@@ -20,7 +18,7 @@ pub struct LevelName {
     /// The key.
     pub key: Arc<str>,
     /// The values that fit, as the policy has them; none if any value does.
-    pub fits: Option<Arc<str>>,
+    pub matcher_text: Option<Arc<str>>,
     /// The values share one counter.
     pub is_shared: bool,
     /// Values of this key are never shown.
@@ -40,28 +38,10 @@ impl fmt::Display for RuleName {
                 f.write_str(", ")?;
             }
             f.write_str(&level.key)?;
-            if let Some(fits) = &level.fits {
-                write!(f, "={fits}")?;
+            if let Some(text) = &level.matcher_text {
+                write!(f, "={text}")?;
             }
         }
         Ok(())
-    }
-}
-
-/// Numbers that whoever watches decisions gives to something of a policy, before it serves and only once; so that a
-/// decision need not look for where it is counted.
-#[derive(Debug, Default)]
-pub struct Mark(OnceLock<SmallVec<[u32; 2]>>);
-
-impl Mark {
-    /// Sets the numbers, unless there are some.
-    pub fn put(&self, numbers: &[u32]) {
-        // Who comes second watches a policy that is another's, and has to do without.
-        let _ = self.0.set(SmallVec::from_slice(numbers));
-    }
-
-    /// The numbers; empty if nobody watches.
-    pub fn get(&self) -> &[u32] {
-        self.0.get().map_or(&[], SmallVec::as_slice)
     }
 }

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use super::template::{BodyText, HeaderText};
+use super::template::{BodyTemplate, HeaderValueTemplate};
 
-/// A `response` block, used whole.
+/// A `response` compiler, used whole.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Response {
+pub struct ResponseTemplate {
     /// On every answer that reports a limit, in the order of the policy.
     pub headers: Box<[HeaderTemplate]>,
     /// More, when the client is refused.
@@ -28,15 +28,12 @@ pub struct HeaderTemplate {
     /// As written in the policy; a valid HTTP token.
     pub name: Arc<str>,
     /// Its value.
-    pub text: HeaderText,
+    pub value: HeaderValueTemplate,
     /// On refusals another header of that name, in `over_limit`, takes its place.
     pub replaced_on_refusal: bool,
 }
 
-/// A body that is filled in for each refusal.
-pub type BodyTemplate = BodyText;
-
-impl Response {
+impl ResponseTemplate {
     /// The headers of an answer that lets the client pass.
     pub fn on_pass(&self) -> impl Iterator<Item = &HeaderTemplate> {
         self.headers.iter()

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::limit::LimitSet;
-use crate::policy::{Mark, Metadata, Place, Response, RuleName};
+use crate::policy::{Metadata, MetricIds, Place, ResponseTemplate, RuleName};
 
 /// What a node of the tree asks for.
 #[derive(Debug)]
@@ -26,7 +26,7 @@ pub struct Rule {
     /// What operators call it.
     pub name: RuleName,
     /// Where its hits are counted.
-    pub mark: Mark,
+    pub metric_ids: MetricIds,
     /// The file in which it stands …
     pub file: Option<Arc<Path>>,
     /// … and the place of its `rate_limit` there.
@@ -77,11 +77,11 @@ pub enum Limits {
     Counted(LimitSet),
 }
 
-/// One part of what makes a counter its own; a walk hands them to [`Identity`] in order.
+/// One part of what makes a counter its own; a walk hands them to [`CounterIdentity`] in order.
 ///
 /// File position plays no role, so a reload keeps counters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Part<'a> {
+pub enum IdentityPart<'a> {
     /// The key of a level.
     Key(&'a [u8]),
     /// The value that was sent, where each has its own counter; of an address in a block, its usual text.
@@ -95,20 +95,20 @@ pub enum Part<'a> {
 }
 
 /// Gathers the identity of a counter during a walk.
-pub trait Identity {
+pub trait CounterIdentity {
     /// Adds a part.
-    fn add(&mut self, part: Part<'_>);
+    fn add(&mut self, part: IdentityPart<'_>);
 }
 
 /// Where a walk that used all entries has ended.
 #[derive(Clone, Copy, Debug)]
-pub struct Found<'p> {
+pub struct MatchedNode<'p> {
     /// The rule of that node, if it has one.
     pub rule: Option<&'p Arc<Rule>>,
     /// What the node says of itself, rule or not.
     pub metadata: Option<&'p Arc<Metadata>>,
     /// What the client is told: the nearest `response` up the tree, else the domain's.
-    pub response: Option<&'p Arc<Response>>,
+    pub response: Option<&'p Arc<ResponseTemplate>>,
     /// Every level was counted per value: nothing is shared, nothing was matched by a pattern.
     pub per_value: bool,
 }

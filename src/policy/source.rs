@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::policy::compile::Part;
+use crate::policy::compile::DomainFile;
 use crate::policy::report::{Report, Step, quoted};
 use crate::policy::schema::RawDomain;
 use crate::policy::tree::Domain;
@@ -110,7 +110,7 @@ pub fn load_text(file: &Path, text: &str) -> Loaded {
 struct Load {
     options: LoadOptions,
     /// Files whose domains are compiled when all are read, by the name of the domain.
-    waiting: Vec<(Arc<str>, Vec<Part>)>,
+    waiting: Vec<(Arc<str>, Vec<DomainFile>)>,
     domains: Vec<Domain>,
     /// Where each domain was first named.
     origins: HashMap<Arc<str>, (PathBuf, Option<Place>)>,
@@ -183,7 +183,7 @@ impl Load {
             let name = raw.name.given().cloned();
             let place = name.as_ref().and_then(|name| name.place);
             let file = report.file().clone();
-            let part = Part { file, raw };
+            let part = DomainFile { file, raw };
             if let Some(name) = name.filter(|_| self.options.merge_domains) {
                 self.wait(&name.value, part);
             } else if let Some(domain) = compile::compile(vec![part], &mut report) {
@@ -194,7 +194,7 @@ impl Load {
     }
 
     /// Keeps a part until all of its domain are there.
-    fn wait(&mut self, name: &str, part: Part) {
+    fn wait(&mut self, name: &str, part: DomainFile) {
         match self.waiting.iter_mut().find(|(own, _)| **own == *name) {
             Some((_, parts)) => parts.push(part),
             None => self.waiting.push((name.into(), vec![part])),

@@ -3,8 +3,8 @@
 mod json;
 mod parse;
 
-pub(crate) use json::{BodyFault, parse_body};
-pub(crate) use parse::{Fault, Piece, operator_names, parse};
+pub(crate) use json::{BodyError, parse_body};
+pub(crate) use parse::{TemplateError, TemplatePiece, operator_names, parse};
 
 /// What stands between two `%`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -50,19 +50,19 @@ pub trait Values {
 
 /// The value of a header.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HeaderText {
-    pieces: Box<[Piece]>,
+pub struct HeaderValueTemplate {
+    pieces: Box<[TemplatePiece]>,
 }
 
 /// A body, JSON or plain.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BodyText {
-    pieces: Box<[(Piece, Slot)]>,
+pub struct BodyTemplate {
+    pieces: Box<[(TemplatePiece, Escaping)]>,
 }
 
 /// Where an operator stands, and so how its value is made safe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Slot {
+pub(crate) enum Escaping {
     /// In text that is not JSON.
     Plain,
     /// Inside a JSON string literal.
@@ -87,8 +87,8 @@ impl Operator {
     }
 }
 
-impl HeaderText {
-    pub(crate) fn new(pieces: Vec<Piece>) -> Self {
+impl HeaderValueTemplate {
+    pub(crate) fn new(pieces: Vec<TemplatePiece>) -> Self {
         Self {
             pieces: pieces.into(),
         }
@@ -99,8 +99,8 @@ impl HeaderText {
         let mut out = Vec::with_capacity(text_len(self.pieces.iter()));
         for piece in &self.pieces {
             match piece {
-                Piece::Text(text) => out.extend_from_slice(text.as_bytes()),
-                Piece::Operator(operator) => {
+                TemplatePiece::Text(text) => out.extend_from_slice(text.as_bytes()),
+                TemplatePiece::Operator(operator) => {
                     let start = out.len();
                     if !values.write(operator, &mut out) {
                         return None;
@@ -113,8 +113,8 @@ impl HeaderText {
     }
 }
 
-impl BodyText {
-    pub(crate) fn new(pieces: Vec<(Piece, Slot)>) -> Self {
+impl BodyTemplate {
+    pub(crate) fn new(pieces: Vec<(TemplatePiece, Escaping)>) -> Self {
         Self {
             pieces: pieces.into(),
         }
@@ -125,23 +125,23 @@ impl BodyText {
         let mut out = Vec::with_capacity(text_len(self.pieces.iter().map(|(piece, _)| piece)));
         for (piece, slot) in &self.pieces {
             let operator = match piece {
-                Piece::Text(text) => {
+                TemplatePiece::Text(text) => {
                     out.extend_from_slice(text.as_bytes());
                     continue;
                 }
-                Piece::Operator(operator) => operator,
+                TemplatePiece::Operator(operator) => operator,
             };
             let start = out.len();
             let present = values.write(operator, &mut out);
             match slot {
-                Slot::Plain => {
+                Escaping::Plain => {
                     make_plain(&mut out, start, |c| {
                         !c.is_control() || c == '\n' || c == '\t'
                     });
                 }
-                Slot::Quoted => make_quoted(&mut out, start),
-                Slot::Token if present && is_number(&out[start..]) => {}
-                Slot::Token => {
+                Escaping::Quoted => make_quoted(&mut out, start),
+                Escaping::Token if present && is_number(&out[start..]) => {}
+                Escaping::Token => {
                     out.truncate(start);
                     out.extend_from_slice(b"null");
                 }
@@ -152,11 +152,11 @@ impl BodyText {
 }
 
 /// The length of the literal text, and some room for each value.
-fn text_len<'a>(pieces: impl Iterator<Item = &'a Piece>) -> usize {
+fn text_len<'a>(pieces: impl Iterator<Item = &'a TemplatePiece>) -> usize {
     pieces
         .map(|piece| match piece {
-            Piece::Text(text) => text.len(),
-            Piece::Operator(_) => 24,
+            TemplatePiece::Text(text) => text.len(),
+            TemplatePiece::Operator(_) => 24,
         })
         .sum()
 }

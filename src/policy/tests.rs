@@ -11,14 +11,14 @@ use crate::request::{Entry, Unit};
 #[derive(Debug, Default)]
 struct Parts(Vec<String>);
 
-impl Identity for Parts {
-    fn add(&mut self, part: Part<'_>) {
+impl CounterIdentity for Parts {
+    fn add(&mut self, part: IdentityPart<'_>) {
         let (kind, bytes) = match part {
-            Part::Key(bytes) => ("key", bytes),
-            Part::Value(bytes) => ("value", bytes),
-            Part::Pattern(bytes) => ("pattern", bytes),
-            Part::Capture(bytes) => ("capture", bytes),
-            Part::Shared(bytes) => ("shared", bytes),
+            IdentityPart::Key(bytes) => ("key", bytes),
+            IdentityPart::Value(bytes) => ("value", bytes),
+            IdentityPart::Pattern(bytes) => ("pattern", bytes),
+            IdentityPart::Capture(bytes) => ("capture", bytes),
+            IdentityPart::Shared(bytes) => ("shared", bytes),
         };
         self.0
             .push(format!("{kind} {}", String::from_utf8_lossy(bytes)));

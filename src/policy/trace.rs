@@ -1,13 +1,13 @@
-//! A walk of the tree, told level by level: what there was to choose from, and what was taken.
+//! A walk of the tree, told level by level: what there was to choose from, and what was selected.
 //!
 //! It costs more the more there is to tell, so it is for people, never for a decision.
 
 use std::sync::Arc;
 
-use super::hash::Hash;
-use super::pattern::{Pattern, PatternTrie};
-use super::tree::{ByShape, Choice, Domain};
-use super::{Found, Identity, Part, Rule};
+use super::matchers::path::{PathPattern, PathTrie};
+use super::matchers::sha256::Sha256Hash;
+use super::tree::{Domain, KeyNodes, Matchers};
+use super::{CounterIdentity, IdentityPart, MatchedNode, Rule};
 use crate::request::Entry;
 
 /// A walk and its end.
@@ -16,7 +16,7 @@ pub struct Trace<'p> {
     /// One per entry, up to the one where the walk ended.
     pub levels: Vec<TracedLevel<'p>>,
     /// What [`Domain::walk`] finds.
-    pub found: Option<Found<'p>>,
+    pub found: Option<MatchedNode<'p>>,
 }
 
 /// What one entry met.
@@ -33,11 +33,11 @@ pub enum TracedLevel<'p> {
     Known {
         /// In the order in which they are tried.
         candidates: Vec<Candidate<'p>>,
-        /// The place among them of the one that was taken.
-        taken: Option<usize>,
+        /// The place among them of the one that was selected.
+        selected: Option<usize>,
         /// What it adds to the counter's identity, the key excepted.
-        counter: Vec<Counter>,
-        /// The rule of the one that was taken, for requests that end here.
+        counter: Vec<CountedBy>,
+        /// The rule of the one that was selected, for requests that end here.
         rule: Option<&'p Arc<Rule>>,
     },
 }
@@ -45,15 +45,15 @@ pub enum TracedLevel<'p> {
 /// A descriptor of the policy, or several that are tried as one.
 #[derive(Debug)]
 pub struct Candidate<'p> {
-    /// What it fits.
-    pub written: Written<'p>,
+    /// What it matches.
+    pub matcher: MatcherText<'p>,
     /// Whether that is the value.
-    pub fits: bool,
+    pub matches: bool,
 }
 
-/// How a policy says what a descriptor fits.
+/// How a policy says what a descriptor matches.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Written<'p> {
+pub enum MatcherText<'p> {
     /// `value` or `values` without a wildcard, so many at this level together.
     Values(usize),
     /// `value_sha256`, so many at this level together.
@@ -61,7 +61,7 @@ pub enum Written<'p> {
     /// `pattern`.
     Pattern(&'p str),
     /// A block of `cidr`.
-    Block(String),
+    Cidr(String),
     /// `value` with a wildcard.
     Wildcard(&'p [u8]),
     /// None of them: any value.
@@ -70,7 +70,7 @@ pub enum Written<'p> {
 
 /// A part of what makes a counter its own.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Counter {
+pub enum CountedBy {
     /// Each value, or each address of a block, has its own.
     Value,
     /// One for the pattern …
@@ -86,7 +86,7 @@ impl Domain {
     pub fn trace(&self, entries: &[Entry]) -> Trace<'_> {
         let mut trace = Trace {
             levels: Vec::with_capacity(entries.len()),
-            found: self.walk(entries, &mut Parts::default()),
+            found: self.walk(entries, &mut TracedIdentity::default()),
         };
         let mut below = self.top;
         for entry in entries {
@@ -100,12 +100,12 @@ impl Domain {
                 trace.levels.push(TracedLevel::UnknownKey { known });
                 break;
             };
-            let mut parts = Parts::default();
+            let mut parts = TracedIdentity::default();
             let chosen = choice.choose(&entry.value, &mut parts);
             let node = chosen.map(|(node, _)| &self.nodes[node as usize]);
             let candidates = choice.candidates(&entry.value);
             trace.levels.push(TracedLevel::Known {
-                taken: node.and_then(|_| taken(choice, &candidates, &entry.value)),
+                selected: node.and_then(|_| selected(choice, &candidates, &entry.value)),
                 candidates,
                 counter: parts.0,
                 rule: node.and_then(|node| node.rule.as_ref()),
@@ -117,55 +117,58 @@ impl Domain {
     }
 }
 
-/// Which candidate a choice takes: the first that fits, but among patterns the most specific one.
-fn taken(choice: &Choice, candidates: &[Candidate<'_>], value: &[u8]) -> Option<usize> {
-    let first = candidates.iter().position(|candidate| candidate.fits)?;
-    let best = choice.by_shape.as_ref().and_then(|by| by.pattern(value));
+/// Which candidate a choice takes: the first that matches, but among patterns the most specific one.
+fn selected(choice: &KeyNodes, candidates: &[Candidate<'_>], value: &[u8]) -> Option<usize> {
+    let first = candidates.iter().position(|candidate| candidate.matches)?;
+    let best = choice.matchers.as_ref().and_then(|by| by.pattern(value));
     let is_best = |candidate: &Candidate<'_>| {
-        best.is_some_and(|best| candidate.written == Written::Pattern(best))
+        best.is_some_and(|best| candidate.matcher == MatcherText::Pattern(best))
     };
-    match candidates[first].written {
-        Written::Pattern(_) => candidates.iter().position(is_best),
+    match candidates[first].matcher {
+        MatcherText::Pattern(_) => candidates.iter().position(is_best),
         _ => Some(first),
     }
 }
 
-impl Choice {
+impl KeyNodes {
     fn candidates(&self, value: &[u8]) -> Vec<Candidate<'_>> {
         let mut candidates = Vec::new();
-        let mut add = |written, fits| candidates.push(Candidate { written, fits });
+        let mut add = |matcher, matches| candidates.push(Candidate { matcher, matches });
         if self.exact.len() > 0 {
             add(
-                Written::Values(self.exact.len()),
+                MatcherText::Values(self.exact.len()),
                 self.exact.get(value).is_some(),
             );
         }
-        if let Some(by) = &self.by_shape {
+        if let Some(by) = &self.matchers {
             if !by.hashes.is_empty() {
-                let fits = by.hashes.contains_key(&Hash::of(value));
-                add(Written::Hashes(by.hashes.len()), fits);
+                let matches = by.hashes.contains_key(&Sha256Hash::of(value));
+                add(MatcherText::Hashes(by.hashes.len()), matches);
             }
             for pattern in &by.patterns {
                 add(
-                    Written::Pattern(&pattern.text),
-                    fits_pattern(&pattern.text, value),
+                    MatcherText::Pattern(&pattern.text),
+                    matches_pattern(&pattern.text, value),
                 );
             }
-            for (block, fits) in by.blocks.tried(value) {
-                add(Written::Block(block.to_string()), fits);
+            for (cidr, matches) in by.cidrs.tried(value) {
+                add(MatcherText::Cidr(cidr.to_string()), matches);
             }
-            for (glob, _) in by.globs.iter() {
-                add(Written::Wildcard(glob.text()), glob.matches(value));
+            for (wildcard, _) in by.wildcards.iter() {
+                add(
+                    MatcherText::Wildcard(wildcard.text()),
+                    wildcard.matches(value),
+                );
             }
         }
         if self.any.is_some() {
-            add(Written::Any, true);
+            add(MatcherText::Any, true);
         }
         candidates
     }
 }
 
-impl ByShape {
+impl Matchers {
     /// The text of the pattern that a value meets.
     fn pattern(&self, value: &[u8]) -> Option<&str> {
         let found = self.trie.find(value)?;
@@ -174,9 +177,9 @@ impl ByShape {
 }
 
 /// Whether a value would fit if there were no other pattern.
-fn fits_pattern(text: &str, value: &[u8]) -> bool {
-    let mut alone = PatternTrie::default();
-    let Ok(pattern) = Pattern::parse(text) else {
+fn matches_pattern(text: &str, value: &[u8]) -> bool {
+    let mut alone = PathTrie::default();
+    let Ok(pattern) = PathPattern::parse(text) else {
         return false;
     };
     alone.insert(&pattern, 0).is_ok() && alone.find(value).is_some()
@@ -184,16 +187,16 @@ fn fits_pattern(text: &str, value: &[u8]) -> bool {
 
 /// Gathers what a counter depends on.
 #[derive(Default)]
-struct Parts(Vec<Counter>);
+struct TracedIdentity(Vec<CountedBy>);
 
-impl Identity for Parts {
-    fn add(&mut self, part: Part<'_>) {
+impl CounterIdentity for TracedIdentity {
+    fn add(&mut self, part: IdentityPart<'_>) {
         match part {
-            Part::Key(_) => {}
-            Part::Value(_) => self.0.push(Counter::Value),
-            Part::Pattern(_) => self.0.push(Counter::Pattern),
-            Part::Capture(piece) => self.0.push(Counter::Capture(piece.to_vec())),
-            Part::Shared(_) => self.0.push(Counter::Shared),
+            IdentityPart::Key(_) => {}
+            IdentityPart::Value(_) => self.0.push(CountedBy::Value),
+            IdentityPart::Pattern(_) => self.0.push(CountedBy::Pattern),
+            IdentityPart::Capture(piece) => self.0.push(CountedBy::Capture(piece.to_vec())),
+            IdentityPart::Shared(_) => self.0.push(CountedBy::Shared),
         }
     }
 }
@@ -218,8 +221,8 @@ descriptors:
   - {key: k, value: 'ab*'}
   - {key: k}";
 
-    /// The verdicts of the last level, one letter each: taken, passed over, no; and the counter.
-    fn last(value: &str) -> (String, Vec<Counter>) {
+    /// The verdicts of the last level, one letter each: selected, passed over, no; and the counter.
+    fn last(value: &str) -> (String, Vec<CountedBy>) {
         let policy = load_text(Path::new("d.yaml"), POLICY).policy.unwrap();
         let domain = policy.domain(b"d").unwrap();
         let entry = |key: &str, value: &str| Entry {
@@ -230,37 +233,38 @@ descriptors:
         assert!(trace.found.is_some());
         let Some(TracedLevel::Known {
             candidates,
-            taken,
+            selected,
             counter,
             ..
         }) = trace.levels.last()
         else {
             panic!("{trace:?}");
         };
-        let letters = candidates
-            .iter()
-            .enumerate()
-            .map(|(at, candidate)| match candidate.fits {
-                true if *taken == Some(at) => 't',
-                true => 'p',
-                false => 'n',
-            });
+        let letters =
+            candidates
+                .iter()
+                .enumerate()
+                .map(|(at, candidate)| match candidate.matches {
+                    true if *selected == Some(at) => 't',
+                    true => 'p',
+                    false => 'n',
+                });
         (letters.collect(), counter.clone())
     }
 
     #[test]
     fn what_is_taken_is_what_the_walk_takes() {
-        let of_a = vec![Counter::Pattern, Counter::Capture(b"c".to_vec())];
+        let of_a = vec![CountedBy::Pattern, CountedBy::Capture(b"c".to_vec())];
         for (value, verdicts, counter) in [
-            ("v", "tnnnnnnnp", vec![Counter::Value]),
-            ("x", "tnnnnnnnp", vec![Counter::Value]),
+            ("v", "tnnnnnnnp", vec![CountedBy::Value]),
+            ("x", "tnnnnnnnp", vec![CountedBy::Value]),
             ("GET /a/c", "nnptnnnnp", of_a),
-            ("PUT /a/c", "nntnnnnnp", vec![Counter::Pattern]),
-            ("abc", "nnnnnntpp", vec![Counter::Shared]),
-            ("foo", "ntnnnnnnp", vec![Counter::Value]),
-            ("::ffff:10.1.2.3", "nnnntpnnp", vec![Counter::Shared]),
-            ("10.2.0.0", "nnnnntnnp", vec![Counter::Shared]),
-            ("other", "nnnnnnnnt", vec![Counter::Value]),
+            ("PUT /a/c", "nntnnnnnp", vec![CountedBy::Pattern]),
+            ("abc", "nnnnnntpp", vec![CountedBy::Shared]),
+            ("foo", "ntnnnnnnp", vec![CountedBy::Value]),
+            ("::ffff:10.1.2.3", "nnnntpnnp", vec![CountedBy::Shared]),
+            ("10.2.0.0", "nnnnntnnp", vec![CountedBy::Shared]),
+            ("other", "nnnnnnnnt", vec![CountedBy::Value]),
         ] {
             assert_eq!(last(value), (verdicts.to_owned(), counter), "{value}");
         }

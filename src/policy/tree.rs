@@ -4,18 +4,17 @@
 //! depend on how many rules there are. What the tree deliberately does not have: backtracking
 //! between levels, and rules of its inner nodes that apply to a longer descriptor.
 
-mod keys;
-
-pub(crate) use keys::ByteMap;
-
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use crate::policy::block::BlockIndex;
-use crate::policy::glob::GlobIndex;
-use crate::policy::hash::Hash;
-use crate::policy::pattern::{Counted, PatternTrie};
-use crate::policy::{Found, Identity, Mark, Metadata, Part, Response, Rule};
+use crate::policy::byte_map::ByteMap;
+use crate::policy::matchers::cidr::CidrIndex;
+use crate::policy::matchers::path::{CaptureRef, PathTrie};
+use crate::policy::matchers::sha256::Sha256Hash;
+use crate::policy::matchers::wildcard::WildcardIndex;
+use crate::policy::{
+    CounterIdentity, IdentityPart, MatchedNode, Metadata, MetricIds, ResponseTemplate, Rule,
+};
 use crate::request::Entry;
 
 /// All domains that were loaded together.
@@ -35,70 +34,70 @@ pub struct Domain {
     /// Every descriptor is a quota.
     pub quota_mode: bool,
     /// Where its decisions are counted.
-    pub mark: Mark,
+    pub metric_ids: MetricIds,
     /// A refused request is charged to none of its descriptors.
     pub atomic: bool,
     /// The key of the entry that names a lease; none if the domain has no limit with leases.
     pub(crate) lease_entry: Option<Box<[u8]>>,
-    pub(crate) response: Option<Arc<Response>>,
+    pub(crate) response: Option<Arc<ResponseTemplate>>,
     pub(crate) secrets: HashSet<Box<[u8]>>,
     pub(crate) rules: Vec<Arc<Rule>>,
-    pub(crate) nodes: Vec<Node>,
-    pub(crate) levels: Vec<Level>,
+    pub(crate) nodes: Vec<PolicyNode>,
+    pub(crate) levels: Vec<PolicyLevel>,
     pub(crate) top: Option<u32>,
 }
 
 /// Where a walk can end.
 #[derive(Debug, Default)]
-pub(crate) struct Node {
+pub(crate) struct PolicyNode {
     pub(crate) rule: Option<Arc<Rule>>,
     pub(crate) metadata: Option<Arc<Metadata>>,
-    pub(crate) response: Option<Arc<Response>>,
+    pub(crate) response: Option<Arc<ResponseTemplate>>,
     pub(crate) below: Option<u32>,
 }
 
 /// The nodes below one node, by key.
 #[derive(Debug)]
-pub(crate) struct Level {
-    pub(crate) keys: ByteMap<Choice>,
+pub(crate) struct PolicyLevel {
+    pub(crate) keys: ByteMap<KeyNodes>,
 }
 
 /// The nodes of one key at one level, in the order in which they are tried.
 #[derive(Debug, Default)]
-pub(crate) struct Choice {
+pub(crate) struct KeyNodes {
     pub(crate) exact: ByteMap<u32>,
-    pub(crate) by_shape: Option<Box<ByShape>>,
+    pub(crate) matchers: Option<Box<Matchers>>,
     pub(crate) any: Option<u32>,
 }
 
 /// The rarer ways to choose a node.
 #[derive(Debug)]
-pub(crate) struct ByShape {
-    pub(crate) hashes: HashMap<Hash, u32>,
-    pub(crate) trie: PatternTrie,
+pub(crate) struct Matchers {
+    pub(crate) hashes: HashMap<Sha256Hash, u32>,
+    pub(crate) trie: PathTrie,
     /// What the trie leads to.
-    pub(crate) patterns: Box<[PatternNode]>,
-    pub(crate) blocks: BlockIndex<BlockNode>,
-    pub(crate) globs: GlobIndex<GlobNode>,
+    pub(crate) patterns: Box<[PathNode]>,
+    pub(crate) cidrs: CidrIndex<CidrNode>,
+    pub(crate) wildcards: WildcardIndex<WildcardNode>,
 }
 
 #[derive(Debug)]
-pub(crate) struct PatternNode {
+pub(crate) struct PathNode {
     pub(crate) text: Box<str>,
     /// Sorted by name, so that the order in the file does not matter.
-    pub(crate) count_by: Box<[Counted]>,
+    pub(crate) count_by: Box<[CaptureRef]>,
     pub(crate) node: u32,
 }
 
 #[derive(Debug)]
-pub(crate) struct BlockNode {
-    /// The text of the block, if its addresses share one counter.
+pub(crate) struct CidrNode {
+    /// The text of the cidr, if its addresses share one counter.
     pub(crate) shared: Option<Box<str>>,
     pub(crate) node: u32,
 }
 
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct GlobNode {
+pub(crate) struct WildcardNode {
     pub(crate) is_shared: bool,
     pub(crate) node: u32,
 }
@@ -141,7 +140,7 @@ impl Domain {
     pub const MAX_DEPTH: usize = 64;
 
     /// What the domain tells a client when no node has anything nearer.
-    pub fn response(&self) -> Option<&Arc<Response>> {
+    pub fn response(&self) -> Option<&Arc<ResponseTemplate>> {
         self.response.as_ref()
     }
 
@@ -167,14 +166,14 @@ impl Domain {
     pub fn walk<'p>(
         &'p self,
         entries: &[Entry],
-        identity: &mut impl Identity,
-    ) -> Option<Found<'p>> {
+        identity: &mut impl CounterIdentity,
+    ) -> Option<MatchedNode<'p>> {
         let mut below = self.top;
         let mut node = None;
         let mut per_value = true;
         for entry in entries {
             let choice = self.levels[below? as usize].keys.get(&entry.key)?;
-            identity.add(Part::Key(&entry.key));
+            identity.add(IdentityPart::Key(&entry.key));
             let (chosen, is_per_value) = choice.choose(&entry.value, identity)?;
             per_value &= is_per_value;
             let chosen = &self.nodes[chosen as usize];
@@ -182,7 +181,7 @@ impl Domain {
             node = Some(chosen);
         }
         let node = node?;
-        Some(Found {
+        Some(MatchedNode {
             rule: node.rule.as_ref(),
             metadata: node.metadata.as_ref(),
             response: node.response.as_ref(),
@@ -191,55 +190,59 @@ impl Domain {
     }
 }
 
-impl Choice {
+impl KeyNodes {
     /// The node for `value`, and whether each value has its own counter there.
-    pub(crate) fn choose(&self, value: &[u8], identity: &mut impl Identity) -> Option<(u32, bool)> {
+    pub(crate) fn choose(
+        &self,
+        value: &[u8],
+        identity: &mut impl CounterIdentity,
+    ) -> Option<(u32, bool)> {
         if let Some(node) = self.exact.get(value) {
-            identity.add(Part::Value(value));
+            identity.add(IdentityPart::Value(value));
             return Some((*node, true));
         }
         if let Some(found) = self
-            .by_shape
+            .matchers
             .as_ref()
             .and_then(|by| by.choose(value, identity))
         {
             return Some(found);
         }
         let node = self.any?;
-        identity.add(Part::Value(value));
+        identity.add(IdentityPart::Value(value));
         Some((node, true))
     }
 }
 
-impl ByShape {
-    fn choose(&self, value: &[u8], identity: &mut impl Identity) -> Option<(u32, bool)> {
+impl Matchers {
+    fn choose(&self, value: &[u8], identity: &mut impl CounterIdentity) -> Option<(u32, bool)> {
         // Hashing a megabyte takes its time: only where somebody asked for it.
         if !self.hashes.is_empty()
-            && let Some(node) = self.hashes.get(&Hash::of(value))
+            && let Some(node) = self.hashes.get(&Sha256Hash::of(value))
         {
-            identity.add(Part::Value(value));
+            identity.add(IdentityPart::Value(value));
             return Some((*node, true));
         }
         if let Some(found) = self.trie.find(value) {
             let pattern = &self.patterns[found.target as usize];
-            identity.add(Part::Pattern(pattern.text.as_bytes()));
-            for counted in &pattern.count_by {
-                identity.add(Part::Capture(found.piece(*counted)));
+            identity.add(IdentityPart::Pattern(pattern.text.as_bytes()));
+            for capture in &pattern.count_by {
+                identity.add(IdentityPart::Capture(found.piece(*capture)));
             }
             return Some((pattern.node, false));
         }
-        if let Some((address, block)) = self.blocks.find(value) {
-            match &block.shared {
-                Some(text) => identity.add(Part::Shared(text.as_bytes())),
-                None => address.with_text(|text| identity.add(Part::Value(text))),
+        if let Some((address, cidr)) = self.cidrs.find(value) {
+            match &cidr.shared {
+                Some(text) => identity.add(IdentityPart::Shared(text.as_bytes())),
+                None => address.with_text(|text| identity.add(IdentityPart::Value(text))),
             }
-            return Some((block.node, block.shared.is_none()));
+            return Some((cidr.node, cidr.shared.is_none()));
         }
-        let (glob, target) = self.globs.find(value)?;
+        let (wildcard, target) = self.wildcards.find(value)?;
         identity.add(if target.is_shared {
-            Part::Shared(glob.text())
+            IdentityPart::Shared(wildcard.text())
         } else {
-            Part::Value(value)
+            IdentityPart::Value(value)
         });
         Some((target.node, !target.is_shared))
     }

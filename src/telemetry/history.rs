@@ -51,7 +51,7 @@ impl History {
         self.at = now;
         self.steps += 1;
         for domain in policy.domains() {
-            if let [number] = domain.mark.get() {
+            if let [number] = domain.metric_ids.get() {
                 let all = metrics.domain(Some(domain));
                 let series = self.domains.entry(*number).or_insert_with(Series::new);
                 series.add(self.steps, all, |now, last| Step {
@@ -68,7 +68,7 @@ impl History {
     }
 
     fn step_of_rule(&mut self, rule: &Rule, metrics: &Metrics) {
-        let Some(number) = rule.mark.get().first() else {
+        let Some(number) = rule.metric_ids.get().first() else {
             return;
         };
         let hits = metrics.rule(rule);
@@ -92,14 +92,14 @@ impl History {
 
     /// The steps of a rule up to now, at most [`STEPS`]; those before the first were 0.
     pub fn of_rule(&self, rule: &Rule) -> Vec<Step> {
-        let number = rule.mark.get().first();
+        let number = rule.metric_ids.get().first();
         let series = number.and_then(|number| self.rules.get(number));
         series.map_or_else(Vec::new, |series| series.until(self.steps))
     }
 
     /// The steps of a domain up to now.
     pub fn of_domain(&self, domain: &Domain) -> Vec<Step> {
-        let number = domain.mark.get().first();
+        let number = domain.metric_ids.get().first();
         let series = number.and_then(|number| self.domains.get(number));
         series.map_or_else(Vec::new, |series| series.until(self.steps))
     }

@@ -1,7 +1,7 @@
 //! Metrics: what is counted, by whom, and how it is read.
 //!
 //! Each thread that decides has a [`Recorder`] with numbers of its own, which nobody else writes: counting a decision
-//! is a few additions. Rules know their numbers ([`crate::policy::Mark`]) before they are served, so nothing is looked
+//! is a few additions. Rules know their numbers ([`crate::policy::MetricIds`]) before they are served, so nothing is looked
 //! up by name. Who reads adds up the numbers of all threads.
 
 mod expose;
@@ -174,14 +174,14 @@ impl Metrics {
 
     /// What was counted at a rule.
     pub fn rule(&self, rule: &Rule) -> RuleHits {
-        let number = rule.mark.get().first();
+        let number = rule.metric_ids.get().first();
         number.map_or_else(RuleHits::default, |number| self.hits(*number))
     }
 
     /// What was decided in a domain; none for all that no domain was found for.
     pub fn domain(&self, domain: Option<&Domain>) -> DomainDecisions {
         let number = domain.map_or(Some(UNKNOWN_DOMAIN), |domain| {
-            domain.mark.get().first().copied()
+            domain.metric_ids.get().first().copied()
         });
         let mut sum = DomainDecisions::default();
         let Some(number) = number else { return sum };
@@ -197,7 +197,7 @@ impl Metrics {
 
     /// Who asks most in a domain, and who is refused most.
     pub fn top(&self, domain: &Domain, now: Timestamp) -> Top {
-        let number = domain.mark.get().first();
+        let number = domain.metric_ids.get().first();
         number.map_or_else(Top::default, |number| self.hitters.top(*number, now))
     }
 

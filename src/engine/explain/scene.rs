@@ -10,7 +10,7 @@ use crate::engine::overrides::Overrides;
 use crate::engine::plan::{Meets, Plan, Target};
 use crate::engine::{Basis, Engine};
 use crate::limit::{Call, Outcomes, States, step};
-use crate::policy::{Counter, Domain, Policy, Rule, TracedLevel, Written};
+use crate::policy::{CountedBy, Domain, MatcherText, Policy, Rule, TracedLevel};
 use crate::request::{Cost, Descriptor, LeaseId, Request};
 use crate::store::{Batch, Hit, KeyHasher};
 
@@ -203,23 +203,23 @@ fn told(level: &TracedLevel<'_>, is_secret: bool) -> ExplainedLevel {
         }
         TracedLevel::Known {
             candidates,
-            taken,
+            selected,
             counter,
             rule,
         } => {
             let candidates = candidates.iter().enumerate().map(|(at, candidate)| {
-                let (kind, text) = match &candidate.written {
-                    Written::Values(1) => ("value", "1 value".to_owned()),
-                    Written::Values(count) => ("value", format!("{count} values")),
-                    Written::Hashes(1) => ("sha256", "1 value".to_owned()),
-                    Written::Hashes(count) => ("sha256", format!("{count} values")),
-                    Written::Pattern(pattern) => ("pattern", (*pattern).to_owned()),
-                    Written::Block(block) => ("cidr", block.clone()),
-                    Written::Wildcard(wildcard) => ("wildcard", text(wildcard)),
-                    Written::Any => ("any value", String::new()),
+                let (kind, text) = match &candidate.matcher {
+                    MatcherText::Values(1) => ("value", "1 value".to_owned()),
+                    MatcherText::Values(count) => ("value", format!("{count} values")),
+                    MatcherText::Hashes(1) => ("sha256", "1 value".to_owned()),
+                    MatcherText::Hashes(count) => ("sha256", format!("{count} values")),
+                    MatcherText::Pattern(pattern) => ("pattern", (*pattern).to_owned()),
+                    MatcherText::Cidr(block) => ("cidr", block.clone()),
+                    MatcherText::Wildcard(wildcard) => ("wildcard", text(wildcard)),
+                    MatcherText::Any => ("any value", String::new()),
                 };
-                let verdict = match candidate.fits {
-                    true if *taken == Some(at) => Verdict::Taken,
+                let verdict = match candidate.matches {
+                    true if *selected == Some(at) => Verdict::Taken,
                     true => Verdict::PassedOver,
                     false => Verdict::DoesNotFit,
                 };
@@ -230,11 +230,11 @@ fn told(level: &TracedLevel<'_>, is_secret: bool) -> ExplainedLevel {
                 }
             });
             let counter = counter.iter().map(|part| match part {
-                Counter::Value => "each value".to_owned(),
-                Counter::Pattern => "the pattern".to_owned(),
-                Counter::Capture(_) if is_secret => "***".to_owned(),
-                Counter::Capture(piece) => text(piece),
-                Counter::Shared => "what is shared".to_owned(),
+                CountedBy::Value => "each value".to_owned(),
+                CountedBy::Pattern => "the pattern".to_owned(),
+                CountedBy::Capture(_) if is_secret => "***".to_owned(),
+                CountedBy::Capture(piece) => text(piece),
+                CountedBy::Shared => "what is shared".to_owned(),
             });
             ExplainedLevel::Known {
                 candidates: candidates.collect(),

@@ -2,39 +2,39 @@
 
 use std::collections::HashMap;
 
-use super::matcher::{BlocksMatcher, Matcher};
-use crate::policy::block::{Block, BlockIndex};
-use crate::policy::glob::{Glob, GlobIndex};
-use crate::policy::hash::Hash;
-use crate::policy::pattern::PatternTrie;
+use super::matcher::{CidrMatcher, Matcher};
+use crate::policy::matchers::cidr::{Cidr, CidrIndex};
+use crate::policy::matchers::path::PathTrie;
+use crate::policy::matchers::sha256::Sha256Hash;
+use crate::policy::matchers::wildcard::{Wildcard, WildcardIndex};
 use crate::policy::report::{Report, Spot, Step};
 use crate::policy::schema::{Spanned, Text};
-use crate::policy::tree::{BlockNode, ByShape, Choice, GlobNode, Level, PatternNode};
+use crate::policy::tree::{CidrNode, KeyNodes, Matchers, PathNode, PolicyLevel, WildcardNode};
 use crate::policy::{Code, Place};
 
 /// The nodes of one level, by key.
 #[derive(Debug, Default)]
-pub(super) struct Draft {
-    keys: HashMap<Text, KeyDraft>,
+pub(super) struct LevelBuilder {
+    keys: HashMap<Text, KeyNodesBuilder>,
 }
 
 /// The nodes of one key.
 #[derive(Debug, Default)]
-struct KeyDraft {
+struct KeyNodesBuilder {
     exact: HashMap<Text, (u32, Spot)>,
-    hashes: HashMap<Hash, Origin>,
-    trie: PatternTrie,
-    patterns: Vec<(PatternNode, Spot)>,
-    blocks: HashMap<Block, (BlockNode, Spot)>,
-    globs: Vec<GlobDraft>,
-    glob_texts: HashMap<Box<[u8]>, Spot>,
+    hashes: HashMap<Sha256Hash, Origin>,
+    trie: PathTrie,
+    patterns: Vec<(PathNode, Spot)>,
+    cidrs: HashMap<Cidr, (CidrNode, Spot)>,
+    wildcards: Vec<WildcardDraft>,
+    wildcard_texts: HashMap<Box<[u8]>, Spot>,
     any: Option<Origin>,
 }
 
 #[derive(Debug)]
-struct GlobDraft {
-    glob: Glob,
-    target: GlobNode,
+struct WildcardDraft {
+    wildcard: Wildcard,
+    target: WildcardNode,
     origin: Origin,
 }
 
@@ -46,7 +46,7 @@ struct Origin {
     spot: Spot,
 }
 
-impl Draft {
+impl LevelBuilder {
     /// Adds a node, which comes from the descriptor at `index`, unless its values are taken.
     pub(super) fn add(
         &mut self,
@@ -55,62 +55,64 @@ impl Draft {
         (node, index): (u32, usize),
         report: &mut Report,
     ) {
-        let draft = self.keys.entry(key.value.clone()).or_default();
+        let builder = self.keys.entry(key.value.clone()).or_default();
         match matcher {
             Matcher::Exact(values) => {
                 for value in values {
-                    if let Some((_, first)) = draft.exact.get(&value.value) {
+                    if let Some((_, first)) = builder.exact.get(&value.value) {
                         say_duplicate("value", *first, value.place, report);
                     } else {
                         let spot = report.spot(value.place);
-                        draft.exact.insert(value.value, (node, spot));
+                        builder.exact.insert(value.value, (node, spot));
                     }
                 }
             }
-            Matcher::Hash(hash) => match draft.hashes.get(&hash.value) {
+            Matcher::Sha256(hash) => match builder.hashes.get(&hash.value) {
                 Some(first) => say_duplicate("value", first.spot, hash.place, report),
                 None => {
                     let spot = report.spot(hash.place);
-                    draft
+                    builder
                         .hashes
                         .insert(hash.value, Origin { node, index, spot });
                 }
             },
-            Matcher::Blocks(matcher) => draft.add_blocks(&matcher, node, report),
+            Matcher::Cidr(matcher) => builder.add_cidrs(&matcher, node, report),
             Matcher::Pattern(matcher) => {
-                let target = draft.patterns.len() as u32;
-                if let Err(taken) = draft.trie.insert(&matcher.pattern, target) {
-                    let first = draft.patterns[taken as usize].1;
+                let target = builder.patterns.len() as u32;
+                if let Err(taken) = builder.trie.insert(&matcher.pattern, target) {
+                    let first = builder.patterns[taken as usize].1;
                     say_duplicate("pattern", first, matcher.place, report);
                 }
-                let pattern = PatternNode {
+                let pattern = PathNode {
                     text: matcher.pattern.text,
                     count_by: matcher.count_by,
                     node,
                 };
-                draft.patterns.push((pattern, report.spot(matcher.place)));
+                builder.patterns.push((pattern, report.spot(matcher.place)));
             }
-            Matcher::Glob(matcher) => {
-                if let Some(first) = draft.glob_texts.get(matcher.glob.text()) {
+            Matcher::Wildcard(matcher) => {
+                if let Some(first) = builder.wildcard_texts.get(matcher.wildcard.text()) {
                     say_duplicate("wildcard", *first, matcher.place, report);
                     return;
                 }
                 let spot = report.spot(matcher.place);
-                draft.glob_texts.insert(matcher.glob.text().into(), spot);
-                draft.globs.push(GlobDraft {
-                    glob: matcher.glob,
-                    target: GlobNode {
+                builder
+                    .wildcard_texts
+                    .insert(matcher.wildcard.text().into(), spot);
+                builder.wildcards.push(WildcardDraft {
+                    wildcard: matcher.wildcard,
+                    target: WildcardNode {
                         is_shared: matcher.is_shared,
                         node,
                     },
                     origin: Origin { node, index, spot },
                 });
             }
-            Matcher::Any => match draft.any {
+            Matcher::Any => match builder.any {
                 Some(first) => say_duplicate("key without a value", first.spot, key.place, report),
                 None => {
                     let spot = report.spot(key.place);
-                    draft.any = Some(Origin { node, index, spot });
+                    builder.any = Some(Origin { node, index, spot });
                 }
             },
         }
@@ -118,9 +120,13 @@ impl Draft {
 
     /// Refuses hashes of values that the same level has in clear.
     pub(super) fn find_hashed_twice(&self, report: &mut Report) {
-        for draft in self.keys.values().filter(|draft| !draft.hashes.is_empty()) {
-            for (value, (_, clear)) in &draft.exact {
-                if let Some(origin) = draft.hashes.get(&Hash::of(value.as_bytes())) {
+        for builder in self
+            .keys
+            .values()
+            .filter(|builder| !builder.hashes.is_empty())
+        {
+            for (value, (_, clear)) in &builder.exact {
+                if let Some(origin) = builder.hashes.get(&Sha256Hash::of(value.as_bytes())) {
                     say_hashed_twice(*origin, *clear, report);
                 }
             }
@@ -129,66 +135,81 @@ impl Draft {
 
     /// Warns of nodes that something before them always takes the values of.
     pub(super) fn find_unreachable(&self, report: &mut Report) {
-        for draft in self.keys.values().filter(|draft| !draft.globs.is_empty()) {
-            let index = draft.globs.iter().map(|draft| (draft.glob.clone(), ()));
-            let index = GlobIndex::new(index.collect());
-            for (at, glob) in draft.globs.iter().enumerate() {
+        for builder in self
+            .keys
+            .values()
+            .filter(|builder| !builder.wildcards.is_empty())
+        {
+            let index = builder
+                .wildcards
+                .iter()
+                .map(|builder| (builder.wildcard.clone(), ()));
+            let index = WildcardIndex::new(index.collect());
+            for (at, wildcard) in builder.wildcards.iter().enumerate() {
                 // A wildcard that fits the text of another one fits all that the other does.
-                if let Some(first) = index.position(glob.glob.text()).filter(|first| *first < at) {
-                    say_unreachable(glob.origin, draft.globs[first].origin.spot, report);
+                if let Some(first) = index
+                    .position(wildcard.wildcard.text())
+                    .filter(|first| *first < at)
+                {
+                    say_unreachable(
+                        wildcard.origin,
+                        builder.wildcards[first].origin.spot,
+                        report,
+                    );
                 }
             }
-            let is_all = |draft: &&GlobDraft| draft.glob.text().iter().all(|b| *b == b'*');
-            let all = draft.globs.iter().find(is_all);
-            if let (Some(all), Some(any)) = (all, draft.any) {
+            let is_all =
+                |builder: &&WildcardDraft| builder.wildcard.text().iter().all(|b| *b == b'*');
+            let all = builder.wildcards.iter().find(is_all);
+            if let (Some(all), Some(any)) = (all, builder.any) {
                 say_unreachable(any, all.origin.spot, report);
             }
         }
     }
 
-    pub(super) fn finish(self) -> Level {
+    pub(super) fn finish(self) -> PolicyLevel {
         let keys = self.keys.into_iter();
-        Level {
+        PolicyLevel {
             keys: keys
-                .map(|(key, draft)| (key.as_bytes().into(), draft.finish()))
+                .map(|(key, builder)| (key.as_bytes().into(), builder.finish()))
                 .collect(),
         }
     }
 }
 
-impl KeyDraft {
-    fn add_blocks(&mut self, matcher: &BlocksMatcher, node: u32, report: &mut Report) {
-        for block in &matcher.blocks {
-            if let Some((_, first)) = self.blocks.get(&block.value) {
-                say_duplicate("block", *first, block.place, report);
+impl KeyNodesBuilder {
+    fn add_cidrs(&mut self, matcher: &CidrMatcher, node: u32, report: &mut Report) {
+        for cidr in &matcher.cidrs {
+            if let Some((_, first)) = self.cidrs.get(&cidr.value) {
+                say_duplicate("cidr", *first, cidr.place, report);
                 continue;
             }
-            let shared = matcher.is_shared.then(|| block.value.to_string().into());
-            let target = BlockNode { shared, node };
-            let spot = report.spot(block.place);
-            self.blocks.insert(block.value, (target, spot));
+            let shared = matcher.is_shared.then(|| cidr.value.to_string().into());
+            let target = CidrNode { shared, node };
+            let spot = report.spot(cidr.place);
+            self.cidrs.insert(cidr.value, (target, spot));
         }
     }
 
-    fn finish(self) -> Choice {
+    fn finish(self) -> KeyNodes {
         let exact = self.exact.into_iter();
-        let has_shapes = !self.hashes.is_empty()
+        let has_matchers = !self.hashes.is_empty()
             || !self.patterns.is_empty()
-            || !self.blocks.is_empty()
-            || !self.globs.is_empty();
+            || !self.cidrs.is_empty()
+            || !self.wildcards.is_empty();
         let hashes = self.hashes.into_iter();
-        let blocks = self.blocks.into_iter();
-        let globs = self
-            .globs
+        let cidrs = self.cidrs.into_iter();
+        let wildcards = self
+            .wildcards
             .into_iter()
-            .map(|draft| (draft.glob, draft.target));
-        Choice {
+            .map(|builder| (builder.wildcard, builder.target));
+        KeyNodes {
             exact: exact
                 .map(|(value, (node, _))| (value.as_bytes().into(), node))
                 .collect(),
             any: self.any.map(|any| any.node),
-            by_shape: has_shapes.then(|| {
-                Box::new(ByShape {
+            matchers: has_matchers.then(|| {
+                Box::new(Matchers {
                     hashes: hashes.map(|(hash, origin)| (hash, origin.node)).collect(),
                     trie: self.trie,
                     patterns: self
@@ -196,10 +217,8 @@ impl KeyDraft {
                         .into_iter()
                         .map(|(pattern, _)| pattern)
                         .collect(),
-                    blocks: BlockIndex::new(
-                        blocks.map(|(block, (node, _))| (block, node)).collect(),
-                    ),
-                    globs: GlobIndex::new(globs.collect()),
+                    cidrs: CidrIndex::new(cidrs.map(|(cidr, (node, _))| (cidr, node)).collect()),
+                    wildcards: WildcardIndex::new(wildcards.collect()),
                 })
             }),
         }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::concurrency;
-use super::facts::Facts;
+use super::summary::DomainSummary;
 use crate::limit::{Algorithm, Charge, InvalidBucket, Limit, LimitSet, TokenBucket, Window};
 use crate::policy::report::{Report, Step, did_you_mean, quoted};
 use crate::policy::schema::{ALGORITHMS, CHARGES, Field, RawLimit, RawRateLimit, Text};
@@ -14,14 +14,18 @@ use crate::request::Unit;
 type Compiled = (Limits, Box<[Arc<str>]>);
 
 /// None if there is a fault.
-pub(super) fn compile(raw: &RawRateLimit, facts: &Facts, report: &mut Report) -> Option<Compiled> {
+pub(super) fn compile(
+    raw: &RawRateLimit,
+    summary: &DomainSummary,
+    report: &mut Report,
+) -> Option<Compiled> {
     let mut replaces: Vec<Arc<str>> = Vec::new();
     let mut limits = Vec::new();
     for (at, limit) in raw.limits.iter().enumerate() {
         if raw.is_list {
             report.enter(Step::Index(at));
         }
-        check_names(limit, facts, report);
+        check_names(limit, summary, report);
         replaces.extend(
             limit
                 .more
@@ -47,7 +51,7 @@ pub(super) fn compile(raw: &RawRateLimit, facts: &Facts, report: &mut Report) ->
     }
     check_count(raw, report);
     let limits: Option<Box<[Limit]>> = limits.into_iter().collect();
-    let charge = charge(raw, limits.as_deref(), facts, report);
+    let charge = charge(raw, limits.as_deref(), summary, report);
     let set = LimitSet {
         limits: limits.filter(|limits| !limits.is_empty())?,
         charge: charge?,
@@ -76,7 +80,7 @@ fn check_count(raw: &RawRateLimit, report: &mut Report) {
     }
 }
 
-fn check_names(raw: &RawLimit, facts: &Facts, report: &mut Report) {
+fn check_names(raw: &RawLimit, summary: &DomainSummary, report: &mut Report) {
     let own = raw.more.name.given();
     if let Some(name) = own {
         let is_usual = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
@@ -94,9 +98,9 @@ fn check_names(raw: &RawLimit, facts: &Facts, report: &mut Report) {
         } else if own.is_some_and(|own| own.value == replaced.value) {
             let message = format!("the limit {quoted} replaces itself");
             report.say(Code::ReplacesItself, replaced.place, message);
-        } else if !facts.names.contains(&replaced.value) {
+        } else if !summary.names.contains(&replaced.value) {
             let message = format!("no limit of this domain is named {quoted}");
-            match facts.nearest_name(&replaced.value) {
+            match summary.nearest_name(&replaced.value) {
                 Some(hint) => report.hint(Code::UnknownReplaced, replaced.place, (message, hint)),
                 None => report.say(Code::UnknownReplaced, replaced.place, message),
             }
@@ -306,14 +310,14 @@ fn window(raw: &RawLimit, (unit, multiplier): (Unit, u32), report: &mut Report) 
 fn charge(
     raw: &RawRateLimit,
     limits: Option<&[Limit]>,
-    facts: &Facts,
+    summary: &DomainSummary,
     report: &mut Report,
 ) -> Option<Charge> {
     let is_lone_window = match limits {
         Some([limit]) => limit.algorithm == Algorithm::FixedWindow,
         _ => false,
     };
-    let default = match is_lone_window && !facts.atomic {
+    let default = match is_lone_window && !summary.atomic {
         true => "always",
         false => "allowed",
     };
@@ -327,7 +331,7 @@ fn charge(
             }
         };
         if charge == "allowed" && !is_lone_window {
-            warn_of_refunds(limit, facts, report);
+            warn_of_refunds(limit, summary, report);
         }
         if *first.get_or_insert(charge) != charge && !is_mixed {
             is_mixed = true;
@@ -348,11 +352,11 @@ fn charge(
 }
 
 /// Who says what goes without saying knows that it matters here: in a domain where calls come back after the fact.
-fn warn_of_refunds(raw: &RawLimit, facts: &Facts, report: &mut Report) {
+fn warn_of_refunds(raw: &RawLimit, summary: &DomainSummary, report: &mut Report) {
     let Some(charge) = raw.more.charge.given() else {
         return;
     };
-    if facts.has_leases || facts.charges_always {
+    if summary.has_leases || summary.charges_always {
         let message = "a refund that comes for a refused request too would gain what it never paid";
         let hint = "settle under `charge: always`, or with a lease (docs/policy.md, \"Reserve and settle\"); \
                     where nothing is refunded, leave `charge` out";

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use super::facts::Facts;
-use crate::policy::block::Block;
-use crate::policy::glob::Glob;
-use crate::policy::hash::Hash;
+use super::summary::DomainSummary;
+use crate::policy::matchers::cidr::Cidr;
+use crate::policy::matchers::path::{CaptureRef, PathPattern};
+use crate::policy::matchers::sha256::Sha256Hash;
+use crate::policy::matchers::wildcard::Wildcard;
 use crate::policy::name::HIDDEN;
-use crate::policy::pattern::{Counted, Pattern};
 use crate::policy::report::Report;
 use crate::policy::schema::{Flag, RawDescriptor, Spanned, Text};
 use crate::policy::{Code, LevelName, Place};
@@ -18,30 +18,30 @@ pub(super) enum Matcher {
     /// These, exactly; one or more.
     Exact(Vec<Spanned<Text>>),
     /// The one value of that hash.
-    Hash(Spanned<Hash>),
-    Pattern(Box<PatternMatcher>),
+    Sha256(Spanned<Sha256Hash>),
+    Pattern(Box<PathMatcher>),
     /// Addresses.
-    Blocks(Box<BlocksMatcher>),
-    Glob(Box<GlobMatcher>),
+    Cidr(Box<CidrMatcher>),
+    Wildcard(Box<WildcardMatcher>),
     Any,
 }
 
 #[derive(Debug)]
-pub(super) struct PatternMatcher {
-    pub(super) pattern: Pattern,
-    pub(super) count_by: Box<[Counted]>,
+pub(super) struct PathMatcher {
+    pub(super) pattern: PathPattern,
+    pub(super) count_by: Box<[CaptureRef]>,
     pub(super) place: Option<Place>,
 }
 
 #[derive(Debug)]
-pub(super) struct BlocksMatcher {
-    pub(super) blocks: Vec<Spanned<Block>>,
+pub(super) struct CidrMatcher {
+    pub(super) cidrs: Vec<Spanned<Cidr>>,
     pub(super) is_shared: bool,
 }
 
 #[derive(Debug)]
-pub(super) struct GlobMatcher {
-    pub(super) glob: Glob,
+pub(super) struct WildcardMatcher {
+    pub(super) wildcard: Wildcard,
     pub(super) is_shared: bool,
     pub(super) place: Option<Place>,
 }
@@ -51,34 +51,40 @@ impl Matcher {
     pub(super) fn shows_value(&self) -> bool {
         match self {
             Self::Exact(values) => values.len() > 1,
-            Self::Glob(matcher) => !matcher.is_shared,
-            Self::Blocks(matcher) => !matcher.is_shared,
-            Self::Hash(_) | Self::Pattern(_) | Self::Any => true,
+            Self::Wildcard(matcher) => !matcher.is_shared,
+            Self::Cidr(matcher) => !matcher.is_shared,
+            Self::Sha256(_) | Self::Pattern(_) | Self::Any => true,
         }
     }
 
     /// What this level, of that key and at that place of its list, is called in the names of rules.
-    pub(super) fn level_name(&self, (key, index): (Arc<str>, usize), facts: &Facts) -> LevelName {
-        let is_secret = facts.is_secret(&key);
-        let fits = match self {
-            Self::Exact(_) | Self::Hash(_) if is_secret => Some(HIDDEN.to_owned()),
+    pub(super) fn level_name(
+        &self,
+        (key, index): (Arc<str>, usize),
+        summary: &DomainSummary,
+    ) -> LevelName {
+        let is_secret = summary.is_secret(&key);
+        let matcher_text = match self {
+            Self::Exact(_) | Self::Sha256(_) if is_secret => Some(HIDDEN.to_owned()),
             Self::Exact(values) => Some(some_of(values.iter().map(|one| one.value.to_string()))),
-            Self::Hash(hash) => Some(format!("sha256:{}", hash.value.short())),
+            Self::Sha256(hash) => Some(format!("sha256:{}", hash.value.short())),
             Self::Pattern(matcher) => Some(matcher.pattern.text.to_string()),
-            Self::Blocks(matcher) => Some(some_of(
-                matcher.blocks.iter().map(|one| one.value.to_string()),
+            Self::Cidr(matcher) => Some(some_of(
+                matcher.cidrs.iter().map(|one| one.value.to_string()),
             )),
-            Self::Glob(matcher) => Some(String::from_utf8_lossy(matcher.glob.text()).into_owned()),
+            Self::Wildcard(matcher) => {
+                Some(String::from_utf8_lossy(matcher.wildcard.text()).into_owned())
+            }
             Self::Any => None,
         };
         let is_shared = match self {
-            Self::Glob(matcher) => matcher.is_shared,
-            Self::Blocks(matcher) => matcher.is_shared,
-            Self::Exact(_) | Self::Hash(_) | Self::Pattern(_) | Self::Any => false,
+            Self::Wildcard(matcher) => matcher.is_shared,
+            Self::Cidr(matcher) => matcher.is_shared,
+            Self::Exact(_) | Self::Sha256(_) | Self::Pattern(_) | Self::Any => false,
         };
         LevelName {
             key,
-            fits: fits.map(Into::into),
+            matcher_text: matcher_text.map(Into::into),
             is_shared,
             is_secret,
             index: index as u32,
@@ -132,7 +138,10 @@ pub(super) fn compile(raw: &RawDescriptor, report: &mut Report) -> Option<Matche
         .iter()
         .find(|flag| flag.value == Flag::Shared);
     if let Some(flag) = shared
-        && !matches!(matcher, Some(Matcher::Glob(_) | Matcher::Blocks(_)) | None)
+        && !matches!(
+            matcher,
+            Some(Matcher::Wildcard(_) | Matcher::Cidr(_)) | None
+        )
     {
         let message = "`share_threshold` without `cidr`, or a `*` in `value`";
         report.say(Code::SharedWithoutWildcard, flag.place, message);
@@ -168,18 +177,15 @@ fn matcher(raw: &RawDescriptor, report: &mut Report) -> Option<Matcher> {
     }
     let is_shared = raw.more.flags.iter().any(|flag| flag.value == Flag::Shared);
     if let Some(cidr) = raw.shapes.cidr.given() {
-        let blocks = blocks(cidr, report)?;
-        return Some(Matcher::Blocks(Box::new(BlocksMatcher {
-            blocks,
-            is_shared,
-        })));
+        let cidrs = cidrs(cidr, report)?;
+        return Some(Matcher::Cidr(Box::new(CidrMatcher { cidrs, is_shared })));
     }
     let value = raw.value.given()?;
-    let Some(glob) = Glob::new(value.value.as_bytes()) else {
+    let Some(wildcard) = Wildcard::new(value.value.as_bytes()) else {
         return Some(Matcher::Exact(vec![value.clone()]));
     };
-    Some(Matcher::Glob(Box::new(GlobMatcher {
-        glob,
+    Some(Matcher::Wildcard(Box::new(WildcardMatcher {
+        wildcard,
         is_shared,
         place: value.place,
     })))
@@ -187,36 +193,36 @@ fn matcher(raw: &RawDescriptor, report: &mut Report) -> Option<Matcher> {
 
 fn hash(text: &Spanned<Text>, report: &mut Report) -> Option<Matcher> {
     let place = text.place;
-    let Some(value) = Hash::from_hex(&text.value) else {
+    let Some(value) = Sha256Hash::from_hex(&text.value) else {
         let message = "`value_sha256` is a SHA-256 in hex: 64 digits";
         let hint = "it is what `printf %s \"$VALUE\" | sha256sum` says";
         report.hint(Code::InvalidHash, place, (message, hint));
         return None;
     };
-    Some(Matcher::Hash(Spanned { value, place }))
+    Some(Matcher::Sha256(Spanned { value, place }))
 }
 
-/// The blocks of a list that are valid; none if there is none.
-fn blocks(cidr: &Spanned<Vec<Spanned<Text>>>, report: &mut Report) -> Option<Vec<Spanned<Block>>> {
+/// The cidrs of a list that are valid; none if there is none.
+fn cidrs(cidr: &Spanned<Vec<Spanned<Text>>>, report: &mut Report) -> Option<Vec<Spanned<Cidr>>> {
     if cidr.value.is_empty() {
         report.say(Code::EmptyList, cidr.place, "`cidr` is empty");
     }
-    let mut blocks = Vec::with_capacity(cidr.value.len());
+    let mut cidrs = Vec::with_capacity(cidr.value.len());
     for text in &cidr.value {
         let place = text.place;
-        match Block::parse(&text.value) {
-            Ok(value) => blocks.push(Spanned { value, place }),
+        match Cidr::parse(&text.value) {
+            Ok(value) => cidrs.push(Spanned { value, place }),
             Err(fault) => {
                 report.hint(Code::InvalidCidr, place, (fault.message(), fault.hint()));
             }
         }
     }
-    (!blocks.is_empty()).then_some(blocks)
+    (!cidrs.is_empty()).then_some(cidrs)
 }
 
 fn pattern(raw: &RawDescriptor, report: &mut Report) -> Option<Matcher> {
     let text = raw.shapes.pattern.given()?;
-    let pattern = match Pattern::parse(&text.value) {
+    let pattern = match PathPattern::parse(&text.value) {
         Ok(pattern) => pattern,
         Err(why) => {
             let hint = "a pattern looks like `GET /sites/{site}/{*rest}`";
@@ -227,7 +233,7 @@ fn pattern(raw: &RawDescriptor, report: &mut Report) -> Option<Matcher> {
     if pattern.has_literal_star() {
         say_literal_star(text.place, "a segment of a pattern", report);
     }
-    let mut names: Vec<(&str, Counted)> = Vec::new();
+    let mut names: Vec<(&str, CaptureRef)> = Vec::new();
     for name in raw
         .shapes
         .count_by
@@ -236,7 +242,7 @@ fn pattern(raw: &RawDescriptor, report: &mut Report) -> Option<Matcher> {
         .flat_map(|count_by| &count_by.value)
     {
         let is_repeated = names.iter().any(|(other, _)| *other == &*name.value);
-        match pattern.counted(&name.value) {
+        match pattern.capture_ref(&name.value) {
             Some(counted) if !is_repeated => names.push((&name.value, counted)),
             Some(_) => {
                 report.say(
@@ -254,7 +260,7 @@ fn pattern(raw: &RawDescriptor, report: &mut Report) -> Option<Matcher> {
     }
     // The order in the file must not decide which counter it is.
     names.sort_by_key(|(name, _)| *name);
-    Some(Matcher::Pattern(Box::new(PatternMatcher {
+    Some(Matcher::Pattern(Box::new(PathMatcher {
         pattern,
         count_by: names.into_iter().map(|(_, counted)| counted).collect(),
         place: text.place,

@@ -1,36 +1,43 @@
-//! Templates of a `response` block, checked as far as they can be before there is an answer.
+//! Templates of a `response` compiler, checked as far as they can be before there is an answer.
 
 use std::collections::HashSet;
 
-use super::facts::Facts;
-use super::standard::Standard;
+use super::standard::StandardHeaders;
+use super::summary::DomainSummary;
 use crate::policy::report::{Report, Step, did_you_mean, quoted};
-use crate::policy::response::{HeaderTemplate, OverLimit, Response};
+use crate::policy::response::{HeaderTemplate, OverLimit, ResponseTemplate};
 use crate::policy::schema::{RawHeader, RawResponse, Spanned, Text};
 use crate::policy::template::{
-    self, BodyFault, BodyText, Fault, HeaderText, Operator, Piece, Slot,
+    self, BodyError, BodyTemplate, Escaping, HeaderValueTemplate, Operator, TemplateError,
+    TemplatePiece,
 };
 use crate::policy::{Code, Place};
 
 /// Headers that would break the answer.
 const FORBIDDEN: [&str; 3] = ["content-length", "transfer-encoding", "connection"];
 
-/// Compiles a block; what is wrong in it is left out.
-pub(super) fn compile(raw: &RawResponse, facts: &Facts, report: &mut Report) -> Response {
-    let mut block = Block { facts, report };
-    let sets = block.within("standard", |block| block.sets(&raw.standard));
-    let mut headers = block.within("headers", |block| {
+/// Compiles a compiler; what is wrong in it is left out.
+pub(super) fn compile(
+    raw: &RawResponse,
+    summary: &DomainSummary,
+    report: &mut Report,
+) -> ResponseTemplate {
+    let mut compiler = ResponseCompiler { summary, report };
+    let sets = compiler.within("standard", |compiler| compiler.sets(&raw.standard));
+    let mut headers = compiler.within("headers", |compiler| {
         for header in &raw.headers {
-            block.refuse_content_type(header);
+            compiler.refuse_content_type(header);
         }
-        block.headers(&raw.headers, &sets)
+        compiler.headers(&raw.headers, &sets)
     });
-    let over_limit = block.within("over_limit", |block| {
-        let own_sets = block.within("standard", |block| block.sets(&raw.over_limit_standard));
-        let mut headers = block.within("headers", |block| {
-            block.headers(&raw.over_limit_headers, &own_sets)
+    let over_limit = compiler.within("over_limit", |compiler| {
+        let own_sets = compiler.within("standard", |compiler| {
+            compiler.sets(&raw.over_limit_standard)
         });
-        let is_new = |set: &&Standard| !own_sets.contains(set);
+        let mut headers = compiler.within("headers", |compiler| {
+            compiler.headers(&raw.over_limit_headers, &own_sets)
+        });
+        let is_new = |set: &&StandardHeaders| !own_sets.contains(set);
         for set in sets.iter().filter(is_new) {
             let on_refusal = set.headers_on_refusal();
             let own = |header: &HeaderTemplate| {
@@ -43,7 +50,7 @@ pub(super) fn compile(raw: &RawResponse, facts: &Facts, report: &mut Report) -> 
         headers.extend(own_sets.iter().flat_map(|set| set.all_headers()));
         OverLimit {
             headers: headers.into(),
-            body: block.within("body", |block| block.body(raw)),
+            body: compiler.within("body", |compiler| compiler.body(raw)),
         }
     });
     headers.extend(sets.iter().flat_map(|set| set.headers()));
@@ -55,18 +62,18 @@ pub(super) fn compile(raw: &RawResponse, facts: &Facts, report: &mut Report) -> 
     for header in &mut headers {
         header.replaced_on_refusal = names.contains(&header.name.to_ascii_lowercase());
     }
-    Response {
+    ResponseTemplate {
         headers: headers.into(),
         over_limit,
     }
 }
 
-struct Block<'a> {
-    facts: &'a Facts,
+struct ResponseCompiler<'a> {
+    summary: &'a DomainSummary,
     report: &'a mut Report,
 }
 
-impl Block<'_> {
+impl ResponseCompiler<'_> {
     fn within<T>(&mut self, key: &'static str, what: impl FnOnce(&mut Self) -> T) -> T {
         self.report.enter(Step::Key(key));
         let done = what(self);
@@ -75,10 +82,10 @@ impl Block<'_> {
     }
 
     /// The sets of those names.
-    fn sets(&mut self, names: &[Spanned<Text>]) -> Vec<Standard> {
+    fn sets(&mut self, names: &[Spanned<Text>]) -> Vec<StandardHeaders> {
         let mut sets = Vec::new();
         for name in names {
-            match Standard::from_name(&name.value) {
+            match StandardHeaders::from_name(&name.value) {
                 Some(set) if sets.contains(&set) => {
                     let message = "the set stands twice";
                     self.report.say(Code::NoEffect, name.place, message);
@@ -86,7 +93,7 @@ impl Block<'_> {
                 Some(set) => sets.push(set),
                 None => {
                     let message = format!("unknown word {}", quoted(&name.value));
-                    let names = Standard::ALL.map(Standard::name);
+                    let names = StandardHeaders::ALL.map(StandardHeaders::name);
                     let near = did_you_mean(&name.value.to_ascii_lowercase(), names);
                     let hint = near.unwrap_or_else(|| format!("it is one of {}", names.join(", ")));
                     self.report
@@ -98,7 +105,7 @@ impl Block<'_> {
     }
 
     /// The headers of a block whose `standard` brings these sets.
-    fn headers(&mut self, raw: &[RawHeader], sets: &[Standard]) -> Vec<HeaderTemplate> {
+    fn headers(&mut self, raw: &[RawHeader], sets: &[StandardHeaders]) -> Vec<HeaderTemplate> {
         let mut headers: Vec<HeaderTemplate> = Vec::new();
         let mut names: HashSet<String> = HashSet::new();
         for header in raw {
@@ -108,7 +115,7 @@ impl Block<'_> {
                 self.report.say(Code::DuplicateHeader, name.place, message);
                 continue;
             }
-            let brings = |set: &&Standard| set.brings(&name.value);
+            let brings = |set: &&StandardHeaders| set.brings(&name.value);
             if let Some(set) = sets.iter().find(brings) {
                 let header = quoted(&name.value);
                 let message = format!("`standard: {}` brings the header {header} too", set.name());
@@ -128,7 +135,7 @@ impl Block<'_> {
             }
             headers.push(HeaderTemplate {
                 name: (*name.value).into(),
-                text: HeaderText::new(self.pieces(&header.value)),
+                value: HeaderValueTemplate::new(self.pieces(&header.value)),
                 replaced_on_refusal: false,
             });
         }
@@ -160,15 +167,15 @@ impl Block<'_> {
         }
     }
 
-    fn body(&mut self, raw: &RawResponse) -> Option<BodyText> {
+    fn body(&mut self, raw: &RawResponse) -> Option<BodyTemplate> {
         let body = raw.body.as_ref()?;
         let pieces = self.pieces(body);
         if !is_json(raw, &body.value) {
-            let plain = pieces.into_iter().map(|piece| (piece, Slot::Plain));
-            return Some(BodyText::new(plain.collect()));
+            let plain = pieces.into_iter().map(|piece| (piece, Escaping::Plain));
+            return Some(BodyTemplate::new(plain.collect()));
         }
-        match template::parse_body(pieces, |key| self.facts.is_number(key)) {
-            Ok(slots) => Some(BodyText::new(slots)),
+        match template::parse_body(pieces, |key| self.summary.is_number(key)) {
+            Ok(slots) => Some(BodyTemplate::new(slots)),
             Err(fault) => {
                 self.say_body(&fault, body.place);
                 None
@@ -177,13 +184,13 @@ impl Block<'_> {
     }
 
     /// The pieces of a template, without those that are wrong.
-    fn pieces(&mut self, text: &Spanned<Text>) -> Vec<Piece> {
+    fn pieces(&mut self, text: &Spanned<Text>) -> Vec<TemplatePiece> {
         let (mut pieces, faults) = template::parse(&text.value);
         for fault in &faults {
             self.say_fault(fault, text.place);
         }
         pieces.retain(|piece| {
-            let Piece::Operator(operator) = piece else {
+            let TemplatePiece::Operator(operator) = piece else {
                 return true;
             };
             self.is_allowed(operator, text.place)
@@ -193,7 +200,7 @@ impl Block<'_> {
 
     fn is_allowed(&mut self, operator: &Operator, place: Option<Place>) -> bool {
         match operator {
-            Operator::Entry(key) if self.facts.is_secret(key) => {
+            Operator::Entry(key) if self.summary.is_secret(key) => {
                 let message = format!(
                     "the key {} is secret: its values are not shown",
                     quoted(key)
@@ -201,7 +208,7 @@ impl Block<'_> {
                 self.report.say(Code::SecretShown, place, message);
                 false
             }
-            Operator::Metadata(key) if !self.facts.has_metadata(key) => {
+            Operator::Metadata(key) if !self.summary.has_metadata(key) => {
                 let message = format!("no descriptor of this domain has metadata {}", quoted(key));
                 self.report.say(Code::NoEffect, place, message);
                 true
@@ -210,21 +217,21 @@ impl Block<'_> {
         }
     }
 
-    fn say_fault(&mut self, fault: &Fault, place: Option<Place>) {
+    fn say_fault(&mut self, fault: &TemplateError, place: Option<Place>) {
         let message_and_hint = match fault {
-            Fault::LonePercent => {
+            TemplateError::UnescapedPercent => {
                 let message = "a `%` that begins no operator".to_owned();
                 let hint = "write `%%` for the character".to_owned();
                 self.report.hint(Code::LonePercent, place, (message, hint));
                 return;
             }
-            Fault::Unknown(name) => {
+            TemplateError::UnknownOperator(name) => {
                 let near = did_you_mean(&name.to_ascii_uppercase(), template::operator_names());
                 let names: Vec<&str> = template::operator_names().collect();
                 let hint = near.unwrap_or_else(|| format!("it is one of {}", names.join(", ")));
                 (format!("unknown operator {}", quoted(name)), hint)
             }
-            Fault::Argument(name) => {
+            TemplateError::InvalidArgument(name) => {
                 let hint = "`METADATA` and `ENTRY` have a key, as in `%ENTRY(path)%`, others none";
                 (
                     format!("the operator {} is not complete", quoted(name)),
@@ -236,21 +243,21 @@ impl Block<'_> {
             .hint(Code::UnknownOperator, place, message_and_hint);
     }
 
-    fn say_body(&mut self, fault: &BodyFault, place: Option<Place>) {
+    fn say_body(&mut self, fault: &BodyError, place: Option<Place>) {
         let (message, hint) = match fault {
-            BodyFault::Json { line, column } => (
+            BodyError::Json { line, column } => (
                 format!("the body is no JSON: line {line}, column {column} of it"),
                 "it is checked with every operator replaced by 0",
             ),
-            BodyFault::InEscape => (
+            BodyError::InEscape => (
                 "an operator stands inside of an escape sequence of the body".to_owned(),
                 "write the backslash twice",
             ),
-            BodyFault::NotWhole => (
+            BodyError::NotWhole => (
                 "an operator outside of quotes is part of a longer word of the body".to_owned(),
                 "put it in quotes, or between `:`, `,` and brackets",
             ),
-            BodyFault::NotNumber => (
+            BodyError::NotNumber => (
                 "an operator outside of quotes may be no number".to_owned(),
                 "put it in quotes",
             ),

@@ -10,14 +10,14 @@ use crate::policy::{Code, OnStoreError};
 
 /// One file of a domain.
 #[derive(Debug)]
-pub(crate) struct Part {
+pub(crate) struct DomainFile {
     pub(crate) file: Arc<Path>,
     pub(crate) raw: RawDomain,
 }
 
 /// What stands at the root.
 #[derive(Debug, Default)]
-pub(super) struct Root {
+pub(super) struct RootSettings {
     pub(super) name: Option<Text>,
     pub(super) shadow_mode: bool,
     pub(super) quota_mode: bool,
@@ -28,24 +28,24 @@ pub(super) struct Root {
     pub(super) response: Option<(u32, RawResponse)>,
 }
 
-impl Root {
+impl RootSettings {
     /// Takes what stands at the roots of the parts: each key from one, or the same from several.
-    pub(super) fn take(parts: &mut [Part], report: &mut Report) -> Self {
+    pub(super) fn merge(parts: &mut [DomainFile], report: &mut Report) -> Self {
         let mut root = Self::default();
-        let mut merge = Merge { parts, report };
+        let mut merge = RootMerge { parts, report };
         root.shadow_mode = merge
-            .only("shadow_mode", |raw| &mut raw.shadow_mode)
+            .single_value("shadow_mode", |raw| &mut raw.shadow_mode)
             .is_some_and(|(_, is_set)| is_set);
         root.quota_mode = merge
-            .only("quota_mode", |raw| &mut raw.quota_mode)
+            .single_value("quota_mode", |raw| &mut raw.quota_mode)
             .is_some_and(|(_, is_set)| is_set);
         root.atomic = merge
-            .only("atomic", |raw| &mut raw.atomic)
+            .single_value("atomic", |raw| &mut raw.atomic)
             .is_some_and(|(_, is_set)| is_set);
-        let lease_entry = merge.only("lease_entry", |raw| &mut raw.lease_entry);
+        let lease_entry = merge.single_value("lease_entry", |raw| &mut raw.lease_entry);
         root.lease_entry = lease_entry.map(|(_, name)| name);
-        root.response = merge.only("response", |raw| &mut raw.response);
-        let written = merge.only("on_store_error", |raw| &mut raw.on_store_error);
+        root.response = merge.single_value("response", |raw| &mut raw.response);
+        let written = merge.single_value("on_store_error", |raw| &mut raw.on_store_error);
         if let Some((file, written)) = written {
             report.turn_to(file);
             let written = Field::Given(written);
@@ -58,14 +58,14 @@ impl Root {
     }
 }
 
-struct Merge<'m> {
-    parts: &'m mut [Part],
+struct RootMerge<'m> {
+    parts: &'m mut [DomainFile],
     report: &'m mut Report,
 }
 
-impl Merge<'_> {
+impl RootMerge<'_> {
     /// What the first file with that key says, and its number; others may only say the same.
-    fn only<T: PartialEq>(
+    fn single_value<T: PartialEq>(
         &mut self,
         key: &'static str,
         field: impl Fn(&mut RawDomain) -> &mut Option<Spanned<T>>,

@@ -2,11 +2,11 @@
 
 use crate::policy::response::HeaderTemplate;
 use crate::policy::schema::SETS;
-use crate::policy::template::{HeaderText, Operator, Piece};
+use crate::policy::template::{HeaderValueTemplate, Operator, TemplatePiece};
 
 /// A set of headers that clients know, in the order of their names in [`SETS`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Standard {
+pub(super) enum StandardHeaders {
     /// `X-RateLimit-Limit`, `-Remaining` and `-Reset`, as Envoy has them.
     XRateLimit,
     /// `RateLimit-Policy` and `RateLimit` of draft-ietf-httpapi-ratelimit-headers.
@@ -15,7 +15,7 @@ pub(super) enum Standard {
     RetryAfter,
 }
 
-impl Standard {
+impl StandardHeaders {
     pub(super) const ALL: [Self; 3] = [Self::XRateLimit, Self::RateLimit, Self::RetryAfter];
 
     pub(super) fn name(self) -> &'static str {
@@ -50,7 +50,7 @@ impl Standard {
     pub(super) fn all_headers(self) -> impl Iterator<Item = HeaderTemplate> {
         self.fields().iter().map(|(name, operator)| HeaderTemplate {
             name: (*name).into(),
-            text: HeaderText::new(vec![Piece::Operator(operator.clone())]),
+            value: HeaderValueTemplate::new(vec![TemplatePiece::Operator(operator.clone())]),
             replaced_on_refusal: false,
         })
     }

@@ -1,10 +1,10 @@
 //! Bodies: JSON is checked at load, so that no answer can break it.
 
-use super::{Operator, Piece, Slot};
+use super::{Escaping, Operator, TemplatePiece};
 
 /// What is wrong with a JSON body.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum BodyFault {
+pub(crate) enum BodyError {
     /// It does not parse with every operator replaced by 0; a line and a column inside the body.
     Json {
         /// From 1.
@@ -24,18 +24,18 @@ pub(crate) enum BodyFault {
 ///
 /// `is_number` says whether a piece of metadata is a number wherever the domain has it.
 pub(crate) fn parse_body(
-    pieces: Vec<Piece>,
+    pieces: Vec<TemplatePiece>,
     is_number: impl Fn(&str) -> bool,
-) -> Result<Vec<(Piece, Slot)>, BodyFault> {
+) -> Result<Vec<(TemplatePiece, Escaping)>, BodyError> {
     let sample: String = pieces
         .iter()
         .map(|piece| match piece {
-            Piece::Text(text) => &**text,
-            Piece::Operator(_) => "0",
+            TemplatePiece::Text(text) => &**text,
+            TemplatePiece::Operator(_) => "0",
         })
         .collect();
     if let Err(fault) = serde_json::from_str::<serde_json::Value>(&sample) {
-        return Err(BodyFault::Json {
+        return Err(BodyError::Json {
             line: fault.line(),
             column: fault.column(),
         });
@@ -44,24 +44,24 @@ pub(crate) fn parse_body(
     let mut slots = Vec::with_capacity(pieces.len());
     for at in 0..pieces.len() {
         slots.push(match &pieces[at] {
-            Piece::Text(text) => {
+            TemplatePiece::Text(text) => {
                 lexer.read(text);
-                Slot::Plain
+                Escaping::Plain
             }
-            Piece::Operator(_) if lexer.escape > 0 => return Err(BodyFault::InEscape),
-            Piece::Operator(_) if lexer.in_string => Slot::Quoted,
-            Piece::Operator(operator) => {
+            TemplatePiece::Operator(_) if lexer.escape > 0 => return Err(BodyError::InEscape),
+            TemplatePiece::Operator(_) if lexer.in_string => Escaping::Quoted,
+            TemplatePiece::Operator(operator) => {
                 if !lexer.may_begin_token() || !may_end_token(pieces.get(at + 1)) {
-                    return Err(BodyFault::NotWhole);
+                    return Err(BodyError::NotWhole);
                 }
                 let numeric = match operator {
                     Operator::Metadata(key) => is_number(key),
                     operator => operator.is_number(),
                 };
                 if !numeric {
-                    return Err(BodyFault::NotNumber);
+                    return Err(BodyError::NotNumber);
                 }
-                Slot::Token
+                Escaping::Token
             }
         });
     }
@@ -104,11 +104,11 @@ impl Lexer {
     }
 }
 
-fn may_end_token(next: Option<&Piece>) -> bool {
+fn may_end_token(next: Option<&TemplatePiece>) -> bool {
     match next {
         None => true,
-        Some(Piece::Operator(_)) => false,
-        Some(Piece::Text(text)) => {
+        Some(TemplatePiece::Operator(_)) => false,
+        Some(TemplatePiece::Text(text)) => {
             text.starts_with(|c: char| c.is_ascii_whitespace() || matches!(c, ',' | ']' | '}'))
         }
     }

@@ -4,20 +4,20 @@ use super::Operator;
 
 /// Text that stands for itself, or an operator.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Piece {
+pub(crate) enum TemplatePiece {
     Text(Box<str>),
     Operator(Operator),
 }
 
 /// What is wrong with a template.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Fault {
+pub(crate) enum TemplateError {
     /// A `%` that neither begins an operator nor is doubled.
-    LonePercent,
+    UnescapedPercent,
     /// No operator has that name.
-    Unknown(String),
+    UnknownOperator(String),
     /// `%METADATA%` or `%ENTRY%` without a key, or another operator with one.
-    Argument(String),
+    InvalidArgument(String),
 }
 
 /// Every operator without a key, by name.
@@ -43,7 +43,7 @@ pub(crate) fn operator_names() -> impl Iterator<Item = &'static str> {
 }
 
 /// Splits `text` into pieces; every fault in it is returned.
-pub(crate) fn parse(text: &str) -> (Vec<Piece>, Vec<Fault>) {
+pub(crate) fn parse(text: &str) -> (Vec<TemplatePiece>, Vec<TemplateError>) {
     let mut pieces = Vec::new();
     let mut faults = Vec::new();
     let mut literal = String::new();
@@ -57,15 +57,15 @@ pub(crate) fn parse(text: &str) -> (Vec<Piece>, Vec<Fault>) {
             continue;
         }
         let Some((inside, after)) = split_operator(rest) else {
-            faults.push(Fault::LonePercent);
+            faults.push(TemplateError::UnescapedPercent);
             continue;
         };
         match operator(inside) {
             Ok(operator) => {
                 if !literal.is_empty() {
-                    pieces.push(Piece::Text(std::mem::take(&mut literal).into()));
+                    pieces.push(TemplatePiece::Text(std::mem::take(&mut literal).into()));
                 }
-                pieces.push(Piece::Operator(operator));
+                pieces.push(TemplatePiece::Operator(operator));
             }
             Err(fault) => faults.push(fault),
         }
@@ -73,7 +73,7 @@ pub(crate) fn parse(text: &str) -> (Vec<Piece>, Vec<Fault>) {
     }
     literal.push_str(rest);
     if !literal.is_empty() {
-        pieces.push(Piece::Text(literal.into()));
+        pieces.push(TemplatePiece::Text(literal.into()));
     }
     (pieces, faults)
 }
@@ -93,7 +93,7 @@ fn split_operator(rest: &str) -> Option<(&str, &str)> {
     Some((&rest[..end], &rest[end + 1..]))
 }
 
-fn operator(inside: &str) -> Result<Operator, Fault> {
+fn operator(inside: &str) -> Result<Operator, TemplateError> {
     let (name, key) = match inside.split_once('(') {
         Some((name, key)) => (name, key.strip_suffix(')')),
         None => (inside, None),
@@ -102,14 +102,16 @@ fn operator(inside: &str) -> Result<Operator, Fault> {
     match (name, key) {
         ("METADATA", Some(key)) => return Ok(Operator::Metadata(key.into())),
         ("ENTRY", Some(key)) => return Ok(Operator::Entry(key.into())),
-        ("METADATA" | "ENTRY", None) => return Err(Fault::Argument(name.to_owned())),
+        ("METADATA" | "ENTRY", None) => {
+            return Err(TemplateError::InvalidArgument(name.to_owned()));
+        }
         _ => {}
     }
     let Some((_, operator)) = PLAIN.iter().find(|(known, _)| *known == name) else {
-        return Err(Fault::Unknown(name.to_owned()));
+        return Err(TemplateError::UnknownOperator(name.to_owned()));
     };
     if inside.len() > name.len() {
-        return Err(Fault::Argument(name.to_owned()));
+        return Err(TemplateError::InvalidArgument(name.to_owned()));
     }
     Ok(operator.clone())
 }

@@ -18,14 +18,14 @@ impl Values for Fixed {
 fn header(text: &str) -> Option<String> {
     let (pieces, faults) = parse(text);
     assert_eq!(faults, []);
-    HeaderText::new(pieces).render(&Fixed)
+    HeaderValueTemplate::new(pieces).render(&Fixed)
 }
 
-fn body(text: &str) -> Result<String, BodyFault> {
+fn body(text: &str) -> Result<String, BodyError> {
     let (pieces, faults) = parse(text);
     assert_eq!(faults, []);
     let slots = parse_body(pieces, |key| key == "number")?;
-    Ok(BodyText::new(slots).render(&Fixed))
+    Ok(BodyTemplate::new(slots).render(&Fixed))
 }
 
 #[test]
@@ -54,18 +54,18 @@ fn strings_in_a_json_body_are_escaped() {
 fn a_json_body_that_an_answer_could_break_is_refused() {
     assert!(matches!(
         body("{\"a\":}"),
-        Err(BodyFault::Json { line: 1, .. })
+        Err(BodyError::Json { line: 1, .. })
     ));
-    assert_eq!(body(r#"["\u000%LIMIT%"]"#), Err(BodyFault::InEscape));
-    assert_eq!(body("[1%LIMIT%]"), Err(BodyFault::NotWhole));
+    assert_eq!(body(r#"["\u000%LIMIT%"]"#), Err(BodyError::InEscape));
+    assert_eq!(body("[1%LIMIT%]"), Err(BodyError::NotWhole));
     assert_eq!(
         body("[%LIMIT%1]"),
-        Err(BodyFault::Json { line: 1, column: 3 })
+        Err(BodyError::Json { line: 1, column: 3 })
     );
-    assert_eq!(body("[%LIMIT%.5]"), Err(BodyFault::NotWhole));
-    assert_eq!(body("[-%LIMIT%]"), Err(BodyFault::NotWhole));
-    assert_eq!(body("[%NAME%]"), Err(BodyFault::NotNumber));
-    assert_eq!(body("[%METADATA(tier)%]"), Err(BodyFault::NotNumber));
+    assert_eq!(body("[%LIMIT%.5]"), Err(BodyError::NotWhole));
+    assert_eq!(body("[-%LIMIT%]"), Err(BodyError::NotWhole));
+    assert_eq!(body("[%NAME%]"), Err(BodyError::NotNumber));
+    assert_eq!(body("[%METADATA(tier)%]"), Err(BodyError::NotNumber));
     assert_eq!(body("[%METADATA(number)%]").as_deref(), Ok("[null]"));
     assert_eq!(body(r#"["\\%LIMIT%"]"#).as_deref(), Ok(r#"["\\60"]"#));
     assert_eq!(
@@ -77,18 +77,30 @@ fn a_json_body_that_an_answer_could_break_is_refused() {
 #[test]
 fn a_plain_body_keeps_lines() {
     let (pieces, _) = parse("wait %ENTRY(agent)%%BURST%\n");
-    let slots = pieces.into_iter().map(|piece| (piece, Slot::Plain));
-    let text = BodyText::new(slots.collect()).render(&Fixed);
+    let slots = pieces.into_iter().map(|piece| (piece, Escaping::Plain));
+    let text = BodyTemplate::new(slots.collect()).render(&Fixed);
     assert_eq!(text, "wait a\n\u{fffd}b\n");
 }
 
 #[test]
 fn faults_are_named() {
     let faults = |text: &str| parse(text).1;
-    assert_eq!(faults("50%"), [Fault::LonePercent]);
-    assert_eq!(faults("50% of %LIMIT%"), [Fault::LonePercent]);
-    assert_eq!(faults("%LIMITS%"), [Fault::Unknown("LIMITS".into())]);
-    assert_eq!(faults("%METADATA%"), [Fault::Argument("METADATA".into())]);
-    assert_eq!(faults("%ENTRY()%"), [Fault::Argument("ENTRY".into())]);
-    assert_eq!(faults("%LIMIT(x)%"), [Fault::Argument("LIMIT".into())]);
+    assert_eq!(faults("50%"), [TemplateError::UnescapedPercent]);
+    assert_eq!(faults("50% of %LIMIT%"), [TemplateError::UnescapedPercent]);
+    assert_eq!(
+        faults("%LIMITS%"),
+        [TemplateError::UnknownOperator("LIMITS".into())]
+    );
+    assert_eq!(
+        faults("%METADATA%"),
+        [TemplateError::InvalidArgument("METADATA".into())]
+    );
+    assert_eq!(
+        faults("%ENTRY()%"),
+        [TemplateError::InvalidArgument("ENTRY".into())]
+    );
+    assert_eq!(
+        faults("%LIMIT(x)%"),
+        [TemplateError::InvalidArgument("LIMIT".into())]
+    );
 }

@@ -162,7 +162,8 @@ fn standing(shared: &Shared) -> Value {
 
 fn of_rule(rule: &Rule) -> Value {
     let levels = rule.name.levels.iter();
-    let levels = levels.map(|level| json!({"key": &*level.key, "fits": level.fits.as_deref()}));
+    let levels =
+        levels.map(|level| json!({"key": &*level.key, "fits": level.matcher_text.as_deref()}));
     let limits: Vec<Value> = match &rule.limits {
         Limits::Unlimited { .. } => Vec::new(),
         Limits::Counted(set) => {
@@ -192,7 +193,7 @@ fn of_rule(rule: &Rule) -> Value {
 }
 
 fn id(rule: &Rule) -> u32 {
-    rule.mark.get().first().copied().unwrap_or(u32::MAX)
+    rule.metric_ids.get().first().copied().unwrap_or(u32::MAX)
 }
 
 fn numbers(step: &Step) -> Value {

@@ -48,10 +48,14 @@ fn text(policy: &Policy) -> String {
 }
 
 fn path(rule: &Rule) -> String {
-    let levels = rule.name.levels.iter().map(|level| match &level.fits {
-        Some(fits) => format!("{}_{fits}", level.key),
-        None => level.key.to_string(),
-    });
+    let levels = rule
+        .name
+        .levels
+        .iter()
+        .map(|level| match &level.matcher_text {
+            Some(fits) => format!("{}_{fits}", level.key),
+            None => level.key.to_string(),
+        });
     levels.collect::<Vec<_>>().join(".")
 }
 

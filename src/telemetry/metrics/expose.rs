@@ -60,7 +60,7 @@ impl Metrics {
     }
 
     fn details(&self, rule: &Rule) -> Vec<(Option<Arc<Detail>>, RuleHits)> {
-        let Some(number) = rule.mark.get().first() else {
+        let Some(number) = rule.metric_ids.get().first() else {
             return Vec::new();
         };
         let (details, other) = self.registry.lock().details(*number);
@@ -199,7 +199,7 @@ impl Exposed<'_> {
     fn over_limits(&mut self, name: &str) {
         for one in self.rules {
             let limits = registry::list(one.rule).unwrap_or_default();
-            let numbers = one.rule.mark.get().get(1..).unwrap_or_default();
+            let numbers = one.rule.metric_ids.get().get(1..).unwrap_or_default();
             for (limit, number) in registry::limit_names(limits).iter().zip(numbers) {
                 let labels = one.limit_labels(limit);
                 self.text

@@ -120,7 +120,12 @@ impl Call<'_> {
     pub fn met(&mut self, request: &Request, met: &Met<'_>) {
         self.now = met.now;
         if let Some(domain) = met.domain {
-            self.domain = domain.mark.get().first().copied().unwrap_or(UNKNOWN_DOMAIN);
+            self.domain = domain
+                .metric_ids
+                .get()
+                .first()
+                .copied()
+                .unwrap_or(UNKNOWN_DOMAIN);
             self.in_shadow |= domain.shadow_mode && met.status.code == Code::OverLimit;
         }
         let shard = &self.recorder.shard;
@@ -131,7 +136,7 @@ impl Call<'_> {
         self.note(met, descriptor);
         let Some(rule) = met.rule else { return };
         let (Cost::Hits(hits), Some((&number, limits))) =
-            (descriptor.cost, rule.mark.get().split_first())
+            (descriptor.cost, rule.metric_ids.get().split_first())
         else {
             return;
         };

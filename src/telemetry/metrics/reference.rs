@@ -116,7 +116,7 @@ fn by_path(rules: &[Exposable<'_>]) -> BTreeMap<Path, RuleHits> {
 /// `key` or `key_value`, without what statsd takes for its own.
 fn key(level: &LevelName, sent: Option<&str>) -> String {
     let sent = sent.filter(|value| !value.is_empty());
-    let text = match sent.or(level.fits.as_deref()) {
+    let text = match sent.or(level.matcher_text.as_deref()) {
         Some(value) if value.parse::<Ipv4Addr>().is_ok() => {
             format!("{}_{}", level.key, value.replace('.', "_"))
         }

@@ -64,7 +64,7 @@ impl Registry {
         for domain in policy.domains() {
             // Number 0 is for calls that ask no domain that anybody knows.
             let number = 1 + self.domains.number(Arc::clone(&domain.name));
-            domain.mark.put(&[number]);
+            domain.metric_ids.set(&[number]);
             for (rule, name) in named_rules(domain) {
                 self.adopt_rule(number, rule, name);
             }
@@ -80,7 +80,7 @@ impl Registry {
             let limits = names.into_iter().map(|name| (number, name.into()));
             numbers.extend(limits.map(|name| self.limits.number(name)));
         }
-        rule.mark.put(&numbers);
+        rule.metric_ids.set(&numbers);
     }
 
     /// The number of a rule's series for these values, and whether it is theirs alone.

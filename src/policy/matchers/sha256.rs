@@ -4,9 +4,9 @@ use sha2::{Digest, Sha256};
 
 /// The SHA-256 of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Hash([u8; Self::LEN]);
+pub(crate) struct Sha256Hash([u8; Self::LEN]);
 
-impl Hash {
+impl Sha256Hash {
     const LEN: usize = 32;
 
     /// The hash of a value.
@@ -28,7 +28,7 @@ impl Hash {
     }
 }
 
-impl Hash {
+impl Sha256Hash {
     /// Its first eight digits.
     pub(crate) fn short(&self) -> String {
         self.0[..4]
@@ -45,15 +45,18 @@ mod tests {
     #[test]
     fn hex_is_read_in_either_case() {
         let hex = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
-        assert_eq!(Hash::from_hex(hex), Some(Hash::of(b"abc")));
-        assert_eq!(Hash::from_hex(&hex.to_uppercase()), Some(Hash::of(b"abc")));
+        assert_eq!(Sha256Hash::from_hex(hex), Some(Sha256Hash::of(b"abc")));
+        assert_eq!(
+            Sha256Hash::from_hex(&hex.to_uppercase()),
+            Some(Sha256Hash::of(b"abc"))
+        );
     }
 
     #[test]
     fn what_is_no_hash_is_refused() {
         let hex = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
         for wrong in ["", "00", &hex[1..], &hex.replace('b', "g"), &"é".repeat(32)] {
-            assert_eq!(Hash::from_hex(wrong), None, "{wrong}");
+            assert_eq!(Sha256Hash::from_hex(wrong), None, "{wrong}");
         }
     }
 }

@@ -4,57 +4,57 @@
 //! list that a value begins with stand on one chain, from the last one that is not greater than
 //! the value to ever shorter ones; so a lookup is a binary search and a walk along that chain.
 
-use super::Glob;
+use super::Wildcard;
 
 /// Wildcards in file order, each with what it leads to.
 #[derive(Debug)]
-pub(crate) struct GlobIndex<T> {
-    globs: Box<[(Glob, T)]>,
+pub(crate) struct WildcardIndex<T> {
+    wildcards: Box<[(Wildcard, T)]>,
     by_prefix: Chains<Chains<Box<[u32]>>>,
 }
 
 /// Texts, sorted, each knowing the longest other one that it begins with.
 #[derive(Debug)]
 struct Chains<T> {
-    links: Box<[Link<T>]>,
+    links: Box<[ChainLink<T>]>,
 }
 
 #[derive(Debug)]
-struct Link<T> {
+struct ChainLink<T> {
     text: Box<[u8]>,
     shorter: Option<u32>,
     what: T,
 }
 
-impl<T> GlobIndex<T> {
-    pub(crate) fn new(globs: Vec<(Glob, T)>) -> Self {
-        let all: Vec<u32> = (0..globs.len() as u32).collect();
-        let glob = |at: &u32| &globs[*at as usize].0;
+impl<T> WildcardIndex<T> {
+    pub(crate) fn new(wildcards: Vec<(Wildcard, T)>) -> Self {
+        let all: Vec<u32> = (0..wildcards.len() as u32).collect();
+        let wildcard = |at: &u32| &wildcards[*at as usize].0;
         let by_prefix = Chains::new(
             &all,
-            |at| glob(at).prefix().into(),
+            |at| wildcard(at).prefix().into(),
             |alike| {
                 Chains::new(
                     alike,
-                    |at| glob(at).suffix().iter().rev().copied().collect(),
+                    |at| wildcard(at).suffix().iter().rev().copied().collect(),
                     |same| same.into(),
                 )
             },
         );
         Self {
-            globs: globs.into(),
+            wildcards: wildcards.into(),
             by_prefix,
         }
     }
 
     /// All of them, in file order.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &(Glob, T)> {
-        self.globs.iter()
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &(Wildcard, T)> {
+        self.wildcards.iter()
     }
 
     /// The first that fits.
-    pub(crate) fn find(&self, value: &[u8]) -> Option<&(Glob, T)> {
-        self.position(value).map(|at| &self.globs[at])
+    pub(crate) fn find(&self, value: &[u8]) -> Option<&(Wildcard, T)> {
+        self.position(value).map(|at| &self.wildcards[at])
     }
 
     /// The place, in file order, of the first that fits.
@@ -67,7 +67,7 @@ impl<T> GlobIndex<T> {
                 let found = same
                     .iter()
                     .take_while(better)
-                    .find(|at| self.globs[**at as usize].0.matches(value));
+                    .find(|at| self.wildcards[**at as usize].0.matches(value));
                 best = found.copied().or(best);
             }
         }
@@ -80,7 +80,7 @@ impl<T> Chains<T> {
     fn new(items: &[u32], text: impl Fn(&u32) -> Box<[u8]>, group: impl Fn(&[u32]) -> T) -> Self {
         let mut texts: Vec<(Box<[u8]>, u32)> = items.iter().map(|at| (text(at), *at)).collect();
         texts.sort();
-        let mut links: Vec<Link<T>> = Vec::new();
+        let mut links: Vec<ChainLink<T>> = Vec::new();
         for alike in texts.chunk_by(|a, b| a.0 == b.0) {
             let text = &alike[0].0;
             let members: Vec<u32> = alike.iter().map(|(_, at)| *at).collect();
@@ -91,7 +91,7 @@ impl<T> Chains<T> {
                 }
                 shorter = links[at as usize].shorter;
             }
-            links.push(Link {
+            links.push(ChainLink {
                 text: text.clone(),
                 shorter,
                 what: group(&members),
@@ -107,7 +107,7 @@ impl<T> Chains<T> {
         &self,
         value: impl Iterator<Item = &'a u8> + Clone,
     ) -> impl Iterator<Item = &T> {
-        let not_greater = |link: &Link<T>| link.text.iter().le(value.clone());
+        let not_greater = |link: &ChainLink<T>| link.text.iter().le(value.clone());
         let mut next = self.links.partition_point(not_greater).checked_sub(1);
         // Once one fits, those that it begins with do too.
         let mut fits = false;

@@ -8,11 +8,11 @@ use foldhash::fast::RandomState;
 #[derive(Debug)]
 pub(crate) enum ByteMap<T> {
     Few(Box<[(Box<[u8]>, T)]>),
-    Many(Box<Many<T>>),
+    Many(Box<ManyKeys<T>>),
 }
 
 #[derive(Debug)]
-pub(crate) struct Many<T> {
+pub(crate) struct ManyKeys<T> {
     /// No key is longer: what is longer need not be hashed, be it a megabyte.
     longest: usize,
     /// Its keys are the policy's, so no client can choose them to collide.
@@ -28,7 +28,7 @@ impl<T> ByteMap<T> {
             Self::Few(pairs) => pairs
                 .iter()
                 .find(|(own, _)| **own == *key)
-                .map(|(_, what)| what),
+                .map(|(_, value)| value),
             Self::Many(many) if key.len() > many.longest => None,
             Self::Many(many) => many.map.get(key),
         }
@@ -94,6 +94,6 @@ impl<T> FromIterator<(Box<[u8]>, T)> for ByteMap<T> {
         let map = pairs
             .inspect(|(key, _)| longest = longest.max(key.len()))
             .collect();
-        Self::Many(Box::new(Many { longest, map }))
+        Self::Many(Box::new(ManyKeys { longest, map }))
     }
 }

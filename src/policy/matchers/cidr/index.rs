@@ -1,50 +1,50 @@
-//! Many blocks of one level: the longest that holds an address.
+//! Many cidrs of one level: the longest that holds an address.
 //!
 //! One lookup for each length of a prefix that occurs, longest first: at most 33 or 129 of them,
-//! however many blocks there are, and in practice a handful.
+//! however many cidrs there are, and in practice a handful.
 
 use std::collections::HashMap;
 use std::io::Write as _;
 use std::net::IpAddr;
 
-use super::{Bits, Block};
+use super::{AddressBits, Cidr};
 
 /// Blocks, each with what it leads to.
 #[derive(Debug)]
-pub(crate) struct BlockIndex<T> {
-    blocks: HashMap<Block, T>,
+pub(crate) struct CidrIndex<T> {
+    cidrs: HashMap<Cidr, T>,
     /// The lengths of all prefixes, longest first.
     prefix_lens: Box<[u8]>,
 }
 
 /// An address that was sent.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Address(Bits);
+pub(crate) struct Address(AddressBits);
 
 /// The longest text of an address: `ffff:` seven times and `ffff`, or less.
 const MAX_TEXT: usize = 45;
 
-impl<T> BlockIndex<T> {
-    pub(crate) fn new(blocks: HashMap<Block, T>) -> Self {
-        let mut prefix_lens: Vec<u8> = blocks.keys().map(|block| block.prefix_len).collect();
+impl<T> CidrIndex<T> {
+    pub(crate) fn new(cidrs: HashMap<Cidr, T>) -> Self {
+        let mut prefix_lens: Vec<u8> = cidrs.keys().map(|cidr| cidr.prefix_len).collect();
         prefix_lens.sort_unstable_by(|a, b| b.cmp(a));
         prefix_lens.dedup();
         Self {
-            blocks,
+            cidrs,
             prefix_lens: prefix_lens.into(),
         }
     }
 
-    /// The address that a value is, and what the longest block that holds it leads to.
+    /// The address that a value is, and what the longest cidr that holds it leads to.
     pub(crate) fn find(&self, value: &[u8]) -> Option<(Address, &T)> {
-        if self.blocks.is_empty() {
+        if self.cidrs.is_empty() {
             return None;
         }
         let address = Address::read(value)?;
         let lens = self.prefix_lens.iter();
         let mut fitting = lens.filter(|len| **len <= address.0.family.len());
         let found = fitting.find_map(|prefix_len| {
-            self.blocks.get(&Block {
+            self.cidrs.get(&Cidr {
                 first: address.0.cut(*prefix_len),
                 prefix_len: *prefix_len,
             })
@@ -52,18 +52,18 @@ impl<T> BlockIndex<T> {
         Some((address, found))
     }
 
-    /// All blocks in the order in which they are tried, and whether each holds the address that a value is.
-    pub(crate) fn tried(&self, value: &[u8]) -> Vec<(Block, bool)> {
+    /// All cidrs in the order in which they are tried, and whether each holds the address that a value is.
+    pub(crate) fn tried(&self, value: &[u8]) -> Vec<(Cidr, bool)> {
         let address = Address::read(value);
-        let mut blocks: Vec<Block> = self.blocks.keys().copied().collect();
-        blocks.sort_by_key(|block| (std::cmp::Reverse(block.prefix_len), block.first.bits));
-        let holds = |block: &Block| {
+        let mut cidrs: Vec<Cidr> = self.cidrs.keys().copied().collect();
+        cidrs.sort_by_key(|cidr| (std::cmp::Reverse(cidr.prefix_len), cidr.first.bits));
+        let holds = |cidr: &Cidr| {
             address.is_some_and(|Address(bits)| {
-                let is_of_family = bits.family == block.first.family;
-                is_of_family && bits.cut(block.prefix_len) == block.first
+                let is_of_family = bits.family == cidr.first.family;
+                is_of_family && bits.cut(cidr.prefix_len) == cidr.first
             })
         };
-        blocks.iter().map(|block| (*block, holds(block))).collect()
+        cidrs.iter().map(|cidr| (*cidr, holds(cidr))).collect()
     }
 }
 
@@ -74,7 +74,7 @@ impl Address {
             return None;
         }
         let address: IpAddr = std::str::from_utf8(value).ok()?.parse().ok()?;
-        Some(Self(Bits::of(address)))
+        Some(Self(AddressBits::of(address)))
     }
 
     /// Hands out its text: the same for every way to write it.
@@ -96,16 +96,16 @@ mod tests {
 
     use super::*;
 
-    fn index(blocks: &[&str]) -> BlockIndex<usize> {
-        let blocks = blocks.iter().enumerate();
-        BlockIndex::new(
-            blocks
-                .map(|(at, block)| (Block::parse(block).unwrap(), at))
+    fn index(cidrs: &[&str]) -> CidrIndex<usize> {
+        let cidrs = cidrs.iter().enumerate();
+        CidrIndex::new(
+            cidrs
+                .map(|(at, cidr)| (Cidr::parse(cidr).unwrap(), at))
                 .collect(),
         )
     }
 
-    fn find(index: &BlockIndex<usize>, value: &str) -> Option<(String, usize)> {
+    fn find(index: &CidrIndex<usize>, value: &str) -> Option<(String, usize)> {
         let (address, at) = index.find(value.as_bytes())?;
         let text = address.with_text(|text| String::from_utf8(text.to_vec()).unwrap());
         Some((text, *at))
@@ -157,12 +157,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_lookup_is_what_asking_every_block_would_say(
-            blocks in prop::collection::hash_set((any::<bool>(), any::<u128>(), 0..=128_u8), 0..20),
+        fn a_lookup_is_what_asking_every_cidr_would_say(
+            cidrs in prop::collection::hash_set((any::<bool>(), any::<u128>(), 0..=128_u8), 0..20),
             address in any::<u128>(),
             near in any::<prop::sample::Index>(),
         ) {
-            // Few distinct bits, so that blocks hold one another.
+            // Few distinct bits, so that cidrs hold one another.
             let bits = |raw: u128| raw & (0b11 << 126 | 0b11 << 94 | 0b11);
             let of = |v4: bool, raw: u128| -> IpAddr {
                 if v4 {
@@ -171,18 +171,18 @@ mod tests {
                     Ipv6Addr::from(bits(raw) | 1 << 60).into()
                 }
             };
-            let blocks: Vec<Block> = blocks.into_iter().map(|(v4, raw, len)| {
+            let cidrs: Vec<Cidr> = cidrs.into_iter().map(|(v4, raw, len)| {
                 let prefix_len = if v4 { len % 33 } else { len };
-                let first = Bits::of(of(v4, raw)).cut(prefix_len);
-                Block { first, prefix_len }
+                let first = AddressBits::of(of(v4, raw)).cut(prefix_len);
+                Cidr { first, prefix_len }
             }).collect();
             let v4 = near.index(2) == 0;
             let value = of(v4, address);
-            let holds = |block: &&Block| {
-                block.first == Bits::of(value).cut(block.prefix_len)
+            let holds = |cidr: &&Cidr| {
+                cidr.first == AddressBits::of(value).cut(cidr.prefix_len)
             };
-            let expected = blocks.iter().filter(holds).map(|block| block.prefix_len).max();
-            let index = BlockIndex::new(blocks.iter().map(|block| (*block, block.prefix_len)).collect());
+            let expected = cidrs.iter().filter(holds).map(|cidr| cidr.prefix_len).max();
+            let index = CidrIndex::new(cidrs.iter().map(|cidr| (*cidr, cidr.prefix_len)).collect());
             let found = index.find(value.to_string().as_bytes()).map(|(_, len)| *len);
             prop_assert_eq!(found, expected);
         }

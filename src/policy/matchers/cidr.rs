@@ -1,85 +1,87 @@
 //! Blocks of addresses: `10.0.0.0/8`, `2001:db8::/32`.
 //!
-//! An IPv4 address that is written as IPv6 (`::ffff:10.0.0.1`) is an IPv4 address, in blocks as
+//! An IPv4 address that is written as IPv6 (`::ffff:10.0.0.1`) is an IPv4 address, in cidrs as
 //! in values: a proxy that listens on both hands out either.
 
 mod index;
 
-pub(crate) use index::BlockIndex;
+pub(crate) use index::CidrIndex;
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// All addresses that begin with the same bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Block {
-    first: Bits,
+pub(crate) struct Cidr {
+    first: AddressBits,
     prefix_len: u8,
 }
 
 /// An address as bits, from the highest on; those that it does not have are 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-struct Bits {
-    family: Family,
+struct AddressBits {
+    family: AddressFamily,
     bits: u128,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Family {
+enum AddressFamily {
     V4,
     V6,
 }
 
-/// Why a text is no block.
+/// Why a text is no cidr.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Fault {
-    NoAddress,
-    NoPrefixLen,
+pub(crate) enum CidrError {
+    InvalidAddress,
+    InvalidPrefixLen,
     HostBits,
 }
 
-impl Fault {
+impl CidrError {
     /// A sentence, without the text.
     pub(crate) const fn message(self) -> &'static str {
         match self {
-            Self::NoAddress => "a block begins with an IPv4 or an IPv6 address",
-            Self::NoPrefixLen => "the length of the prefix is a number up to 32, or 128 for IPv6",
-            Self::HostBits => "the address of the block has bits set that are behind its prefix",
+            Self::InvalidAddress => "a cidr begins with an IPv4 or an IPv6 address",
+            Self::InvalidPrefixLen => {
+                "the length of the prefix is a number up to 32, or 128 for IPv6"
+            }
+            Self::HostBits => "the address of the cidr has bits set that are behind its prefix",
         }
     }
 
     /// A way out.
     pub(crate) const fn hint(self) -> &'static str {
         match self {
-            Self::NoAddress | Self::NoPrefixLen => {
-                "a block looks like `10.0.0.0/8` or `2001:db8::/32`"
+            Self::InvalidAddress | Self::InvalidPrefixLen => {
+                "a cidr looks like `10.0.0.0/8` or `2001:db8::/32`"
             }
             Self::HostBits => "set them to 0, as in `10.1.0.0/16`, or make the prefix longer",
         }
     }
 }
 
-impl Block {
+impl Cidr {
     /// Reads an address with the length of a prefix, or without for one address.
-    pub(crate) fn parse(text: &str) -> Result<Self, Fault> {
+    pub(crate) fn parse(text: &str) -> Result<Self, CidrError> {
         let (address, written) = match text.split_once('/') {
             Some((address, len)) => (address, Some(len)),
             None => (text, None),
         };
-        let address: IpAddr = address.parse().map_err(|_| Fault::NoAddress)?;
+        let address: IpAddr = address.parse().map_err(|_| CidrError::InvalidAddress)?;
         let most = if address.is_ipv4() { 32 } else { 128 };
         let prefix_len = match written {
             None => most,
             Some(text) => prefix_len(text)
                 .filter(|len| *len <= most)
-                .ok_or(Fault::NoPrefixLen)?,
+                .ok_or(CidrError::InvalidPrefixLen)?,
         };
-        let first = Bits::of(address);
+        let first = AddressBits::of(address);
         // What is in front of a mapped IPv4 address is part of the prefix, or the prefix ends inside of it.
         let mapped = most - first.family.len();
-        let prefix_len = prefix_len.checked_sub(mapped).ok_or(Fault::HostBits)?;
+        let prefix_len = prefix_len.checked_sub(mapped).ok_or(CidrError::HostBits)?;
         if first.cut(prefix_len) != first {
-            return Err(Fault::HostBits);
+            return Err(CidrError::HostBits);
         }
         Ok(Self { first, prefix_len })
     }
@@ -91,7 +93,7 @@ fn prefix_len(text: &str) -> Option<u8> {
     text.parse().ok().filter(|_| is_plain && !has_zero)
 }
 
-impl Family {
+impl AddressFamily {
     const fn len(self) -> u8 {
         match self {
             Self::V4 => 32,
@@ -100,15 +102,15 @@ impl Family {
     }
 }
 
-impl Bits {
+impl AddressBits {
     fn of(address: IpAddr) -> Self {
         match address.to_canonical() {
             IpAddr::V4(address) => Self {
-                family: Family::V4,
+                family: AddressFamily::V4,
                 bits: u128::from(u32::from(address)) << 96,
             },
             IpAddr::V6(address) => Self {
-                family: Family::V6,
+                family: AddressFamily::V6,
                 bits: address.into(),
             },
         }
@@ -116,8 +118,8 @@ impl Bits {
 
     fn address(self) -> IpAddr {
         match self.family {
-            Family::V4 => Ipv4Addr::from((self.bits >> 96) as u32).into(),
-            Family::V6 => Ipv6Addr::from(self.bits).into(),
+            AddressFamily::V4 => Ipv4Addr::from((self.bits >> 96) as u32).into(),
+            AddressFamily::V6 => Ipv6Addr::from(self.bits).into(),
         }
     }
 
@@ -131,7 +133,7 @@ impl Bits {
     }
 }
 
-impl fmt::Display for Block {
+impl fmt::Display for Cidr {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.first.address(), self.prefix_len)
     }
@@ -154,29 +156,29 @@ mod tests {
             ("::ffff:a00:1/128", "10.0.0.1/32"),
             ("::ffff:0:0/96", "0.0.0.0/0"),
         ] {
-            assert_eq!(Block::parse(text).unwrap().to_string(), written);
+            assert_eq!(Cidr::parse(text).unwrap().to_string(), written);
         }
     }
 
     #[test]
     fn what_is_no_block_is_refused() {
         for (text, fault) in [
-            ("", Fault::NoAddress),
-            ("10.0.0/8", Fault::NoAddress),
-            ("010.0.0.0/8", Fault::NoAddress),
-            ("[::1]/128", Fault::NoAddress),
-            ("fe80::1%eth0", Fault::NoAddress),
-            ("10.0.0.0/", Fault::NoPrefixLen),
-            ("10.0.0.0/33", Fault::NoPrefixLen),
-            ("10.0.0.0/+8", Fault::NoPrefixLen),
-            ("10.0.0.0/08", Fault::NoPrefixLen),
-            ("10.0.0.0/8/8", Fault::NoPrefixLen),
-            ("::/129", Fault::NoPrefixLen),
-            ("10.0.0.1/8", Fault::HostBits),
-            ("2001:db8::1/32", Fault::HostBits),
-            ("::ffff:0:0/90", Fault::HostBits),
+            ("", CidrError::InvalidAddress),
+            ("10.0.0/8", CidrError::InvalidAddress),
+            ("010.0.0.0/8", CidrError::InvalidAddress),
+            ("[::1]/128", CidrError::InvalidAddress),
+            ("fe80::1%eth0", CidrError::InvalidAddress),
+            ("10.0.0.0/", CidrError::InvalidPrefixLen),
+            ("10.0.0.0/33", CidrError::InvalidPrefixLen),
+            ("10.0.0.0/+8", CidrError::InvalidPrefixLen),
+            ("10.0.0.0/08", CidrError::InvalidPrefixLen),
+            ("10.0.0.0/8/8", CidrError::InvalidPrefixLen),
+            ("::/129", CidrError::InvalidPrefixLen),
+            ("10.0.0.1/8", CidrError::HostBits),
+            ("2001:db8::1/32", CidrError::HostBits),
+            ("::ffff:0:0/90", CidrError::HostBits),
         ] {
-            assert_eq!(Block::parse(text), Err(fault), "{text}");
+            assert_eq!(Cidr::parse(text), Err(fault), "{text}");
         }
     }
 }

@@ -6,9 +6,9 @@ use crate::policy::Value;
 use crate::policy::report::did_you_mean;
 use crate::policy::schema::{Field, Flag, RawDescriptor, Text};
 
-/// Facts about a domain.
+/// DomainSummary about a domain.
 #[derive(Debug, Default)]
-pub(super) struct Facts {
+pub(super) struct DomainSummary {
     /// Keys whose values are never shown.
     pub(super) secrets: HashSet<Box<[u8]>>,
     /// The names of all limits.
@@ -20,23 +20,23 @@ pub(super) struct Facts {
     /// There is a limit that says `charge: always`.
     pub(super) charges_always: bool,
     /// The keys of all metadata of rules, and whether they hold numbers wherever they stand.
-    metadata: HashMap<String, Metadata>,
+    metadata: HashMap<String, MetadataKind>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Metadata {
+enum MetadataKind {
     Numbers,
     Mixed,
 }
 
-impl Facts {
+impl DomainSummary {
     /// Of all the files of a domain.
     pub(super) fn gather<'r>(tops: impl Iterator<Item = &'r [Box<RawDescriptor>]>) -> Self {
-        let mut facts = Self::default();
+        let mut summary = Self::default();
         for descriptors in tops {
-            facts.add(descriptors);
+            summary.add(descriptors);
         }
-        facts
+        summary
     }
 
     fn add(&mut self, descriptors: &[Box<RawDescriptor>]) {
@@ -60,11 +60,11 @@ impl Facts {
             }
             for (key, value) in raw.more.metadata.iter().flatten() {
                 let kind = match value {
-                    Value::Number(_) => Metadata::Numbers,
-                    _ => Metadata::Mixed,
+                    Value::Number(_) => MetadataKind::Numbers,
+                    _ => MetadataKind::Mixed,
                 };
                 let known = self.metadata.entry(key.clone()).or_insert(kind);
-                if kind == Metadata::Mixed {
+                if kind == MetadataKind::Mixed {
                     *known = kind;
                 }
             }
@@ -92,6 +92,6 @@ impl Facts {
     pub(super) fn is_number(&self, key: &str) -> bool {
         self.metadata
             .get(key)
-            .is_none_or(|kind| *kind == Metadata::Numbers)
+            .is_none_or(|kind| *kind == MetadataKind::Numbers)
     }
 }

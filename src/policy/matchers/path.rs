@@ -1,12 +1,12 @@
-//! Path templates: `GET|POST /sites/{site}/{*rest}`.
+//! SplitPath templates: `GET|POST /sites/{site}/{*rest}`.
 
 mod trie;
 
-pub(crate) use trie::PatternTrie;
+pub(crate) use trie::PathTrie;
 
 /// A path template, complete and valid.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Pattern {
+pub(crate) struct PathPattern {
     pub(crate) text: Box<str>,
     pub(crate) methods: Methods,
     pub(crate) segments: Box<[Segment]>,
@@ -37,7 +37,7 @@ pub(crate) enum Segment {
 
 /// What `count_by` takes from a match.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Counted {
+pub(crate) enum CaptureRef {
     /// The method.
     Method,
     /// The segment of that number.
@@ -46,7 +46,7 @@ pub(crate) enum Counted {
     Tail(u8),
 }
 
-impl Pattern {
+impl PathPattern {
     /// The most segments of a pattern.
     pub(crate) const MAX_SEGMENTS: usize = 64;
 
@@ -71,15 +71,15 @@ impl Pattern {
                 return Err("`{*…}` is the last segment of a pattern");
             }
             let name = match read_segment(segment)? {
-                Read::Static => {
+                ParsedSegment::Static => {
                     segments.push(Segment::Static(segment.into()));
                     continue;
                 }
-                Read::Capture(name) => {
+                ParsedSegment::Capture(name) => {
                     segments.push(Segment::Capture(name.into()));
                     name
                 }
-                Read::Tail(name) => {
+                ParsedSegment::Tail(name) => {
                     tail = Some(name.into());
                     name
                 }
@@ -98,17 +98,17 @@ impl Pattern {
     }
 
     /// What `name` takes from a match; none if the pattern has no such capture.
-    pub(crate) fn counted(&self, name: &str) -> Option<Counted> {
+    pub(crate) fn capture_ref(&self, name: &str) -> Option<CaptureRef> {
         if name == "method" {
-            return (self.methods != Methods::Absent).then_some(Counted::Method);
+            return (self.methods != Methods::Absent).then_some(CaptureRef::Method);
         }
         if self.tail.as_deref() == Some(name) {
-            return Some(Counted::Tail(self.segments.len() as u8));
+            return Some(CaptureRef::Tail(self.segments.len() as u8));
         }
         let is_named =
             |segment: &Segment| matches!(segment, Segment::Capture(own) if &**own == name);
         let at = self.segments.iter().position(is_named)?;
-        Some(Counted::Segment(at as u8))
+        Some(CaptureRef::Segment(at as u8))
     }
 
     /// Whether its text has a `*` that looks like a wildcard and is none.
@@ -119,7 +119,7 @@ impl Pattern {
     }
 }
 
-enum Read<'a> {
+enum ParsedSegment<'a> {
     Static,
     Capture(&'a str),
     Tail(&'a str),
@@ -152,7 +152,7 @@ fn split_methods(text: &str) -> Result<(Methods, &str), &'static str> {
     Ok((Methods::Named(named.into()), path))
 }
 
-fn read_segment(segment: &str) -> Result<Read<'_>, &'static str> {
+fn read_segment(segment: &str) -> Result<ParsedSegment<'_>, &'static str> {
     if segment.is_empty() {
         return Err("a segment of the pattern is empty");
     }
@@ -163,7 +163,7 @@ fn read_segment(segment: &str) -> Result<Read<'_>, &'static str> {
         if segment.contains('?') {
             return Err("a query is no part of a pattern: it is ignored in what is matched");
         }
-        return Ok(Read::Static);
+        return Ok(ParsedSegment::Static);
     };
     let name = inside.strip_prefix('*').unwrap_or(inside);
     let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
@@ -174,9 +174,9 @@ fn read_segment(segment: &str) -> Result<Read<'_>, &'static str> {
         return Err("`method` cannot be the name of a segment: it means the method");
     }
     Ok(if inside.len() > name.len() {
-        Read::Tail(name)
+        ParsedSegment::Tail(name)
     } else {
-        Read::Capture(name)
+        ParsedSegment::Capture(name)
     })
 }
 

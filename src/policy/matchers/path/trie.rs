@@ -4,27 +4,27 @@
 //! Every node has one way that leads to it, so it is visited at most once: the work is bounded by
 //! the tree, whatever the value.
 
-use super::{Counted, Methods, Pattern, Segment};
-use crate::policy::tree::ByteMap;
+use super::{CaptureRef, Methods, PathPattern, Segment};
+use crate::policy::byte_map::ByteMap;
 
 /// Patterns, each leading to a `u32`.
 #[derive(Debug, Default)]
-pub(crate) struct PatternTrie {
-    nodes: Vec<Node>,
+pub(crate) struct PathTrie {
+    nodes: Vec<TrieNode>,
     depth: usize,
 }
 
 #[derive(Debug, Default)]
-struct Node {
+struct TrieNode {
     statics: ByteMap<u32>,
     capture: Option<u32>,
-    end: Ends,
-    tail: Ends,
+    end: MethodTargets,
+    tail: MethodTargets,
 }
 
 /// What a path leads to, by method.
 #[derive(Debug, Default)]
-struct Ends {
+struct MethodTargets {
     absent: Option<u32>,
     any: Option<u32>,
     named: ByteMap<u32>,
@@ -32,29 +32,29 @@ struct Ends {
 
 /// A value that fits a pattern.
 #[derive(Debug)]
-pub(crate) struct Match<'v> {
+pub(crate) struct PathMatch<'v> {
     /// What the pattern leads to.
     pub(crate) target: u32,
-    path: Path<'v>,
+    path: SplitPath<'v>,
 }
 
 /// A value, taken apart.
 #[derive(Debug)]
-struct Path<'v> {
+struct SplitPath<'v> {
     method: Option<&'v [u8]>,
     /// Without the query, the first slash and one at the end.
     path: &'v [u8],
     /// Where each segment starts in it, as many as the trie is deep.
-    starts: [u32; Pattern::MAX_SEGMENTS + 1],
+    starts: [u32; PathPattern::MAX_SEGMENTS + 1],
     /// How many segments those are, and whether there are more.
     len: usize,
 }
 
-impl PatternTrie {
+impl PathTrie {
     /// Adds a pattern, or says what a pattern of the same shape leads to.
-    pub(crate) fn insert(&mut self, pattern: &Pattern, target: u32) -> Result<(), u32> {
+    pub(crate) fn insert(&mut self, pattern: &PathPattern, target: u32) -> Result<(), u32> {
         if self.nodes.is_empty() {
-            self.nodes.push(Node::default());
+            self.nodes.push(TrieNode::default());
         }
         let mut at = 0;
         for segment in &pattern.segments {
@@ -67,7 +67,7 @@ impl PatternTrie {
                 Segment::Capture(_) => *self.nodes[at].capture.get_or_insert(fresh),
             };
             if next == fresh {
-                self.nodes.push(Node::default());
+                self.nodes.push(TrieNode::default());
             }
             at = next as usize;
         }
@@ -81,16 +81,16 @@ impl PatternTrie {
     }
 
     /// The best pattern that fits.
-    pub(crate) fn find<'v>(&self, value: &'v [u8]) -> Option<Match<'v>> {
+    pub(crate) fn find<'v>(&self, value: &'v [u8]) -> Option<PathMatch<'v>> {
         if self.nodes.is_empty() {
             return None;
         }
-        let path = Path::new(value, self.depth)?;
+        let path = SplitPath::new(value, self.depth)?;
         let target = self.descend(0, 0, &path)?;
-        Some(Match { target, path })
+        Some(PathMatch { target, path })
     }
 
-    fn descend(&self, at: u32, level: usize, path: &Path<'_>) -> Option<u32> {
+    fn descend(&self, at: u32, level: usize, path: &SplitPath<'_>) -> Option<u32> {
         let node = &self.nodes[at as usize];
         let Some(segment) = path.segment(level) else {
             let end = if path.len == level {
@@ -114,7 +114,7 @@ impl PatternTrie {
     }
 }
 
-impl Ends {
+impl MethodTargets {
     fn insert(&mut self, methods: &Methods, target: u32) -> Result<(), u32> {
         match methods {
             Methods::Absent => taken(*self.absent.get_or_insert(target), target),
@@ -141,7 +141,7 @@ fn taken(present: u32, target: u32) -> Result<(), u32> {
     }
 }
 
-impl<'v> Path<'v> {
+impl<'v> SplitPath<'v> {
     fn new(value: &'v [u8], depth: usize) -> Option<Self> {
         let (method, path) = if value.first() == Some(&b'/') {
             (None, value)
@@ -152,14 +152,14 @@ impl<'v> Path<'v> {
         let query = path.iter().position(|b| *b == b'?');
         let path = path[..query.unwrap_or(path.len())].strip_prefix(b"/")?;
         let path = path.strip_suffix(b"/").unwrap_or(path);
-        let mut starts = [0; Pattern::MAX_SEGMENTS + 1];
+        let mut starts = [0; PathPattern::MAX_SEGMENTS + 1];
         let mut len = 0;
         if !path.is_empty() {
             len = 1;
             let slashes = path.iter().enumerate().filter(|(_, b)| **b == b'/');
             // One segment more than the trie is deep is enough to know that there are too many.
             for (at, _) in slashes.take(depth) {
-                starts[len.min(Pattern::MAX_SEGMENTS)] = at as u32 + 1;
+                starts[len.min(PathPattern::MAX_SEGMENTS)] = at as u32 + 1;
                 len += 1;
             }
         }
@@ -172,7 +172,7 @@ impl<'v> Path<'v> {
     }
 
     fn segment(&self, at: usize) -> Option<&'v [u8]> {
-        if at >= self.len || at >= Pattern::MAX_SEGMENTS {
+        if at >= self.len || at >= PathPattern::MAX_SEGMENTS {
             return None;
         }
         let rest = &self.path[self.starts[at] as usize..];
@@ -192,13 +192,13 @@ impl<'v> Path<'v> {
     }
 }
 
-impl<'v> Match<'v> {
-    /// The piece of the value that `counted` stands for.
-    pub(crate) fn piece(&self, counted: Counted) -> &'v [u8] {
-        match counted {
-            Counted::Method => self.path.method.unwrap_or_default(),
-            Counted::Segment(at) => self.path.segment(at as usize).unwrap_or_default(),
-            Counted::Tail(at) => self.path.tail(at as usize),
+impl<'v> PathMatch<'v> {
+    /// The piece of the value that `capture_ref` stands for.
+    pub(crate) fn piece(&self, capture_ref: CaptureRef) -> &'v [u8] {
+        match capture_ref {
+            CaptureRef::Method => self.path.method.unwrap_or_default(),
+            CaptureRef::Segment(at) => self.path.segment(at as usize).unwrap_or_default(),
+            CaptureRef::Tail(at) => self.path.tail(at as usize),
         }
     }
 }

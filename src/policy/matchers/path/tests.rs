@@ -2,10 +2,10 @@ use proptest::prelude::*;
 
 use super::*;
 
-fn trie(patterns: &[&str]) -> PatternTrie {
-    let mut trie = PatternTrie::default();
+fn trie(patterns: &[&str]) -> PathTrie {
+    let mut trie = PathTrie::default();
     for (at, text) in patterns.iter().enumerate() {
-        let pattern = Pattern::parse(text).unwrap();
+        let pattern = PathPattern::parse(text).unwrap();
         trie.insert(&pattern, at as u32).unwrap();
     }
     trie
@@ -54,16 +54,18 @@ fn the_path_decides_before_the_method() {
 
 #[test]
 fn captures_are_pieces_of_the_value() {
-    let pattern = Pattern::parse("* /sites/{site}/{*rest}").unwrap();
-    let mut trie = PatternTrie::default();
+    let pattern = PathPattern::parse("* /sites/{site}/{*rest}").unwrap();
+    let mut trie = PathTrie::default();
     trie.insert(&pattern, 0).unwrap();
     let found = trie.find(b"GET /sites/7/a/b/?q").unwrap();
-    let piece = |name: &str| found.piece(pattern.counted(name).unwrap());
+    let piece = |name: &str| found.piece(pattern.capture_ref(name).unwrap());
     assert_eq!(piece("site"), b"7");
     assert_eq!(piece("rest"), b"a/b");
     assert_eq!(piece("method"), b"GET");
     assert_eq!(
-        trie.find(b"GET /sites/7").unwrap().piece(Counted::Tail(2)),
+        trie.find(b"GET /sites/7")
+            .unwrap()
+            .piece(CaptureRef::Tail(2)),
         b""
     );
     assert!(trie.find(b"GET /sites//x").is_none());
@@ -72,9 +74,9 @@ fn captures_are_pieces_of_the_value() {
 #[test]
 fn the_same_shape_is_taken() {
     let taken = |first: &str, second: &str| {
-        let mut trie = PatternTrie::default();
-        trie.insert(&Pattern::parse(first).unwrap(), 7).unwrap();
-        trie.insert(&Pattern::parse(second).unwrap(), 8) == Err(7)
+        let mut trie = PathTrie::default();
+        trie.insert(&PathPattern::parse(first).unwrap(), 7).unwrap();
+        trie.insert(&PathPattern::parse(second).unwrap(), 8) == Err(7)
     };
     assert!(taken("/a/{x}", "/a/{y}/"));
     assert!(taken("GET|POST /a", "POST|PUT /a"));
@@ -104,10 +106,10 @@ fn what_is_no_pattern() {
         "/{method}",
         "/a?b",
     ] {
-        assert!(Pattern::parse(text).is_err(), "{text}");
+        assert!(PathPattern::parse(text).is_err(), "{text}");
     }
-    assert!(Pattern::parse(&"/a".repeat(64)).is_ok());
-    assert!(Pattern::parse(&"/a".repeat(65)).is_err());
+    assert!(PathPattern::parse(&"/a".repeat(64)).is_ok());
+    assert!(PathPattern::parse(&"/a".repeat(65)).is_err());
 }
 
 #[test]
@@ -120,7 +122,7 @@ fn a_path_longer_than_any_pattern_still_has_its_tail() {
 }
 
 /// The rank of a pattern for a path, segment by segment: smaller is better. None if it does not fit.
-fn naive(pattern: &Pattern, value: &str) -> Option<(Vec<u8>, u8)> {
+fn naive(pattern: &PathPattern, value: &str) -> Option<(Vec<u8>, u8)> {
     let (method, path) = match value.split_once(' ') {
         Some((method, path)) => (Some(method), path),
         None => (None, value),
@@ -157,14 +159,14 @@ proptest! {
         patterns in prop::collection::vec("((GET|PUT|GET\\|PUT|\\*) )?(/(a|b|\\{x\\})){0,1}(/(a|b|\\{y\\})){0,2}(/\\{\\*z\\})?", 0..10),
         value in "((GET|PUT|POST) )?/(a|b|c|)(/(a|b|c|)){0,3}",
     ) {
-        let mut trie = PatternTrie::default();
-        let mut list: Vec<Pattern> = Vec::new();
+        let mut trie = PathTrie::default();
+        let mut list: Vec<PathPattern> = Vec::new();
         for text in patterns {
-            let Ok(pattern) = Pattern::parse(&text) else { continue };
+            let Ok(pattern) = PathPattern::parse(&text) else { continue };
             // A half-inserted duplicate would answer for methods that the list does not know.
-            let mut probe = PatternTrie::default();
+            let mut probe = PathTrie::default();
             let clash = list.iter().any(|other| {
-                probe = PatternTrie::default();
+                probe = PathTrie::default();
                 probe.insert(other, 0).unwrap();
                 probe.insert(&pattern, 1).is_err()
             });

@@ -2,11 +2,11 @@
 
 mod index;
 
-pub(crate) use index::GlobIndex;
+pub(crate) use index::WildcardIndex;
 
 /// A value with at least one `*`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Glob {
+pub(crate) struct Wildcard {
     text: Box<[u8]>,
     prefix_len: usize,
     suffix_len: usize,
@@ -21,7 +21,7 @@ struct Needle {
     overlaps: Box<[u32]>,
 }
 
-impl Glob {
+impl Wildcard {
     /// None if there is no `*` in `text`.
     pub(crate) fn new(text: &[u8]) -> Option<Self> {
         let prefix_len = text.iter().position(|b| *b == b'*')?;

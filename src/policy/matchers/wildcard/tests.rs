@@ -2,8 +2,8 @@ use proptest::prelude::*;
 
 use super::*;
 
-fn naive(glob: &[u8], value: &[u8]) -> bool {
-    match glob.split_first() {
+fn naive(wildcard: &[u8], value: &[u8]) -> bool {
+    match wildcard.split_first() {
         None => value.is_empty(),
         Some((b'*', rest)) => (0..=value.len()).any(|at| naive(rest, &value[at..])),
         Some((byte, rest)) => value.first() == Some(byte) && naive(rest, &value[1..]),
@@ -12,8 +12,8 @@ fn naive(glob: &[u8], value: &[u8]) -> bool {
 
 #[test]
 fn examples_of_the_reference() {
-    let fits = |glob: &str, value: &str| {
-        Glob::new(glob.as_bytes())
+    let fits = |wildcard: &str, value: &str| {
+        Wildcard::new(wildcard.as_bytes())
             .unwrap()
             .matches(value.as_bytes())
     };
@@ -32,26 +32,26 @@ fn examples_of_the_reference() {
 
 #[test]
 fn a_huge_value_is_searched_once() {
-    let glob = Glob::new(b"*aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaab*").unwrap();
-    assert!(!glob.matches(&vec![b'a'; 1 << 20]));
+    let wildcard = Wildcard::new(b"*aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaab*").unwrap();
+    assert!(!wildcard.matches(&vec![b'a'; 1 << 20]));
 }
 
 proptest! {
     #[test]
-    fn a_glob_is_what_a_naive_matcher_says(glob in "[ab*]{0,8}", value in "[ab]{0,10}") {
-        prop_assume!(glob.contains('*'));
-        let expected = naive(glob.as_bytes(), value.as_bytes());
-        prop_assert_eq!(Glob::new(glob.as_bytes()).unwrap().matches(value.as_bytes()), expected);
+    fn a_glob_is_what_a_naive_matcher_says(wildcard in "[ab*]{0,8}", value in "[ab]{0,10}") {
+        prop_assume!(wildcard.contains('*'));
+        let expected = naive(wildcard.as_bytes(), value.as_bytes());
+        prop_assert_eq!(Wildcard::new(wildcard.as_bytes()).unwrap().matches(value.as_bytes()), expected);
     }
 
     #[test]
     fn the_index_finds_the_first_in_file_order(
-        globs in prop::collection::vec("[ab]{0,3}\\*[ab*]{0,4}", 0..12),
+        wildcards in prop::collection::vec("[ab]{0,3}\\*[ab*]{0,4}", 0..12),
         value in "[ab]{0,8}",
     ) {
-        let expected = globs.iter().position(|glob| naive(glob.as_bytes(), value.as_bytes()));
-        let index = globs.iter().map(|glob| (Glob::new(glob.as_bytes()).unwrap(), ()));
-        prop_assert_eq!(GlobIndex::new(index.collect()).position(value.as_bytes()), expected);
+        let expected = wildcards.iter().position(|wildcard| naive(wildcard.as_bytes(), value.as_bytes()));
+        let index = wildcards.iter().map(|wildcard| (Wildcard::new(wildcard.as_bytes()).unwrap(), ()));
+        prop_assert_eq!(WildcardIndex::new(index.collect()).position(value.as_bytes()), expected);
     }
 
     #[test]
@@ -59,7 +59,7 @@ proptest! {
         wide in "[ab*]{0,5}", narrow in "[ab*]{0,5}", value in "[abc]{0,7}",
     ) {
         prop_assume!(wide.contains('*') && narrow.contains('*'));
-        if Glob::new(wide.as_bytes()).unwrap().matches(narrow.as_bytes()) && naive(narrow.as_bytes(), value.as_bytes()) {
+        if Wildcard::new(wide.as_bytes()).unwrap().matches(narrow.as_bytes()) && naive(narrow.as_bytes(), value.as_bytes()) {
             prop_assert!(naive(wide.as_bytes(), value.as_bytes()));
         }
     }
