@@ -8,14 +8,12 @@ use std::thread;
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
+use weir_harness::{Cluster, RedisServer, Sentinels, SlowProxy, program};
 
 use crate::keys::Choice;
 use crate::load::{self, Load, Outcome, Pace};
 use crate::peers;
 use crate::policies;
-use crate::redis::deployment::{Cluster, Watched};
-use crate::redis::proxy::Proxy;
-use crate::redis::server::{self, RedisServer};
 use crate::servers::{self, Running};
 use crate::throughput::{closed, one_key};
 
@@ -124,7 +122,7 @@ const fn fault(name: &'static str, test: &'static str, run: fn() -> Result<Told>
 
 /// Prints the table, or the lines of it whose names hold a word. What falls short is printed bold.
 pub(crate) fn print(wanted: &[String]) -> Result<()> {
-    if !server::is_there() {
+    if !program::REDIS.is_installed() {
         return Ok(());
     }
     println!(
@@ -143,13 +141,13 @@ pub(crate) fn print(wanted: &[String]) -> Result<()> {
 }
 
 fn steady(redis: &RedisServer, weirs: usize) -> Result<Told> {
-    let weirs = all_at(&redis.address().to_string(), weirs, 1)?;
+    let weirs = all_at(&redis.url(), weirs, 1)?;
     under_load(&weirs, Choice::One, &mut (), |()| {}, |()| {})
 }
 
 fn frozen(weirs: usize) -> Result<Told> {
     let mut redis = RedisServer::start();
-    let weirs = all_at(&redis.address().to_string(), weirs, 1)?;
+    let weirs = all_at(&redis.url(), weirs, 1)?;
     under_load(
         &weirs,
         Choice::One,
@@ -161,7 +159,7 @@ fn frozen(weirs: usize) -> Result<Told> {
 
 fn killed() -> Result<Told> {
     let mut redis = RedisServer::start();
-    let weirs = all_at(&redis.address().to_string(), 1, 1)?;
+    let weirs = all_at(&redis.url(), 1, 1)?;
     under_load(
         &weirs,
         Choice::One,
@@ -177,21 +175,21 @@ fn slow(millis: u64) -> Result<Told> {
         .worker_threads(1)
         .enable_all()
         .build()?;
-    let mut proxy = runtime.block_on(Proxy::to(&redis));
-    let weirs = all_at(&proxy.address().to_string(), 1, 1)?;
+    let mut proxy = runtime.block_on(SlowProxy::start(&redis));
+    let weirs = all_at(&proxy.url(), 1, 1)?;
     under_load(
         &weirs,
         Choice::One,
         &mut proxy,
-        |proxy| proxy.delay(millis),
-        |proxy| proxy.delay(0),
+        |proxy| proxy.delay(Duration::from_millis(millis)),
+        |proxy| proxy.delay(Duration::ZERO),
     )
 }
 
 /// Those who are known are sent away, and the password is another; two seconds later it is the old one.
 fn locked() -> Result<Told> {
-    let mut redis = RedisServer::with(&["--requirepass", PASSWORD]);
-    let store = redis.address().to_string();
+    let mut redis = RedisServer::start_with(&["--requirepass", PASSWORD]);
+    let store = redis.url();
     let store = store.replace("://", &format!("://:{PASSWORD}@"));
     let weirs = all_at(&store, 1, 1)?;
     let other = "open-barley";
@@ -200,33 +198,30 @@ fn locked() -> Result<Told> {
         Choice::One,
         &mut redis,
         |redis| {
-            redis.cli(&["-a", PASSWORD, "config", "set", "requirepass", other]);
-            redis.cli(&["-a", other, "client", "kill", "type", "normal"]);
+            redis.change_password(PASSWORD, other);
+            redis.disconnect_clients(other);
         },
         |redis| {
-            redis.cli(&["-a", other, "config", "set", "requirepass", PASSWORD]);
+            redis.change_password(other, PASSWORD);
         },
     )
 }
 
 fn full() -> Result<Told> {
     let mut redis = RedisServer::start();
-    let weirs = all_at(&redis.address().to_string(), 1, 1)?;
-    let limit = |redis: &mut RedisServer, bytes| {
-        redis.cli(&["config", "set", "maxmemory", bytes]);
-    };
+    let weirs = all_at(&redis.url(), 1, 1)?;
     under_load(
         &weirs,
         Choice::One,
         &mut redis,
-        |redis| limit(redis, "1"),
-        |redis| limit(redis, "0"),
+        |redis| redis.refuse_writes(),
+        |redis| redis.accept_writes(),
     )
 }
 
 fn failover() -> Result<Told> {
-    let mut watched = Watched::start();
-    let weirs = all_at(&watched.address().to_string(), 1, 1)?;
+    let mut watched = Sentinels::start();
+    let weirs = all_at(&watched.url(), 1, 1)?;
     under_load(
         &weirs,
         Choice::One,
@@ -238,8 +233,8 @@ fn failover() -> Result<Told> {
 
 /// A cluster, of which one node fails.
 fn parted(fail: fn(&mut RedisServer), heal: fn(&mut RedisServer)) -> Result<Told> {
-    let mut cluster = Cluster::of_independent_parts();
-    let store = cluster.address().to_string();
+    let mut cluster = Cluster::start_with_independent_nodes();
+    let store = cluster.url();
     let weirs = all_at(&store, 1, CLIENTS_OF_CLUSTER)?;
     let choice = Choice::Uniform(CLIENTS_OF_CLUSTER);
     under_load(&weirs, choice, &mut cluster.nodes[1], fail, heal)

@@ -18,7 +18,6 @@ mod peers;
 mod plots;
 mod policies;
 mod processor;
-mod redis;
 mod rows;
 mod servers;
 mod shared;

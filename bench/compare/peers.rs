@@ -1,16 +1,16 @@
 //! envoyproxy/ratelimit, the Go service with Redis, asked the same as weir.
 //!
-//! `go install` puts it under `target/parts`; `redis-server` is looked for on the path.
+//! The harness installs it under `target/parts`.
 
-use std::io::{self, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
 use tempfile::TempDir;
+use weir_harness::{free_port, program};
 
 use crate::keys::Choice;
 use crate::pairs::{Pairs, Run};
@@ -21,19 +21,16 @@ use crate::throughput::{PAIRS, RUN, closed, one_key};
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
-const RATELIMIT: &str = "github.com/envoyproxy/ratelimit/src/service_cmd";
-/// The module has no releases; this is its state in January 2026.
-const VERSION: &str = "v1.4.1-0.20260122083618-3fb702589d36";
-
 /// How many times as many answers weir gives.
 pub(crate) fn beside(rules: u64) -> Result<Measured> {
-    let program = match install() {
+    let found = program::REDIS.find().and(program::RATELIMIT.find());
+    let program = match found {
         Ok(program) => program,
         Err(reason) => return Ok(Measured::of(f64::NAN, format!("SKIPPED: {reason}"))),
     };
     let policy = policies::of_rules(rules);
     let weir = Running::weir(&policy, &[])?;
-    let peer = ratelimit(&program, &policy)?;
+    let peer = ratelimit(program, &policy)?;
     let run = |server| {
         let load = closed(server, &one_key(), Choice::One, (u64::MAX, RUN));
         Run::of(server, &load)
@@ -45,38 +42,6 @@ pub(crate) fn beside(rules: u64) -> Result<Measured> {
         .detail
         .push_str("; envoyproxy/ratelimit with redis-server on a Unix socket, both counted");
     Ok(measured)
-}
-
-pub(crate) fn install() -> Result<PathBuf> {
-    let is_there = |program: &str| {
-        Command::new(program)
-            .arg(if program == "go" {
-                "version"
-            } else {
-                "--version"
-            })
-            .stdout(Stdio::null())
-            .status()
-            .map_err(|error| format!("{program}: {error}"))
-    };
-    is_there("redis-server")?;
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR"))
-        .with_file_name("parts")
-        .join(format!("ratelimit-{VERSION}"));
-    let program = folder.join("service_cmd");
-    if !program.is_file() {
-        is_there("go")?;
-        // It takes a while, and is done once.
-        writeln!(io::stderr(), "installing {RATELIMIT} …")?;
-        let status = Command::new("go")
-            .args(["install", &format!("{RATELIMIT}@{VERSION}")])
-            .env("GOBIN", &folder)
-            .status()?;
-        if !status.success() {
-            return Err("go install has failed".into());
-        }
-    }
-    Ok(program)
 }
 
 /// The service with a Redis of its own.
@@ -105,7 +70,8 @@ pub(crate) fn service(
     let config = folder.path().join("ratelimit/config");
     std::fs::create_dir_all(&config)?;
     std::fs::write(config.join("bench.yaml"), policy)?;
-    let [grpc, http, debug] = free_ports()?;
+    let [grpc, http, debug] = [free_port(), free_port(), free_port()];
+    let grpc = SocketAddr::from(([127, 0, 0, 1], grpc));
     let service = Command::new(program)
         .env("LOG_LEVEL", "error")
         .env("USE_STATSD", "false")
@@ -118,9 +84,9 @@ pub(crate) fn service(
         .env("GRPC_HOST", "127.0.0.1")
         .env("GRPC_PORT", grpc.port().to_string())
         .env("HOST", "127.0.0.1")
-        .env("PORT", http.port().to_string())
+        .env("PORT", http.to_string())
         .env("DEBUG_HOST", "127.0.0.1")
-        .env("DEBUG_PORT", debug.port().to_string())
+        .env("DEBUG_PORT", debug.to_string())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()?;
@@ -141,14 +107,6 @@ impl Drop for Children {
             let _ = child.wait();
         }
     }
-}
-
-/// Ports that were free a moment ago: the service takes no listening socket.
-pub(crate) fn free_ports() -> Result<[SocketAddr; 3]> {
-    let bind = || TcpListener::bind("127.0.0.1:0");
-    let listeners = [bind()?, bind()?, bind()?];
-    let [a, b, c] = listeners.each_ref().map(TcpListener::local_addr);
-    Ok([a?, b?, c?])
 }
 
 #[expect(

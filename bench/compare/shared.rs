@@ -3,13 +3,14 @@
 use std::fmt;
 use std::time::Duration;
 
+use weir_harness::{RedisServer, program};
+
 use crate::keys::Choice;
 use crate::load::{self, Load, Outcome, Pace};
 use crate::pairs::{Pairs, Run};
 use crate::peers::{self, Children};
 use crate::policies;
 use crate::processor;
-use crate::redis::server::RedisServer;
 use crate::servers::{self, Running};
 use crate::table::Measured;
 use crate::throughput::{PAIRS, PEEK, PEEKS, RUN, closed, one_key};
@@ -24,14 +25,14 @@ const KEPT_UP_MILLIS: f64 = 100.0;
 
 /// weir with its counters in that Redis.
 fn weir(redis: &RedisServer, policy: &str, more: &[&str]) -> Result<Running> {
-    let store = redis.address().to_string();
+    let store = redis.url();
     let arguments: Vec<&str> = ["--store", &store].iter().chain(more).copied().collect();
     Running::weir(policy, &arguments)
 }
 
 /// How many times as many answers weir gives as envoyproxy/ratelimit, both counting in the same Redis.
 pub(crate) fn beside_ratelimit() -> Result<Measured> {
-    let program = match peers::install() {
+    let program = match program::RATELIMIT.find() {
         Ok(program) => program,
         Err(reason) => return Ok(Measured::of(f64::NAN, format!("SKIPPED: {reason}"))),
     };
@@ -39,9 +40,9 @@ pub(crate) fn beside_ratelimit() -> Result<Measured> {
     let redis = RedisServer::start();
     let weir = weir(&redis, &policy, &[])?;
     let peer = peers::service(
-        &program,
+        program,
         &policy,
-        ("tcp", &format!("127.0.0.1:{}", redis.port)),
+        ("tcp", &format!("127.0.0.1:{}", redis.port())),
         (tempfile::tempdir()?, Children::default()),
     )?;
     let run = |server| {

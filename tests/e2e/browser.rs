@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tungstenite::stream::MaybeTlsStream;
 use tungstenite::{Message, WebSocket};
 
-use crate::process::{PATIENCE, Process};
+use weir_harness::{PATIENCE, Process};
 
 /// One page in a browser of its own.
 pub(crate) struct Browser {

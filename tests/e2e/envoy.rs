@@ -9,9 +9,9 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::http::{Client, Request};
-use crate::parts;
-use crate::process::Process;
 use crate::weir::Weir;
+use weir_harness::Process;
+use weir_harness::program;
 
 pub(crate) struct Envoy {
     /// Where clients connect to.
@@ -45,7 +45,7 @@ impl Envoy {
         name: &str,
         setup: &Setup<'_>,
     ) -> Option<Self> {
-        let binary = parts::envoy()?;
+        let binary = program::ENVOY.or_skip()?;
         let weir = weir();
         let folder = tempfile::tempdir().expect("a folder");
         let bootstrap = rewritten(name, setup, (folder.path(), weir.address));
@@ -69,7 +69,7 @@ impl Envoy {
     /// Kills it, without a chance to say good-bye, and starts another one.
     pub(crate) fn kill_and_start_again(&mut self) {
         self.process.kill();
-        let binary = parts::envoy().expect("it was there before");
+        let binary = program::ENVOY.or_skip().expect("it was there before");
         (self.process, self.admin) = run(binary, self.folder.path());
         self.address = listener(self.admin);
     }

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
-use crate::parts;
+use weir_harness::program;
 
 pub(crate) struct Grpcurl {
     binary: &'static Path,
@@ -16,7 +16,7 @@ pub(crate) struct Grpcurl {
 impl Grpcurl {
     /// None if the test is to be skipped.
     pub(crate) fn new(server: SocketAddr) -> Option<Self> {
-        let binary = parts::grpcurl()?;
+        let binary = program::GRPCURL.or_skip()?;
         Some(Self { binary, server })
     }
 

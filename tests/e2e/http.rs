@@ -6,7 +6,7 @@ use std::net::{SocketAddr, TcpStream};
 
 use serde_json::Value;
 
-use crate::process::PATIENCE;
+use weir_harness::PATIENCE;
 
 /// What every HTTP answer has, limited or not.
 const ORDINARY: [&str; 5] = [

@@ -3,9 +3,6 @@
 //! Envoy and grpcurl are fetched once, into `target/parts`. Where that is not possible the tests say SKIPPED and pass; with
 //! `CI=true` they fail.
 
-mod parts;
-mod process;
-
 mod browser;
 mod envoy;
 mod grpcurl;

@@ -5,8 +5,8 @@ use std::process::Command;
 use serde_json::json;
 
 use crate::browser::Browser;
-use crate::parts;
 use crate::weir::Weir;
+use weir_harness::program;
 
 const POLICY: &str = "
 domain: shop
@@ -51,7 +51,7 @@ fn traffic(weir: &Weir) {
 
 #[test]
 fn a_person_sees_who_is_refused_by_which_rule() {
-    let Some(chromium) = parts::chromium() else {
+    let Some(chromium) = program::CHROMIUM.or_skip() else {
         return;
     };
     let folder = tempfile::tempdir().expect("a folder");
@@ -155,7 +155,9 @@ fn a_person_sees_who_is_refused_by_which_rule() {
 /// `WEIR_PICTURES=folder cargo test --test e2e pictures` leaves pictures of the page for a person to look at.
 #[test]
 fn pictures_of_the_page_for_a_person_to_look_at() {
-    let (Some(chromium), Ok(pictures)) = (parts::chromium(), std::env::var("WEIR_PICTURES")) else {
+    let (Some(chromium), Ok(pictures)) =
+        (program::CHROMIUM.or_skip(), std::env::var("WEIR_PICTURES"))
+    else {
         return;
     };
     let folder = tempfile::tempdir().expect("a folder");

@@ -103,5 +103,5 @@ fn sigterm_without_clients_ends_at_once_and_well() {
 
     weir.process.terminate();
 
-    assert!(weir.process.ended().success());
+    assert!(weir.process.wait().success());
 }

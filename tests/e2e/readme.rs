@@ -7,8 +7,8 @@ use serde_json::Value;
 
 use crate::envoy::Envoy;
 use crate::http::Request;
-use crate::parts;
 use crate::weir::Weir;
+use weir_harness::program;
 
 fn readme() -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
@@ -42,7 +42,7 @@ fn without_time(mut answer: Value) -> Value {
 
 #[test]
 fn grpcurl_gets_the_answer_that_is_shown() {
-    let Some(grpcurl) = parts::grpcurl() else {
+    let Some(grpcurl) = program::GRPCURL.or_skip() else {
         return;
     };
     let weir = Weir::start("platform");

@@ -6,7 +6,7 @@ use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread;
 
-use crate::process::PATIENCE;
+use weir_harness::PATIENCE;
 
 pub(crate) struct Upstream {
     pub(crate) address: SocketAddr,

@@ -9,8 +9,8 @@ use std::process::Command;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::process::{PATIENCE, Process};
 use crate::window::now_secs;
+use weir_harness::{PATIENCE, Process};
 
 pub(crate) struct Weir {
     pub(crate) process: Process,

@@ -12,9 +12,9 @@ use weir::limit::{Algorithm, Charge, LeaseOutcome, LimitSet, Outcomes};
 use weir::request::Cost;
 use weir::store::{Batch, Hit, Password, RedisAddress, RedisConfig, Store};
 
-use crate::proxy::Proxy;
-use crate::server::{self, RedisServer, free_port};
-use crate::stores::{self, NOW, runtime};
+use weir_harness::{RedisServer, SlowProxy, free_port, program};
+
+use crate::stores::{self, NOW, address, exact, runtime};
 use crate::weirs::{ask, request, until, weir};
 
 /// The limit of `plain`.
@@ -29,7 +29,7 @@ pub(crate) fn patient(address: RedisAddress) -> RedisConfig {
 }
 
 fn with_redis<F: Future<Output = ()>>(test: impl FnOnce(RedisServer) -> F) {
-    if server::is_there() {
+    if program::REDIS.is_installed() {
         runtime().block_on(test(RedisServer::start()));
     }
 }
@@ -56,7 +56,7 @@ fn without_redis_each_rule_says_what_to_answer() {
 
 #[test]
 fn a_redis_that_comes_later_is_used_from_then_on() {
-    if !server::is_there() {
+    if !program::REDIS.is_installed() {
         return;
     }
     runtime().block_on(async {
@@ -65,7 +65,7 @@ fn a_redis_that_comes_later_is_used_from_then_on() {
             format!("redis://127.0.0.1:{port}").parse().unwrap(),
         ));
         assert_eq!(ask(&engine, "plain").await, (Code::Ok, Basis::Degraded));
-        let _redis = RedisServer::at(port, &[]);
+        let _redis = RedisServer::start_at(port, &[]);
         until(&engine, Basis::Counted).await;
         assert_eq!(ask(&engine, "plain").await, (Code::Ok, Basis::Counted));
         assert_eq!(engine.store_trouble(), None);
@@ -75,7 +75,7 @@ fn a_redis_that_comes_later_is_used_from_then_on() {
 #[test]
 fn what_redis_has_counted_is_not_granted_again_while_it_is_away() {
     with_redis(|mut redis| async move {
-        let engine = weir(patient(redis.address()));
+        let engine = weir(patient(address(redis.url())));
         until(&engine, Basis::Counted).await;
         for _ in 0..60 {
             assert_eq!(ask(&engine, "plain").await, (Code::Ok, Basis::Counted));
@@ -104,7 +104,7 @@ async fn hammer(engine: Arc<Engine>, stop: Arc<AtomicU32>) -> u32 {
 #[test]
 fn a_redis_that_is_killed_under_load_costs_no_answer() {
     with_redis(|mut redis| async move {
-        let engine = weir(RedisConfig::new(redis.address()));
+        let engine = weir(RedisConfig::new(address(redis.url())));
         until(&engine, Basis::Counted).await;
         let stop = Arc::new(AtomicU32::new(0));
         let callers: Vec<_> = (0..8)
@@ -146,7 +146,7 @@ async fn left(engine: &Engine) -> u32 {
 #[test]
 fn a_frozen_redis_costs_no_answer_and_no_limit() {
     with_redis(|redis| async move {
-        let engine = weir(RedisConfig::new(redis.address()));
+        let engine = weir(RedisConfig::new(address(redis.url())));
         until(&engine, Basis::Counted).await;
         redis.freeze();
         let mut passed = 0;
@@ -169,8 +169,8 @@ fn a_frozen_redis_costs_no_answer_and_no_limit() {
 fn after_an_outage_all_know_what_each_has_let_through() {
     with_redis(|redis| async move {
         let weirs = [
-            weir(RedisConfig::new(redis.address())),
-            weir(RedisConfig::new(redis.address())),
+            weir(RedisConfig::new(address(redis.url()))),
+            weir(RedisConfig::new(address(redis.url()))),
         ];
         for engine in &weirs {
             until(engine, Basis::Counted).await;
@@ -198,10 +198,10 @@ fn after_an_outage_all_know_what_each_has_let_through() {
 #[test]
 fn a_redis_that_makes_its_clients_wait_costs_no_limit() {
     with_redis(|redis| async move {
-        let engine = weir(RedisConfig::new(redis.address()));
+        let engine = weir(RedisConfig::new(address(redis.url())));
         until(&engine, Basis::Counted).await;
         assert_eq!(passed_of(&engine, 30).await, 30);
-        redis.cli(&["client", "pause", "500"]);
+        redis.run(&["client", "pause", "500"]);
         let mut passed = 30;
         for _ in 0..40 {
             passed += u32::from(ask(&engine, "plain").await.0 == Code::Ok);
@@ -214,15 +214,15 @@ fn a_redis_that_makes_its_clients_wait_costs_no_limit() {
 #[test]
 fn a_redis_slower_than_the_deadline_is_as_good_as_none() {
     with_redis(|redis| async move {
-        let proxy = Proxy::to(&redis).await;
-        let engine = weir(RedisConfig::new(proxy.address()));
+        let proxy = SlowProxy::start(&redis).await;
+        let engine = weir(RedisConfig::new(address(proxy.url())));
         until(&engine, Basis::Counted).await;
-        proxy.delay(100);
+        proxy.delay(Duration::from_millis(100));
         until(&engine, Basis::Degraded).await;
         for _ in 0..20 {
             assert_eq!(ask(&engine, "plain").await, (Code::Ok, Basis::Degraded));
         }
-        proxy.delay(0);
+        proxy.delay(Duration::ZERO);
         until(&engine, Basis::Counted).await;
         // Whether Redis has counted some of them in time, and the answer was late, or not.
         assert_eq!(left(&engine).await, LIMIT - 20);
@@ -232,11 +232,11 @@ fn a_redis_slower_than_the_deadline_is_as_good_as_none() {
 #[test]
 fn a_redis_that_is_slow_but_in_time_is_counted_in() {
     with_redis(|redis| async move {
-        let proxy = Proxy::to(&redis).await;
-        proxy.delay(20);
+        let proxy = SlowProxy::start(&redis).await;
+        proxy.delay(Duration::from_millis(20));
         let engine = weir(RedisConfig {
             deadline: Duration::from_secs(20),
-            ..RedisConfig::new(proxy.address())
+            ..RedisConfig::new(address(proxy.url()))
         });
         until(&engine, Basis::Counted).await;
         for _ in 0..20 {
@@ -248,17 +248,17 @@ fn a_redis_that_is_slow_but_in_time_is_counted_in() {
 #[test]
 fn a_full_redis_counts_nothing_new_but_can_be_looked_at() {
     with_redis(|redis| async move {
-        let engine = weir(RedisConfig::new(redis.address()));
+        let engine = weir(RedisConfig::new(address(redis.url())));
         until(&engine, Basis::Counted).await;
         assert_eq!(ask(&engine, "plain").await, (Code::Ok, Basis::Counted));
-        redis.cli(&["config", "set", "maxmemory", "1"]);
+        redis.refuse_writes();
         assert_eq!(ask(&engine, "plain").await, (Code::Ok, Basis::Degraded));
         let trouble = engine.store_trouble().unwrap();
         assert!(trouble.contains("OOM"), "{trouble}");
         let look = engine.decide(&request("plain", "v", Cost::Look)).await;
         assert_eq!(look.basis, Basis::Counted);
         assert_eq!(look.statuses[0].remaining, LIMIT - 1);
-        redis.cli(&["config", "set", "maxmemory", "0"]);
+        redis.accept_writes();
         assert_eq!(ask(&engine, "plain").await, (Code::Ok, Basis::Counted));
         assert_eq!(left(&engine).await, LIMIT - 3);
     });
@@ -298,7 +298,7 @@ async fn remaining(store: &Store, now: Timestamp, hit: Hit<'_>) -> u32 {
 #[test]
 fn what_was_counted_meanwhile_is_added_as_of_then_whatever_the_algorithm() {
     with_redis(|mut redis| async move {
-        let config = server::exact(redis.address());
+        let config = exact(address(redis.url()));
         let store = stores::connected(config.clone()).await;
         let algorithms = [
             stores::limit(Algorithm::FixedWindow, 100, 60),
@@ -348,7 +348,7 @@ fn what_was_counted_meanwhile_is_added_as_of_then_whatever_the_algorithm() {
 #[test]
 fn what_nobody_asks_for_again_is_added_too_and_never_twice() {
     with_redis(|mut redis| async move {
-        let config = server::exact(redis.address());
+        let config = exact(address(redis.url()));
         let store = stores::connected(config.clone()).await;
         let set = stores::rule(
             [stores::limit(Algorithm::FixedWindow, 10, 3_600)],
@@ -381,7 +381,7 @@ fn what_was_counted_in_a_batch_when_redis_went_away_is_not_lost() {
     with_redis(|mut redis| async move {
         let config = RedisConfig {
             batch: std::time::Duration::from_millis(50),
-            ..server::exact(redis.address())
+            ..exact(address(redis.url()))
         };
         let store = stores::connected(config).await;
         let set = stores::rule(
@@ -404,13 +404,13 @@ fn what_was_counted_in_a_batch_when_redis_went_away_is_not_lost() {
 
 #[test]
 fn a_wrong_password_is_said_but_not_shown() {
-    if !server::is_there() {
+    if !program::REDIS.is_installed() {
         return;
     }
     runtime().block_on(async {
-        let redis = RedisServer::with(&["--requirepass", "open-sesame"]);
+        let redis = RedisServer::start_with(&["--requirepass", "open-sesame"]);
         let with = |password: &str| {
-            RedisConfig::new(redis.address().with_password(Password::new(password)))
+            RedisConfig::new(address(redis.url()).with_password(Password::new(password)))
         };
         let wrong = with("open-barley");
         assert!(!format!("{wrong:?}").contains("barley"));
@@ -431,22 +431,22 @@ fn a_wrong_password_is_said_but_not_shown() {
 
 #[test]
 fn a_password_that_changes_costs_no_answer() {
-    if !server::is_there() {
+    if !program::REDIS.is_installed() {
         return;
     }
     runtime().block_on(async {
         let (ours, other) = ("open-sesame", "open-barley");
-        let redis = RedisServer::with(&["--requirepass", ours]);
-        let address = redis.address().with_password(Password::new(ours));
+        let redis = RedisServer::start_with(&["--requirepass", ours]);
+        let address = address(redis.url()).with_password(Password::new(ours));
         let engine = weir(RedisConfig::new(address));
         until(&engine, Basis::Counted).await;
-        redis.cli(&["-a", ours, "config", "set", "requirepass", other]);
-        redis.cli(&["-a", other, "client", "kill", "type", "normal"]);
+        redis.change_password(ours, other);
+        redis.disconnect_clients(other);
         until(&engine, Basis::Degraded).await;
         assert_eq!(ask(&engine, "plain").await, (Code::Ok, Basis::Degraded));
         let denied = (Code::OverLimit, Basis::Degraded);
         assert_eq!(ask(&engine, "deny").await, denied);
-        redis.cli(&["-a", other, "config", "set", "requirepass", ours]);
+        redis.change_password(other, ours);
         until(&engine, Basis::Counted).await;
         assert_eq!(ask(&engine, "deny").await, (Code::Ok, Basis::Counted));
     });
@@ -457,7 +457,7 @@ fn a_lease_granted_while_redis_was_away_can_be_given_back() {
     with_redis(|mut redis| async move {
         use crate::stores::{hit, key, rule, take, with_lease};
 
-        let store = stores::connected(server::exact(redis.address())).await;
+        let store = stores::connected(exact(address(redis.url()))).await;
         let set = rule(
             [stores::limit(Algorithm::Concurrency, 1, 600)],
             Charge::Allowed,

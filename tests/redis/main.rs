@@ -9,13 +9,10 @@
 //! - `program`: the `weir` binary with `--store`
 //! - `topology`: a cluster, sentinels and a failover, TLS, a Unix socket
 //!
-//! `server` and `deployment` start them, `stores` and `weirs` count in them, `proxy` is a slow way to one.
+//! The crate `weir-harness` starts the servers and makes them fail; `stores` and `weirs` count in them.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-mod deployment;
-mod proxy;
-mod server;
 mod stores;
 mod weirs;
 
@@ -26,10 +23,6 @@ mod counters;
 #[path = "../it/offline.rs"]
 #[allow(dead_code, reason = "the other binary uses the rest")]
 mod offline;
-
-#[path = "../e2e/process.rs"]
-#[allow(dead_code, reason = "the other binary uses the rest")]
-mod process;
 
 mod contract;
 mod equality;

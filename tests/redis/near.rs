@@ -7,15 +7,17 @@ use weir::limit::{Algorithm, Charge, LimitSet};
 use weir::request::Cost;
 use weir::store::{Key, RedisConfig, Store};
 
-use crate::server::{self, exact};
-use crate::stores::{NOW, common_server, connected, hit, key, limit, prefix, rule, runtime, take};
+use crate::stores::{
+    NOW, address, common_server, connected, exact, hit, key, limit, prefix, rule, runtime, take,
+};
+use weir_harness::program;
 
 fn with_redis<F: Future<Output = ()>>(test: impl FnOnce(RedisConfig) -> F) {
-    if server::is_there() {
+    if program::REDIS.is_installed() {
         let config = RedisConfig {
             prefix: prefix(),
             refuse_locally: Duration::from_secs(1),
-            ..exact(common_server().address())
+            ..exact(address(common_server().url()))
         };
         runtime().block_on(test(config));
     }

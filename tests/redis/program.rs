@@ -10,9 +10,8 @@ use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 
-use crate::deployment::{Passwords, Watched};
-use crate::process::Process;
-use crate::server::{self, RedisServer, free_port};
+use weir_harness::{Passwords, Process, RedisServer, Sentinels, free_port, program};
+
 use crate::stores::runtime;
 
 const POLICY: &str = "
@@ -120,12 +119,12 @@ fn weir(arguments: &[&str]) -> Command {
 
 #[test]
 fn two_processes_share_a_limit() {
-    if !server::is_there() {
+    if !program::REDIS.is_installed() {
         return;
     }
-    let redis = RedisServer::with(&["--requirepass", PASSWORDS.redis]);
+    let redis = RedisServer::start_with(&["--requirepass", PASSWORDS.redis]);
     let (policy, password) = (file(POLICY), file(PASSWORDS.redis));
-    let store = redis.address().to_string();
+    let store = redis.url();
     let with_password = store.replace("://", &format!("://:{}@", PASSWORDS.redis));
     let password = path(&password);
     let one = ["--store", &store, "--redis-password-file", password];
@@ -139,16 +138,16 @@ fn two_processes_share_a_limit() {
 
 #[test]
 fn sentinels_have_a_password_of_their_own() {
-    if !server::is_there() {
+    if !program::REDIS.is_installed() {
         return;
     }
-    let watched = Watched::with(PASSWORDS);
+    let watched = Sentinels::start_with(PASSWORDS);
     let (policy, redis, sentinel) = (
         file(POLICY),
         file(PASSWORDS.redis),
         file(&format!("{}\n", PASSWORDS.sentinel)),
     );
-    let store = watched.address().to_string();
+    let store = watched.url();
     let for_redis = ["--store", &store, "--redis-password-file", path(&redis)];
     let for_both = ["--redis-sentinel-password-file", path(&sentinel)];
     let for_both = [&for_redis[..], &for_both].concat();
@@ -180,13 +179,13 @@ fn keys(of: &Serving, token: &str, action: &[&str]) -> (Value, u64) {
 
 #[test]
 fn counters_of_all_are_shown_credited_and_reset_through_one() {
-    if !server::is_there() {
+    if !program::REDIS.is_installed() {
         return;
     }
     let redis = RedisServer::start();
     let (policy, token) = (file(POLICY), file("0123456789abcdef\n"));
     let token = path(&token);
-    let store = redis.address().to_string();
+    let store = redis.url();
     // Who is over its limit is asked for each time, so that what the other weir does is seen at once.
     let arguments = ["--store", &store, "--admin-token-file", token];
     let arguments = [&arguments[..], &["--redis-over-limit-cache-ttl", "0"]].concat();
@@ -230,7 +229,7 @@ fn check_health(address: &str) -> (i32, Option<String>) {
 
 #[test]
 fn health_stays_serving_and_says_what_is_wrong() {
-    if !server::is_there() {
+    if !program::REDIS.is_installed() {
         return;
     }
     let policy = file(POLICY);
@@ -260,10 +259,10 @@ fn health_stays_serving_and_says_what_is_wrong() {
         "{reason}"
     );
 
-    let other = RedisServer::at(port, &["--requirepass", "open-barley"]);
+    let other = RedisServer::start_at(port, &["--requirepass", "open-barley"]);
     until(&|ready| is_in_trouble(ready) && ready.to_lowercase().contains("password"));
     drop(other);
-    let _redis = RedisServer::at(port, &["--requirepass", PASSWORDS.redis]);
+    let _redis = RedisServer::start_at(port, &["--requirepass", PASSWORDS.redis]);
     until(&is_well);
     assert_eq!(
         check_health(&serving.grpc),

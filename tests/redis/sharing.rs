@@ -9,17 +9,17 @@ use weir::limit::{Algorithm, Charge};
 use weir::request::Cost;
 use weir::store::{HashKey, RedisClock, RedisConfig, Store};
 
-use crate::server::{self, RedisServer, exact};
 use crate::stores::{
-    bucket, common_server, connected, hit, key, limit, prefix, rule, runtime, take,
+    address, bucket, common_server, connected, exact, hit, key, limit, prefix, rule, runtime, take,
 };
 use crate::weirs::{self, until, weir};
+use weir_harness::{RedisServer, program};
 
 fn with_redis<F: Future<Output = ()>>(test: impl FnOnce(RedisConfig) -> F) {
-    if server::is_there() {
+    if program::REDIS.is_installed() {
         let config = RedisConfig {
             prefix: prefix(),
-            ..exact(common_server().address())
+            ..exact(address(common_server().url()))
         };
         runtime().block_on(test(config));
     }
@@ -67,12 +67,12 @@ fn two_weirs_let_through_exactly_the_limit_together() {
 
 #[test]
 fn names_hold_no_value_and_every_key_ends() {
-    if !server::is_there() {
+    if !program::REDIS.is_installed() {
         return;
     }
     runtime().block_on(async {
         let redis = RedisServer::start();
-        let engine = weir(RedisConfig::new(redis.address()));
+        let engine = weir(RedisConfig::new(address(redis.url())));
         until(&engine, Basis::Counted).await;
         for key in ["plain", "allow", "deny"] {
             weirs::decide(&engine, key).await;
@@ -138,7 +138,7 @@ fn who_has_another_key_or_another_format_is_told_so() {
             ..config
         };
         let meta = format!("{}meta", elsewhere.prefix);
-        common_server().cli(&["set", &meta, "7 random 00"]);
+        common_server().run(&["set", &meta, "7 random 00"]);
         let format = trouble(elsewhere).await;
         assert!(
             format.contains("format 7") && format.contains("--redis-prefix"),

@@ -8,9 +8,12 @@ use tokio::runtime::Runtime;
 use weir::clock::Timestamp;
 use weir::limit::{Active, Algorithm, Charge, Limit, LimitSet, TokenBucket, Window};
 use weir::request::{Cost, LeaseId, Unit};
-use weir::store::{Answer, Batch, Hit, Key, KeyBuilder, MemoryConfig, RedisConfig, Store, Weight};
+use weir::store::{
+    Answer, Batch, Hit, Key, KeyBuilder, MemoryConfig, RedisAddress, RedisClock, RedisConfig,
+    Store, Weight,
+};
 
-use crate::server::{self, RedisServer, exact};
+use weir_harness::{RedisServer, program};
 
 pub(crate) const NOW: Timestamp = Timestamp::from_secs(1_700_000_000);
 
@@ -28,12 +31,12 @@ pub(crate) fn prefix() -> String {
 
 /// A store that nobody else counts in; in memory where there is no Redis.
 pub(crate) fn fresh(runtime: &Runtime) -> Store {
-    if !server::is_there() {
+    if !program::REDIS.is_installed() {
         return Store::memory(MemoryConfig::default()).unwrap();
     }
     let config = RedisConfig {
         prefix: prefix(),
-        ..exact(common_server().address())
+        ..exact(address(common_server().url()))
     };
     runtime.block_on(connected(config))
 }
@@ -46,6 +49,22 @@ pub(crate) async fn connected(config: RedisConfig) -> Store {
     let connected = tokio::time::timeout(patience, store.connected()).await;
     assert!(connected.is_ok(), "{:?}", store.trouble());
     store
+}
+
+/// The address that a URL of the harness names.
+pub(crate) fn address(url: String) -> RedisAddress {
+    url.parse().unwrap()
+}
+
+/// Settings by which Redis decides exactly as memory does, by the test's clock, however slow the machine is.
+pub(crate) fn exact(address: RedisAddress) -> RedisConfig {
+    RedisConfig {
+        deadline: Duration::from_secs(20),
+        clock: RedisClock::Caller,
+        refuse_locally: Duration::ZERO,
+        kept_after_end: Duration::from_secs(3_600),
+        ..RedisConfig::new(address)
+    }
 }
 
 pub(crate) fn runtime() -> Runtime {

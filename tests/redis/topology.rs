@@ -1,7 +1,5 @@
 //! A cluster, sentinels and a failover, TLS, a Unix socket.
 
-use std::process::Command;
-
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa,
     KeyPair,
@@ -12,21 +10,23 @@ use weir::limit::{Algorithm, Charge, LeaseOutcome};
 use weir::request::Cost;
 use weir::store::{Batch, Identity, RedisAddress, RedisConfig, RedisTls};
 
-use crate::deployment::{Cluster, Watched};
+use weir_harness::{Cluster, RedisServer, Sentinels, free_port, program};
+
 use crate::faults::patient;
-use crate::server::{self, RedisServer, exact, free_port, program};
-use crate::stores::{NOW, connected, hit, key, limit, passes, rule, runtime, take, with_lease};
+use crate::stores::{
+    NOW, address, connected, exact, hit, key, limit, passes, rule, runtime, take, with_lease,
+};
 use crate::weirs::{ask, until, weir};
 
 #[test]
 fn a_cluster_counts_as_one_and_follows_slots_that_move() {
-    if !server::is_there() {
+    if !program::REDIS.is_installed() {
         return;
     }
     runtime().block_on(async {
         let cluster = Cluster::start();
         let nodes = &cluster.nodes;
-        let store = connected(exact(cluster.address())).await;
+        let store = connected(exact(address(cluster.url()))).await;
         let set = rule([limit(Algorithm::FixedWindow, 3, 3_600)], Charge::Allowed);
         // One request with counters in many slots.
         let names: Vec<_> = (0..40).map(|n| key(&store, &n.to_string())).collect();
@@ -50,23 +50,7 @@ fn a_cluster_counts_as_one_and_follows_slots_that_move() {
             .sum();
         assert_eq!(counters, 40 + 1);
 
-        let moved = Command::new(program("cli"))
-            .args([
-                "--cluster",
-                "rebalance",
-                &format!("127.0.0.1:{}", nodes[0].port),
-            ])
-            .args([
-                "--cluster-weight",
-                &format!("{}=0", nodes[0].cli(&["cluster", "myid"])),
-            ])
-            .output()
-            .unwrap();
-        assert!(
-            moved.status.success(),
-            "{}",
-            String::from_utf8_lossy(&moved.stdout)
-        );
+        cluster.drain(&nodes[0]);
         assert_eq!(nodes[0].cli(&["dbsize"]), "0");
         let answer = take(&store, NOW, &hits).await;
         assert!(answer.not_counted.is_empty(), "{:?}", store.trouble());
@@ -76,12 +60,12 @@ fn a_cluster_counts_as_one_and_follows_slots_that_move() {
 
 #[test]
 fn slots_of_a_request_that_another_part_of_the_cluster_refuses_are_free_again() {
-    if !server::is_there() {
+    if !program::REDIS.is_installed() {
         return;
     }
     runtime().block_on(async {
         let cluster = Cluster::start();
-        let store = connected(exact(cluster.address())).await;
+        let store = connected(exact(address(cluster.url()))).await;
         let slots = rule([limit(Algorithm::Concurrency, 1, 600)], Charge::Allowed);
         let none = rule([limit(Algorithm::FixedWindow, 0, 3_600)], Charge::Allowed);
         let lease = store.new_lease();
@@ -103,14 +87,14 @@ fn slots_of_a_request_that_another_part_of_the_cluster_refuses_are_free_again() 
 
 #[test]
 fn a_part_of_a_cluster_that_is_gone_does_not_harm_the_others() {
-    if !server::is_there() {
+    if !program::REDIS.is_installed() {
         return;
     }
     runtime().block_on(async {
-        let mut cluster = Cluster::of_independent_parts();
+        let mut cluster = Cluster::start_with_independent_nodes();
         let config = RedisConfig {
             deadline: std::time::Duration::from_millis(200),
-            ..exact(cluster.address())
+            ..exact(address(cluster.url()))
         };
         let store = connected(config).await;
         let set = rule(
@@ -130,17 +114,17 @@ fn a_part_of_a_cluster_that_is_gone_does_not_harm_the_others() {
 
 #[test]
 fn a_failover_by_sentinels_is_followed() {
-    if !server::is_there() {
+    if !program::REDIS.is_installed() {
         return;
     }
     runtime().block_on(async {
-        let mut watched = Watched::start();
-        let engine = weir(patient(watched.address()));
+        let mut watched = Sentinels::start();
+        let engine = weir(patient(address(watched.url())));
         until(&engine, Basis::Counted).await;
         for _ in 0..60 {
             assert_eq!(ask(&engine, "plain").await, (Code::Ok, Basis::Counted));
         }
-        watched.master.cli(&["wait", "1", "1000"]);
+        watched.master.run(&["wait", "1", "1000"]);
         watched.master.kill();
         until(&engine, Basis::Degraded).await;
         until(&engine, Basis::Counted).await;
@@ -189,13 +173,13 @@ fn certificates() -> Certificates {
 
 #[test]
 fn redis_is_spoken_to_in_tls_by_own_certificates() {
-    if !server::is_there() {
+    if !program::REDIS.is_installed() {
         return;
     }
     runtime().block_on(async {
         let made = certificates();
         let path = |name: &str| made.folder.path().join(name).to_str().unwrap().to_owned();
-        let redis = RedisServer::at(
+        let redis = RedisServer::start_at(
             free_port(),
             &[
                 "--tls-port",
@@ -211,7 +195,7 @@ fn redis_is_spoken_to_in_tls_by_own_certificates() {
                 "yes",
             ],
         );
-        let address: RedisAddress = format!("rediss://127.0.0.1:{}", redis.port)
+        let address: RedisAddress = format!("rediss://127.0.0.1:{}", redis.port())
             .parse()
             .unwrap();
         let with = |tls| RedisConfig {
@@ -249,14 +233,15 @@ fn redis_is_spoken_to_in_tls_by_own_certificates() {
 
 #[test]
 fn a_redis_at_a_unix_socket_is_known_by_its_path() {
-    if !server::is_there() {
+    if !program::REDIS.is_installed() {
         return;
     }
     runtime().block_on(async {
         let folder = TempDir::new().unwrap();
         let path = folder.path().join("redis @ home.sock");
         let path = path.to_str().unwrap();
-        let redis = RedisServer::with(&["--unixsocket", path, "--requirepass", "open-sesame"]);
+        let redis =
+            RedisServer::start_with(&["--unixsocket", path, "--requirepass", "open-sesame"]);
         let encoded = path.replace(' ', "%20");
         let address = format!("redis+unix://:open-sesame@{encoded}?db=3");
         let store = connected(exact(address.parse().unwrap())).await;

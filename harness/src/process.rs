@@ -1,4 +1,4 @@
-//! A program that a test started: what it says on stderr, and its end with the test.
+//! A program that a test started: its lines on stderr, its signals, and its end with the test.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -7,19 +7,24 @@ use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::Duration;
 
-/// Far more than anything takes: reached only if something is broken.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+/// Far more than any step takes: reached only if something is broken.
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Killed when dropped.
-pub(crate) struct Process {
+pub struct Process {
     name: String,
     child: Child,
     lines: Receiver<String>,
-    said: Vec<String>,
+    seen: Vec<String>,
 }
 
 impl Process {
-    pub(crate) fn start(command: &mut Command) -> Self {
+    /// Starts a program whose stderr is read, and whose stdout is discarded.
+    ///
+    /// # Panics
+    /// When it does not start.
+    #[must_use]
+    pub fn start(command: &mut Command) -> Self {
         let mut child = command
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -28,7 +33,7 @@ impl Process {
             .expect("the program starts");
         let stderr = child.stderr.take().expect("stderr is piped");
         let (sender, lines) = channel();
-        // Reads to the end even when nobody listens, or the program would block on a full pipe.
+        // Reads to the end even when the lines are not used, or the program would block on a full pipe.
         thread::spawn(move || {
             for line in BufReader::new(stderr).split(b'\n').map_while(Result::ok) {
                 let _ = sender.send(String::from_utf8_lossy(&line).into_owned());
@@ -38,65 +43,69 @@ impl Process {
             name: command.get_program().to_string_lossy().into_owned(),
             child,
             lines,
-            said: Vec::new(),
+            seen: Vec::new(),
         }
     }
 
-    /// Waits for a line in which something is found.
-    pub(crate) fn wait_for<T>(&mut self, mut find: impl FnMut(&str) -> Option<T>) -> T {
+    /// Waits for the first line in which something is found.
+    ///
+    /// # Panics
+    /// When the program ends before, or prints nothing for [`PATIENCE`].
+    pub fn wait_for<T>(&mut self, mut find: impl FnMut(&str) -> Option<T>) -> T {
         loop {
             match self.lines.recv_timeout(PATIENCE) {
                 Ok(line) => {
                     let found = find(&line);
-                    self.said.push(line);
+                    self.seen.push(line);
                     if let Some(found) = found {
                         return found;
                     }
                 }
                 Err(error) => panic!(
-                    "the program did not say it ({error}), but:\n{}",
-                    self.said.join("\n")
+                    "the expected line did not come ({error}), but:\n{}",
+                    self.seen.join("\n")
                 ),
             }
         }
     }
 
     /// Sends SIGTERM.
-    pub(crate) fn terminate(&self) {
+    pub fn terminate(&self) {
         self.signal("TERM");
     }
 
-    /// Lets it stand still, taking what is sent to it without looking.
-    pub(crate) fn freeze(&self) {
+    /// Sends SIGSTOP, and returns when every thread has stopped.
+    pub fn freeze(&self) {
         self.signal("STOP");
-        // The signal is sent, but not every thread has obeyed it yet.
         while !self.is_frozen() {
             thread::yield_now();
         }
     }
 
-    /// Whether all its threads stand still, as far as the system tells.
     fn is_frozen(&self) -> bool {
         let Ok(threads) = fs::read_dir(format!("/proc/{}/task", self.child.id())) else {
             return true;
         };
         threads.map_while(Result::ok).all(|thread| {
             let stat = fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
-            // The state stands behind the name, which is in parentheses.
+            // The state follows the name, which is in parentheses.
             stat.rsplit_once(") ")
                 .is_none_or(|(_, rest)| rest.starts_with('T'))
         })
     }
 
-    /// Lets it go on.
-    pub(crate) fn thaw(&self) {
+    /// Sends SIGCONT.
+    pub fn thaw(&self) {
         self.signal("CONT");
     }
 
-    /// Sends SIGKILL, and waits until it is gone.
-    pub(crate) fn kill(&mut self) {
+    /// Sends SIGKILL, and waits for the end.
+    ///
+    /// # Panics
+    /// When the program has ended before.
+    pub fn kill(&mut self) {
         self.child.kill().expect("it runs");
-        self.ended();
+        self.wait();
     }
 
     fn signal(&self, name: &str) {
@@ -109,7 +118,10 @@ impl Process {
     }
 
     /// Waits for the end.
-    pub(crate) fn ended(&mut self) -> ExitStatus {
+    ///
+    /// # Panics
+    /// When the system does not report it.
+    pub fn wait(&mut self) -> ExitStatus {
         self.child.wait().expect("the program can be waited for")
     }
 }
@@ -117,13 +129,13 @@ impl Process {
 impl Drop for Process {
     fn drop(&mut self) {
         if thread::panicking() {
-            // The test harness shows it with the test that failed.
-            self.said.extend(self.lines.try_iter());
+            // The test runner shows it with the test that failed.
+            self.seen.extend(self.lines.try_iter());
             println!(
-                "{}, {:?}, said at last:\n{}\n",
+                "the last lines of {}, {:?}:\n{}\n",
                 self.name,
                 self.child.try_wait(),
-                self.said[self.said.len().saturating_sub(30)..].join("\n")
+                self.seen[self.seen.len().saturating_sub(30)..].join("\n")
             );
         }
         // It may have ended by itself.

@@ -1,4 +1,4 @@
-//! A way to Redis that is as slow as a test wants.
+//! A TCP proxy in front of a Redis server that delays its answers.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -10,19 +10,22 @@ use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
-use weir::store::RedisAddress;
 
-use super::server::RedisServer;
+use crate::RedisServer;
 
 /// Ends with the runtime that it was started on.
-pub(crate) struct Proxy {
+pub struct SlowProxy {
     address: SocketAddr,
     delay_millis: Arc<AtomicU64>,
 }
 
-impl Proxy {
-    pub(crate) async fn to(redis: &RedisServer) -> Self {
-        let port = redis.port;
+impl SlowProxy {
+    /// Starts a proxy, without a delay at first.
+    ///
+    /// # Panics
+    /// When there is no free port.
+    pub async fn start(redis: &RedisServer) -> Self {
+        let port = redis.port();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let delay_millis = Arc::new(AtomicU64::new(0));
@@ -45,22 +48,25 @@ impl Proxy {
         }
     }
 
-    pub(crate) fn address(&self) -> RedisAddress {
-        format!("redis://{}", self.address).parse().unwrap()
+    /// `redis://127.0.0.1:PORT`, of the proxy.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("redis://{}", self.address)
     }
 
-    /// From now on every answer comes so much later.
-    pub(crate) fn delay(&self, millis: u64) {
+    /// Delays every answer from now on by this.
+    pub fn delay(&self, delay: Duration) {
+        let millis = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
         self.delay_millis.store(millis, Ordering::Relaxed);
     }
 }
 
-/// Each piece arrives so much later than it left; those behind it are on their way meanwhile.
+/// Forwards each piece after the delay; the pieces behind it are under way at the same time.
 async fn copy(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, delay_millis: Arc<AtomicU64>) {
-    let (sender, mut on_the_way) = mpsc::unbounded_channel::<(Instant, Vec<u8>)>();
+    let (sender, mut pieces) = mpsc::unbounded_channel::<(Instant, Vec<u8>)>();
     tokio::spawn(async move {
-        while let Some((arrives, piece)) = on_the_way.recv().await {
-            tokio::time::sleep_until(arrives).await;
+        while let Some((due, piece)) = pieces.recv().await {
+            tokio::time::sleep_until(due).await;
             if to.write_all(&piece).await.is_err() {
                 return;
             }

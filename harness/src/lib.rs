@@ -1,0 +1,24 @@
+//! Programs that weir's tests and benchmarks run against: found, started, and made to fail.
+//!
+//! It knows nothing of weir itself: addresses are text. Everything that is started ends when its value is dropped, and
+//! when the process of the test ends. A failure here is a panic, which fails the test or ends the benchmark.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "a program that cannot be driven fails the test or the benchmark"
+)]
+
+mod cluster;
+mod port;
+mod process;
+pub mod program;
+mod redis_server;
+mod sentinels;
+mod slow_proxy;
+
+pub use cluster::Cluster;
+pub use port::free_port;
+pub use process::{PATIENCE, Process};
+pub use redis_server::RedisServer;
+pub use sentinels::{Passwords, Sentinels};
+pub use slow_proxy::SlowProxy;

