@@ -107,7 +107,7 @@ pub async fn run(
         tracing::info!(
             connections = workers.connections(),
             drain_secs = app.config.drain.as_secs(),
-            "shutting down: NOT_SERVING from now on"
+            "shutting down, health checks report NOT_SERVING"
         );
         tokio::select! {
             () = tokio::time::sleep(app.config.drain) => {}
@@ -129,7 +129,7 @@ pub async fn run(
     match end {
         End::InOrder => tracing::info!("stopped"),
         End::CutOff => {
-            tracing::warn!("stopped; calls or connections that did not end in time were cut off")
+            tracing::warn!("shutdown grace period exceeded, remaining connections closed")
         }
     }
     Ok(end)

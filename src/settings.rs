@@ -244,7 +244,7 @@ impl ServeArgs {
             },
             traces: self.otlp.map(|collector| TraceConfig {
                 collector,
-                share: self.otlp_sample_ratio,
+                sample_ratio: self.otlp_sample_ratio,
             }),
             log_refused_per_second: self.log_refused_per_second,
             redis: self.store.resolve(),
@@ -273,11 +273,10 @@ fn http(text: &str) -> Result<Http, &'static str> {
     }
 }
 
-/// A part of a whole.
 fn ratio(text: &str) -> Result<f64, &'static str> {
-    let share = text.parse().ok();
-    let share = share.filter(|share| (0.0..=1.0).contains(share));
-    share.ok_or("expected a number from 0 to 1")
+    let ratio = text.parse().ok();
+    let ratio = ratio.filter(|ratio| (0.0..=1.0).contains(ratio));
+    ratio.ok_or("expected a number from 0 to 1")
 }
 
 /// Seconds, with a fraction if need be.

@@ -82,7 +82,8 @@ async fn start(settings: ServeSettings) -> Result<Started, Box<dyn Error>> {
     let mut app = App::new(Arc::clone(&engine), settings.server);
     let traces = settings.traces.as_ref().map(Traces::new).transpose()?;
     app.traces = traces.map(Arc::new);
-    app.metrics.log_refusals(settings.log_refused_per_second);
+    app.metrics
+        .log_refused_per_second(settings.log_refused_per_second);
     app.metrics.loaded(Load {
         generation: 1,
         at: Clock::System.now(),
@@ -156,7 +157,7 @@ async fn until_signalled(started: Started) -> u8 {
             }
         },
         () = at_once => {
-            tracing::warn!("second signal: ending at once");
+            tracing::warn!("second signal, exiting immediately");
             FAILED
         }
         never = reload_on(&mut signals.hangup, &started.reloader) => match never {},
@@ -166,7 +167,7 @@ async fn until_signalled(started: Started) -> u8 {
 async fn reload_on(hangup: &mut Signal, reloader: &Reloader) -> Infallible {
     loop {
         hangup.recv().await;
-        tracing::info!("SIGHUP: reloading the policies");
+        tracing::info!("SIGHUP received, reloading policies");
         // What comes of it is in the log.
         reloader.reload().await;
     }

@@ -296,7 +296,7 @@ async fn serve(listener: TcpListener, shared: Arc<Shared>, stop: CancellationTok
         () = stop.cancelled() => {}
         () = stepping => {}
         outcome = served => if let Err(error) = outcome {
-            tracing::error!(%error, "the admin server has failed");
+            tracing::error!(%error, "admin server failed");
         }
     }
 }

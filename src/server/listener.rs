@@ -187,12 +187,12 @@ pub(super) async fn accept(listener: &Listener, mut taken: impl FnMut(Socket)) -
                 taken(socket);
             }
             Err(error) if is_of_one_connection(&error) => {
-                tracing::debug!(%error, "a connection was gone before it was taken");
+                tracing::debug!(%error, "accept failed, connection aborted");
                 // Many in a row never wait for the socket.
                 tokio::task::yield_now().await;
             }
             Err(error) => {
-                tracing::warn!(%error, "cannot take connections, trying again");
+                tracing::warn!(%error, "accept failed, retrying");
                 tokio::time::sleep(pause).await;
                 pause = (pause * 2).min(LONGEST_PAUSE);
             }

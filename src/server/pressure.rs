@@ -27,10 +27,10 @@ fn say(before: &Stats, now: &Stats) {
     if evicted > 0 || unpinned_early > 0 {
         tracing::warn!(
             evicted,
-            unpinned_early,
+            evicted_over_limit = unpinned_early,
             counters = now.counters,
             bytes = now.bytes,
-            "the memory for counters is full, and counters were forgotten; give it more with --memory"
+            "counter memory full, evicting; raise --memory"
         );
     }
 }

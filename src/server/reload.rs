@@ -149,7 +149,7 @@ impl Work {
             Ok(Some(loaded)) => loaded,
             // A fault of weir's. It has been printed, and these files are not tried again.
             Err(_) => {
-                let reason = "loading them has failed in an unforeseen way";
+                let reason = "policy loader panicked";
                 return self.keep(reason.to_owned(), Vec::new());
             }
         };
@@ -167,7 +167,7 @@ impl Work {
         loaded.diagnostics.iter().for_each(log);
         match loaded.policy {
             // Whoever means that says it with an empty domain. A folder that is empty is being filled.
-            Some(policy) if policy.domain_count() == 0 => Err("no policy is left".to_owned()),
+            Some(policy) if policy.domain_count() == 0 => Err("no domain is defined".to_owned()),
             Some(policy) => match self.engine.objection(&policy) {
                 Some(objection) => Err(objection),
                 None => Ok(policy),
@@ -183,7 +183,7 @@ impl Work {
             domains = policy.domain_count(),
             rules = policy.rule_count(),
             load_ms,
-            "policies replaced"
+            "policies reloaded"
         );
         self.metrics.adopt(&policy);
         let before = self.engine.replace_policy(policy);
@@ -197,7 +197,7 @@ impl Work {
     fn keep(&self, reason: String, diagnostics: Vec<String>) -> Outcome {
         tracing::error!(
             generation = self.generation,
-            "policies not replaced, those before stay in force: {reason}"
+            "policy reload failed, previous policy stays in force: {reason}"
         );
         self.say(Some(reason), diagnostics);
         Outcome::Kept
@@ -231,7 +231,7 @@ pub fn log(diagnostic: &Diagnostic) {
 fn errors(diagnostics: &[Diagnostic]) -> String {
     let is_error = |found: &&Diagnostic| found.severity == Severity::Error;
     match diagnostics.iter().filter(is_error).count() {
-        1 => "they have an error".to_owned(),
-        count => format!("they have {count} errors"),
+        1 => "1 error".to_owned(),
+        count => format!("{count} errors"),
     }
 }

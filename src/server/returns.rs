@@ -25,16 +25,15 @@ fn say(before: &LeaseStats, now: &LeaseStats) {
     if unnamed > 0 {
         tracing::warn!(
             calls = unnamed,
-            "negative hits at a concurrency limit freed nothing: they name no lease; send the lease of \
-             dynamic_metadata as the last entry, see docs/policy.md"
+            "release ignored, no lease ID: send the `lease` of dynamic_metadata as the last entry, see docs/policy.md"
         );
     }
     let not_held = now.not_held - before.not_held;
     if not_held > 0 {
         tracing::warn!(
             calls = not_held,
-            "leases that were given back held nothing: they had ended, were given back before, or are of another \
-             key; lease_seconds must be longer than the work takes"
+            "release ignored, lease not found: it has expired, was already released, or is of another key; \
+             lease_seconds must be longer than the work takes"
         );
     }
 }

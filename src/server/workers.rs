@@ -198,7 +198,7 @@ async fn serve(
     tokio::select! {
         outcome = served => {
             if let Err(error) = outcome {
-                tracing::error!(%error, "a worker has failed");
+                tracing::error!(%error, "worker failed");
             }
             Ok(())
         }

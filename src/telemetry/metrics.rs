@@ -121,7 +121,7 @@ impl Metrics {
     }
 
     /// Says refusals in the log, at most so many a second.
-    pub fn log_refusals(&self, per_second: u64) {
+    pub fn log_refused_per_second(&self, per_second: u64) {
         self.refusals
             .per_second
             .store(per_second, Ordering::Relaxed);
@@ -286,7 +286,7 @@ impl Meets {
             Self::Rule => "rule",
             Self::Unlimited => "unlimited",
             Self::Override => "override",
-            Self::Nothing => "nothing",
+            Self::Nothing => "none",
             Self::UnknownDomain => "unknown_domain",
         }
     }

@@ -35,12 +35,12 @@ impl Refusals {
         tracing::info!(
             target: "weir::refused",
             domain = met.domain.map(|domain| &*domain.name),
-            %who,
+            client = %who,
             %rule,
             limit = met.status.limit.as_ref().and_then(|limit| limit.name.as_deref()),
             reset_secs = met.status.reset_after_secs,
-            withheld = self.withheld.swap(0, Ordering::Relaxed),
-            "refused"
+            suppressed = self.withheld.swap(0, Ordering::Relaxed),
+            "request rate limited"
         );
     }
 }

@@ -22,8 +22,8 @@ use crate::engine::{Code, Decision, Met};
 pub struct TraceConfig {
     /// A collector that takes OTLP over gRPC, such as `http://127.0.0.1:4317`.
     pub collector: String,
-    /// The share of calls without a parent that get a span, from 0 to 1; those with a parent do as it does.
-    pub share: f64,
+    /// Fraction of calls without a parent that get a span, from 0 to 1. A call with a parent is sampled as its parent is.
+    pub sample_ratio: f64,
 }
 
 /// Makes spans.
@@ -54,7 +54,7 @@ impl Traces {
             .with_service_name("weir")
             .with_attribute(KeyValue::new("service.version", env!("CARGO_PKG_VERSION")))
             .build();
-        let roots = Sampler::TraceIdRatioBased(config.share);
+        let roots = Sampler::TraceIdRatioBased(config.sample_ratio);
         let provider = SdkTracerProvider::builder()
             .with_sampler(Sampler::ParentBased(Box::new(roots)))
             .with_resource(resource)
@@ -91,7 +91,7 @@ impl Traces {
     /// Sends what is left, for a few seconds at most. It blocks, and so must not run where spans are sent.
     pub fn end(&self) {
         if let Err(error) = self.provider.shutdown() {
-            tracing::warn!(%error, "the last spans were not sent");
+            tracing::warn!(%error, "last spans not exported");
         }
     }
 }

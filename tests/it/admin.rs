@@ -127,11 +127,14 @@ async fn every_rule_has_its_numbers() {
     assert_eq!(decisions("\"t\",code=\"over_limit\""), Some(2 + 1 + 2));
     assert_eq!(decisions("\"t\",code=\"ok\""), Some(22 - 5));
     assert_eq!(decisions("\"\",code=\"ok\""), Some(1));
-    let meets = |meets| metrics.sample(&format!("weir_descriptors_total{{meets=\"{meets}\"}}"));
-    assert_eq!(meets("nothing"), Some(3));
+    let meets = |meets| metrics.sample(&format!("weir_descriptors_total{{match=\"{meets}\"}}"));
+    assert_eq!(meets("none"), Some(3));
     assert_eq!(meets("unlimited"), Some(3));
     assert_eq!(meets("unknown_domain"), Some(1));
-    assert_eq!(metrics.sample("weir_decision_seconds_count"), Some(23));
+    assert_eq!(
+        metrics.sample("weir_decision_duration_seconds_count"),
+        Some(23)
+    );
     assert_eq!(metrics.sample("weir_policy_rules"), Some(6));
     assert_eq!(metrics.sample("weir_store_counters"), Some(4));
     let limit = "domain=\"t\",rule=\"account, endpoint=GET /*\",limit=\"hour\"";

@@ -198,7 +198,7 @@ fn sighup_reloads_and_the_log_says_what_came_of_it() {
     let file = serving.folder.path().join("t.yaml");
     std::fs::write(&file, format!("{POLICY}  - key: more\n")).unwrap();
     serving.signal("HUP");
-    let replaced = serving.wait_for("policies replaced");
+    let replaced = serving.wait_for("policies reloaded");
     assert_eq!(replaced["generation"], 2, "{replaced}");
     assert_eq!(replaced["domains"], 1, "{replaced}");
     assert_eq!(replaced["rules"], 1, "{replaced}");
@@ -208,17 +208,17 @@ fn sighup_reloads_and_the_log_says_what_came_of_it() {
     serving.signal("HUP");
     let said = serving.wait_for(file.to_str().unwrap());
     assert_eq!(said["level"], "ERROR", "{said}");
-    let kept = serving.wait_for("policies not replaced");
+    let kept = serving.wait_for("policy reload failed");
     assert_eq!(kept["generation"], 2, "{kept}");
 
     std::fs::remove_file(&file).unwrap();
     serving.signal("HUP");
-    let kept = serving.wait_for("policies not replaced");
+    let kept = serving.wait_for("policy reload failed");
     assert!(
         kept["message"]
             .as_str()
             .unwrap()
-            .ends_with("no policy is left")
+            .ends_with("no domain is defined")
     );
 
     serving.signal("TERM");
@@ -236,13 +236,13 @@ fn a_change_is_taken_up_and_a_bad_one_is_told_once() {
         std::fs::rename(&next, &file).unwrap();
     };
     put("domain: t\ndescriptors: [{kye: api_key}]\n");
-    serving.wait_for("policies not replaced");
+    serving.wait_for("policy reload failed");
     put(&POLICY.replace("10", "20"));
     let mut between = String::new();
     let line = loop {
         let mut line = String::new();
         assert!(serving.log.read_line(&mut line).unwrap() > 0);
-        if line.contains("policies replaced") {
+        if line.contains("policies reloaded") {
             break line;
         }
         between.push_str(&line);

@@ -138,7 +138,7 @@ async fn the_policies_are_loaded_anew_for_who_may() {
     let answer = site.post_as_admin("/api/reload", "");
     assert_eq!(answer.status, 409);
     let told = answer.json();
-    assert_eq!(told["refused"], "they have 2 errors");
+    assert_eq!(told["error"], "2 errors");
     assert!(
         told["diagnostics"][0]
             .as_str()
@@ -148,7 +148,7 @@ async fn the_policies_are_loaded_anew_for_who_may() {
     let metrics = site.get("/metrics");
     assert_eq!(metrics.sample("weir_policy_generation"), Some(2));
     assert_eq!(
-        metrics.sample("weir_reloads_total{outcome=\"kept\"}"),
+        metrics.sample("weir_reloads_total{outcome=\"failure\"}"),
         Some(1)
     );
     let limit = "domain=\"shop\",rule=\"api_key\",limit=\"day\"";

@@ -69,7 +69,7 @@ impl Serving {
         let (grpc, http) = process.wait_for(|line| {
             assert!(!tells_a_password(line), "{line}");
             let event: Value = serde_json::from_str(line).ok()?;
-            is_shared |= event["message"] == "counters are shared";
+            is_shared |= event["message"] == "connected to redis";
             let address = |of: &str| Some(event.get(of)?.as_str()?.to_owned());
             addresses = addresses.take().or(address("grpc").zip(address("http")));
             addresses.clone().filter(|_| is_shared)

@@ -96,7 +96,7 @@ fn all(shared: &Shared) -> Value {
     all["most_steps"] = STEPS.into();
     all["last_load"] = json!({
         "at_secs": load.at.micros() / 1_000_000,
-        "refused": load.refused,
+        "error": load.refused,
         "diagnostics": load.diagnostics,
     });
     all["has_token"] = shared.admin.token.is_some().into();
@@ -151,7 +151,7 @@ fn standing(shared: &Shared) -> Value {
             "bytes": bytes,
             "pinned": pinned,
             "evicted": evicted,
-            "unpinned_early": unpinned_early,
+            "evicted_over_limit": unpinned_early,
             "shared": shared_stats.map(|_| match shared.admin.engine.store_trouble() {
                 Some(trouble) => trouble,
                 None => "shared".to_owned(),

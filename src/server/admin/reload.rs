@@ -22,14 +22,14 @@ pub(super) async fn reload(
     let outcome = shared.admin.reloader.reload().await;
     let load = shared.admin.metrics.last_load().unwrap_or_default();
     let (status, word) = match outcome {
-        Outcome::Replaced | Outcome::Unchanged => (StatusCode::OK, "replaced"),
-        Outcome::Kept => (StatusCode::CONFLICT, "kept"),
+        Outcome::Replaced | Outcome::Unchanged => (StatusCode::OK, "success"),
+        Outcome::Kept => (StatusCode::CONFLICT, "failure"),
     };
     audit::say(peer.0, "reload", word);
     let mut answer = told(json!({
         "outcome": word,
         "generation": load.generation,
-        "refused": load.refused,
+        "error": load.refused,
         "diagnostics": load.diagnostics,
     }));
     *answer.status_mut() = status;

@@ -54,7 +54,7 @@ impl PolicyFiles {
         self.seen = Some(print);
         Err(LoadError {
             path: self.paths.first().cloned().unwrap_or_default(),
-            source: io::Error::other("it changes while it is read"),
+            source: io::Error::other("files kept changing while they were read"),
         })
     }
 

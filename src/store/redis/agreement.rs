@@ -104,9 +104,7 @@ impl Agreement {
         let mut key = self.key.lock();
         if key.0 != agreed {
             if key.1 {
-                tracing::warn!(
-                    "Redis holds another key for the names of counters than before; those counted so far are left behind"
-                );
+                tracing::warn!("hash key in redis changed, existing counters are orphaned");
             }
             self.hasher.store(KeyHasher::new(agreed).into());
         }

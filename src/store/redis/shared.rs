@@ -132,7 +132,7 @@ impl Shared {
         self.connections
             .send_modify(|connections| *connections += 1);
         if self.connected.fetch_add(1, Ordering::Relaxed) == 0 {
-            tracing::info!(redis = self.address, "counters are shared");
+            tracing::info!(redis = self.address, "connected to redis");
         }
         self.all_well();
     }
@@ -152,7 +152,7 @@ impl Shared {
         let mut trouble = self.trouble.lock();
         self.is_in_trouble.store(false, Ordering::Relaxed);
         if trouble.take().is_some() {
-            tracing::info!(redis = self.address, "counters are shared again");
+            tracing::info!(redis = self.address, "redis connection restored");
         }
     }
 
@@ -203,7 +203,7 @@ impl Shared {
         if trouble.is_none() {
             tracing::error!(
                 redis = self.address,
-                "counters cannot be shared, each rule's on_store_error holds: {reason}"
+                "redis unavailable, applying on_store_error: {reason}"
             );
         }
         self.is_in_trouble.store(true, Ordering::Relaxed);

@@ -101,13 +101,13 @@ impl Exposed<'_> {
                 self.text.sample(name, &[("version", version)], 1);
             }
             "weir_decisions_total" | "weir_decisions_shadowed_total" => self.decisions(name),
-            "weir_decision_seconds" => {
+            "weir_decision_duration_seconds" => {
                 histogram(name, &[], &metrics.took(), &mut self.text);
             }
             "weir_descriptors_total" => {
                 for meets in Meets::ALL {
                     let sum = metrics.sum(|shard| shard.descriptors[meets as usize].get());
-                    self.text.sample(name, &[("meets", meets.as_str())], sum);
+                    self.text.sample(name, &[("match", meets.as_str())], sum);
                 }
             }
             "weir_rule_hits_total" => self.of_rules(name, |hits| hits.total()),
@@ -134,10 +134,16 @@ impl Exposed<'_> {
             }
             "weir_reloads_total" => {
                 let reloads = &metrics.reloads;
-                let outcomes = [("replaced", &reloads.replaced), ("kept", &reloads.kept)];
+                let outcomes = [("success", &reloads.replaced), ("failure", &reloads.kept)];
                 for (outcome, count) in outcomes {
                     let count = count.load(Ordering::Relaxed);
                     self.text.sample(name, &[("outcome", outcome)], count);
+                }
+            }
+            "weir_lease_releases_invalid_total" => {
+                let stats = self.engine.lease_stats();
+                for (reason, count) in [("unknown", stats.not_held), ("missing", stats.unnamed)] {
+                    self.text.sample(name, &[("reason", reason)], count);
                 }
             }
             "weir_connections" => {
@@ -236,7 +242,7 @@ fn single(name: &str, metrics: &Metrics, engine: &Engine, policy: &Policy) -> Op
     let shared = stats.shared.unwrap_or_default();
     let reloads = &metrics.reloads;
     Some(match name {
-        "weir_calls_abandoned_total" => metrics.sum(|shard| shard.abandoned.get()),
+        "weir_requests_cancelled_total" => metrics.sum(|shard| shard.abandoned.get()),
         "weir_series_capped_total" => metrics.registry.lock().capped,
         "weir_policy_generation" => metrics.generation(),
         "weir_policy_domains" => policy.domain_count() as u64,
@@ -246,17 +252,15 @@ fn single(name: &str, metrics: &Metrics, engine: &Engine, policy: &Policy) -> Op
         "weir_store_bytes" => stats.bytes,
         "weir_store_pinned" => stats.pinned,
         "weir_store_evicted_total" => stats.evicted,
-        "weir_store_unpinned_early_total" => stats.unpinned_early,
-        "weir_store_in_trouble" => shared.is_in_trouble.into(),
+        "weir_store_evicted_over_limit_total" => stats.unpinned_early,
+        "weir_store_up" => (!shared.is_in_trouble).into(),
         "weir_store_connections" => shared.connections,
-        "weir_store_connected_total" => shared.connected,
+        "weir_store_connects_total" => shared.connected,
         "weir_store_round_trips_total" => shared.round_trips,
-        "weir_store_answered_here_total" => shared.answered_here,
-        "weir_store_not_counted_total" => shared.not_counted,
-        "weir_store_settled_total" => shared.settled,
-        "weir_store_forgotten_total" => shared.forgotten,
-        "weir_leases_not_held_total" => engine.lease_stats().not_held,
-        "weir_leases_unnamed_total" => engine.lease_stats().unnamed,
+        "weir_store_local_answers_total" => shared.answered_here,
+        "weir_store_fallback_hits_total" => shared.not_counted,
+        "weir_store_writeback_hits_total" => shared.settled,
+        "weir_store_writeback_dropped_hits_total" => shared.forgotten,
         _ => return None,
     })
 }

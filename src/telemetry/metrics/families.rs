@@ -74,15 +74,15 @@ pub const FAMILIES: &[Family] = &[
         "Calls that are OK only because the domain is in shadow mode.",
     ),
     Family {
-        name: "weir_decision_seconds",
+        name: "weir_decision_duration_seconds",
         kind: Kind::Histogram,
         labels: &["le"],
         help: "Time from a request read to its decision. Beyond 1000 calls a second and worker one of 64 is measured and counts for all.",
     },
     counter(
         "weir_descriptors_total",
-        &["meets"],
-        "Descriptors by what they met: rule, unlimited, override, nothing or unknown_domain.",
+        &["match"],
+        "Descriptors by what they matched: rule, unlimited, override, none or unknown_domain.",
     ),
     counter("weir_rule_hits_total", OF_RULE, "Hits that met a rule."),
     counter(
@@ -126,7 +126,7 @@ pub const FAMILIES: &[Family] = &[
         "Calls that were answered with an error, by gRPC status code.",
     ),
     counter(
-        "weir_calls_abandoned_total",
+        "weir_requests_cancelled_total",
         &[],
         "Calls that their client gave up before they were decided.",
     ),
@@ -154,7 +154,7 @@ pub const FAMILIES: &[Family] = &[
     counter(
         "weir_reloads_total",
         &["outcome"],
-        "Loads of the policies: replaced, or kept because they have errors.",
+        "Policy loads: success, or failure if the files have errors and the previous policy stays in force.",
     ),
     gauge("weir_store_counters", &[], "Counters in the store."),
     gauge(
@@ -173,7 +173,7 @@ pub const FAMILIES: &[Family] = &[
         "Counters that were forgotten for want of memory.",
     ),
     counter(
-        "weir_store_unpinned_early_total",
+        "weir_store_evicted_over_limit_total",
         &[],
         "Counters over their limit that were forgotten for want of memory.",
     ),
@@ -183,9 +183,9 @@ pub const FAMILIES: &[Family] = &[
         "Decisions with hits that could not be counted where they should be: answered as on_store_error says, or failed.",
     ),
     gauge(
-        "weir_store_in_trouble",
+        "weir_store_up",
         &[],
-        "1 if something keeps counters from being shared in Redis; the log says what.",
+        "1 if counters are in memory or Redis is reachable, 0 if it is not; the log says why.",
     ),
     gauge(
         "weir_store_connections",
@@ -193,7 +193,7 @@ pub const FAMILIES: &[Family] = &[
         "Connections to Redis that take calls.",
     ),
     counter(
-        "weir_store_connected_total",
+        "weir_store_connects_total",
         &[],
         "Connections to Redis that were made.",
     ),
@@ -203,34 +203,29 @@ pub const FAMILIES: &[Family] = &[
         "Commands that were sent to Redis.",
     ),
     counter(
-        "weir_store_answered_here_total",
+        "weir_store_local_answers_total",
         &[],
         "Hits that were answered without asking Redis.",
     ),
     counter(
-        "weir_store_not_counted_total",
+        "weir_store_fallback_hits_total",
         &[],
         "Hits that could not be counted in Redis, so that the rules' on_store_error held.",
     ),
     counter(
-        "weir_store_settled_total",
+        "weir_store_writeback_hits_total",
         &[],
         "Hits that were counted here, in an outage or a batch, and added in Redis afterwards.",
     ),
     counter(
-        "weir_store_forgotten_total",
+        "weir_store_writeback_dropped_hits_total",
         &[],
         "Hits that were counted here in an outage and never added in Redis: of too many counters.",
     ),
     counter(
-        "weir_leases_not_held_total",
-        &[],
-        "Leases that held nothing where they were given back: never granted, given back twice, ended, or of another key.",
-    ),
-    counter(
-        "weir_leases_unnamed_total",
-        &[],
-        "Negative hits at a concurrency limit that named no lease.",
+        "weir_lease_releases_invalid_total",
+        &["reason"],
+        "Releases that freed no slot: unknown if the lease holds none (expired, already released, or of another key), missing if the request names no lease.",
     ),
     gauge(
         "weir_connections",
