@@ -65,25 +65,25 @@ pub struct Stats {
     pub shared: Option<SharedStats>,
 }
 
-/// How it stands with counters that are shared; all numbers but the first since the start.
+/// Statistics of a store in Redis. All but `connections` and `is_up` count since the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SharedStats {
-    /// Connections that take calls now; one for each thread that has decided something.
+    /// Connections that take calls now: one for each thread that has decided something.
     pub connections: u64,
-    /// Connections that were made.
-    pub connected: u64,
-    /// Commands that were sent; each carried the hits of one decision or more.
+    /// Connections made.
+    pub connects: u64,
+    /// Commands sent; each carries the hits of one or more requests.
     pub round_trips: u64,
-    /// Hits that were answered without asking.
-    pub answered_here: u64,
-    /// Hits that could not be counted where they should be, so that the rules' `on_store_error` held.
-    pub not_counted: u64,
-    /// Hits that were counted here instead, or in a batch, and that the others were told of afterwards.
-    pub settled: u64,
-    /// Hits that were counted here instead, and that the others are never told of, because there were too many counters.
-    pub forgotten: u64,
-    /// Whether something keeps counters from being shared; [`Store::trouble`] says what.
-    pub is_in_trouble: bool,
+    /// Hits answered from the local cache, without asking Redis.
+    pub local_answers: u64,
+    /// Hits that Redis did not count in time, so that `on_store_error` applied.
+    pub fallback_hits: u64,
+    /// Hits counted locally and added in Redis afterwards.
+    pub writeback_hits: u64,
+    /// Hits counted locally that will never reach Redis, because too many counters were waiting.
+    pub writeback_dropped_hits: u64,
+    /// Whether Redis is available; [`Store::trouble`] names the reason if it is not.
+    pub is_up: bool,
 }
 
 impl Store {

@@ -1,7 +1,9 @@
-//! Where counters are kept, and how to get there.
+//! Flags for the store: where counters are, and how to connect to Redis.
+//!
+//! [`StoreArgs`] is what clap parses; [`RedisSettings`] adds the files they name, and
+//! [`RedisSettings::read`] reads these into a [`RedisConfig`]. No password appears in an error.
 
 use std::convert::Infallible;
-use std::fmt;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -9,20 +11,22 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
+use thiserror::Error;
 
 use crate::store::{
     HashKey, Identity, InvalidAddress, Login, Password, RedisAddress, RedisClock, RedisConfig,
     RedisTls,
 };
 
-/// The arguments about the store, as they were given.
+/// The flags for the store, as given.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Counters")]
 pub(super) struct StoreArgs {
     /// Where counters are kept: memory, or a Redis that several instances share
     ///
-    /// redis://[USER:PASSWORD@]HOST[:PORT][/DATABASE], redis+sentinel://HOST,HOST/SERVICE[/DATABASE] or
-    /// redis-cluster://HOST,HOST; rediss://, rediss+sentinel:// and rediss-cluster:// for TLS;
+    /// redis://[USER:PASSWORD@]HOST[:PORT][/DATABASE],
+    /// redis+sentinel://HOST,HOST/SERVICE[/DATABASE] or redis-cluster://HOST,HOST; rediss://,
+    /// rediss+sentinel:// and rediss-cluster:// for TLS;
     /// redis+unix://[USER:PASSWORD@]/PATH[?db=DATABASE] for a Unix socket.
     #[arg(
         long,
@@ -81,14 +85,15 @@ pub(super) struct StoreArgs {
     )]
     redis_prefix: String,
 
-    /// File with the counter hash key, 32 hexadecimal digits, the same for all instances [default: a random key kept in
-    /// Redis]
+    /// File with the counter hash key, 32 hexadecimal digits, the same for all instances
+    /// [default: a random key kept in Redis]
     ///
     /// The keyed hash hides clients' values in the names of counters.
     #[arg(long, value_name = "FILE", env = "WEIR_HASH_KEY_FILE")]
     hash_key_file: Option<PathBuf>,
 
-    /// How long to wait for Redis before a rule's on_store_error applies; keep it below Envoy's timeout (20 by default)
+    /// How long to wait for Redis before a rule's on_store_error applies; keep it below Envoy's
+    /// timeout (20 by default)
     #[arg(
         long,
         value_name = "MILLISECONDS",
@@ -121,8 +126,8 @@ pub(super) struct StoreArgs {
 
     /// How often to flush locally counted hits to Redis; 0 asks Redis for every call
     ///
-    /// Useful for counters with many hits per interval. Every other instance may admit up to what it receives in this
-    /// time beyond the limit.
+    /// Useful for counters with many hits per interval. Every other instance may admit up to what
+    /// it receives in this time beyond the limit.
     #[arg(
         long,
         value_name = "MILLISECONDS",
@@ -133,7 +138,7 @@ pub(super) struct StoreArgs {
     redis_flush_interval: u64,
 }
 
-/// What is no address is found out later: clap would show it, and with it a password.
+/// An invalid address is kept and reported later: clap would quote it, and with it a password.
 #[derive(Clone, Debug)]
 enum StoreArg {
     Memory,
@@ -159,29 +164,29 @@ enum ClockArg {
     Local,
 }
 
-/// Redis, and the files that it takes to come there.
+/// The settings for Redis, with files not read yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RedisSettings {
-    /// All but what stands in files.
+    /// All settings that need no file.
     pub config: Result<RedisConfig, InvalidAddress>,
-    /// The user that sentinels know.
+    /// The user name for the sentinels.
     pub sentinel_user: Option<String>,
-    /// Files.
+    /// The files to read.
     pub files: RedisFiles,
 }
 
-/// Files about Redis.
+/// Files with secrets and certificates for Redis.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RedisFiles {
-    /// The password.
+    /// The password of Redis, in the first line.
     pub password: Option<PathBuf>,
-    /// That of the sentinels.
+    /// The password of the sentinels, in the first line.
     pub sentinel_password: Option<PathBuf>,
-    /// The authorities of its certificate.
-    pub authority: Option<PathBuf>,
-    /// Our certificate and its private key.
+    /// CA certificates, in PEM.
+    pub ca: Option<PathBuf>,
+    /// The client certificate and its private key, in PEM.
     pub identity: Option<(PathBuf, PathBuf)>,
-    /// The key of the counters' names.
+    /// The hash key, in hexadecimal.
     pub hash_key: Option<PathBuf>,
 }
 
@@ -194,11 +199,11 @@ impl StoreArgs {
             prefix: self.redis_prefix,
             deadline: Duration::from_millis(self.redis_deadline),
             clock: match self.redis_clock {
-                ClockArg::Redis => RedisClock::Server,
-                ClockArg::Local => RedisClock::Caller,
+                ClockArg::Redis => RedisClock::Redis,
+                ClockArg::Local => RedisClock::Local,
             },
-            refuse_locally: Duration::from_millis(self.redis_over_limit_cache_ttl),
-            batch: Duration::from_millis(self.redis_flush_interval),
+            over_limit_cache_ttl: Duration::from_millis(self.redis_over_limit_cache_ttl),
+            flush_interval: Duration::from_millis(self.redis_flush_interval),
             ..RedisConfig::new(address)
         });
         Some(RedisSettings {
@@ -207,7 +212,7 @@ impl StoreArgs {
             files: RedisFiles {
                 password: self.redis_password_file,
                 sentinel_password: self.redis_sentinel_password_file,
-                authority: self.redis_ca,
+                ca: self.redis_ca,
                 identity: self.redis_cert.zip(self.redis_key),
                 hash_key: self.hash_key_file,
             },
@@ -219,95 +224,82 @@ impl RedisSettings {
     /// Reads the files.
     ///
     /// # Errors
-    /// When one cannot be read, or holds something else, or the address is none.
+    /// If the address is invalid, or a file cannot be read or has invalid content.
     pub fn read(self) -> Result<RedisConfig, RedisSettingsError> {
-        let mut config = self.config.map_err(RedisSettingsError::Address)?;
+        let mut config = self.config?;
         let files = self.files;
         if let Some(path) = &files.password {
-            let password = text(path)?;
+            let password = first_line(path)?;
             config.address = config.address.with_password(Password::new(password));
         }
         if let Some(path) = &files.sentinel_password {
             let login = Login {
                 user: self.sentinel_user,
-                password: Some(Password::new(text(path)?)),
+                password: Some(Password::new(first_line(path)?)),
             };
-            let address = config.address.with_login_of_sentinels(login);
+            let address = config.address.with_sentinel_login(login);
             config.address = address.ok_or(RedisSettingsError::NoSentinels)?;
         }
         let identity = files.identity.map(|(certificate, key)| {
-            Ok(Identity {
-                certificate: bytes(&certificate)?,
-                key: bytes(&key)?,
+            Ok::<_, RedisSettingsError>(Identity {
+                certificate: read_bytes(&certificate)?,
+                key: read_bytes(&key)?,
             })
         });
         config.tls = RedisTls {
-            authority: files.authority.as_deref().map(bytes).transpose()?,
+            ca: files.ca.as_deref().map(read_bytes).transpose()?,
             identity: identity.transpose()?,
         };
         if let Some(path) = files.hash_key {
-            let key = HashKey::from_hex(&text(&path)?);
-            config.hash_key = Some(key.ok_or(RedisSettingsError::NoHashKey(path))?);
+            let key = HashKey::from_hex(&first_line(&path)?);
+            config.hash_key = Some(key.ok_or(RedisSettingsError::HashKey(path))?);
         }
         Ok(config)
     }
 }
 
-fn bytes(path: impl AsRef<Path>) -> Result<Vec<u8>, RedisSettingsError> {
-    let path = path.as_ref();
-    fs::read(path).map_err(|error| RedisSettingsError::Unreadable(path.to_owned(), error))
+fn read_bytes(path: &Path) -> Result<Vec<u8>, RedisSettingsError> {
+    let failed = |source| RedisSettingsError::Read {
+        path: path.to_owned(),
+        source,
+    };
+    fs::read(path).map_err(failed)
 }
 
-/// The first line.
-fn text(path: &Path) -> Result<String, RedisSettingsError> {
-    let text = String::from_utf8(bytes(path)?);
+fn first_line(path: &Path) -> Result<String, RedisSettingsError> {
+    let text = String::from_utf8(read_bytes(path)?);
     let text = text.map_err(|_| RedisSettingsError::NotUtf8(path.to_owned()))?;
     Ok(text.lines().next().unwrap_or_default().to_owned())
 }
 
-/// Why weir cannot come to Redis as it was told.
-#[derive(Debug)]
+/// Why the settings for Redis are unusable.
+#[derive(Debug, Error)]
 pub enum RedisSettingsError {
-    /// The address is none.
-    Address(InvalidAddress),
+    /// `--store` is not a valid address.
+    #[error("invalid --store")]
+    Address(#[from] InvalidAddress),
     /// A file cannot be read.
-    Unreadable(PathBuf, io::Error),
-    /// A file is no text.
+    #[error("cannot read {}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// The reason.
+        source: io::Error,
+    },
+    /// A file is not text.
+    #[error("{} is not valid UTF-8", .0.display())]
     NotUtf8(PathBuf),
-    /// A file holds no key.
-    NoHashKey(PathBuf),
-    /// There is a password for sentinels, and no sentinel.
+    /// A file does not contain a hash key.
+    #[error(
+        "invalid hash key in {}: expected 32 hexadecimal digits, as from `openssl rand -hex 16`",
+        .0.display()
+    )]
+    HashKey(PathBuf),
+    /// There is a password for sentinels, but the address has none.
+    #[error(
+        "--redis-sentinel-password-file needs a --store with sentinels: redis+sentinel://HOST,HOST/SERVICE"
+    )]
     NoSentinels,
-}
-
-impl fmt::Display for RedisSettingsError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Address(invalid) => write!(f, "--store is no address of a store: {invalid}"),
-            Self::Unreadable(path, error) => {
-                write!(f, "cannot read {}: {error}", path.display())
-            }
-            Self::NotUtf8(path) => write!(f, "{} is no text in UTF-8", path.display()),
-            Self::NoHashKey(path) => write!(
-                f,
-                "{} holds no key: expected 32 hexadecimal digits, such as `openssl rand -hex 16` prints",
-                path.display()
-            ),
-            Self::NoSentinels => f.write_str(
-                "--redis-sentinel-password-file is for sentinels; --store names none, expected redis+sentinel://HOST,HOST/SERVICE",
-            ),
-        }
-    }
-}
-
-impl std::error::Error for RedisSettingsError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Address(invalid) => Some(invalid),
-            Self::Unreadable(_, error) => Some(error),
-            Self::NotUtf8(_) | Self::NoHashKey(_) | Self::NoSentinels => None,
-        }
-    }
 }
 
 #[cfg(test)]
@@ -328,13 +320,13 @@ mod tests {
     }
 
     #[test]
-    fn counters_are_in_memory_unless_told_otherwise() {
+    fn counters_are_in_memory_by_default() {
         assert_eq!(resolve(&[]), None);
         assert_eq!(resolve(&["--store=memory"]), None);
     }
 
     #[test]
-    fn flags_are_taken() {
+    fn flags_set_the_config() {
         let settings = resolve(&[
             "--store=rediss://weir@redis/2",
             "--redis-prefix=shop:",
@@ -347,18 +339,17 @@ mod tests {
         assert_eq!(config.address.to_string(), "rediss://redis:6379/2");
         assert_eq!(config.prefix, "shop:");
         assert_eq!(config.deadline, Duration::from_millis(5));
-        assert_eq!(config.clock, RedisClock::Caller);
-        assert_eq!(config.refuse_locally, Duration::ZERO);
-        assert_eq!(config.batch, Duration::from_millis(20));
+        assert_eq!(config.clock, RedisClock::Local);
+        assert_eq!(config.over_limit_cache_ttl, Duration::ZERO);
+        assert_eq!(config.flush_interval, Duration::from_millis(20));
     }
 
     #[test]
-    fn a_password_in_what_is_no_address_is_not_shown() {
+    fn an_invalid_address_does_not_show_its_password() {
         let settings = resolve(&["--store=redys://:open-sesame@redis"]).unwrap();
-        let error = settings.read().unwrap_err().to_string();
-        assert!(
-            error.contains("redis://HOST") && !error.contains("sesame"),
-            "{error}"
-        );
+        let error = settings.read().unwrap_err();
+        let reason = std::error::Error::source(&error).unwrap().to_string();
+        assert!(reason.contains("redis://HOST"), "{reason}");
+        assert!(!format!("{error} {reason} {error:?}").contains("sesame"));
     }
 }

@@ -5,17 +5,17 @@
 //! is told by the same [`step`](crate::limit::step) that tells it in memory.
 
 mod address;
-mod agreement;
 mod config;
 mod connect;
-mod debit;
-mod exchange;
-mod lane;
-mod near;
-mod owed;
-mod parts;
+mod dispatch;
+mod handshake;
+mod local_cache;
+mod pending_write;
 mod script;
 mod shared;
+mod slot_groups;
+mod worker_connection;
+mod write_back;
 
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -35,12 +35,12 @@ use super::{Answer, Batch, Hit, Key, KeyHasher, NoRandomness, NotCounted, Stats}
 use crate::clock::{Micros, Timestamp};
 use crate::limit::{LeaseOutcome, Outcomes, States};
 use crate::request::LeaseId;
-use debit::Charged;
-use lane::{Call, Fate, Lane, Taken};
-use near::{Debits, Near};
-use parts::Part;
+use local_cache::{Debits, Near};
+use pending_write::Charged;
 use script::Found;
 use shared::Shared;
+use slot_groups::Part;
+use worker_connection::{Call, Fate, Lane, Taken};
 
 /// Longer than Redis takes to delete a key.
 const RESET_PATIENCE: Duration = Duration::from_secs(2);
@@ -65,7 +65,10 @@ pub struct Redis {
 
 impl Redis {
     pub(super) fn new(config: RedisConfig, meanwhile: Memory) -> Result<Self, NoRandomness> {
-        let near = Near::new(micros(config.refuse_locally), micros(config.batch));
+        let near = Near::new(
+            micros(config.over_limit_cache_ttl),
+            micros(config.flush_interval),
+        );
         Ok(Self {
             is_cluster: config.address.is_cluster(),
             shared: Arc::new(Shared::new(config)?),
@@ -143,7 +146,7 @@ impl Redis {
     /// Has this process go on with a counter as Redis last had it, and what is owed for it; tells how Redis had it, if that
     /// is remembered.
     fn go_on_here(&self, now: Timestamp, hit: &Hit<'_>) -> Option<States> {
-        let near::Remembered {
+        let local_cache::Remembered {
             mut states,
             base,
             owed,
@@ -209,18 +212,18 @@ impl Redis {
         let mut asked = SmallVec::new();
         for (at, hit) in batch.hits.iter().enumerate() {
             match self.near.hit(now, hit, &mut debits) {
-                near::Memory::Known(outcomes, moment) => {
+                local_cache::Memory::Known(outcomes, moment) => {
                     answer.now = moment;
                     answer.outcomes[at] = outcomes;
                     self.shared.count_answered_here();
                 }
-                near::Memory::Charged(outcomes, moment) => {
+                local_cache::Memory::Charged(outcomes, moment) => {
                     answer.now = moment;
                     answer.outcomes[at] = outcomes;
                     self.shared.count_answered_here();
                     self.send_behind(now, hit);
                 }
-                near::Memory::Unknown => asked.push(at),
+                local_cache::Memory::Unknown => asked.push(at),
             }
         }
         self.owe(debits);

@@ -14,8 +14,8 @@ use weir::store::{Batch, Hit, Password, RedisAddress, RedisConfig, Store};
 
 use weir_harness::{RedisServer, SlowProxy, free_port, program};
 
+use crate::instances::{ask, request, until, weir};
 use crate::stores::{self, NOW, address, exact, runtime};
-use crate::weirs::{ask, request, until, weir};
 
 /// The limit of `plain`.
 const LIMIT: u32 = 100;
@@ -50,7 +50,7 @@ fn without_redis_each_rule_says_what_to_answer() {
             assert_eq!(ask(&engine, "error").await.1, Basis::Failed);
         }
         assert!(engine.store_trouble().is_some());
-        assert!(engine.stats().shared.unwrap().not_counted >= 100);
+        assert!(engine.stats().shared.unwrap().fallback_hits >= 100);
     });
 }
 
@@ -161,7 +161,7 @@ fn a_frozen_redis_costs_no_answer_and_no_limit() {
         assert_eq!(ask(&engine, "deny").await, (Code::Ok, Basis::Counted));
         // What was let through meanwhile is used up.
         assert_eq!(passed_of(&engine, 50).await, 0);
-        assert!(engine.stats().shared.unwrap().settled > 0);
+        assert!(engine.stats().shared.unwrap().writeback_hits > 0);
     });
 }
 
@@ -363,7 +363,7 @@ fn what_nobody_asks_for_again_is_added_too_and_never_twice() {
             anyhow(&store, NOW, named(nth)).await;
         }
         redis.restart();
-        let settled = || store.stats().shared.unwrap().settled;
+        let settled = || store.stats().shared.unwrap().writeback_hits;
         while settled() < 1_500 {
             tokio::time::sleep(std::time::Duration::from_millis(1)).await;
         }
@@ -380,7 +380,7 @@ fn what_nobody_asks_for_again_is_added_too_and_never_twice() {
 fn what_was_counted_in_a_batch_when_redis_went_away_is_not_lost() {
     with_redis(|mut redis| async move {
         let config = RedisConfig {
-            batch: std::time::Duration::from_millis(50),
+            flush_interval: std::time::Duration::from_millis(50),
             ..exact(address(redis.url()))
         };
         let store = stores::connected(config).await;

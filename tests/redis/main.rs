@@ -4,17 +4,17 @@
 //! - `contract`: what both stores promise, at the store's door
 //! - `equality`: the same random calls at both stores, every answer compared
 //! - `sharing`: what several weirs have in common, and what they do not tell Redis
-//! - `near`: what is decided without asking
+//! - `local_cache`: what is decided without asking
 //! - `faults`: Redis that is away, dies, freezes, is slow, full, or does not let us in
 //! - `program`: the `weir` binary with `--store`
 //! - `topology`: a cluster, sentinels and a failover, TLS, a Unix socket
 //!
-//! The crate `weir-harness` starts the servers and makes them fail; `stores` and `weirs` count in them.
+//! The crate `weir-harness` starts the servers and makes them fail; `stores` and `instances` count in them.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod instances;
 mod stores;
-mod weirs;
 
 #[path = "../it/conformance.rs"]
 mod conformance;
@@ -27,7 +27,7 @@ mod offline;
 mod contract;
 mod equality;
 mod faults;
-mod near;
+mod local_cache;
 mod program;
 mod sharing;
 mod topology;

@@ -9,10 +9,10 @@ use weir::limit::{Algorithm, Charge};
 use weir::request::Cost;
 use weir::store::{HashKey, RedisClock, RedisConfig, Store};
 
+use crate::instances::{self, until, weir};
 use crate::stores::{
     address, bucket, common_server, connected, exact, hit, key, limit, prefix, rule, runtime, take,
 };
-use crate::weirs::{self, until, weir};
 use weir_harness::{RedisServer, program};
 
 fn with_redis<F: Future<Output = ()>>(test: impl FnOnce(RedisConfig) -> F) {
@@ -29,8 +29,8 @@ fn with_redis<F: Future<Output = ()>>(test: impl FnOnce(RedisConfig) -> F) {
 fn two_weirs_let_through_exactly_the_limit_together() {
     with_redis(|config| async move {
         let config = RedisConfig {
-            clock: RedisClock::Server,
-            refuse_locally: Duration::from_secs(1),
+            clock: RedisClock::Redis,
+            over_limit_cache_ttl: Duration::from_secs(1),
             ..config
         };
         let weirs = [connected(config.clone()).await, connected(config).await];
@@ -75,9 +75,9 @@ fn names_hold_no_value_and_every_key_ends() {
         let engine = weir(RedisConfig::new(address(redis.url())));
         until(&engine, Basis::Counted).await;
         for key in ["plain", "allow", "deny"] {
-            weirs::decide(&engine, key).await;
+            instances::decide(&engine, key).await;
             engine
-                .decide(&weirs::request(key, "sk_live_hush", Cost::Hits(3)))
+                .decide(&instances::request(key, "sk_live_hush", Cost::Hits(3)))
                 .await;
         }
         let names = redis.cli(&["keys", "*"]);

@@ -60,9 +60,9 @@ pub(crate) fn address(url: String) -> RedisAddress {
 pub(crate) fn exact(address: RedisAddress) -> RedisConfig {
     RedisConfig {
         deadline: Duration::from_secs(20),
-        clock: RedisClock::Caller,
-        refuse_locally: Duration::ZERO,
-        kept_after_end: Duration::from_secs(3_600),
+        clock: RedisClock::Local,
+        over_limit_cache_ttl: Duration::ZERO,
+        grace_ttl: Duration::from_secs(3_600),
         ..RedisConfig::new(address)
     }
 }

@@ -13,10 +13,10 @@ use weir::store::{Batch, Identity, RedisAddress, RedisConfig, RedisTls};
 use weir_harness::{Cluster, RedisServer, Sentinels, free_port, program};
 
 use crate::faults::patient;
+use crate::instances::{ask, until, weir};
 use crate::stores::{
     NOW, address, connected, exact, hit, key, limit, passes, rule, runtime, take, with_lease,
 };
-use crate::weirs::{ask, until, weir};
 
 #[test]
 fn a_cluster_counts_as_one_and_follows_slots_that_move() {
@@ -204,7 +204,7 @@ fn redis_is_spoken_to_in_tls_by_own_certificates() {
         };
         let (certificate, client_key) = made.client.clone();
         let right = RedisTls {
-            authority: Some(made.authority.clone().into_bytes()),
+            ca: Some(made.authority.clone().into_bytes()),
             identity: Some(Identity {
                 certificate: certificate.into_bytes(),
                 key: client_key.into_bytes(),
@@ -217,7 +217,7 @@ fn redis_is_spoken_to_in_tls_by_own_certificates() {
 
         for wrong in [
             RedisTls {
-                authority: Some(certificates().authority.into_bytes()),
+                ca: Some(certificates().authority.into_bytes()),
                 ..right.clone()
             },
             RedisTls {

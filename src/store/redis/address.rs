@@ -96,7 +96,7 @@ impl RedisAddress {
 
     /// The same with a login for its sentinels, who do not know that of Redis; none if it has no sentinels.
     #[must_use]
-    pub fn with_login_of_sentinels(mut self, of_sentinels: Login) -> Option<Self> {
+    pub fn with_sentinel_login(mut self, of_sentinels: Login) -> Option<Self> {
         match &mut self.servers {
             Servers::Sentinels { login, .. } => *login = of_sentinels,
             Servers::One(_) | Servers::Socket(_) | Servers::Cluster(_) => return None,
@@ -200,7 +200,7 @@ mod tests {
         };
         let with = |text: &str| {
             let address: RedisAddress = text.parse().unwrap();
-            address.with_login_of_sentinels(login.clone())
+            address.with_sentinel_login(login.clone())
         };
         let address = with("redis+sentinel://:mellon@a/shop").unwrap();
         let said = format!("{address:?} {address}");

@@ -1,4 +1,4 @@
-//! What a store in Redis is given.
+//! The configuration of a store in Redis.
 
 use std::fmt;
 use std::time::Duration;
@@ -7,32 +7,32 @@ use super::address::RedisAddress;
 use super::script::RedisClock;
 use crate::store::HashKey;
 
-/// What a store in Redis is given.
+/// The configuration of a store in Redis.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RedisConfig {
-    /// Where it is.
+    /// The server, the sentinels or the cluster.
     pub address: RedisAddress,
-    /// How to know it, and how it knows us; of no use without TLS.
+    /// Certificates; ignored without TLS.
     pub tls: RedisTls,
-    /// What the names of all keys begin with.
+    /// The prefix of all keys.
     pub prefix: String,
-    /// The key of the counters' names; none if Redis is to hold one for all.
+    /// The key that hashes the names of counters; `None` to share a random one through Redis.
     pub hash_key: Option<HashKey>,
-    /// How long to wait for an answer.
+    /// How long a request waits for Redis.
     pub deadline: Duration,
-    /// Whose clock windows go by.
+    /// The clock that windows follow.
     pub clock: RedisClock,
-    /// How long a counter that is over its limit is refused without asking; nothing if it is not. After that time
-    /// at the latest weir sees what others gave back to it.
-    pub refuse_locally: Duration,
-    /// How long counters are counted here before that is settled with Redis; nothing if every hit is asked for.
-    pub batch: Duration,
-    /// How long a counter is kept after it says nothing any more.
-    pub kept_after_end: Duration,
+    /// How long a counter over its limit is refused without asking Redis; zero to always ask.
+    /// Refunds by other instances take effect within this time.
+    pub over_limit_cache_ttl: Duration,
+    /// How long hits are counted locally between two flushes; zero to ask Redis for every hit.
+    pub flush_interval: Duration,
+    /// How long Redis keeps a counter after it has ended.
+    pub grace_ttl: Duration,
 }
 
 impl RedisConfig {
-    /// The usual settings.
+    /// The default settings.
     pub fn new(address: RedisAddress) -> Self {
         Self {
             address,
@@ -40,10 +40,10 @@ impl RedisConfig {
             prefix: "weir:".to_owned(),
             hash_key: None,
             deadline: Duration::from_millis(10),
-            clock: RedisClock::Server,
-            refuse_locally: Duration::from_secs(1),
-            batch: Duration::ZERO,
-            kept_after_end: Duration::from_secs(10),
+            clock: RedisClock::Redis,
+            over_limit_cache_ttl: Duration::from_secs(1),
+            flush_interval: Duration::ZERO,
+            grace_ttl: Duration::from_secs(10),
         }
     }
 }
@@ -51,25 +51,26 @@ impl RedisConfig {
 /// Certificates, in PEM.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct RedisTls {
-    /// The authorities that Redis' certificate may come from; none for those of the system.
-    pub authority: Option<Vec<u8>>,
-    /// As whom to come.
+    /// The CA certificates to trust; `None` for those of the system.
+    pub ca: Option<Vec<u8>>,
+    /// The client certificate, if Redis asks for one.
     pub identity: Option<Identity>,
 }
 
-/// A client's certificate.
+/// A client certificate.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Identity {
-    /// The certificate, and those between it and its authority.
+    /// The certificate, and the intermediate certificates up to its CA.
     pub certificate: Vec<u8>,
-    /// Its private key.
+    /// The private key.
     pub key: Vec<u8>,
 }
 
+/// Shows which certificates are present, not their content.
 impl fmt::Debug for RedisTls {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RedisTls")
-            .field("authority", &self.authority.is_some())
+            .field("ca", &self.ca.is_some())
             .field("identity", &self.identity.is_some())
             .finish()
     }

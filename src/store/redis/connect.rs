@@ -41,7 +41,7 @@ impl Connector {
                 client_cert: identity.certificate,
                 client_key: identity.key,
             }),
-            root_cert: tls.authority,
+            root_cert: tls.ca,
         });
         Self {
             address,

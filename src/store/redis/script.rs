@@ -12,8 +12,8 @@ use crate::store::{Batch, Weight};
 
 /// The script, in the order in which its parts need each other.
 pub(super) const SOURCE: &str = concat!(
-    include_str!("script/head.lua"),
-    include_str!("script/usual.lua"),
+    include_str!("script/prelude.lua"),
+    include_str!("script/fast_path.lua"),
     include_str!("script/fixed_window.lua"),
     include_str!("script/sliding_window.lua"),
     include_str!("script/token_bucket.lua"),
@@ -29,17 +29,17 @@ const AHEAD_MICROS: u64 = 1_000_000;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RedisClock {
     /// Redis' own: one for all who share its counters.
-    Server,
+    Redis,
     /// That of the weir that asks, as long as it is not more than a second ahead of Redis'.
-    Caller,
+    Local,
 }
 
 impl RedisClock {
     /// The moment by which the script steps.
     pub(super) fn moment(self, now: Timestamp, server_now: Timestamp) -> Timestamp {
         match self {
-            Self::Server => server_now,
-            Self::Caller => {
+            Self::Redis => server_now,
+            Self::Local => {
                 let latest = server_now.micros().saturating_add(AHEAD_MICROS);
                 now.min(Timestamp::from_micros(latest))
             }
@@ -51,8 +51,8 @@ impl RedisClock {
 pub(super) fn header(clock: RedisClock, kept_millis: u64) -> Vec<u8> {
     let mut header = Vec::with_capacity(9);
     header.put_u8(match clock {
-        RedisClock::Server => 0,
-        RedisClock::Caller => 1,
+        RedisClock::Redis => 0,
+        RedisClock::Local => 1,
     });
     header.put_u64_le(kept_millis);
     header

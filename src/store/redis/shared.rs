@@ -9,11 +9,11 @@ use redis::Script;
 use tokio::sync::watch;
 
 use super::RedisConfig;
-use super::agreement::{Agreement, Disagreement, FORMAT};
 use super::connect::{Connector, Link};
-use super::exchange::{self, Exchange, LATE};
-use super::owed::Owed;
+use super::dispatch::{self, Exchange, LATE};
+use super::handshake::{Agreement, Disagreement, FORMAT};
 use super::script::{self, RedisClock};
+use super::write_back::Owed;
 use crate::clock::Timestamp;
 use crate::store::{Key, NoRandomness, SharedStats};
 
@@ -44,7 +44,7 @@ pub(super) struct Shared {
 
 impl Shared {
     pub(super) fn new(config: RedisConfig) -> Result<Self, NoRandomness> {
-        let kept_millis = u64::try_from(config.kept_after_end.as_millis()).unwrap_or(u64::MAX);
+        let kept_millis = u64::try_from(config.grace_ttl.as_millis()).unwrap_or(u64::MAX);
         Ok(Self {
             agreement: Agreement::new(&config.prefix, config.hash_key)?,
             prefix: format!("{}{FORMAT}:", config.prefix),
@@ -73,7 +73,7 @@ impl Shared {
 
     /// The slot of a counter in a cluster.
     pub(super) fn slot(&self, key: Key) -> u16 {
-        exchange::slot(self.name(key).as_bytes())
+        dispatch::slot(self.name(key).as_bytes())
     }
 
     /// A connection to a Redis with whom counters can be shared, and which answers in time.
@@ -183,13 +183,13 @@ impl Shared {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         SharedStats {
             connections: *self.connections.borrow(),
-            connected: read(&self.connected),
+            connects: read(&self.connected),
             round_trips: read(&self.round_trips),
-            answered_here: read(&self.answered_here),
-            not_counted: read(&self.not_counted),
-            settled: self.owed.settled(),
-            forgotten: self.owed.forgotten(),
-            is_in_trouble: self.is_in_trouble.load(Ordering::Relaxed),
+            local_answers: read(&self.answered_here),
+            fallback_hits: read(&self.not_counted),
+            writeback_hits: self.owed.settled(),
+            writeback_dropped_hits: self.owed.forgotten(),
+            is_up: !self.is_in_trouble.load(Ordering::Relaxed),
         }
     }
 

@@ -16,7 +16,7 @@ fn with_redis<F: Future<Output = ()>>(test: impl FnOnce(RedisConfig) -> F) {
     if program::REDIS.is_installed() {
         let config = RedisConfig {
             prefix: prefix(),
-            refuse_locally: Duration::from_secs(1),
+            over_limit_cache_ttl: Duration::from_secs(1),
             ..exact(address(common_server().url()))
         };
         runtime().block_on(test(config));
@@ -50,7 +50,7 @@ fn who_is_over_is_refused_without_asking_for_a_while() {
             assert!(!passes(&store, NOW, a).await);
         }
         assert_eq!(asked(&store), before);
-        assert_eq!(store.stats().shared.unwrap().answered_here, 50);
+        assert_eq!(store.stats().shared.unwrap().local_answers, 50);
         let second = Micros::from_secs(1);
         assert!(!passes(&store, NOW.plus(second), a).await);
         assert_eq!(asked(&store), before + 1);
@@ -69,7 +69,7 @@ fn what_is_charged_although_it_is_refused_follows_the_answer() {
         for _ in 0..21 {
             passes(&store, NOW, (name, &set)).await;
         }
-        assert_eq!(store.stats().shared.unwrap().answered_here, 19);
+        assert_eq!(store.stats().shared.unwrap().local_answers, 19);
         // The same lane: what was sent before is taken before.
         let look = [hit(name, &wide, Cost::Refund(1))];
         let left = take(&store, NOW, &look).await.outcomes[0].limits[0].remaining;
@@ -105,7 +105,7 @@ fn a_raised_limit_and_an_own_refund_hold_at_once_another_weirs_refund_within_the
 /// Three weirs that each take a hit a millisecond and settle every 50: how many pass in all.
 async fn passed_in_batches(config: RedisConfig, requests: u32, charge: Charge) -> u32 {
     let config = RedisConfig {
-        batch: Duration::from_millis(50),
+        flush_interval: Duration::from_millis(50),
         ..config
     };
     let weirs = [

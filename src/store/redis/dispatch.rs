@@ -10,9 +10,9 @@ use redis::{Cmd, RedisError, Value, cmd};
 use tokio::time::Instant;
 
 use super::connect::Link;
-use super::lane::{Call, Taken};
 use super::script::{self, Reply};
 use super::shared::Shared;
+use super::worker_connection::{Call, Taken};
 
 /// A command that is on its way.
 pub(super) type Sent<'a> = Pin<Box<dyn Future<Output = Exchange> + Send + 'a>>;

@@ -15,11 +15,11 @@ use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 use tokio::sync::oneshot;
 
 use super::connect::Link;
-use super::exchange::{Exchange, Sent, exchange, settle};
-use super::near::Near;
-use super::owed::{Owed, Owing};
+use super::dispatch::{Exchange, Sent, exchange, settle};
+use super::local_cache::Near;
 use super::script::Found;
 use super::shared::Shared;
+use super::write_back::{Owed, Owing};
 use crate::clock::Timestamp;
 use crate::store::Key;
 

@@ -11,7 +11,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-use super::debit::{Charged, Debit};
+use super::pending_write::{Charged, Debit};
 use crate::clock::{Micros, Timestamp};
 use crate::limit::{Call, Outcomes, States, step};
 use crate::request::Cost;

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use parking_lot::Mutex;
 use tokio::sync::{MutexGuard, Notify};
 
-use super::debit::{Charged, Debit};
+use super::pending_write::{Charged, Debit};
 use super::script;
 use crate::clock::Timestamp;
 use crate::limit::States;
