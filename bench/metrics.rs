@@ -52,7 +52,7 @@ fn row(
     let engine = Engine::new(policy.ok_or("a bad policy")?, store, Clock::System);
     let engine = Arc::new(engine);
     let metrics = Metrics::new(&engine.policy());
-    let recorders: Vec<Recorder> = (0..threads).map(|_| metrics.worker()).collect();
+    let recorders: Vec<Recorder> = (0..threads).map(|_| metrics.worker_recorder()).collect();
     let (mut without, mut with) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
         without.push(together(&recorders, |_| {

@@ -14,7 +14,7 @@ use weir::clock::Clock;
 use weir::engine::Engine;
 use weir::policy::LoadOptions;
 use weir::request::{Descriptor, Entry, Request};
-use weir::server::reload::{Outcome, PolicyFiles, Reloader};
+use weir::server::reload::{PolicyFiles, ReloadOutcome, Reloader};
 use weir::store::{MemoryConfig, Store};
 use weir::telemetry::Metrics;
 
@@ -47,7 +47,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (meanwhile, took) = while_deciding(&engine, || {
         let start = now();
         for _ in 0..RELOADS {
-            assert_eq!(runtime.block_on(reloader.reload()), Outcome::Replaced);
+            assert_eq!(runtime.block_on(reloader.reload()), ReloadOutcome::Reloaded);
         }
         start.elapsed() / RELOADS
     });

@@ -24,12 +24,12 @@ const WEEK: i32 = response_pb::rate_limit::Unit::Week as i32;
 
 /// Where a server is: `HOST:PORT` or `unix:PATH`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Server(String);
+pub struct ServerAddr(String);
 
 /// A connection to a server.
 #[derive(Clone, Debug)]
 pub struct Client {
-    server: Server,
+    server: ServerAddr,
     grpc: RateLimitServiceClient<Channel>,
 }
 
@@ -74,7 +74,7 @@ pub struct Limit {
     pub unit_multiplier: u32,
 }
 
-impl FromStr for Server {
+impl FromStr for ServerAddr {
     type Err = InvalidServer;
 
     fn from_str(text: &str) -> Result<Self, InvalidServer> {
@@ -91,13 +91,13 @@ impl FromStr for Server {
     }
 }
 
-impl fmt::Display for Server {
+impl fmt::Display for ServerAddr {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
 }
 
-impl Server {
+impl ServerAddr {
     fn endpoint(&self) -> Result<Endpoint, tonic::transport::Error> {
         if self.0.starts_with("unix:") {
             Endpoint::from_shared(self.0.clone())
@@ -112,7 +112,7 @@ impl Client {
     ///
     /// # Errors
     /// When nobody listens there.
-    pub async fn connect(server: &Server, timeout: Duration) -> Result<Self, ClientError> {
+    pub async fn connect(server: &ServerAddr, timeout: Duration) -> Result<Self, ClientError> {
         let unreachable = |error: tonic::transport::Error| ClientError {
             what: format!("cannot connect to {server}"),
             reason: root(&error).to_string(),
@@ -161,13 +161,13 @@ fn descriptor(descriptor: &Descriptor) -> RateLimitDescriptor {
     };
     RateLimitDescriptor {
         entries: entries.collect(),
-        limit: descriptor.limit.map(brought_along),
+        limit: descriptor.limit.map(override_to_proto),
         hits_addend: Some(hits.into()),
         is_negative_hits,
     }
 }
 
-fn brought_along(limit: Override) -> descriptor_pb::RateLimitOverride {
+fn override_to_proto(limit: Override) -> descriptor_pb::RateLimitOverride {
     let unit = match limit.unit {
         Unit::Second => RateLimitUnit::Second.into(),
         Unit::Minute => RateLimitUnit::Minute.into(),

@@ -6,10 +6,9 @@ pub mod admin;
 mod connection;
 pub mod grpc;
 mod listener;
-mod pressure;
 mod readiness;
 pub mod reload;
-mod returns;
+mod warnings;
 mod workers;
 
 use std::fmt;
@@ -19,7 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use listener::{BindError, ListenConfig, ListenConfigError, Listener};
-pub use readiness::{Readiness, Stage};
+pub use readiness::{Readiness, ServingStage};
 
 use crate::engine::Engine;
 use crate::telemetry::{Metrics, Traces};
@@ -68,9 +67,9 @@ impl App {
 
 /// How a server has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum End {
+pub enum Shutdown {
     /// Every call was answered, every connection closed.
-    InOrder,
+    Clean,
     /// Something took too long and was cut off.
     CutOff,
 }
@@ -85,8 +84,8 @@ pub async fn run(
     listener: Listener,
     app: App,
     shutdown: impl Future<Output = ()>,
-) -> Result<End, RunError> {
-    let recorders = (0..app.config.workers.get()).map(|_| app.metrics.worker());
+) -> Result<Shutdown, RunError> {
+    let recorders = (0..app.config.workers.get()).map(|_| app.metrics.worker_recorder());
     let recorders: Vec<_> = recorders.collect();
     let (services, health) = grpc::services(&app.engine, (&recorders, app.traces.as_ref()))
         .await
@@ -99,10 +98,10 @@ pub async fn run(
     let workers = Workers::start(&app.config, services, move || engine.prepare());
     let mut workers = workers.map_err(RunError::Start)?;
 
-    app.readiness.set(Stage::Serving);
+    app.readiness.set(ServingStage::Serving);
     let leaving = async {
         shutdown.await;
-        app.readiness.set(Stage::Leaving);
+        app.readiness.set(ServingStage::Draining);
         health.leave().await;
         tracing::info!(
             connections = workers.connections(),
@@ -116,8 +115,7 @@ pub async fn run(
     };
     tokio::select! {
         never = listener::accept(&listener, |socket| workers.hand_over(socket)) => match never {},
-        never = pressure::watch(&app.engine) => match never {},
-        never = returns::watch(&app.engine) => match never {},
+        never = warnings::watch(&app.engine) => match never {},
         () = workers.failure() => return Err(RunError::WorkerEnded),
         () = leaving => {}
     }
@@ -127,8 +125,8 @@ pub async fn run(
     health.end().await;
     let end = workers.ended().await;
     match end {
-        End::InOrder => tracing::info!("stopped"),
-        End::CutOff => {
+        Shutdown::Clean => tracing::info!("stopped"),
+        Shutdown::CutOff => {
             tracing::warn!("shutdown grace period exceeded, remaining connections closed")
         }
     }
@@ -141,7 +139,7 @@ pub enum RunError {
     /// No thread or runtime for a worker.
     Start(io::Error),
     /// A fault of the build.
-    Protocol(grpc::BrokenProtocol),
+    Protocol(grpc::DescriptorSetError),
     /// A fault of weir: workers end only when they are told to.
     WorkerEnded,
 }

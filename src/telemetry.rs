@@ -1,16 +1,17 @@
 //! What weir tells its operators.
 
+mod heavy_hitters;
 mod history;
-mod hitters;
 mod logs;
 mod metrics;
-mod refusals;
+mod refused_log;
 mod traces;
 
-pub use history::{History, STEPS, Step};
-pub use hitters::{Hitter, Hitters, Top};
+pub use heavy_hitters::{HeavyHitter, HeavyHitters, TopClients};
+pub use history::{HISTORY_STEPS, History, HistoryStep};
 pub use logs::{LogConfig, LogError, log};
 pub use metrics::{
-    Call, DomainDecisions, FAMILIES, Family, Kind, Load, Metrics, Recorder, RuleHits,
+    CallRecorder, DomainDecisions, FAMILIES, MetricFamily, MetricKind, Metrics, PolicyLoad,
+    Recorder, RuleHits,
 };
 pub use traces::{DecisionSpan, TraceConfig, TraceError, Traces};

@@ -12,7 +12,7 @@ use clap::{Args, ValueEnum};
 
 use super::pairs::{self, Word};
 use super::{CliError, DONE, FAILED};
-use crate::client::{Client, Server};
+use crate::client::{Client, ServerAddr};
 use crate::request::{Cost, Descriptor, Override, Request};
 use calls::Pace;
 
@@ -37,7 +37,7 @@ pub(super) struct QueryArgs {
         env = "WEIR_SERVER",
         default_value = "127.0.0.1:8081"
     )]
-    server: Server,
+    server: ServerAddr,
 
     /// Hits to count at each descriptor [default: 1]
     #[arg(long, value_name = "N", group = "cost")]

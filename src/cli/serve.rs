@@ -18,10 +18,10 @@ use crate::engine::Engine;
 use crate::policy::{LoadOptions, Policy};
 use crate::server::admin::{self, Admin, AdminConfig, TokenFile};
 use crate::server::reload::{self, PolicyFiles, Reloader};
-use crate::server::{self, App, End, Listener};
+use crate::server::{self, App, Listener, Shutdown};
 use crate::settings::ServeSettings;
 use crate::store::Store;
-use crate::telemetry::{self, Load, Traces};
+use crate::telemetry::{self, PolicyLoad, Traces};
 
 pub(super) fn run(settings: ServeSettings) -> Result<ExitCode, CliError> {
     telemetry::log(settings.log).map_err(CliError::new)?;
@@ -57,7 +57,7 @@ struct Started {
     app: App,
     reloader: Arc<Reloader>,
     // It answers to the end.
-    _admin: Option<admin::Running>,
+    _admin: Option<admin::AdminServer>,
     signals: Signals,
 }
 
@@ -84,7 +84,7 @@ async fn start(settings: ServeSettings) -> Result<Started, Box<dyn Error>> {
     app.traces = traces.map(Arc::new);
     app.metrics
         .log_refused_per_second(settings.log_refused_per_second);
-    app.metrics.loaded(Load {
+    app.metrics.loaded(PolicyLoad {
         generation: 1,
         at: Clock::System.now(),
         refused: None,
@@ -120,8 +120,8 @@ fn start_admin(
     config: AdminConfig,
     app: &App,
     reloader: &Arc<Reloader>,
-) -> Result<admin::Running, Box<dyn Error>> {
-    let bound = admin::Bound::new(&config)?;
+) -> Result<admin::AdminServer, Box<dyn Error>> {
+    let bound = admin::AdminListener::new(&config)?;
     let token = config.token_file.as_deref().map(TokenFile::new);
     let admin = Admin {
         engine: Arc::clone(&app.engine),
@@ -150,7 +150,7 @@ async fn until_signalled(started: Started) -> u8 {
     });
     tokio::select! {
         outcome = in_order => match outcome {
-            Ok(End::InOrder | End::CutOff) => DONE,
+            Ok(Shutdown::Clean | Shutdown::CutOff) => DONE,
             Err(error) => {
                 tracing::error!("{error}");
                 FAILED

@@ -169,7 +169,7 @@ fn body(request: &request::Request) -> Value {
             Cost::Refund(hits) => (hits, true),
         };
         let limit = descriptor.limit.map(|limit| {
-            let limit = super::brought_along(limit);
+            let limit = super::override_to_proto(limit);
             json!({
                 "requestsPerUnit": limit.requests_per_unit,
                 "unit": limit.unit,

@@ -187,7 +187,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
 
 /// What the handlers share.
 #[derive(Debug)]
-struct Shared {
+struct AdminState {
     admin: Admin,
     protocol: JsonProtocol,
     recorder: Recorder,
@@ -200,7 +200,7 @@ struct Shared {
 
 /// The running thread; it ends when this is dropped.
 #[derive(Debug)]
-pub struct Running {
+pub struct AdminServer {
     address: SocketAddr,
     stop: CancellationToken,
     thread: Option<JoinHandle<()>>,
@@ -208,9 +208,9 @@ pub struct Running {
 
 /// A bound socket.
 #[derive(Debug)]
-pub struct Bound(TcpListener);
+pub struct AdminListener(TcpListener);
 
-impl Bound {
+impl AdminListener {
     /// Binds.
     ///
     /// # Errors
@@ -231,12 +231,12 @@ impl Bound {
 ///
 /// # Errors
 /// When there can be no thread, or the protocol that is built in is broken.
-pub fn start(bound: Bound, admin: Admin) -> io::Result<Running> {
+pub fn start(bound: AdminListener, admin: Admin) -> io::Result<AdminServer> {
     let address = bound.0.local_addr()?;
     let protocol =
         JsonProtocol::new().ok_or_else(|| io::Error::other("the protocol cannot be read"))?;
-    let shared = Arc::new(Shared {
-        recorder: admin.metrics.bystander(),
+    let shared = Arc::new(AdminState {
+        recorder: admin.metrics.admin_recorder(),
         history: Mutex::default(),
         steps: broadcast::Sender::new(STEPS_BEHIND),
         protocol,
@@ -251,21 +251,21 @@ pub fn start(bound: Bound, admin: Admin) -> io::Result<Running> {
     let thread = thread::Builder::new()
         .name("weir-admin".to_owned())
         .spawn(move || runtime.block_on(serve(bound.0, shared, stopped)))?;
-    Ok(Running {
+    Ok(AdminServer {
         address,
         stop,
         thread: Some(thread),
     })
 }
 
-impl Running {
+impl AdminServer {
     /// Where it listens, with the real port.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 }
 
-impl Drop for Running {
+impl Drop for AdminServer {
     fn drop(&mut self) {
         self.stop.cancel();
         if let Some(thread) = self.thread.take() {
@@ -275,7 +275,7 @@ impl Drop for Running {
     }
 }
 
-async fn serve(listener: TcpListener, shared: Arc<Shared>, stop: CancellationToken) {
+async fn serve(listener: TcpListener, shared: Arc<AdminState>, stop: CancellationToken) {
     shared.admin.engine.prepare();
     let mut steps = tokio::time::interval(shared.admin.config.step);
     steps.set_missed_tick_behavior(MissedTickBehavior::Skip);
@@ -302,7 +302,7 @@ async fn serve(listener: TcpListener, shared: Arc<Shared>, stop: CancellationTok
 }
 
 /// An explanation in the form that was asked for.
-fn explained(shared: &Shared, headers: &HeaderMap, explanation: &Explanation) -> Response {
+fn explained(shared: &AdminState, headers: &HeaderMap, explanation: &Explanation) -> Response {
     let is_text = headers.get(ACCEPT).is_some_and(|form| form == "text/plain");
     match is_text {
         true => (shared.admin.in_words)(explanation).into_response(),
@@ -321,7 +321,7 @@ fn told(json: serde_json::Value) -> Response {
     ([(CONTENT_TYPE, "application/json")], json.to_string()).into_response()
 }
 
-fn router(shared: Arc<Shared>) -> Router {
+fn router(shared: Arc<AdminState>) -> Router {
     Router::new()
         .route("/", get(page::page))
         .route("/healthcheck", any(health::healthcheck))

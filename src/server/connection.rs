@@ -29,13 +29,13 @@ pub(super) enum Socket {
 
 /// Counts one connection of a worker for as long as it lives.
 #[derive(Debug)]
-pub(super) struct Seat {
+pub(super) struct ConnectionGuard {
     of_worker: Arc<AtomicUsize>,
     of_all: watch::Sender<usize>,
 }
 
-impl Seat {
-    pub(super) fn take(of_worker: &Arc<AtomicUsize>, of_all: &watch::Sender<usize>) -> Self {
+impl ConnectionGuard {
+    pub(super) fn new(of_worker: &Arc<AtomicUsize>, of_all: &watch::Sender<usize>) -> Self {
         of_worker.fetch_add(1, Ordering::Relaxed);
         of_all.send_modify(|connections| *connections += 1);
         Self {
@@ -45,7 +45,7 @@ impl Seat {
     }
 }
 
-impl Drop for Seat {
+impl Drop for ConnectionGuard {
     fn drop(&mut self) {
         self.of_worker.fetch_sub(1, Ordering::Relaxed);
         self.of_all.send_modify(|connections| *connections -= 1);
@@ -56,23 +56,27 @@ impl Drop for Seat {
 pub(super) struct Connection {
     stream: Either<TcpStream, UnixStream>,
     preface: Option<Preface>,
-    _seat: Seat,
+    _guard: ConnectionGuard,
 }
 
 /// The wait for a client's first bytes.
 struct Preface {
     bytes_left: usize,
-    given_up: Pin<Box<dyn Future<Output = ()> + Send>>,
+    deadline: Pin<Box<dyn Future<Output = ()> + Send>>,
 }
 
 impl Connection {
     /// Takes a socket into the runtime of the caller. A peer that has said nothing by `stop` is not waited for.
-    pub(super) fn new(socket: Socket, seat: Seat, stop: CancellationToken) -> io::Result<Self> {
+    pub(super) fn new(
+        socket: Socket,
+        guard: ConnectionGuard,
+        stop: CancellationToken,
+    ) -> io::Result<Self> {
         let stream = match socket {
             Socket::Tcp(stream) => Either::Left(TcpStream::from_std(stream)?),
             Socket::Unix(stream) => Either::Right(UnixStream::from_std(stream)?),
         };
-        let given_up = Box::pin(async move {
+        let deadline = Box::pin(async move {
             tokio::select! {
                 () = tokio::time::sleep(PREFACE_TIMEOUT) => {}
                 () = stop.cancelled() => {}
@@ -82,9 +86,9 @@ impl Connection {
             stream,
             preface: Some(Preface {
                 bytes_left: PREFACE_BYTES,
-                given_up,
+                deadline,
             }),
-            _seat: seat,
+            _guard: guard,
         })
     }
 }
@@ -110,7 +114,7 @@ impl AsyncRead for Connection {
         match read {
             Poll::Ready(done) => Poll::Ready(done),
             // Nothing read and nothing pending is the end of the stream.
-            Poll::Pending => preface.given_up.as_mut().poll(cx).map(Ok),
+            Poll::Pending => preface.deadline.as_mut().poll(cx).map(Ok),
         }
     }
 }

@@ -25,10 +25,10 @@ use crate::proto;
 use crate::telemetry::{Recorder, Traces};
 pub(crate) use rate_limit::NOT_COUNTED;
 use rate_limit::RateLimit;
-use unary::Reply;
+use unary::ResponseBody;
 
 /// A response, as all services here have it.
-type Response = http::Response<Reply>;
+type Response = http::Response<ResponseBody>;
 
 /// All services, behind one door.
 ///
@@ -61,9 +61,9 @@ impl Service<http::Request<Body>> for Services {
         Box::pin(async {
             let mut response = response.await?;
             if let Some(trouble) = trouble {
-                health::tell_trouble(response.headers_mut(), &trouble);
+                health::set_reason(response.headers_mut(), &trouble);
             }
-            Ok(response.map(Reply::Other))
+            Ok(response.map(ResponseBody::Other))
         })
     }
 }
@@ -75,7 +75,7 @@ impl Service<http::Request<Body>> for Services {
 pub async fn services(
     engine: &Arc<Engine>,
     (recorders, traces): (&[Recorder], Option<&Arc<Traces>>),
-) -> Result<(Vec<Services>, Health), BrokenProtocol> {
+) -> Result<(Vec<Services>, Health), DescriptorSetError> {
     let (health, health_service) = Health::serving().await;
     let mut routes = Routes::builder();
     routes
@@ -98,21 +98,21 @@ fn reflection() -> tonic_reflection::server::Builder<'static> {
 
 /// A fault of the build, not of the user.
 #[derive(Debug)]
-pub struct BrokenProtocol(tonic_reflection::server::Error);
+pub struct DescriptorSetError(tonic_reflection::server::Error);
 
-impl From<tonic_reflection::server::Error> for BrokenProtocol {
+impl From<tonic_reflection::server::Error> for DescriptorSetError {
     fn from(error: tonic_reflection::server::Error) -> Self {
         Self(error)
     }
 }
 
-impl fmt::Display for BrokenProtocol {
+impl fmt::Display for DescriptorSetError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("the protocol that is built in cannot be read")
     }
 }
 
-impl std::error::Error for BrokenProtocol {
+impl std::error::Error for DescriptorSetError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         Some(&self.0)
     }

@@ -9,26 +9,26 @@ pub struct Readiness(Arc<AtomicU8>);
 
 /// How far the server is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stage {
+pub enum ServingStage {
     /// It does not serve yet.
     Starting,
     /// It serves.
     Serving,
     /// It serves on, but wants no new clients.
-    Leaving,
+    Draining,
 }
 
 impl Readiness {
-    pub(super) fn set(&self, stage: Stage) {
+    pub(super) fn set(&self, stage: ServingStage) {
         self.0.store(stage as u8, Ordering::Relaxed);
     }
 
     /// How far the server is.
-    pub fn stage(&self) -> Stage {
+    pub fn stage(&self) -> ServingStage {
         match self.0.load(Ordering::Relaxed) {
-            0 => Stage::Starting,
-            1 => Stage::Serving,
-            _ => Stage::Leaving,
+            0 => ServingStage::Starting,
+            1 => ServingStage::Serving,
+            _ => ServingStage::Draining,
         }
     }
 }

@@ -4,7 +4,7 @@
 //! waits for any of it. Nothing here knows how a file was changed; only what stands there now counts.
 
 mod files;
-mod print;
+mod fingerprint;
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -20,7 +20,7 @@ pub use files::PolicyFiles;
 use crate::clock::Clock;
 use crate::engine::Engine;
 use crate::policy::{Diagnostic, LoadError, Loaded, Policy, Severity};
-use crate::telemetry::{Load, Metrics};
+use crate::telemetry::{Metrics, PolicyLoad};
 
 /// How soon to see whether calls have let go of a policy, if nothing else is to be done.
 const FREE_AFTER: Duration = Duration::from_millis(100);
@@ -28,30 +28,30 @@ const FREE_AFTER: Duration = Duration::from_millis(100);
 /// The thread that keeps an engine's policy as the files have it; it ends when this is dropped.
 #[derive(Debug)]
 pub struct Reloader {
-    asks: mpsc::Sender<(Ask, oneshot::Sender<Outcome>)>,
+    asks: mpsc::Sender<(ReloadCommand, oneshot::Sender<ReloadOutcome>)>,
 }
 
 /// What the thread can be asked to do.
 #[derive(Clone, Copy, Debug)]
-enum Ask {
-    Look,
+enum ReloadCommand {
+    Check,
     Reload,
 }
 
 /// What came of a look at the files, or of a reload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
+pub enum ReloadOutcome {
     /// The files are as they were, or may still be changing.
     Unchanged,
     /// Their policies are in force.
-    Replaced,
+    Reloaded,
     /// They cannot be served: the policies before them stay in force.
-    Kept,
+    Failed,
 }
 
 /// What the thread works with.
 #[derive(Debug)]
-struct Work {
+struct ReloadThread {
     files: PolicyFiles,
     engine: Arc<Engine>,
     metrics: Arc<Metrics>,
@@ -76,7 +76,7 @@ impl Reloader {
         interval: Option<Duration>,
     ) -> io::Result<Self> {
         let (asks, asked) = mpsc::channel();
-        let work = Work {
+        let work = ReloadThread {
             files,
             engine,
             metrics,
@@ -92,27 +92,27 @@ impl Reloader {
 
     /// Looks at the files once, as the thread itself does every interval. A change takes effect at the second look
     /// that sees it: whoever writes a file may not have come to its end.
-    pub async fn look(&self) -> Outcome {
-        self.ask(Ask::Look).await
+    pub async fn check(&self) -> ReloadOutcome {
+        self.ask(ReloadCommand::Check).await
     }
 
     /// Loads the files, changed or not.
-    pub async fn reload(&self) -> Outcome {
-        self.ask(Ask::Reload).await
+    pub async fn reload(&self) -> ReloadOutcome {
+        self.ask(ReloadCommand::Reload).await
     }
 
-    async fn ask(&self, ask: Ask) -> Outcome {
+    async fn ask(&self, ask: ReloadCommand) -> ReloadOutcome {
         let (answer, outcome) = oneshot::channel();
         // The thread ends only after this has been dropped; if it were gone, nothing would change.
         let _ = self.asks.send((ask, answer));
-        outcome.await.unwrap_or(Outcome::Kept)
+        outcome.await.unwrap_or(ReloadOutcome::Failed)
     }
 }
 
-impl Work {
+impl ReloadThread {
     fn run(
         mut self,
-        asked: &Receiver<(Ask, oneshot::Sender<Outcome>)>,
+        asked: &Receiver<(ReloadCommand, oneshot::Sender<ReloadOutcome>)>,
         interval: Option<Duration>,
     ) {
         loop {
@@ -130,22 +130,22 @@ impl Work {
                 }
                 Err(RecvTimeoutError::Timeout) if interval.is_none() => {}
                 Err(RecvTimeoutError::Timeout) => {
-                    self.act(Ask::Look);
+                    self.act(ReloadCommand::Check);
                 }
                 Err(RecvTimeoutError::Disconnected) => return,
             }
         }
     }
 
-    fn act(&mut self, ask: Ask) -> Outcome {
+    fn act(&mut self, ask: ReloadCommand) -> ReloadOutcome {
         let started = self.clock.now();
         let files = &mut self.files;
         let loaded = catch_unwind(AssertUnwindSafe(|| match ask {
-            Ask::Look => files.load_if_changed(),
-            Ask::Reload => Some(files.load()),
+            ReloadCommand::Check => files.load_if_changed(),
+            ReloadCommand::Reload => Some(files.load()),
         }));
         let loaded = match loaded {
-            Ok(None) => return Outcome::Unchanged,
+            Ok(None) => return ReloadOutcome::Unchanged,
             Ok(Some(loaded)) => loaded,
             // A fault of weir's. It has been printed, and these files are not tried again.
             Err(_) => {
@@ -176,7 +176,7 @@ impl Work {
         }
     }
 
-    fn replace(&mut self, policy: Policy, load_ms: u64, diagnostics: Vec<String>) -> Outcome {
+    fn replace(&mut self, policy: Policy, load_ms: u64, diagnostics: Vec<String>) -> ReloadOutcome {
         self.generation += 1;
         tracing::info!(
             generation = self.generation,
@@ -191,20 +191,20 @@ impl Work {
             self.retired.push(before);
         }
         self.say(None, diagnostics);
-        Outcome::Replaced
+        ReloadOutcome::Reloaded
     }
 
-    fn keep(&self, reason: String, diagnostics: Vec<String>) -> Outcome {
+    fn keep(&self, reason: String, diagnostics: Vec<String>) -> ReloadOutcome {
         tracing::error!(
             generation = self.generation,
             "policy reload failed, previous policy stays in force: {reason}"
         );
         self.say(Some(reason), diagnostics);
-        Outcome::Kept
+        ReloadOutcome::Failed
     }
 
     fn say(&self, refused: Option<String>, diagnostics: Vec<String>) {
-        self.metrics.loaded(Load {
+        self.metrics.loaded(PolicyLoad {
             generation: self.generation,
             at: self.clock.now(),
             refused,

@@ -17,9 +17,9 @@ use tokio_stream::wrappers::UnboundedReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Server;
 
-use super::connection::{Connection, Seat, Socket};
+use super::connection::{Connection, ConnectionGuard, Socket};
 use super::grpc::Services;
-use super::{Config, End};
+use super::{Config, Shutdown};
 
 /// What may be on its way to one call, and to all of a connection, before it is read.
 const WINDOW_BYTES: u32 = 1024 * 1024;
@@ -53,7 +53,7 @@ struct CutOff;
 struct Worker {
     connections: Arc<AtomicUsize>,
     // Bounded by how many files the process may open: a worker takes what it finds here at once.
-    sockets: mpsc::UnboundedSender<(Socket, Seat)>,
+    sockets: mpsc::UnboundedSender<(Socket, ConnectionGuard)>,
 }
 
 impl Workers {
@@ -113,9 +113,9 @@ impl Workers {
             .iter()
             .min_by_key(|worker| worker.connections.load(Ordering::Relaxed));
         if let Some(worker) = fewest {
-            let seat = Seat::take(&worker.connections, &self.connections);
+            let guard = ConnectionGuard::new(&worker.connections, &self.connections);
             // A worker that is gone has already ended the server: the connection closes with it.
-            let _ = worker.sockets.send((socket, seat));
+            let _ = worker.sockets.send((socket, guard));
         }
     }
 
@@ -142,10 +142,10 @@ impl Workers {
     }
 
     /// Ends when all workers have ended, and says how.
-    pub(super) async fn ended(&mut self) -> End {
-        let mut end = End::InOrder;
+    pub(super) async fn ended(&mut self) -> Shutdown {
+        let mut end = Shutdown::Clean;
         while let Some(CutOff) = self.all_ended.recv().await {
-            end = End::CutOff;
+            end = Shutdown::CutOff;
         }
         end
     }
@@ -185,11 +185,11 @@ fn server(connection_age: Option<Duration>) -> Server {
 async fn serve(
     server: Server,
     services: Services,
-    incoming: mpsc::UnboundedReceiver<(Socket, Seat)>,
+    incoming: mpsc::UnboundedReceiver<(Socket, ConnectionGuard)>,
     (stop, grace): (CancellationToken, Duration),
 ) -> Result<(), CutOff> {
     let connections = UnboundedReceiverStream::new(incoming)
-        .map(|(socket, seat)| Connection::new(socket, seat, stop.clone()));
+        .map(|(socket, guard)| Connection::new(socket, guard, stop.clone()));
     let served = server.serve_with_incoming_shutdown(services, connections, stop.cancelled());
     let cut_off = async {
         stop.cancelled().await;
@@ -251,7 +251,9 @@ mod tests {
         let policy = Policy::default();
         let store = Store::memory(MemoryConfig::default()).unwrap();
         let engine = Arc::new(Engine::new(policy, store, Clock::System));
-        let recorders: Vec<_> = (0..3).map(|_| Metrics::default().worker()).collect();
+        let recorders: Vec<_> = (0..3)
+            .map(|_| Metrics::default().worker_recorder())
+            .collect();
         let (services, _health) = grpc::services(&engine, (&recorders, None)).await.unwrap();
         let services = services
             .into_iter()

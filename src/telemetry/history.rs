@@ -7,14 +7,14 @@ use crate::clock::Timestamp;
 use crate::policy::{Domain, Policy, Rule};
 
 /// Steps that are kept.
-pub const STEPS: usize = 180;
+pub const HISTORY_STEPS: usize = 180;
 
 /// Rules whose steps are kept, those that were met first.
 const MOST_RULES: usize = 5_000;
 
 /// What was counted in a step.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Step {
+pub struct HistoryStep {
     /// Within the limits; of a domain, calls that were OK.
     pub ok: u32,
     /// Of those the ones near a limit; of a domain always 0.
@@ -42,7 +42,7 @@ struct Series<T> {
     last: T,
     /// The step after the last of these; what lies between is 0.
     end: u64,
-    steps: VecDeque<Step>,
+    steps: VecDeque<HistoryStep>,
 }
 
 impl History {
@@ -54,7 +54,7 @@ impl History {
             if let [number] = domain.metric_ids.get() {
                 let all = metrics.domain(Some(domain));
                 let series = self.domains.entry(*number).or_insert_with(Series::new);
-                series.add(self.steps, all, |now, last| Step {
+                series.add(self.steps, all, |now, last| HistoryStep {
                     ok: less(now.ok - now.shadow, last.ok - last.shadow),
                     near: 0,
                     over: less(now.over_limit, last.over_limit),
@@ -77,7 +77,7 @@ impl History {
             return;
         }
         let series = self.rules.entry(*number).or_insert_with(Series::new);
-        series.add(self.steps, hits, |now, last| Step {
+        series.add(self.steps, hits, |now, last| HistoryStep {
             ok: less(now.within, last.within),
             near: less(now.near, last.near),
             over: less(now.over - now.shadow, last.over - last.shadow),
@@ -90,15 +90,15 @@ impl History {
         self.at
     }
 
-    /// The steps of a rule up to now, at most [`STEPS`]; those before the first were 0.
-    pub fn of_rule(&self, rule: &Rule) -> Vec<Step> {
+    /// The steps of a rule up to now, at most [`HISTORY_STEPS`]; those before the first were 0.
+    pub fn of_rule(&self, rule: &Rule) -> Vec<HistoryStep> {
         let number = rule.metric_ids.get().first();
         let series = number.and_then(|number| self.rules.get(number));
         series.map_or_else(Vec::new, |series| series.until(self.steps))
     }
 
     /// The steps of a domain up to now.
-    pub fn of_domain(&self, domain: &Domain) -> Vec<Step> {
+    pub fn of_domain(&self, domain: &Domain) -> Vec<HistoryStep> {
         let number = domain.metric_ids.get().first();
         let series = number.and_then(|number| self.domains.get(number));
         series.map_or_else(Vec::new, |series| series.until(self.steps))
@@ -114,7 +114,7 @@ impl<T: Copy + Default> Series<T> {
         }
     }
 
-    fn add(&mut self, step: u64, now: T, since: impl FnOnce(&T, &T) -> Step) {
+    fn add(&mut self, step: u64, now: T, since: impl FnOnce(&T, &T) -> HistoryStep) {
         self.fill(step - 1);
         self.push(since(&now, &self.last));
         self.end = step;
@@ -123,26 +123,26 @@ impl<T: Copy + Default> Series<T> {
 
     /// A rule that was away counted nothing.
     fn fill(&mut self, end: u64) {
-        let missing = end.saturating_sub(self.end).min(STEPS as u64);
+        let missing = end.saturating_sub(self.end).min(HISTORY_STEPS as u64);
         if self.end > 0 {
-            (0..missing).for_each(|_| self.push(Step::default()));
+            (0..missing).for_each(|_| self.push(HistoryStep::default()));
         }
     }
 
-    fn push(&mut self, step: Step) {
-        if self.steps.len() == STEPS {
+    fn push(&mut self, step: HistoryStep) {
+        if self.steps.len() == HISTORY_STEPS {
             self.steps.pop_front();
         }
         self.steps.push_back(step);
     }
 
-    fn until(&self, end: u64) -> Vec<Step> {
-        let missing = end.saturating_sub(self.end).min(STEPS as u64) as usize;
+    fn until(&self, end: u64) -> Vec<HistoryStep> {
+        let missing = end.saturating_sub(self.end).min(HISTORY_STEPS as u64) as usize;
         let steps = self.steps.iter().copied();
-        let steps: Vec<Step> = steps
-            .chain(std::iter::repeat_n(Step::default(), missing))
+        let steps: Vec<HistoryStep> = steps
+            .chain(std::iter::repeat_n(HistoryStep::default(), missing))
             .collect();
-        steps[steps.len().saturating_sub(STEPS)..].to_vec()
+        steps[steps.len().saturating_sub(HISTORY_STEPS)..].to_vec()
     }
 }
 

@@ -4,31 +4,31 @@
 //! is a few additions. Rules know their numbers ([`crate::policy::MetricIds`]) before they are served, so nothing is looked
 //! up by name. Who reads adds up the numbers of all threads.
 
+mod envoy_ratelimit;
 mod expose;
 mod families;
 mod histogram;
 mod recorder;
-mod reference;
 mod registry;
-mod tally;
 mod text;
+mod thread_metrics;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
-pub use families::{FAMILIES, Family, Kind};
-pub use recorder::{Call, Recorder};
+pub use families::{FAMILIES, MetricFamily, MetricKind};
+pub use recorder::{CallRecorder, Recorder};
 
-use super::hitters::{Hitters, Top};
-use super::refusals::Refusals;
+use super::heavy_hitters::{HeavyHitters, TopClients};
+use super::refused_log::RefusedLog;
 use crate::clock::Timestamp;
 use crate::engine::Met;
 use crate::policy::{Domain, Limits, Policy, Rule};
 use histogram::Histogram;
 use registry::Registry;
-use tally::{RuleTally, Shard};
+use thread_metrics::{RuleCounters, ThreadMetrics};
 
 /// A hit is near a limit when more than so many tenths of it are used up.
 const NEAR_TENTHS: u64 = 8;
@@ -43,25 +43,25 @@ const UNKNOWN: usize = 2;
 #[derive(Debug, Default)]
 pub struct Metrics {
     registry: Arc<Mutex<Registry>>,
-    shards: Mutex<Vec<Arc<Shard>>>,
-    reloads: Reloads,
-    hitters: Hitters,
-    refusals: Arc<Refusals>,
+    shards: Mutex<Vec<Arc<ThreadMetrics>>>,
+    reloads: ReloadStats,
+    hitters: HeavyHitters,
+    refusals: Arc<RefusedLog>,
 }
 
 /// How loading the policies went.
 #[derive(Debug, Default)]
-struct Reloads {
+struct ReloadStats {
     generation: AtomicU64,
     replaced: AtomicU64,
     kept: AtomicU64,
     replaced_at_secs: AtomicU64,
-    last: Mutex<Option<Load>>,
+    last: Mutex<Option<PolicyLoad>>,
 }
 
 /// What came of loading the policies.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Load {
+pub struct PolicyLoad {
     /// The number of the policy in force since then; the first is 1.
     pub generation: u64,
     /// When it was.
@@ -74,7 +74,7 @@ pub struct Load {
 
 /// What a descriptor met.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Meets {
+enum MatchKind {
     Rule,
     Unlimited,
     Override,
@@ -128,19 +128,19 @@ impl Metrics {
     }
 
     /// Counts for a thread that decides and has connections.
-    pub fn worker(&self) -> Recorder {
+    pub fn worker_recorder(&self) -> Recorder {
         self.recorder(true)
     }
 
     /// Counts for a thread that decides now and then.
-    pub fn bystander(&self) -> Recorder {
+    pub fn admin_recorder(&self) -> Recorder {
         self.recorder(false)
     }
 
     fn recorder(&self, is_worker: bool) -> Recorder {
-        let shard = Arc::new(Shard {
+        let shard = Arc::new(ThreadMetrics {
             is_worker,
-            ..Shard::default()
+            ..ThreadMetrics::default()
         });
         self.shards.lock().push(Arc::clone(&shard));
         let heard = (self.hitters.notes(), Arc::clone(&self.refusals));
@@ -148,7 +148,7 @@ impl Metrics {
     }
 
     /// The policies were loaded, the first time or anew.
-    pub fn loaded(&self, load: Load) {
+    pub fn loaded(&self, load: PolicyLoad) {
         let reloads = &self.reloads;
         reloads.generation.store(load.generation, Ordering::Relaxed);
         match load.refused {
@@ -163,7 +163,7 @@ impl Metrics {
     }
 
     /// The last time that the policies were loaded.
-    pub fn last_load(&self) -> Option<Load> {
+    pub fn last_load(&self) -> Option<PolicyLoad> {
         self.reloads.last.lock().clone()
     }
 
@@ -196,15 +196,15 @@ impl Metrics {
     }
 
     /// Who asks most in a domain, and who is refused most.
-    pub fn top(&self, domain: &Domain, now: Timestamp) -> Top {
+    pub fn top(&self, domain: &Domain, now: Timestamp) -> TopClients {
         let number = domain.metric_ids.get().first();
-        number.map_or_else(Top::default, |number| self.hitters.top(*number, now))
+        number.map_or_else(TopClients::default, |number| self.hitters.top(*number, now))
     }
 
     /// How many connections each worker has.
     fn connections(&self) -> Vec<usize> {
         let shards = self.shards.lock();
-        let of = |shard: &Arc<Shard>| shard.connections.load(Ordering::Relaxed);
+        let of = |shard: &Arc<ThreadMetrics>| shard.connections.load(Ordering::Relaxed);
         shards
             .iter()
             .filter(|shard| shard.is_worker)
@@ -223,10 +223,15 @@ impl Metrics {
     }
 
     fn over_limit(&self, number: u32) -> u64 {
-        self.sum(|shard| shard.limits.peek(number).map_or(0, tally::Counter::get))
+        self.sum(|shard| {
+            shard
+                .limits
+                .peek(number)
+                .map_or(0, thread_metrics::ThreadCounter::get)
+        })
     }
 
-    fn sum(&self, of: impl Fn(&Shard) -> u64) -> u64 {
+    fn sum(&self, of: impl Fn(&ThreadMetrics) -> u64) -> u64 {
         self.shards.lock().iter().map(|shard| of(shard)).sum()
     }
 
@@ -252,7 +257,7 @@ impl RuleHits {
         self.shadow += other.shadow;
     }
 
-    fn add(&mut self, tally: &RuleTally) {
+    fn add(&mut self, tally: &RuleCounters) {
         self.within += tally.within.get();
         self.near += tally.near.get();
         self.over += tally.over.get();
@@ -260,7 +265,7 @@ impl RuleHits {
     }
 }
 
-impl Meets {
+impl MatchKind {
     const ALL: [Self; 5] = [
         Self::Rule,
         Self::Unlimited,

@@ -69,7 +69,7 @@ impl Traces {
 
     /// A span for a call; `header` says what its metadata hold.
     pub fn decision<'h>(&self, header: impl Fn(&str) -> Option<&'h str>) -> DecisionSpan {
-        let headers = Headers {
+        let headers = TraceHeaders {
             traceparent: header("traceparent"),
             tracestate: header("tracestate"),
         };
@@ -140,12 +140,12 @@ impl DecisionSpan {
 }
 
 /// W3C Trace Context.
-struct Headers<'h> {
+struct TraceHeaders<'h> {
     traceparent: Option<&'h str>,
     tracestate: Option<&'h str>,
 }
 
-impl Extractor for Headers<'_> {
+impl Extractor for TraceHeaders<'_> {
     fn get(&self, key: &str) -> Option<&str> {
         match key {
             "traceparent" => self.traceparent,

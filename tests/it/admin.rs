@@ -44,7 +44,7 @@ async fn health_checks_follow_the_server() {
     site.shut_down();
     while site.get("/ready").status == 200 {}
     let ready = site.get("/ready");
-    assert_eq!((ready.status, &*ready.body), (503, "leaving\n"));
+    assert_eq!((ready.status, &*ready.body), (503, "draining\n"));
     let health = site.get("/healthcheck");
     assert_eq!((health.status, &*health.body), (500, ""));
     assert_eq!(site.get("/live").status, 200);

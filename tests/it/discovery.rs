@@ -9,7 +9,7 @@ use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 use tonic_reflection::pb::{v1, v1alpha};
-use weir::server::End;
+use weir::server::Shutdown;
 
 use crate::running::{Running, config, descriptor, request};
 
@@ -60,7 +60,7 @@ async fn a_server_that_drains_is_unhealthy_and_answers() {
     assert_eq!(ratelimit.into_inner().status(), ServingStatus::NotServing);
 
     drop((newcomer, health, watch, channel));
-    assert_eq!(running.ended().await, End::InOrder);
+    assert_eq!(running.ended().await, Shutdown::Clean);
 }
 
 fn expected(reflection: &str) -> BTreeSet<String> {

@@ -11,7 +11,7 @@ use tonic::transport::Channel;
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_client::HealthClient;
 use weir::proto::envoy::service::ratelimit::v3::{RateLimitRequest, RateLimitResponse};
-use weir::server::{Config, End, ListenConfig, Listener};
+use weir::server::{Config, ListenConfig, Listener, Shutdown};
 
 use crate::running::{Running, config, descriptor, request};
 
@@ -32,7 +32,7 @@ async fn every_worker_answers() {
 async fn a_server_without_connections_does_not_drain() {
     let mut running = Running::with(config(1, Duration::from_secs(600))).await;
     running.shut_down();
-    assert_eq!(running.ended().await, End::InOrder);
+    assert_eq!(running.ended().await, Shutdown::Clean);
 }
 
 #[tokio::test]
@@ -54,7 +54,7 @@ async fn watchers_and_idle_connections_do_not_hold_up_the_end() {
         .into_inner();
 
     running.shut_down();
-    assert_eq!(running.ended().await, End::InOrder);
+    assert_eq!(running.ended().await, Shutdown::Clean);
     // The server's settings, and then the end.
     mute.read_to_end(&mut Vec::new()).await.unwrap();
     half.read_to_end(&mut Vec::new()).await.unwrap();
@@ -100,7 +100,7 @@ async fn a_call_in_flight_is_answered() {
     sender.send(message).await.unwrap();
     drop(sender);
     assert_eq!(answer.await.unwrap().statuses.len(), 1);
-    assert_eq!(running.ended().await, End::InOrder);
+    assert_eq!(running.ended().await, Shutdown::Clean);
 }
 
 #[tokio::test]
@@ -112,7 +112,7 @@ async fn a_call_that_does_not_end_is_cut_off() {
     .await;
     let (_sender, answer) = begin_call(running.connect().await).await;
     running.shut_down();
-    assert_eq!(running.ended().await, End::CutOff);
+    assert_eq!(running.ended().await, Shutdown::CutOff);
     answer.await.unwrap_err();
 }
 

@@ -10,7 +10,7 @@ use clap::{Args, Command};
 use weir::clock::Clock;
 use weir::server::admin::ENDPOINTS;
 use weir::settings::ServeArgs;
-use weir::telemetry::{FAMILIES, Kind};
+use weir::telemetry::{FAMILIES, MetricKind};
 
 use crate::site::{Options, Site};
 
@@ -246,8 +246,8 @@ descriptors:
     // Of every family there is a sample, under its own name or, of a histogram, three others.
     for family in FAMILIES {
         let name = match family.kind {
-            Kind::Histogram => format!("{}_bucket", family.name),
-            Kind::Counter | Kind::Gauge => family.name.to_owned(),
+            MetricKind::Histogram => format!("{}_bucket", family.name),
+            MetricKind::Counter | MetricKind::Gauge => family.name.to_owned(),
         };
         assert!(samples.contains(&*name), "{name}");
     }

@@ -17,7 +17,7 @@ use weir::clock::Clock;
 use weir::engine::Engine;
 use weir::policy::LoadOptions;
 use weir::proto::envoy::service::ratelimit::v3::rate_limit_service_client::RateLimitServiceClient;
-use weir::server::reload::{Outcome, PolicyFiles, Reloader};
+use weir::server::reload::{PolicyFiles, ReloadOutcome, Reloader};
 use weir::store::{MemoryConfig, Store};
 use weir::telemetry::Metrics;
 
@@ -45,9 +45,9 @@ impl Reloading {
     }
 
     /// A change is seen, and seen not to go on.
-    async fn two_looks(&self) -> Outcome {
-        assert_eq!(self.reloader.look().await, Outcome::Unchanged);
-        self.reloader.look().await
+    async fn two_looks(&self) -> ReloadOutcome {
+        assert_eq!(self.reloader.check().await, ReloadOutcome::Unchanged);
+        self.reloader.check().await
     }
 }
 
@@ -116,7 +116,7 @@ async fn no_call_ever_sees_half_a_policy() {
     for flip in 1..=FLIPS {
         let limit = 1_000_000 + flip;
         swap_config_map(volume.path(), &format!("..v{flip}"), limit);
-        assert_eq!(reloading.two_looks().await, Outcome::Replaced);
+        assert_eq!(reloading.two_looks().await, ReloadOutcome::Reloaded);
         assert_eq!(
             limits(&mut client).await.map(|(limit, _)| limit),
             [limit; 2]
@@ -135,7 +135,7 @@ async fn counters_of_rules_survive() {
     let mut client = reloading.running.client().await;
     assert_eq!(limits(&mut client).await, [(10, 9); 2]);
     fs::write(folder.path().join("t.yaml"), policy(20)).unwrap();
-    assert_eq!(reloading.two_looks().await, Outcome::Replaced);
+    assert_eq!(reloading.two_looks().await, ReloadOutcome::Reloaded);
     assert_eq!(limits(&mut client).await, [(20, 18); 2]);
 }
 
@@ -145,14 +145,14 @@ async fn a_file_that_an_editor_puts_in_place_is_taken_up() {
     let reloading = Reloading::start(folder.path()).await;
     let mut client = reloading.running.client().await;
     fs::write(folder.path().join(".t.yaml.swp"), policy(11)).unwrap();
-    assert_eq!(reloading.two_looks().await, Outcome::Unchanged);
+    assert_eq!(reloading.two_looks().await, ReloadOutcome::Unchanged);
     fs::rename(folder.path().join("t.yaml"), folder.path().join("t.yaml~")).unwrap();
     fs::rename(
         folder.path().join(".t.yaml.swp"),
         folder.path().join("t.yaml"),
     )
     .unwrap();
-    assert_eq!(reloading.two_looks().await, Outcome::Replaced);
+    assert_eq!(reloading.two_looks().await, ReloadOutcome::Reloaded);
     assert_eq!(limits(&mut client).await[0].0, 11);
 }
 
@@ -162,17 +162,17 @@ async fn a_bad_file_leaves_the_policy_in_force_and_is_tried_once() {
     let reloading = Reloading::start(folder.path()).await;
     let mut client = reloading.running.client().await;
     fs::write(folder.path().join("t.yaml"), "domain: t\ndescriptor: []\n").unwrap();
-    assert_eq!(reloading.two_looks().await, Outcome::Kept);
+    assert_eq!(reloading.two_looks().await, ReloadOutcome::Failed);
     for _ in 0..5 {
-        assert_eq!(reloading.reloader.look().await, Outcome::Unchanged);
+        assert_eq!(reloading.reloader.check().await, ReloadOutcome::Unchanged);
     }
     let mut health = HealthClient::new(reloading.running.connect().await);
     let healthy = health.check(HealthCheckRequest::default()).await.unwrap();
     assert_eq!(healthy.into_inner().status(), ServingStatus::Serving);
     assert_eq!(limits(&mut client).await[0].0, 10);
-    assert_eq!(reloading.reloader.reload().await, Outcome::Kept);
+    assert_eq!(reloading.reloader.reload().await, ReloadOutcome::Failed);
     fs::write(folder.path().join("t.yaml"), policy(12)).unwrap();
-    assert_eq!(reloading.two_looks().await, Outcome::Replaced);
+    assert_eq!(reloading.two_looks().await, ReloadOutcome::Reloaded);
     assert_eq!(limits(&mut client).await[0].0, 12);
 }
 
@@ -182,9 +182,9 @@ async fn files_that_vanish_leave_the_policy_in_force() {
     let reloading = Reloading::start(folder.path()).await;
     let mut client = reloading.running.client().await;
     fs::remove_file(folder.path().join("t.yaml")).unwrap();
-    assert_eq!(reloading.two_looks().await, Outcome::Kept);
+    assert_eq!(reloading.two_looks().await, ReloadOutcome::Failed);
     fs::remove_dir(folder.path()).unwrap();
-    assert_eq!(reloading.two_looks().await, Outcome::Kept);
-    assert_eq!(reloading.reloader.look().await, Outcome::Unchanged);
+    assert_eq!(reloading.two_looks().await, ReloadOutcome::Failed);
+    assert_eq!(reloading.reloader.check().await, ReloadOutcome::Unchanged);
     assert_eq!(limits(&mut client).await[0].0, 10);
 }

@@ -20,7 +20,7 @@ use weir::proto::envoy::extensions::common::ratelimit::v3::RateLimitDescriptor;
 use weir::proto::envoy::extensions::common::ratelimit::v3::rate_limit_descriptor::Entry;
 use weir::proto::envoy::service::ratelimit::v3::rate_limit_service_client::RateLimitServiceClient;
 use weir::proto::envoy::service::ratelimit::v3::{RateLimitRequest, RateLimitResponse};
-use weir::server::{App, Config, End, ListenConfig, Listener, RunError};
+use weir::server::{App, Config, ListenConfig, Listener, RunError, Shutdown};
 use weir::store::{MemoryConfig, Store};
 
 /// A policy in which `api_key` has plenty.
@@ -35,7 +35,7 @@ descriptors:
 pub(crate) struct Running {
     address: String,
     shutdown: Option<oneshot::Sender<()>>,
-    server: JoinHandle<Result<End, RunError>>,
+    server: JoinHandle<Result<Shutdown, RunError>>,
 }
 
 impl Running {
@@ -104,7 +104,7 @@ impl Running {
     }
 
     /// Waits until it has ended.
-    pub(crate) async fn ended(self) -> End {
+    pub(crate) async fn ended(self) -> Shutdown {
         self.server.await.unwrap().unwrap()
     }
 }

@@ -21,7 +21,7 @@ pub(crate) const TOKEN: &str = "0123456789abcdef";
 
 /// A server and its admin server.
 pub(crate) struct Site {
-    pub(crate) admin: admin::Running,
+    pub(crate) admin: admin::AdminServer,
     pub(crate) grpc: String,
     pub(crate) folder: tempfile::TempDir,
     stop: Option<tokio::sync::oneshot::Sender<()>>,
@@ -57,7 +57,7 @@ impl Site {
             envoy_ratelimit_metrics: options.envoy_ratelimit_metrics,
             step: Duration::from_millis(20),
         };
-        let bound = admin::Bound::new(&config).unwrap();
+        let bound = admin::AdminListener::new(&config).unwrap();
         let admin = Admin {
             engine: Arc::clone(&app.engine),
             metrics: Arc::clone(&app.metrics),

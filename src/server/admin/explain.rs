@@ -9,10 +9,10 @@ use axum::http::header::AUTHORIZATION;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 
-use super::{Shared, audit, explained, guard, out_of_reach};
+use super::{AdminState, audit, explained, guard, out_of_reach};
 
 pub(super) async fn explain(
-    State(shared): State<Arc<Shared>>,
+    State(shared): State<Arc<AdminState>>,
     peer: ConnectInfo<SocketAddr>,
     headers: HeaderMap,
     body: Bytes,

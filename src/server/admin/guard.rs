@@ -11,11 +11,11 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
-use super::Shared;
+use super::AdminState;
 
 /// Looks at every request before it is answered, and at every answer.
 pub(super) async fn guard(
-    State(shared): State<Arc<Shared>>,
+    State(shared): State<Arc<AdminState>>,
     request: Request,
     next: Next,
 ) -> Response {
@@ -62,15 +62,15 @@ fn is_this_machine(host: &str) -> bool {
 /// Lets pass who knows the token and asks from this machine: there is no TLS here, and neither a token nor a value of
 /// a secret key may travel in clear.
 pub(super) fn permit(
-    shared: &Shared,
+    shared: &AdminState,
     headers: &HeaderMap,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
-) -> Result<(), Refusal> {
+) -> Result<(), Denied> {
     let Some(token) = &shared.admin.token else {
-        return Err(Refusal::Closed);
+        return Err(Denied::Closed);
     };
     if !peer.ip().to_canonical().is_loopback() {
-        return Err(Refusal::Far);
+        return Err(Denied::Far);
     }
     let offered = headers.get(AUTHORIZATION).map(HeaderValue::as_bytes);
     let offered = offered.and_then(|offered| {
@@ -79,17 +79,17 @@ pub(super) fn permit(
     });
     match offered.map(|offered| token.is(offered)) {
         Some(Ok(true)) => Ok(()),
-        None | Some(Ok(false)) => Err(Refusal::Unknown),
+        None | Some(Ok(false)) => Err(Denied::Unknown),
         Some(Err(error)) => {
             tracing::error!("{error}");
-            Err(Refusal::Closed)
+            Err(Denied::Closed)
         }
     }
 }
 
 /// Why somebody may not do what was asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Refusal {
+pub(super) enum Denied {
     /// There is no token.
     Closed,
     /// The question came from another machine.
@@ -98,7 +98,7 @@ pub(super) enum Refusal {
     Unknown,
 }
 
-impl Refusal {
+impl Denied {
     pub(super) const fn as_str(self) -> &'static str {
         match self {
             Self::Closed => "this needs a token: start weir with --admin-token-file",
@@ -110,7 +110,7 @@ impl Refusal {
     }
 }
 
-impl IntoResponse for Refusal {
+impl IntoResponse for Denied {
     fn into_response(self) -> Response {
         let status = match self {
             Self::Closed | Self::Far => StatusCode::FORBIDDEN,

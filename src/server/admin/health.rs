@@ -6,29 +6,33 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::StatusCode;
 
-use super::Shared;
-use crate::server::readiness::Stage;
+use super::AdminState;
+use crate::server::readiness::ServingStage;
 
 /// As envoyproxy/ratelimit answers.
-pub(super) async fn healthcheck(State(shared): State<Arc<Shared>>) -> (StatusCode, &'static str) {
+pub(super) async fn healthcheck(
+    State(shared): State<Arc<AdminState>>,
+) -> (StatusCode, &'static str) {
     match shared.admin.readiness.stage() {
-        Stage::Serving => (StatusCode::OK, "OK"),
-        Stage::Starting | Stage::Leaving => (StatusCode::INTERNAL_SERVER_ERROR, ""),
+        ServingStage::Serving => (StatusCode::OK, "OK"),
+        ServingStage::Starting | ServingStage::Draining => (StatusCode::INTERNAL_SERVER_ERROR, ""),
     }
 }
 
 /// With what is wrong although weir serves.
-pub(super) async fn ready(State(shared): State<Arc<Shared>>) -> (StatusCode, Cow<'static, str>) {
+pub(super) async fn ready(
+    State(shared): State<Arc<AdminState>>,
+) -> (StatusCode, Cow<'static, str>) {
     match shared.admin.readiness.stage() {
-        Stage::Serving => match shared.admin.engine.store_trouble() {
+        ServingStage::Serving => match shared.admin.engine.store_trouble() {
             None => (StatusCode::OK, "serving\n".into()),
             Some(trouble) => {
                 let told = format!("serving, but counters are not shared: {trouble}\n");
                 (StatusCode::OK, told.into())
             }
         },
-        Stage::Starting => (StatusCode::SERVICE_UNAVAILABLE, "starting\n".into()),
-        Stage::Leaving => (StatusCode::SERVICE_UNAVAILABLE, "leaving\n".into()),
+        ServingStage::Starting => (StatusCode::SERVICE_UNAVAILABLE, "starting\n".into()),
+        ServingStage::Draining => (StatusCode::SERVICE_UNAVAILABLE, "draining\n".into()),
     }
 }
 

@@ -8,11 +8,11 @@ use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 
-use super::Shared;
+use super::AdminState;
 use crate::engine::{Basis, Code};
 use crate::server::grpc::NOT_COUNTED;
 
-pub(super) async fn decide(State(shared): State<Arc<Shared>>, body: Bytes) -> Response {
+pub(super) async fn decide(State(shared): State<Arc<AdminState>>, body: Bytes) -> Response {
     let request = match shared.protocol.request(&body) {
         Ok(request) => request,
         Err(error) => return (StatusCode::BAD_REQUEST, format!("{error}\n")).into_response(),

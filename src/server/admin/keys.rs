@@ -10,48 +10,48 @@ use axum::extract::{ConnectInfo, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 
-use super::{Shared, audit, guard, out_of_reach, told};
+use super::{AdminState, audit, guard, out_of_reach, told};
 use crate::engine::Basis;
 use crate::request::{Cost, Request};
 
 /// What is to be done with the counters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Action {
+enum KeysAction {
     Show,
     Reset,
     Credit,
 }
 
 pub(super) async fn show(
-    shared: State<Arc<Shared>>,
+    shared: State<Arc<AdminState>>,
     peer: ConnectInfo<SocketAddr>,
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    act(Action::Show, &shared, (peer, &headers), &body).await
+    act(KeysAction::Show, &shared, (peer, &headers), &body).await
 }
 
 pub(super) async fn reset(
-    shared: State<Arc<Shared>>,
+    shared: State<Arc<AdminState>>,
     peer: ConnectInfo<SocketAddr>,
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    act(Action::Reset, &shared, (peer, &headers), &body).await
+    act(KeysAction::Reset, &shared, (peer, &headers), &body).await
 }
 
 pub(super) async fn credit(
-    shared: State<Arc<Shared>>,
+    shared: State<Arc<AdminState>>,
     peer: ConnectInfo<SocketAddr>,
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    act(Action::Credit, &shared, (peer, &headers), &body).await
+    act(KeysAction::Credit, &shared, (peer, &headers), &body).await
 }
 
 async fn act(
-    action: Action,
-    shared: &Shared,
+    action: KeysAction,
+    shared: &AdminState,
     (peer, headers): (ConnectInfo<SocketAddr>, &HeaderMap),
     body: &[u8],
 ) -> Response {
@@ -64,14 +64,14 @@ async fn act(
     };
     let engine = &shared.admin.engine;
     let (word, outcome) = match action {
-        Action::Show => ("show", "told".to_owned()),
-        Action::Reset => {
+        KeysAction::Show => ("show", "told".to_owned()),
+        KeysAction::Reset => {
             let Ok(forgotten) = engine.reset(&request).await else {
                 return out_of_reach();
             };
             ("reset", format!("{forgotten} counters forgotten"))
         }
-        Action::Credit => {
+        KeysAction::Credit => {
             let hits = refund(&mut request);
             let credited = engine.decide(&request).await;
             if matches!(credited.basis, Basis::Degraded | Basis::Failed) {

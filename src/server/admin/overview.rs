@@ -10,22 +10,22 @@ use serde_json::{Map, Value, json};
 use tokio_stream::StreamExt;
 use tokio_stream::wrappers::BroadcastStream;
 
-use super::{Shared, told};
+use super::{AdminState, told};
 use crate::policy::{Limits, Policy, Rule};
-use crate::server::readiness::Stage;
+use crate::server::readiness::ServingStage;
 use crate::store::Stats;
-use crate::telemetry::{STEPS, Step};
+use crate::telemetry::{HISTORY_STEPS, HistoryStep};
 
 /// Rules that are told of, and those of them whose steps are: more would be no overview.
 const MOST_RULES: usize = 1_000;
 const MOST_STEPS: usize = 200;
 
-pub(super) async fn overview(State(shared): State<Arc<Shared>>) -> Response {
+pub(super) async fn overview(State(shared): State<Arc<AdminState>>) -> Response {
     told(all(&shared))
 }
 
 /// Sends what was counted, step by step.
-pub(super) async fn events(State(shared): State<Arc<Shared>>) -> impl IntoResponse {
+pub(super) async fn events(State(shared): State<Arc<AdminState>>) -> impl IntoResponse {
     let steps = BroadcastStream::new(shared.steps.subscribe());
     // Who was too slow has missed some, and goes on.
     let events = steps.filter_map(Result::ok);
@@ -34,7 +34,7 @@ pub(super) async fn events(State(shared): State<Arc<Shared>>) -> impl IntoRespon
 }
 
 /// Takes a step: what was counted since the last one goes into the history, and to who watches.
-pub(super) fn step(shared: &Shared) {
+pub(super) fn step(shared: &AdminState) {
     let (policy, now) = (shared.admin.engine.policy(), shared.admin.engine.now());
     let mut history = shared.history.lock();
     history.step(&policy, &shared.admin.metrics, now);
@@ -46,7 +46,7 @@ pub(super) fn step(shared: &Shared) {
 }
 
 /// The whole of it.
-fn all(shared: &Shared) -> Value {
+fn all(shared: &AdminState) -> Value {
     let (policy, metrics) = (shared.admin.engine.policy(), &shared.admin.metrics);
     let history = shared.history.lock();
     let (mut rules_left, mut steps_left) = (MOST_RULES, MOST_STEPS);
@@ -93,7 +93,7 @@ fn all(shared: &Shared) -> Value {
     all["version"] = env!("CARGO_PKG_VERSION").into();
     all["rules"] = policy.rule_count().into();
     all["step_secs"] = shared.admin.config.step.as_secs_f64().into();
-    all["most_steps"] = STEPS.into();
+    all["most_steps"] = HISTORY_STEPS.into();
     all["last_load"] = json!({
         "at_secs": load.at.micros() / 1_000_000,
         "error": load.refused,
@@ -105,16 +105,16 @@ fn all(shared: &Shared) -> Value {
 }
 
 /// What the last step brought: domains in their order, and the rules that were met, by number.
-fn last(shared: &Shared, policy: &Policy) -> Value {
+fn last(shared: &AdminState, policy: &Policy) -> Value {
     let history = shared.history.lock();
-    let newest = |steps: &[Step]| steps.last().copied().unwrap_or_default();
+    let newest = |steps: &[HistoryStep]| steps.last().copied().unwrap_or_default();
     let mut domains = Vec::new();
     let mut rules = Map::new();
     for domain in policy.domains() {
         domains.push(numbers(&newest(&history.of_domain(domain))));
         for rule in domain.rules() {
             let step = newest(&history.of_rule(rule));
-            if step != Step::default() {
+            if step != HistoryStep::default() {
                 rules.insert(id(rule).to_string(), numbers(&step));
             }
         }
@@ -126,7 +126,7 @@ fn last(shared: &Shared, policy: &Policy) -> Value {
 }
 
 /// What both say of the server.
-fn standing(shared: &Shared) -> Value {
+fn standing(shared: &AdminState) -> Value {
     let Stats {
         counters,
         bytes,
@@ -140,9 +140,9 @@ fn standing(shared: &Shared) -> Value {
     json!({
         "now_secs": shared.admin.engine.now().micros() / 1_000_000,
         "stage": match shared.admin.readiness.stage() {
-            Stage::Starting => "starting",
-            Stage::Serving => "serving",
-            Stage::Leaving => "leaving",
+            ServingStage::Starting => "starting",
+            ServingStage::Serving => "serving",
+            ServingStage::Draining => "draining",
         },
         "generation": metrics.generation(),
         "loaded_at_secs": load.map(|load| load.at.micros() / 1_000_000),
@@ -196,6 +196,6 @@ fn id(rule: &Rule) -> u32 {
     rule.metric_ids.get().first().copied().unwrap_or(u32::MAX)
 }
 
-fn numbers(step: &Step) -> Value {
+fn numbers(step: &HistoryStep) -> Value {
     json!([step.ok, step.near, step.over, step.shadow])
 }

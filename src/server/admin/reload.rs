@@ -8,11 +8,11 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
-use super::{Shared, audit, guard, told};
-use crate::server::reload::Outcome;
+use super::{AdminState, audit, guard, told};
+use crate::server::reload::ReloadOutcome;
 
 pub(super) async fn reload(
-    State(shared): State<Arc<Shared>>,
+    State(shared): State<Arc<AdminState>>,
     peer: ConnectInfo<SocketAddr>,
     headers: HeaderMap,
 ) -> Response {
@@ -22,8 +22,8 @@ pub(super) async fn reload(
     let outcome = shared.admin.reloader.reload().await;
     let load = shared.admin.metrics.last_load().unwrap_or_default();
     let (status, word) = match outcome {
-        Outcome::Replaced | Outcome::Unchanged => (StatusCode::OK, "success"),
-        Outcome::Kept => (StatusCode::CONFLICT, "failure"),
+        ReloadOutcome::Reloaded | ReloadOutcome::Unchanged => (StatusCode::OK, "success"),
+        ReloadOutcome::Failed => (StatusCode::CONFLICT, "failure"),
     };
     audit::say(peer.0, "reload", word);
     let mut answer = told(json!({

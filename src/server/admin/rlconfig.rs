@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use axum::extract::State;
 
-use super::Shared;
+use super::AdminState;
 use crate::policy::{Limits, Policy, Rule};
 
-pub(super) async fn rlconfig(State(shared): State<Arc<Shared>>) -> String {
+pub(super) async fn rlconfig(State(shared): State<Arc<AdminState>>) -> String {
     text(&shared.admin.engine.policy())
 }
 

@@ -8,11 +8,11 @@ use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
-use super::{Shared, guard, told};
-use crate::telemetry::Hitter;
+use super::{AdminState, guard, told};
+use crate::telemetry::HeavyHitter;
 
 pub(super) async fn top(
-    State(shared): State<Arc<Shared>>,
+    State(shared): State<Arc<AdminState>>,
     peer: ConnectInfo<SocketAddr>,
     headers: HeaderMap,
 ) -> Response {
@@ -37,7 +37,7 @@ pub(super) async fn top(
     }))
 }
 
-fn hitter(hitter: &Hitter) -> Value {
+fn hitter(hitter: &HeavyHitter) -> Value {
     json!({
         "who": &*hitter.who,
         "rule": &*hitter.rule,

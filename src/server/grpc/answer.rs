@@ -7,9 +7,9 @@ use crate::proto::envoy::service::ratelimit::v3::RateLimitResponse;
 
 /// A message, and what it grants until it is sent.
 #[derive(Debug)]
-pub struct Answer {
+pub struct GrantedResponse {
     message: RateLimitResponse,
-    unsent: Unsent,
+    unsent: UnsentGrant,
 }
 
 /// Slots that nobody knows to hold, given back when this is dropped.
@@ -18,9 +18,9 @@ pub struct Answer {
 /// answer's body before it was read to its end. A body that was read is on its way, as far as a server can know; what a
 /// client holds that never saw it ends by itself.
 #[derive(Debug, Default)]
-pub struct Unsent(Option<(Box<Grant>, Arc<Engine>)>);
+pub struct UnsentGrant(Option<(Box<Grant>, Arc<Engine>)>);
 
-impl Answer {
+impl GrantedResponse {
     /// An answer, and what its decision grants.
     pub(super) fn new(
         message: RateLimitResponse,
@@ -28,24 +28,24 @@ impl Answer {
     ) -> Self {
         Self {
             message,
-            unsent: Unsent(granted),
+            unsent: UnsentGrant(granted),
         }
     }
 
     /// The message, and what it grants until it is sent.
-    pub(super) fn into_parts(self) -> (RateLimitResponse, Unsent) {
+    pub(super) fn into_parts(self) -> (RateLimitResponse, UnsentGrant) {
         (self.message, self.unsent)
     }
 }
 
-impl Unsent {
+impl UnsentGrant {
     /// From now on the client gives it back.
     pub(super) fn forget(mut self) {
         self.0 = None;
     }
 }
 
-impl Drop for Unsent {
+impl Drop for UnsentGrant {
     fn drop(&mut self) {
         if let Some((grant, engine)) = &self.0 {
             engine.give_back(grant);

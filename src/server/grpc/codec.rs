@@ -8,7 +8,7 @@ use prost::Message;
 use prost::encoding::{DecodeContext, WireType, decode_key, decode_varint, skip_field};
 use tonic::Status;
 
-use super::convert::{Invalid, MAX_DESCRIPTORS, MAX_ENTRIES};
+use super::convert::{InvalidRequest, MAX_DESCRIPTORS, MAX_ENTRIES};
 use crate::proto::envoy::service::ratelimit::v3::RateLimitRequest;
 
 /// Field numbers: `RateLimitRequest.descriptors` and `RateLimitDescriptor.entries`.
@@ -26,11 +26,11 @@ pub(super) fn decode(message: Bytes) -> Result<RateLimitRequest, Status> {
     if message.len() > SMALL_BYTES {
         look(&message)?;
     }
-    RateLimitRequest::decode(message).map_err(|error| undecodable(&error))
+    RateLimitRequest::decode(message).map_err(|error| decode_error(&error))
 }
 
 /// prost says what is wrong and in which field, never what the field holds.
-fn undecodable(error: &prost::DecodeError) -> Status {
+fn decode_error(error: &prost::DecodeError) -> Status {
     Status::invalid_argument(format!("not a RateLimitRequest: {error}"))
 }
 
@@ -39,12 +39,12 @@ fn look(message: &[u8]) -> Result<(), Status> {
     let mut descriptors = 0;
     each(message, DESCRIPTORS, |descriptor| {
         if descriptors == MAX_DESCRIPTORS {
-            return Err(Invalid::too_many_descriptors().into());
+            return Err(InvalidRequest::too_many_descriptors().into());
         }
         let mut entries = 0;
         each(descriptor, ENTRIES, |_| {
             if entries == MAX_ENTRIES {
-                return Err(Invalid::too_many_entries(descriptors).into());
+                return Err(InvalidRequest::too_many_entries(descriptors).into());
             }
             entries += 1;
             Ok(())
@@ -60,15 +60,15 @@ fn each(
     field: u32,
     mut visit: impl FnMut(&[u8]) -> Result<(), Status>,
 ) -> Result<(), Status> {
-    let undecodable = |error: prost::DecodeError| undecodable(&error);
+    let decode_error = |error: prost::DecodeError| decode_error(&error);
     while !message.is_empty() {
-        let (tag, wire_type) = decode_key(&mut message).map_err(undecodable)?;
+        let (tag, wire_type) = decode_key(&mut message).map_err(decode_error)?;
         if tag != field || wire_type != WireType::LengthDelimited {
             skip_field(wire_type, tag, &mut message, DecodeContext::default())
-                .map_err(undecodable)?;
+                .map_err(decode_error)?;
             continue;
         }
-        let length = decode_varint(&mut message).map_err(undecodable)?;
+        let length = decode_varint(&mut message).map_err(decode_error)?;
         let split = usize::try_from(length)
             .ok()
             .and_then(|length| message.split_at_checked(length));

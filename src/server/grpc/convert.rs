@@ -32,7 +32,7 @@ const UNKNOWN_UNIT: response_pb::rate_limit::Unit = response_pb::rate_limit::Uni
 
 /// A request that makes no sense: the field and what is wrong with it. It never holds the field's value.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Invalid {
+pub struct InvalidRequest {
     field: String,
     problem: String,
 }
@@ -41,15 +41,15 @@ pub struct Invalid {
 ///
 /// # Errors
 /// Names the first field that makes no sense.
-pub fn request(message: RateLimitRequest) -> Result<Request, Invalid> {
+pub fn request(message: RateLimitRequest) -> Result<Request, InvalidRequest> {
     if message.domain.is_empty() {
-        return Err(Invalid::new("domain", "must not be empty"));
+        return Err(InvalidRequest::new("domain", "must not be empty"));
     }
     if message.descriptors.is_empty() {
-        return Err(Invalid::new("descriptors", "at least one is needed"));
+        return Err(InvalidRequest::new("descriptors", "at least one is needed"));
     }
     if message.descriptors.len() > MAX_DESCRIPTORS {
-        return Err(Invalid::too_many_descriptors());
+        return Err(InvalidRequest::too_many_descriptors());
     }
     // 0 is what an absent field looks like.
     let hits = message.hits_addend.max(1);
@@ -69,14 +69,14 @@ fn descriptor(
     index: usize,
     message: RateLimitDescriptor,
     hits: u32,
-) -> Result<Descriptor, Invalid> {
+) -> Result<Descriptor, InvalidRequest> {
     if message.entries.len() > MAX_ENTRIES {
-        return Err(Invalid::too_many_entries(index));
+        return Err(InvalidRequest::too_many_entries(index));
     }
     let cost = cost(&message, hits);
     let limit = message
         .limit
-        .map(|limit| brought_along(index, &limit))
+        .map(|limit| override_from_proto(index, &limit))
         .transpose()?;
     let entries = message
         .entries
@@ -105,20 +105,20 @@ fn cost(message: &RateLimitDescriptor, hits: u32) -> Cost {
     }
 }
 
-fn brought_along(
+fn override_from_proto(
     index: usize,
     message: &descriptor_pb::RateLimitOverride,
-) -> Result<Override, Invalid> {
+) -> Result<Override, InvalidRequest> {
     let unit = override_unit(message.unit).ok_or_else(|| {
         let field = format!("descriptors[{index}].limit.unit");
         let problem = format!("{} is not a unit of time", message.unit);
-        Invalid { field, problem }
+        InvalidRequest { field, problem }
     })?;
     let unit_multiplier = message.unit_multiplier.unwrap_or(0).max(1);
     if Window::new(unit, unit_multiplier).is_none() {
         let field = format!("descriptors[{index}].limit.unit_multiplier");
         let problem = format!("a window is at most {} seconds long", Window::MAX_SECS);
-        return Err(Invalid { field, problem });
+        return Err(InvalidRequest { field, problem });
     }
     Ok(Override {
         requests_per_unit: message.requests_per_unit,
@@ -254,7 +254,7 @@ fn value(value_of: &Value) -> prost_types::Value {
     prost_types::Value { kind: Some(kind) }
 }
 
-impl Invalid {
+impl InvalidRequest {
     fn new(field: &str, problem: &str) -> Self {
         Self {
             field: field.to_owned(),
@@ -279,16 +279,16 @@ impl Invalid {
     }
 }
 
-impl fmt::Display for Invalid {
+impl fmt::Display for InvalidRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.field, self.problem)
     }
 }
 
-impl std::error::Error for Invalid {}
+impl std::error::Error for InvalidRequest {}
 
-impl From<Invalid> for Status {
-    fn from(invalid: Invalid) -> Self {
+impl From<InvalidRequest> for Status {
+    fn from(invalid: InvalidRequest) -> Self {
         Self::invalid_argument(invalid.to_string())
     }
 }

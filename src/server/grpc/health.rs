@@ -23,7 +23,7 @@ pub(super) fn is_check(path: &str) -> bool {
 }
 
 /// Puts into the headers of an answer what is wrong although weir serves: visible ASCII and blanks, as gRPC wants it.
-pub(super) fn tell_trouble(headers: &mut HeaderMap, reason: &str) {
+pub(super) fn set_reason(headers: &mut HeaderMap, reason: &str) {
     let is_fit = |byte: &u8| byte.is_ascii_graphic() || *byte == b' ';
     let fit = reason.bytes().filter(is_fit).take(MAX_REASON);
     // What is left is fit.
@@ -72,9 +72,9 @@ mod tests {
     #[test]
     fn a_reason_is_told_in_visible_ascii_whatever_a_store_says() {
         let mut headers = HeaderMap::new();
-        tell_trouble(&mut headers, "OOM: command not allowed\r\nübergroß\0");
+        set_reason(&mut headers, "OOM: command not allowed\r\nübergroß\0");
         assert_eq!(headers[STORE_TROUBLE], "OOM: command not allowedbergro");
-        tell_trouble(&mut headers, &"x".repeat(10_000));
+        set_reason(&mut headers, &"x".repeat(10_000));
         assert_eq!(headers[STORE_TROUBLE].len(), MAX_REASON);
     }
 }

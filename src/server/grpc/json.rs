@@ -20,7 +20,7 @@ pub struct JsonProtocol {
 
 /// Why a text is no request. It never holds a value of the text.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NoRequest(String);
+pub struct JsonRequestError(String);
 
 impl JsonProtocol {
     /// The protocol that is built in; none if it is broken.
@@ -38,10 +38,10 @@ impl JsonProtocol {
     ///
     /// # Errors
     /// Says where it is none, or which field makes no sense.
-    pub fn request(&self, text: &[u8]) -> Result<Request, NoRequest> {
+    pub fn request(&self, text: &[u8]) -> Result<Request, JsonRequestError> {
         let no_json = |error: serde_json::Error| {
             let (line, column) = (error.line(), error.column());
-            NoRequest(format!(
+            JsonRequestError(format!(
                 "not a RateLimitRequest in JSON: line {line}, column {column}"
             ))
         };
@@ -52,8 +52,8 @@ impl JsonProtocol {
         let message = message.map_err(no_json)?;
         json.end().map_err(no_json)?;
         let message = RateLimitRequest::decode(&*message.encode_to_vec())
-            .map_err(|_| NoRequest("not a RateLimitRequest".to_owned()))?;
-        convert::request(message).map_err(|invalid| NoRequest(invalid.to_string()))
+            .map_err(|_| JsonRequestError("not a RateLimitRequest".to_owned()))?;
+        convert::request(message).map_err(|invalid| JsonRequestError(invalid.to_string()))
     }
 
     /// Writes a `RateLimitResponse`; fields that have their default are left out.
@@ -67,13 +67,13 @@ impl JsonProtocol {
     }
 }
 
-impl fmt::Display for NoRequest {
+impl fmt::Display for JsonRequestError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
 }
 
-impl std::error::Error for NoRequest {}
+impl std::error::Error for JsonRequestError {}
 
 #[cfg(test)]
 mod tests {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tonic::Status;
 use tonic::body::Body;
 
-use super::answer::Answer;
+use super::answer::GrantedResponse;
 use super::{codec, convert, unary};
 use crate::engine::{Basis, Engine, Met};
 use crate::telemetry::{DecisionSpan, Recorder, Traces};
@@ -20,11 +20,11 @@ pub(crate) const NOT_COUNTED: &str =
 
 /// The service of one worker, over an engine that all of them share.
 #[derive(Clone, Debug)]
-pub(super) struct RateLimit(Arc<OfWorker>);
+pub(super) struct RateLimit(Arc<WorkerContext>);
 
 /// What one worker has; each call holds it, so that workers need not count together who holds the engine.
 #[derive(Debug)]
-struct OfWorker {
+struct WorkerContext {
     engine: Arc<Engine>,
     recorder: Recorder,
     traces: Option<Arc<Traces>>,
@@ -36,7 +36,7 @@ impl RateLimit {
         recorder: Recorder,
         traces: Option<Arc<Traces>>,
     ) -> Self {
-        Self(Arc::new(OfWorker {
+        Self(Arc::new(WorkerContext {
             engine,
             recorder,
             traces,
@@ -49,17 +49,17 @@ impl RateLimit {
     }
 
     /// Answers a call of a method of this service.
-    pub(super) async fn answer(self, request: http::Request<Body>) -> Result<Answer, Status> {
+    pub(super) async fn answer(
+        self,
+        request: http::Request<Body>,
+    ) -> Result<GrantedResponse, Status> {
         let headers = request.headers();
         let header = |name: &str| headers.get(name)?.to_str().ok();
-        let Self(of_worker) = self;
-        let mut span = of_worker
-            .traces
-            .as_ref()
-            .map(|traces| traces.decision(header));
-        let answer = of_worker.decide(request, span.as_mut()).await;
+        let Self(worker) = self;
+        let mut span = worker.traces.as_ref().map(|traces| traces.decision(header));
+        let answer = worker.decide(request, span.as_mut()).await;
         if let Err(status) = &answer {
-            of_worker.recorder.failed(status.code() as usize);
+            worker.recorder.failed(status.code() as usize);
             if let Some(span) = &mut span {
                 span.fail(status.message());
             }
@@ -68,12 +68,12 @@ impl RateLimit {
     }
 }
 
-impl OfWorker {
+impl WorkerContext {
     async fn decide(
         &self,
         request: http::Request<Body>,
         mut span: Option<&mut DecisionSpan>,
-    ) -> Result<Answer, Status> {
+    ) -> Result<GrantedResponse, Status> {
         if method(request.uri().path()) != Some(METHOD) {
             return Err(Status::unimplemented("there is no such method"));
         }
@@ -95,7 +95,7 @@ impl OfWorker {
         let grant = decision.grant.take();
         let lease = grant.as_ref().map(|grant| grant.lease);
         let granted = grant.map(|grant| (grant, Arc::clone(&self.engine)));
-        let answer = Answer::new(convert::response(decision, lease), granted);
+        let answer = GrantedResponse::new(convert::response(decision, lease), granted);
         if is_failed {
             // What the answer grants is given back with it.
             return Err(Status::unavailable(NOT_COUNTED));

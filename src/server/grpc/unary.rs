@@ -14,7 +14,7 @@ use prost::Message;
 use tonic::Status;
 use tonic::body::Body;
 
-use super::answer::{Answer, Unsent};
+use super::answer::{GrantedResponse, UnsentGrant};
 use crate::proto::envoy::service::ratelimit::v3::RateLimitResponse;
 
 /// A byte that says "not compressed", and four of length.
@@ -103,20 +103,22 @@ fn length(gathered: &[u8]) -> Result<Option<usize>, Status> {
 }
 
 /// A response that holds that message, or says what is wrong.
-pub(super) fn respond(answer: Result<Answer, Status>) -> http::Response<Reply> {
+pub(super) fn respond(answer: Result<GrantedResponse, Status>) -> http::Response<ResponseBody> {
     match answer {
         Ok(answer) => {
-            let mut response = http::Response::new(Reply::Answer(answer));
+            let mut response = http::Response::new(ResponseBody::Message(answer));
             response.headers_mut().insert(CONTENT_TYPE, GRPC);
             response
         }
-        Err(status) => status.into_http::<Nothing>().map(|Nothing| Reply::Nothing),
+        Err(status) => status
+            .into_http::<EmptyBody>()
+            .map(|EmptyBody| ResponseBody::Empty),
     }
 }
 
 /// What status-only responses have for a body.
 #[derive(Default)]
-struct Nothing;
+struct EmptyBody;
 
 /// The body of a response.
 #[allow(
@@ -124,18 +126,18 @@ struct Nothing;
     reason = "nearly all are answers, which a box would only make slower"
 )]
 #[derive(Debug)]
-pub enum Reply {
+pub enum ResponseBody {
     /// The message, and then the status.
-    Answer(Answer),
+    Message(GrantedResponse),
     /// The message was asked for, and what it grants; the status is asked for when the message has left.
-    Status(Unsent),
+    Status(UnsentGrant),
     /// All was sent.
-    Nothing,
+    Empty,
     /// Of a service that is tonic's.
     Other(Body),
 }
 
-impl http_body::Body for Reply {
+impl http_body::Body for ResponseBody {
     type Data = Bytes;
     type Error = Status;
 
@@ -144,8 +146,8 @@ impl http_body::Body for Reply {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
         let reply = self.get_mut();
-        let frame = match std::mem::replace(reply, Self::Nothing) {
-            Self::Answer(answer) => {
+        let frame = match std::mem::replace(reply, Self::Empty) {
+            Self::Message(answer) => {
                 let (message, unsent) = answer.into_parts();
                 *reply = Self::Status(unsent);
                 Frame::data(encode(&message))
@@ -156,7 +158,7 @@ impl http_body::Body for Reply {
                 trailers.insert(GRPC_STATUS, OK);
                 Frame::trailers(trailers)
             }
-            Self::Nothing => return Poll::Ready(None),
+            Self::Empty => return Poll::Ready(None),
             Self::Other(mut body) => {
                 let frame = Pin::new(&mut body).poll_frame(cx);
                 *reply = Self::Other(body);
@@ -168,8 +170,8 @@ impl http_body::Body for Reply {
 
     fn is_end_stream(&self) -> bool {
         match self {
-            Self::Answer(_) | Self::Status(_) => false,
-            Self::Nothing => true,
+            Self::Message(_) | Self::Status(_) => false,
+            Self::Empty => true,
             Self::Other(body) => body.is_end_stream(),
         }
     }
@@ -300,7 +302,7 @@ mod tests {
             overall_code: 1,
             ..RateLimitResponse::default()
         };
-        let response = respond(Ok(Answer::new(message, None)));
+        let response = respond(Ok(GrantedResponse::new(message, None)));
         assert_eq!(response.headers()[CONTENT_TYPE], "application/grpc");
         let frames = frames(response.into_body()).await;
         let [message, status] = &frames[..] else {

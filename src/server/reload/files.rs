@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use super::print::{Print, Prints};
+use super::fingerprint::{Fingerprint, Fingerprints};
 use crate::policy::{self, LoadError, LoadOptions, Loaded};
 
 /// How often files that change while they are read are read anew.
@@ -14,11 +14,11 @@ const TRIES: usize = 3;
 pub struct PolicyFiles {
     paths: Vec<PathBuf>,
     options: LoadOptions,
-    prints: Prints,
+    fingerprints: Fingerprints,
     /// What was loaded, or tried.
-    tried: Option<Print>,
+    tried: Option<Fingerprint>,
     /// What was seen since, and may still be changing.
-    seen: Option<Print>,
+    seen: Option<Fingerprint>,
 }
 
 impl PolicyFiles {
@@ -27,7 +27,7 @@ impl PolicyFiles {
         Self {
             paths,
             options,
-            prints: Prints::default(),
+            fingerprints: Fingerprints::default(),
             tried: None,
             seen: None,
         }
@@ -38,20 +38,20 @@ impl PolicyFiles {
     /// # Errors
     /// When a path cannot be read, or does not stop changing; everything else is a diagnostic.
     pub fn load(&mut self) -> Result<Loaded, LoadError> {
-        let mut print = self.prints.fresh(&self.paths);
+        let mut fingerprint = self.fingerprints.fresh(&self.paths);
         for _ in 0..TRIES {
-            self.tried = Some(print);
+            self.tried = Some(fingerprint);
             self.seen = None;
             let loaded = policy::load(&self.paths, self.options);
             // One file of before and another of after would be a policy that nobody has written.
-            let after = self.prints.fresh(&self.paths);
-            if after == print {
+            let after = self.fingerprints.fresh(&self.paths);
+            if after == fingerprint {
                 return loaded;
             }
-            print = after;
+            fingerprint = after;
         }
         // The next look finds something else than what was tried.
-        self.seen = Some(print);
+        self.seen = Some(fingerprint);
         Err(LoadError {
             path: self.paths.first().cloned().unwrap_or_default(),
             source: io::Error::other("files kept changing while they were read"),
@@ -60,13 +60,13 @@ impl PolicyFiles {
 
     /// Loads them if they are different from what was last loaded, or tried, and the same as at the last look.
     pub fn load_if_changed(&mut self) -> Option<Result<Loaded, LoadError>> {
-        let print = Some(self.prints.now(&self.paths));
-        if print == self.tried {
+        let fingerprint = Some(self.fingerprints.now(&self.paths));
+        if fingerprint == self.tried {
             self.seen = None;
             return None;
         }
-        if print != self.seen {
-            self.seen = print;
+        if fingerprint != self.seen {
+            self.seen = fingerprint;
             return None;
         }
         Some(self.load())

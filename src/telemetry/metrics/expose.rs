@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::families::{FAMILIES, Family};
+use super::families::{FAMILIES, MetricFamily};
 use super::histogram::{BOUNDS_NS, Histogram};
 use super::registry::{self, Detail};
-use super::text::Text;
-use super::{Meets, Metrics, RuleHits, reference};
+use super::text::PrometheusText;
+use super::{MatchKind, Metrics, RuleHits, envoy_ratelimit};
 use crate::engine::Engine;
 use crate::limit::Limit;
 use crate::policy::{Domain, Limits, Policy, Rule, RuleName};
@@ -25,14 +25,14 @@ impl Metrics {
             policy,
             engine,
             rules: &rules,
-            text: Text::default(),
+            text: PrometheusText::default(),
         };
         for family in FAMILIES {
             exposed.family(family);
         }
         let mut text = exposed.text;
         if with_reference {
-            reference::expose(self, policy, &rules, &mut text);
+            envoy_ratelimit::expose(self, policy, &rules, &mut text);
         }
         text.finish()
     }
@@ -88,11 +88,11 @@ struct Exposed<'a> {
     policy: &'a Policy,
     engine: &'a Engine,
     rules: &'a [Exposable<'a>],
-    text: Text,
+    text: PrometheusText,
 }
 
 impl Exposed<'_> {
-    fn family(&mut self, family: &Family) {
+    fn family(&mut self, family: &MetricFamily) {
         self.text.family(family);
         let (name, metrics) = (family.name, self.metrics);
         match name {
@@ -105,7 +105,7 @@ impl Exposed<'_> {
                 histogram(name, &[], &metrics.took(), &mut self.text);
             }
             "weir_descriptors_total" => {
-                for meets in Meets::ALL {
+                for meets in MatchKind::ALL {
                     let sum = metrics.sum(|shard| shard.descriptors[meets as usize].get());
                     self.text.sample(name, &[("match", meets.as_str())], sum);
                 }
@@ -129,7 +129,7 @@ impl Exposed<'_> {
             "weir_decisions_degraded_total" => {
                 let answered = metrics.sum(|shard| shard.degraded.get());
                 self.text.sample(name, &[("outcome", "answered")], answered);
-                let failed = metrics.sum(|shard| shard.uncounted.get());
+                let failed = metrics.sum(|shard| shard.failed.get());
                 self.text.sample(name, &[("outcome", "failed")], failed);
             }
             "weir_reloads_total" => {
@@ -279,7 +279,7 @@ pub(super) fn histogram(
     name: &str,
     labels: &[(&str, &str)],
     histogram: &Histogram,
-    text: &mut Text,
+    text: &mut PrometheusText,
 ) {
     let (bucket, sum, count) = (
         format!("{name}_bucket"),

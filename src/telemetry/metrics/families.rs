@@ -2,11 +2,11 @@
 
 /// Metrics of the same name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Family {
+pub struct MetricFamily {
     /// The name that Prometheus knows it by.
     pub name: &'static str,
     /// What kind of number it is.
-    pub kind: Kind,
+    pub kind: MetricKind,
     /// The names of its labels.
     pub labels: &'static [&'static str],
     /// What it says, in a sentence.
@@ -15,7 +15,7 @@ pub struct Family {
 
 /// What kind of number a metric is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum MetricKind {
     /// Goes up only.
     Counter,
     /// Goes up and down.
@@ -24,7 +24,7 @@ pub enum Kind {
     Histogram,
 }
 
-impl Kind {
+impl MetricKind {
     /// Its name in Prometheus' format.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -39,19 +39,23 @@ const fn counter(
     name: &'static str,
     labels: &'static [&'static str],
     help: &'static str,
-) -> Family {
-    Family {
+) -> MetricFamily {
+    MetricFamily {
         name,
-        kind: Kind::Counter,
+        kind: MetricKind::Counter,
         labels,
         help,
     }
 }
 
-const fn gauge(name: &'static str, labels: &'static [&'static str], help: &'static str) -> Family {
-    Family {
+const fn gauge(
+    name: &'static str,
+    labels: &'static [&'static str],
+    help: &'static str,
+) -> MetricFamily {
+    MetricFamily {
         name,
-        kind: Kind::Gauge,
+        kind: MetricKind::Gauge,
         labels,
         help,
     }
@@ -61,7 +65,7 @@ const OF_RULE: &[&str] = &["domain", "rule", "values"];
 const OF_LIMIT: &[&str] = &["domain", "rule", "limit"];
 
 /// All of them, in the order in which they are written.
-pub const FAMILIES: &[Family] = &[
+pub const FAMILIES: &[MetricFamily] = &[
     gauge("weir_info", &["version"], "1, with the version of weir."),
     counter(
         "weir_decisions_total",
@@ -73,9 +77,9 @@ pub const FAMILIES: &[Family] = &[
         &["domain"],
         "Calls that are OK only because the domain is in shadow mode.",
     ),
-    Family {
+    MetricFamily {
         name: "weir_decision_duration_seconds",
-        kind: Kind::Histogram,
+        kind: MetricKind::Histogram,
         labels: &["le"],
         help: "Time from a request read to its decision. Beyond 1000 calls a second and worker one of 64 is measured and counts for all.",
     },

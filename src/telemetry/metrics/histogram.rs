@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::tally::Counter;
+use super::thread_metrics::ThreadCounter;
 
 /// The upper bounds of the buckets, in nanoseconds: 1, 2 and 5 of each power of ten from a microsecond to a second.
 pub(super) const BOUNDS_NS: [u64; 19] = [
@@ -31,8 +31,8 @@ pub(super) const BOUNDS_NS: [u64; 19] = [
 #[derive(Debug, Default)]
 pub(super) struct Buckets {
     /// The last is of what took longer than all bounds.
-    counts: [Counter; BOUNDS_NS.len() + 1],
-    sum_ns: Counter,
+    counts: [ThreadCounter; BOUNDS_NS.len() + 1],
+    sum_ns: ThreadCounter,
 }
 
 /// Counts of all threads, added up.

@@ -7,20 +7,20 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use parking_lot::Mutex;
 
 use super::registry::{Detail, Registry};
-use super::tally::{RuleTally, Shard};
-use super::{Meets, NEAR_TENTHS, UNKNOWN_DOMAIN};
+use super::thread_metrics::{RuleCounters, ThreadMetrics};
+use super::{MatchKind, NEAR_TENTHS, UNKNOWN_DOMAIN};
 use crate::clock::{Stopwatch, Timestamp};
 use crate::engine::{Basis, Code, Decision, Met};
 use crate::limit::{Algorithm, Limit, Outcome};
 use crate::policy::{Limits, Rule};
 use crate::request::{Cost, Descriptor, Request};
-use crate::telemetry::hitters::{Noted, Notes};
-use crate::telemetry::refusals::Refusals;
+use crate::telemetry::heavy_hitters::{ClientHits, HitterRecorder};
+use crate::telemetry::refused_log::RefusedLog;
 
 /// Calls of a second that are looked at one by one, to take their time and note who asks …
-const EACH: u64 = 1_000;
+const SAMPLE_ALL_BELOW: u64 = 1_000;
 /// … and of how many beyond them one is, which then stands for all.
-const OF: u64 = 64;
+const SAMPLE_ONE_IN: u64 = 64;
 
 /// Bytes of a value that a metric shows.
 const LONGEST_SHOWN: usize = 128;
@@ -28,21 +28,21 @@ const LONGEST_SHOWN: usize = 128;
 /// Counts what one thread decides.
 #[derive(Clone, Debug)]
 pub struct Recorder {
-    shard: Arc<Shard>,
-    pace: Arc<Pace>,
-    notes: Notes,
-    refusals: Arc<Refusals>,
+    shard: Arc<ThreadMetrics>,
+    pace: Arc<SampleCounts>,
+    notes: HitterRecorder,
+    refusals: Arc<RefusedLog>,
     registry: Arc<Mutex<Registry>>,
     /// Numbers of details that this thread has met, so that it need not ask the registry.
-    details: Arc<Mutex<HashMap<u32, Known>>>,
+    details: Arc<Mutex<HashMap<u32, SeriesCache>>>,
 }
 
 /// Numbers of one rule's details.
-type Known = HashMap<Box<Detail>, u32>;
+type SeriesCache = HashMap<Box<Detail>, u32>;
 
 /// How often the thread decides.
 #[derive(Debug, Default)]
-struct Pace {
+struct SampleCounts {
     second: AtomicU64,
     in_second: AtomicU64,
     refused_in_second: AtomicU64,
@@ -50,7 +50,7 @@ struct Pace {
 
 /// A call, from its beginning to its end.
 #[derive(Debug)]
-pub struct Call<'r> {
+pub struct CallRecorder<'r> {
     recorder: &'r Recorder,
     watch: Option<Stopwatch>,
     weight: u64,
@@ -62,9 +62,9 @@ pub struct Call<'r> {
 
 impl Recorder {
     pub(super) fn new(
-        shard: Arc<Shard>,
+        shard: Arc<ThreadMetrics>,
         registry: Arc<Mutex<Registry>>,
-        (notes, refusals): (Notes, Arc<Refusals>),
+        (notes, refusals): (HitterRecorder, Arc<RefusedLog>),
     ) -> Self {
         Self {
             shard,
@@ -88,9 +88,9 @@ impl Recorder {
     }
 
     /// A call begins. If it is dropped before its end, its client gave it up.
-    pub fn begin(&self) -> Call<'_> {
+    pub fn begin(&self) -> CallRecorder<'_> {
         let weight = weight_of_next(&self.pace.in_second);
-        Call {
+        CallRecorder {
             recorder: self,
             watch: (weight > 0).then(Stopwatch::start),
             weight,
@@ -108,13 +108,13 @@ fn weight_of_next(count: &AtomicU64) -> u64 {
     let before = count.load(Ordering::Relaxed);
     count.store(before + 1, Ordering::Relaxed);
     match before {
-        ..EACH => 1,
-        _ if before.is_multiple_of(OF) => OF,
+        ..SAMPLE_ALL_BELOW => 1,
+        _ if before.is_multiple_of(SAMPLE_ONE_IN) => SAMPLE_ONE_IN,
         _ => 0,
     }
 }
 
-impl Call<'_> {
+impl CallRecorder<'_> {
     /// What a descriptor has met.
     #[inline]
     pub fn met(&mut self, request: &Request, met: &Met<'_>) {
@@ -129,7 +129,7 @@ impl Call<'_> {
             self.in_shadow |= domain.shadow_mode && met.status.code == Code::OverLimit;
         }
         let shard = &self.recorder.shard;
-        shard.descriptors[Meets::of(met) as usize].add(1);
+        shard.descriptors[MatchKind::of(met) as usize].add(1);
         let Some(descriptor) = request.descriptors.get(met.descriptor) else {
             return;
         };
@@ -140,7 +140,7 @@ impl Call<'_> {
         else {
             return;
         };
-        let seen = Seen::of(rule, met);
+        let seen = HitClass::of(rule, met);
         if let Some(tally) = shard.rules.get(number) {
             seen.count(tally, hits);
         }
@@ -157,7 +157,7 @@ impl Call<'_> {
         }
     }
 
-    /// Notes who asks, and who is refused.
+    /// HitterRecorder who asks, and who is refused.
     #[inline]
     fn note(&self, met: &Met<'_>, descriptor: &Descriptor) {
         let is_refused = met.status.code == Code::OverLimit && !self.in_shadow;
@@ -176,7 +176,7 @@ impl Call<'_> {
             return;
         };
         if (self.weight > 0 || refused > 0) && self.domain != UNKNOWN_DOMAIN {
-            let noted = Noted {
+            let noted = ClientHits {
                 asked: self.weight * u64::from(hits),
                 refused: refused * u64::from(hits),
             };
@@ -200,7 +200,7 @@ impl Call<'_> {
         }
         match decision.basis {
             Basis::Degraded => shard.degraded.add(1),
-            Basis::Failed => shard.uncounted.add(1),
+            Basis::Failed => shard.failed.add(1),
             Basis::Counted | Basis::Unmatched => {}
         }
         if let Some(watch) = self.watch {
@@ -215,7 +215,7 @@ impl Call<'_> {
     }
 }
 
-impl Drop for Call<'_> {
+impl Drop for CallRecorder<'_> {
     fn drop(&mut self) {
         if !self.has_ended {
             self.recorder.shard.abandoned.add(1);
@@ -225,13 +225,13 @@ impl Drop for Call<'_> {
 
 /// How the hits of a descriptor count.
 #[derive(Clone, Copy, Debug)]
-struct Seen {
+struct HitClass {
     near: bool,
     over: bool,
     shadow: bool,
 }
 
-impl Seen {
+impl HitClass {
     fn of(rule: &Rule, met: &Met<'_>) -> Self {
         let mut seen = Self {
             near: false,
@@ -256,7 +256,7 @@ impl Seen {
     }
 
     #[inline]
-    fn count(self, tally: &RuleTally, hits: u32) {
+    fn count(self, tally: &RuleCounters, hits: u32) {
         let hits = u64::from(hits);
         if self.over {
             tally.over.add(hits);

@@ -5,15 +5,15 @@
 
 use std::fmt::{Display, Write as _};
 
-use super::families::Family;
+use super::families::MetricFamily;
 
-/// Text that grows.
+/// PrometheusText that grows.
 #[derive(Debug, Default)]
-pub(super) struct Text(String);
+pub(super) struct PrometheusText(String);
 
-impl Text {
+impl PrometheusText {
     /// Begins a family; its samples follow.
-    pub(super) fn family(&mut self, family: &Family) {
+    pub(super) fn family(&mut self, family: &MetricFamily) {
         let (name, help) = (family.name, family.help);
         let kind = family.kind.as_str();
         // Writing to a String never fails.
@@ -21,7 +21,7 @@ impl Text {
     }
 
     /// Begins a family that needs no explanation.
-    pub(super) fn begin(&mut self, name: &str, kind: super::Kind) {
+    pub(super) fn begin(&mut self, name: &str, kind: super::MetricKind) {
         let _ = writeln!(self.0, "# TYPE {name} {}", kind.as_str());
     }
 
@@ -60,7 +60,7 @@ mod tests {
 
     #[test]
     fn what_would_end_a_label_is_escaped() {
-        let mut text = Text::default();
+        let mut text = PrometheusText::default();
         text.sample("m", &[("a", "x\"y\\z\n"), ("b", "é")], 1);
         text.sample("n", &[], 2.5);
         assert_eq!(text.finish(), "m{a=\"x\\\"y\\\\z\\n\",b=\"é\"} 1\nn 2.5\n");

@@ -109,7 +109,7 @@ fn a_cost_is_the_descriptors_or_else_the_requests() {
     }
 }
 
-fn with_override(unit: i32, unit_multiplier: Option<u32>) -> Result<Override, Invalid> {
+fn with_override(unit: i32, unit_multiplier: Option<u32>) -> Result<Override, InvalidRequest> {
     let message = one(RateLimitDescriptor {
         limit: Some(descriptor_pb::RateLimitOverride {
             requests_per_unit: 3,

@@ -7,9 +7,9 @@ use super::histogram::Buckets;
 
 /// Goes up only. One thread writes to it, so that counting takes no lock and no locked instruction; any may read.
 #[derive(Debug, Default)]
-pub(super) struct Counter(AtomicU64);
+pub(super) struct ThreadCounter(AtomicU64);
 
-impl Counter {
+impl ThreadCounter {
     /// Counts so many more. Only for the thread whose counter it is.
     #[inline]
     pub(super) fn add(&self, more: u64) {
@@ -24,45 +24,45 @@ impl Counter {
 
 /// The hits that met a rule.
 #[derive(Debug, Default)]
-pub(super) struct RuleTally {
+pub(super) struct RuleCounters {
     /// Within all its limits.
-    pub(super) within: Counter,
+    pub(super) within: ThreadCounter,
     /// Of those the ones that came near one.
-    pub(super) near: Counter,
+    pub(super) near: ThreadCounter,
     /// Over one of its limits.
-    pub(super) over: Counter,
+    pub(super) over: ThreadCounter,
     /// Of those the ones that shadow mode let pass.
-    pub(super) shadow: Counter,
+    pub(super) shadow: ThreadCounter,
 }
 
 /// The decisions of a domain.
 #[derive(Debug, Default)]
-pub(super) struct DomainTally {
-    pub(super) ok: Counter,
-    pub(super) over_limit: Counter,
+pub(super) struct DomainCounters {
+    pub(super) ok: ThreadCounter,
+    pub(super) over_limit: ThreadCounter,
     /// Of those that are OK the ones that the domain's shadow mode made so.
-    pub(super) shadow: Counter,
+    pub(super) shadow: ThreadCounter,
 }
 
 /// All that one thread has counted.
 #[derive(Debug, Default)]
-pub(super) struct Shard {
+pub(super) struct ThreadMetrics {
     /// Whether it has connections.
     pub(super) is_worker: bool,
-    pub(super) rules: Table<RuleTally>,
+    pub(super) rules: GrowingTable<RuleCounters>,
     /// One per limit of rules that have a list of them: hits over that limit.
-    pub(super) limits: Table<Counter>,
-    pub(super) domains: Table<DomainTally>,
-    /// By what descriptors met, see [`super::Meets`].
-    pub(super) descriptors: [Counter; super::Meets::ALL.len()],
+    pub(super) limits: GrowingTable<ThreadCounter>,
+    pub(super) domains: GrowingTable<DomainCounters>,
+    /// By what descriptors met, see [`super::MatchKind`].
+    pub(super) descriptors: [ThreadCounter; super::MatchKind::ALL.len()],
     /// By gRPC status code.
-    pub(super) errors: [Counter; 17],
+    pub(super) errors: [ThreadCounter; 17],
     /// Decisions for which not all hits could be counted …
-    pub(super) degraded: Counter,
+    pub(super) degraded: ThreadCounter,
     /// … and of those for which a rule said to fail.
-    pub(super) uncounted: Counter,
+    pub(super) failed: ThreadCounter,
     /// Calls that their client gave up.
-    pub(super) abandoned: Counter,
+    pub(super) abandoned: ThreadCounter,
     pub(super) took: Buckets,
     pub(super) connections: Arc<AtomicUsize>,
 }
@@ -73,15 +73,15 @@ const CHUNKS: usize = 26;
 
 /// Entries by number. It grows without moving any, so nobody waits for that.
 #[derive(Debug)]
-pub(super) struct Table<T>([OnceLock<Box<[T]>>; CHUNKS]);
+pub(super) struct GrowingTable<T>([OnceLock<Box<[T]>>; CHUNKS]);
 
-impl<T> Default for Table<T> {
+impl<T> Default for GrowingTable<T> {
     fn default() -> Self {
         Self([const { OnceLock::new() }; CHUNKS])
     }
 }
 
-impl<T: Default> Table<T> {
+impl<T: Default> GrowingTable<T> {
     /// The entry of that number, which is there from now on.
     #[inline]
     pub(super) fn get(&self, number: u32) -> Option<&T> {
@@ -110,7 +110,7 @@ mod tests {
 
     #[test]
     fn every_number_has_a_place_of_its_own() {
-        let table = Table::<Counter>::default();
+        let table = GrowingTable::<ThreadCounter>::default();
         for number in 0..10_000 {
             table.get(number).unwrap().add(u64::from(number) + 1);
         }

@@ -12,7 +12,7 @@ const LONGEST: usize = 256;
 /// The descriptor with its secrets hidden, and the rule that it met.
 ///
 /// What stands for a hidden value tells two of them apart for as long as the process lives, and no more.
-pub(in crate::telemetry) fn name(
+pub(in crate::telemetry) fn label(
     met: &Met<'_>,
     descriptor: &Descriptor,
     hash: u64,

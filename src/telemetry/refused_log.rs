@@ -2,13 +2,13 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::hitters::who;
+use super::heavy_hitters::client_label;
 use crate::engine::Met;
 use crate::request::Descriptor;
 
 /// Says refusals in the log.
 #[derive(Debug, Default)]
-pub(super) struct Refusals {
+pub(super) struct RefusedLog {
     /// The most lines of a second; 0 is none.
     pub(super) per_second: AtomicU64,
     second: AtomicU64,
@@ -16,7 +16,7 @@ pub(super) struct Refusals {
     withheld: AtomicU64,
 }
 
-impl Refusals {
+impl RefusedLog {
     /// Says it, unless enough was said in this second. Values of secret keys are hidden.
     pub(super) fn say(&self, met: &Met<'_>, descriptor: &Descriptor, hash: impl FnOnce() -> u64) {
         let most = self.per_second.load(Ordering::Relaxed);
@@ -31,7 +31,7 @@ impl Refusals {
             self.withheld.fetch_add(1, Ordering::Relaxed);
             return;
         }
-        let (who, rule) = who::name(met, descriptor, hash());
+        let (who, rule) = client_label::label(met, descriptor, hash());
         tracing::info!(
             target: "weir::refused",
             domain = met.domain.map(|domain| &*domain.name),

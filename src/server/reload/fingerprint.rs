@@ -12,54 +12,54 @@ use crate::policy;
 
 /// How often contents are read anew before their unchanged metadata is trusted. A write can come so soon after a read
 /// that the file's times do not tell; a look later, times have moved on.
-const DOUBTS: u8 = 2;
+const REREADS: u8 = 2;
 
 /// What stands in all the files, or why they cannot be read: 128 bits of a hash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Print(u128);
+pub(super) struct Fingerprint(u128);
 
 /// Takes fingerprints, and reads only what may have changed.
 #[derive(Debug, Default)]
-pub(super) struct Prints {
+pub(super) struct Fingerprints {
     last: Option<Last>,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Last {
-    metadata: Print,
-    contents: Print,
-    doubts: u8,
+    metadata: Fingerprint,
+    contents: Fingerprint,
+    rereads_left: u8,
 }
 
-impl Prints {
+impl Fingerprints {
     /// By the contents, whatever the metadata say.
-    pub(super) fn fresh(&mut self, paths: &[PathBuf]) -> Print {
+    pub(super) fn fresh(&mut self, paths: &[PathBuf]) -> Fingerprint {
         self.last = None;
         self.now(paths)
     }
 
     /// By the contents, unless the metadata have been the same for some time.
-    pub(super) fn now(&mut self, paths: &[PathBuf]) -> Print {
-        let metadata = print(paths, |file, hash| {
+    pub(super) fn now(&mut self, paths: &[PathBuf]) -> Fingerprint {
+        let metadata = fingerprint(paths, |file, hash| {
             // Followed through symlinks: where one leads to another file, the inode tells.
             fs::metadata(file).map(|found| identify(&found, hash))
         });
         let known = self.last.filter(|last| last.metadata == metadata);
         if let Some(last) = known
-            && last.doubts == 0
+            && last.rereads_left == 0
         {
             return last.contents;
         }
-        let contents = print(paths, |file, hash| {
+        let contents = fingerprint(paths, |file, hash| {
             let len = io::copy(&mut fs::File::open(file)?, &mut Hashed(hash))?;
             len.hash(hash);
             Ok(())
         });
-        let doubts = known.map_or(DOUBTS, |last| last.doubts - 1);
+        let rereads_left = known.map_or(REREADS, |last| last.rereads_left - 1);
         self.last = Some(Last {
             metadata,
             contents,
-            doubts,
+            rereads_left,
         });
         contents
     }
@@ -88,7 +88,10 @@ fn identify(file: &Metadata, hash: &mut SipHasher13) {
 }
 
 /// Of the names of all files, and of what `add` says of each.
-fn print(paths: &[PathBuf], add: impl Fn(&PathBuf, &mut SipHasher13) -> io::Result<()>) -> Print {
+fn fingerprint(
+    paths: &[PathBuf],
+    add: impl Fn(&PathBuf, &mut SipHasher13) -> io::Result<()>,
+) -> Fingerprint {
     let mut hash = SipHasher13::new();
     match policy::files(paths) {
         Ok(files) => {
@@ -104,7 +107,7 @@ fn print(paths: &[PathBuf], add: impl Fn(&PathBuf, &mut SipHasher13) -> io::Resu
             error.source.kind().hash(&mut hash);
         }
     }
-    Print(hash.finish128().as_u128())
+    Fingerprint(hash.finish128().as_u128())
 }
 
 #[cfg(test)]
@@ -130,14 +133,14 @@ mod tests {
         symlink("one", at("t.yaml")).unwrap();
 
         let paths = [folder.path().to_owned()];
-        let mut prints = Prints::default();
-        let first = prints.now(&paths);
+        let mut fingerprints = Fingerprints::default();
+        let first = fingerprints.now(&paths);
         for _ in 0..4 {
-            assert_eq!(prints.now(&paths), first);
+            assert_eq!(fingerprints.now(&paths), first);
         }
         symlink("two", at("next")).unwrap();
         fs::rename(at("next"), at("t.yaml")).unwrap();
-        assert_ne!(prints.now(&paths), first);
+        assert_ne!(fingerprints.now(&paths), first);
     }
 
     #[test]
@@ -146,18 +149,18 @@ mod tests {
         let file = folder.path().join("t.yaml");
         let modified = write(&file, "aa");
         let paths = [file.clone()];
-        let mut prints = Prints::default();
-        let first = prints.now(&paths);
+        let mut fingerprints = Fingerprints::default();
+        let first = fingerprints.now(&paths);
         // As if the write had not moved the times.
         write(&file, "bb");
         let handle = fs::File::options().write(true).open(&file).unwrap();
         handle.set_modified(modified).unwrap();
-        let metadata = print(&paths, |file, hash| {
+        let metadata = fingerprint(&paths, |file, hash| {
             fs::metadata(file).map(|found| identify(&found, hash))
         });
-        if let Some(last) = &mut prints.last {
+        if let Some(last) = &mut fingerprints.last {
             last.metadata = metadata;
         }
-        assert_ne!(prints.now(&paths), first);
+        assert_ne!(fingerprints.now(&paths), first);
     }
 }

@@ -8,9 +8,9 @@ use std::net::Ipv4Addr;
 use std::sync::atomic::Ordering;
 
 use super::expose::{Exposable, histogram};
-use super::families::Kind;
+use super::families::MetricKind;
 use super::registry::Detail;
-use super::text::Text;
+use super::text::PrometheusText;
 use super::{Metrics, RuleHits};
 use crate::policy::{LevelName, Limits, Policy};
 
@@ -20,7 +20,12 @@ const METHOD: (&str, &str) = ("grpc_method", "ShouldRateLimit");
 /// Domain, first level, second level.
 type Path = (String, String, Option<String>);
 
-pub(super) fn expose(metrics: &Metrics, policy: &Policy, rules: &[Exposable<'_>], text: &mut Text) {
+pub(super) fn expose(
+    metrics: &Metrics,
+    policy: &Policy,
+    rules: &[Exposable<'_>],
+    text: &mut PrometheusText,
+) {
     let by_path = by_path(rules);
     type Of = fn(&RuleHits) -> u64;
     let of_rules: [(&str, Of); 5] = [
@@ -32,7 +37,7 @@ pub(super) fn expose(metrics: &Metrics, policy: &Policy, rules: &[Exposable<'_>]
     ];
     for (what, of) in of_rules {
         let name = format!("ratelimit_service_rate_limit_{what}");
-        text.begin(&name, Kind::Counter);
+        text.begin(&name, MetricKind::Counter);
         for ((domain, first, second), hits) in &by_path {
             let mut labels = vec![("domain", domain.as_str()), ("key1", first)];
             labels.extend(second.iter().map(|second| ("key2", second.as_str())));
@@ -40,8 +45,14 @@ pub(super) fn expose(metrics: &Metrics, policy: &Policy, rules: &[Exposable<'_>]
         }
     }
     let took = metrics.took();
-    text.begin("ratelimit_service_total_requests", Kind::Counter);
-    let failed = metrics.sum(|shard| shard.errors.iter().map(super::tally::Counter::get).sum());
+    text.begin("ratelimit_service_total_requests", MetricKind::Counter);
+    let failed = metrics.sum(|shard| {
+        shard
+            .errors
+            .iter()
+            .map(super::thread_metrics::ThreadCounter::get)
+            .sum()
+    });
     let decided: u64 = {
         let domains = policy.domains().into_iter().map(Some).chain([None]);
         let decisions = domains.map(|domain| metrics.domain(domain));
@@ -52,18 +63,24 @@ pub(super) fn expose(metrics: &Metrics, policy: &Policy, rules: &[Exposable<'_>]
         &[METHOD],
         decided + failed,
     );
-    text.begin("ratelimit_service_response_time_seconds", Kind::Histogram);
+    text.begin(
+        "ratelimit_service_response_time_seconds",
+        MetricKind::Histogram,
+    );
     histogram(
         "ratelimit_service_response_time_seconds",
         &[METHOD],
         &took,
         text,
     );
-    text.begin("ratelimit_service_should_rate_limit_error", Kind::Counter);
-    let uncounted = metrics.sum(|shard| shard.uncounted.get());
+    text.begin(
+        "ratelimit_service_should_rate_limit_error",
+        MetricKind::Counter,
+    );
+    let failed = metrics.sum(|shard| shard.failed.get());
     for (kind, count) in [
-        ("service_error", failed - uncounted.min(failed)),
-        ("redis_error", uncounted),
+        ("service_error", failed - failed.min(failed)),
+        ("redis_error", failed),
     ] {
         let labels = [("err_type", kind)];
         text.sample("ratelimit_service_should_rate_limit_error", &labels, count);
@@ -76,7 +93,7 @@ pub(super) fn expose(metrics: &Metrics, policy: &Policy, rules: &[Exposable<'_>]
         ("ratelimit_service_config_load_error", &metrics.reloads.kept),
     ];
     for (name, count) in loads {
-        text.begin(name, Kind::Counter);
+        text.begin(name, MetricKind::Counter);
         text.sample(name, &[], count.load(Ordering::Relaxed));
     }
 }

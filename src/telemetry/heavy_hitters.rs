@@ -4,8 +4,8 @@
 //! Metwally, Agrawal and El Abbadi, 2005): whoever is not in takes the place of the least, with its count as the
 //! possible error. Who reads adds up the threads.
 
-mod top;
-pub(super) mod who;
+pub(super) mod client_label;
+mod windows;
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
@@ -13,59 +13,59 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-pub use top::Hitter;
+pub use windows::HeavyHitter;
 
 use crate::clock::Timestamp;
 use crate::engine::Met;
 use crate::request::Descriptor;
-use top::{MOST_DOMAINS, Windows};
+use windows::{MOST_DOMAINS, Windows};
 
 /// All threads' heavy hitters.
 #[derive(Debug, Default)]
-pub struct Hitters {
+pub struct HeavyHitters {
     /// One hash for all threads, so that their hitters can be added up; nobody can choose values that meet in it.
     hash: RandomState,
-    threads: Mutex<Vec<Arc<Mutex<Seen>>>>,
+    threads: Mutex<Vec<Arc<Mutex<ThreadHitters>>>>,
 }
 
 /// What one thread has seen, by the domain's number.
-type Seen = HashMap<u32, OfDomain>;
+type ThreadHitters = HashMap<u32, DomainHitters>;
 
 #[derive(Debug, Default)]
-struct OfDomain {
+struct DomainHitters {
     asked: Windows,
     refused: Windows,
 }
 
 /// The heavy hitters of a domain, the heaviest first.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Top {
+pub struct TopClients {
     /// By the hits that they asked for.
-    pub asked: Vec<Hitter>,
+    pub asked: Vec<HeavyHitter>,
     /// By the hits that were refused.
-    pub refused: Vec<Hitter>,
+    pub refused: Vec<HeavyHitter>,
     /// Since when it was counted.
     pub since: Timestamp,
 }
 
 /// Where one thread notes what it sees.
 #[derive(Clone, Debug)]
-pub(super) struct Notes {
+pub(super) struct HitterRecorder {
     hash: RandomState,
-    seen: Arc<Mutex<Seen>>,
+    seen: Arc<Mutex<ThreadHitters>>,
 }
 
 /// Hits that are to be noted.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Noted {
+pub(super) struct ClientHits {
     pub(super) asked: u64,
     pub(super) refused: u64,
 }
 
-impl Hitters {
+impl HeavyHitters {
     /// A thread more.
-    pub(super) fn notes(&self) -> Notes {
-        let notes = Notes {
+    pub(super) fn notes(&self) -> HitterRecorder {
+        let notes = HitterRecorder {
             hash: self.hash.clone(),
             seen: Arc::default(),
         };
@@ -74,7 +74,7 @@ impl Hitters {
     }
 
     /// The heaviest of the domain with that number, over all threads.
-    pub(super) fn top(&self, domain: u32, now: Timestamp) -> Top {
+    pub(super) fn top(&self, domain: u32, now: Timestamp) -> TopClients {
         let mut asked = HashMap::new();
         let mut refused = HashMap::new();
         for thread in self.threads.lock().iter() {
@@ -83,15 +83,15 @@ impl Hitters {
                 seen.refused.add_to(&mut refused, now);
             }
         }
-        Top {
-            asked: top::heaviest(asked),
-            refused: top::heaviest(refused),
-            since: top::since(now),
+        TopClients {
+            asked: windows::heaviest(asked),
+            refused: windows::heaviest(refused),
+            since: windows::since(now),
         }
     }
 }
 
-impl Notes {
+impl HitterRecorder {
     /// What tells a descriptor from all others.
     pub(super) fn hash(&self, descriptor: &Descriptor) -> u64 {
         let entries = descriptor.entries.iter();
@@ -100,15 +100,21 @@ impl Notes {
         })
     }
 
-    /// Notes what a descriptor has met.
-    pub(super) fn note(&self, domain: u32, met: &Met<'_>, descriptor: &Descriptor, hits: Noted) {
+    /// HitterRecorder what a descriptor has met.
+    pub(super) fn note(
+        &self,
+        domain: u32,
+        met: &Met<'_>,
+        descriptor: &Descriptor,
+        hits: ClientHits,
+    ) {
         let hash = self.hash(descriptor);
         let mut seen = self.seen.lock();
         if seen.len() >= MOST_DOMAINS && !seen.contains_key(&domain) {
             return;
         }
         let of_domain = seen.entry(domain).or_default();
-        let name = || who::name(met, descriptor, hash);
+        let name = || client_label::label(met, descriptor, hash);
         for (windows, hits) in [
             (&mut of_domain.asked, hits.asked),
             (&mut of_domain.refused, hits.refused),

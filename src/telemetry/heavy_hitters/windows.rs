@@ -18,7 +18,7 @@ const WINDOW_SECS: u64 = 300;
 
 /// One who asks.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Hitter {
+pub struct HeavyHitter {
     /// The descriptor that was sent; values of secret keys are hidden.
     pub who: Box<str>,
     /// The rule that it met last.
@@ -41,7 +41,7 @@ pub(super) struct Windows {
 struct Places {
     /// Place by hash.
     index: HashMap<u64, usize>,
-    hitters: Vec<(u64, Hitter)>,
+    hitters: Vec<(u64, HeavyHitter)>,
 }
 
 impl Windows {
@@ -66,7 +66,7 @@ impl Windows {
     }
 
     /// Adds what it holds of this window and the one before.
-    pub(super) fn add_to(&self, sums: &mut HashMap<u64, Hitter>, now: Timestamp) {
+    pub(super) fn add_to(&self, sums: &mut HashMap<u64, HeavyHitter>, now: Timestamp) {
         let age = window(now).saturating_sub(self.number);
         let places: &[&Places] = match age {
             0 => &[&self.current, &self.before],
@@ -91,7 +91,7 @@ impl Places {
             return;
         }
         let (who, rule) = name();
-        let mut hitter = Hitter {
+        let mut hitter = HeavyHitter {
             who,
             rule,
             hits,
@@ -118,8 +118,8 @@ impl Places {
 }
 
 /// The heaviest first, those of the same weight by name.
-pub(super) fn heaviest(sums: HashMap<u64, Hitter>) -> Vec<Hitter> {
-    let mut hitters: Vec<Hitter> = sums.into_values().collect();
+pub(super) fn heaviest(sums: HashMap<u64, HeavyHitter>) -> Vec<HeavyHitter> {
+    let mut hitters: Vec<HeavyHitter> = sums.into_values().collect();
     hitters.sort_by(|a, b| b.hits.cmp(&a.hits).then_with(|| a.who.cmp(&b.who)));
     hitters.truncate(TOLD);
     hitters

@@ -1,0 +1,61 @@
+//! Periodic log warnings about conditions that an operator should act on.
+//!
+//! Each warning compares counters with those of one interval ago, so it is logged at most once per
+//! interval and only if something has happened since. The messages are listed in
+//! `docs/operations.md`.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use crate::engine::{Engine, LeaseStats};
+use crate::store::Stats;
+
+/// Time between two checks.
+const INTERVAL: Duration = Duration::from_secs(60);
+
+/// Checks the engine's counters every minute, forever.
+pub(super) async fn watch(engine: &Engine) -> Infallible {
+    let mut ticks = tokio::time::interval(INTERVAL);
+    let mut stats = engine.stats();
+    let mut leases = engine.lease_stats();
+    loop {
+        ticks.tick().await;
+        let (new_stats, new_leases) = (engine.stats(), engine.lease_stats());
+        warn_of_evictions(&stats, &new_stats);
+        warn_of_ignored_releases(&leases, &new_leases);
+        (stats, leases) = (new_stats, new_leases);
+    }
+}
+
+fn warn_of_evictions(before: &Stats, now: &Stats) {
+    let evicted = now.evicted - before.evicted;
+    let evicted_over_limit = now.unpinned_early - before.unpinned_early;
+    if evicted > 0 || evicted_over_limit > 0 {
+        tracing::warn!(
+            evicted,
+            evicted_over_limit,
+            counters = now.counters,
+            bytes = now.bytes,
+            "counter memory full, evicting; raise --memory"
+        );
+    }
+}
+
+fn warn_of_ignored_releases(before: &LeaseStats, now: &LeaseStats) {
+    let unnamed = now.unnamed - before.unnamed;
+    if unnamed > 0 {
+        tracing::warn!(
+            calls = unnamed,
+            "release ignored, no lease ID: send the `lease` of dynamic_metadata as the last entry, \
+             see docs/policy.md"
+        );
+    }
+    let not_held = now.not_held - before.not_held;
+    if not_held > 0 {
+        tracing::warn!(
+            calls = not_held,
+            "release ignored, lease not found: it has expired, was already released, or is of another \
+             key; lease_seconds must be longer than the work takes"
+        );
+    }
+}
