@@ -12,6 +12,7 @@ mod matchers;
 mod metadata;
 mod metric_ids;
 mod name;
+mod redact;
 pub(crate) mod report;
 mod response;
 mod rule;
@@ -27,6 +28,7 @@ pub use json_schema::json_schema;
 pub use metadata::{Metadata, Value, merge};
 pub use metric_ids::MetricIds;
 pub use name::{LevelName, RuleName};
+pub use redact::{HIDDEN, Redactor};
 pub use response::{HeaderTemplate, OverLimit, ResponseTemplate};
 pub use rule::{
     CounterIdentity, IdentityPart, Limits, MatchedNode, MetricDetail, OnStoreError, Rule,

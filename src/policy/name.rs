@@ -27,9 +27,6 @@ pub struct LevelName {
     pub index: u32,
 }
 
-/// Stands for an exact value of a secret key.
-pub(super) const HIDDEN: &str = "***";
-
 /// Such as `account, endpoint=GET /sites/{site}`.
 impl fmt::Display for RuleName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

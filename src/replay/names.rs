@@ -6,11 +6,8 @@ use std::hash::{BuildHasher, RandomState};
 use smallvec::SmallVec;
 
 use crate::limit::Limit;
-use crate::policy::{Domain, Limits, Rule};
+use crate::policy::{Domain, Limits, Redactor, Rule};
 use crate::request::{Descriptor, Entry};
-
-/// Longer values are cut.
-const SHOWN_CHARS: usize = 60;
 
 /// Names a rule to people.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,7 +73,7 @@ impl fmt::Display for RuleId {
     }
 }
 
-/// Hides values. The key is another one in each run, so that a mask proves nothing to who only guesses a value.
+/// Tags hidden values. Its key differs in each run, so that a tag proves nothing about a guess.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Masks(RandomState);
 
@@ -87,20 +84,9 @@ impl Masks {
         self.0.hash_one(parts.collect::<SmallVec<[_; 4]>>())
     }
 
-    /// The descriptor, with masks for the values of secret keys.
+    /// The descriptor, without hidden values.
     pub(super) fn who(&self, entries: &[Entry], domain: &Domain) -> String {
-        let pairs = entries.iter().map(|entry| {
-            let key = String::from_utf8_lossy(&entry.key);
-            if domain.is_secret(&entry.key) {
-                let mask = self.0.hash_one(&entry.value) >> 48;
-                return format!("{key}=#{mask:04x}");
-            }
-            let value = String::from_utf8_lossy(&entry.value);
-            match value.char_indices().nth(SHOWN_CHARS) {
-                Some((end, _)) => format!("{key}={}…", &value[..end]),
-                None => format!("{key}={value}"),
-            }
-        });
-        pairs.collect::<Vec<_>>().join(" ")
+        let tag = |entry: &Entry| (self.0.hash_one(&entry.value) >> 48) as u16;
+        Redactor::new(Some(domain)).describe(entries, tag)
     }
 }

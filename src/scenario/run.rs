@@ -14,7 +14,7 @@ use super::script::{Action, Ask, Script, Tally, Test, Word};
 use super::time;
 use crate::clock::{Clock, ManualClock, Micros};
 use crate::engine::{Decision, Engine};
-use crate::policy::{Place, Policy};
+use crate::policy::{HIDDEN, Place, Policy, Redactor};
 use crate::request::{Cost, Descriptor, Entry, LeaseId, Request};
 use crate::store::{MemoryConfig, NoRandomness, Store};
 
@@ -173,18 +173,10 @@ impl<'t> Stage<'t> {
 
     /// The request as people write it, without the values of secret keys.
     fn words(&self, ask: &Ask) -> String {
-        let is_secret = |key: &[u8]| match self.policy.domain(&ask.domain) {
-            Some(domain) => domain.is_secret(key),
-            // Whoever asks the wrong domain still sends the right key.
-            None => self
-                .policy
-                .domains()
-                .iter()
-                .any(|domain| domain.is_secret(key)),
-        };
+        let redactor = Redactor::new(self.policy.domain(&ask.domain));
         let descriptors = ask.descriptors.iter();
         let words: Vec<String> = descriptors
-            .map(|descriptor| descriptor_in_words(descriptor, is_secret))
+            .map(|descriptor| descriptor_in_words(descriptor, redactor))
             .collect();
         words.join(" + ")
     }
@@ -198,13 +190,10 @@ fn nothing_to_give_back(ask: &Ask) -> Difference {
     }
 }
 
-fn descriptor_in_words(descriptor: &Descriptor, is_secret: impl Fn(&[u8]) -> bool) -> String {
+fn descriptor_in_words(descriptor: &Descriptor, redactor: Redactor<'_>) -> String {
     let mut words: Vec<String> = Vec::new();
     for entry in &descriptor.entries {
-        let value = match is_secret(&entry.key) {
-            true => "***".into(),
-            false => String::from_utf8_lossy(&entry.value),
-        };
+        let value = redactor.value(entry).unwrap_or(HIDDEN.into());
         words.push(format!("{}: {value}", String::from_utf8_lossy(&entry.key)));
     }
     let mut text = format!("{{{}}}", words.join(", "));

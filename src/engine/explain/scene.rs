@@ -10,7 +10,7 @@ use crate::engine::overrides::Overrides;
 use crate::engine::plan::{Meets, Plan, Target};
 use crate::engine::{Basis, Engine};
 use crate::limit::{Call, Outcomes, States, step};
-use crate::policy::{CountedBy, Domain, MatcherText, Policy, Rule, TracedLevel};
+use crate::policy::{CountedBy, Domain, HIDDEN, MatcherText, Policy, Redactor, Rule, TracedLevel};
 use crate::request::{Cost, Descriptor, LeaseId, Request};
 use crate::store::{Batch, Hit, KeyHasher};
 
@@ -151,17 +151,9 @@ impl<'a> Scene<'a> {
         target: &Target<'_>,
         step: Option<&(Outcomes, Outcomes)>,
     ) -> Explained {
-        let is_secret = |key: &[u8]| match domain {
-            Some(domain) => domain.is_secret(key),
-            // Whoever asks the wrong domain still sends the right key.
-            None => self
-                .policy
-                .domains()
-                .iter()
-                .any(|domain| domain.is_secret(key)),
-        };
+        let redactor = Redactor::new(domain);
         let entries = descriptor.entries.iter().map(|entry| {
-            let value = (!is_secret(&entry.key)).then(|| text(&entry.value));
+            let value = redactor.value(entry).map(std::borrow::Cow::into_owned);
             (text(&entry.key), value)
         });
         let trace = domain.map(|domain| domain.trace(&descriptor.entries));
@@ -171,7 +163,7 @@ impl<'a> Scene<'a> {
             entries: entries.collect(),
             cost: descriptor.cost,
             levels: levels
-                .map(|(level, entry)| told(level, is_secret(&entry.key)))
+                .map(|(level, entry)| told(level, redactor.hides(&entry.key)))
                 .collect(),
             end: end(domain, target),
             rule: target
@@ -232,7 +224,7 @@ fn told(level: &TracedLevel<'_>, is_secret: bool) -> ExplainedLevel {
             let counter = counter.iter().map(|part| match part {
                 CountedBy::Value => "each value".to_owned(),
                 CountedBy::Pattern => "the pattern".to_owned(),
-                CountedBy::Capture(_) if is_secret => "***".to_owned(),
+                CountedBy::Capture(_) if is_secret => HIDDEN.to_owned(),
                 CountedBy::Capture(piece) => text(piece),
                 CountedBy::Shared => "what is shared".to_owned(),
             });

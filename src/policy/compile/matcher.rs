@@ -7,10 +7,9 @@ use crate::policy::matchers::cidr::Cidr;
 use crate::policy::matchers::path::{CaptureRef, PathPattern};
 use crate::policy::matchers::sha256::Sha256Hash;
 use crate::policy::matchers::wildcard::Wildcard;
-use crate::policy::name::HIDDEN;
 use crate::policy::report::Report;
 use crate::policy::schema::{Flag, RawDescriptor, Spanned, Text};
-use crate::policy::{Code, LevelName, Place};
+use crate::policy::{Code, HIDDEN, LevelName, Place};
 
 /// The values that a descriptor fits.
 #[derive(Debug)]
