@@ -1,9 +1,12 @@
-//! The command line: one function per command, each from arguments to an exit code.
+//! The command line: one module per command, each from arguments to an exit code.
+//!
+//! Commands print through `output` and return a [`CliError`] if they cannot do their work.
 
 mod admin;
 mod check;
 mod explain;
 mod keys;
+mod output;
 mod pairs;
 mod policies;
 mod query;
@@ -23,12 +26,12 @@ use clap::{Parser, Subcommand};
 
 use crate::settings::ServeArgs;
 
-/// All went well.
+/// Success.
 const DONE: u8 = 0;
-/// `check`: the policies have errors. `test`: a test failed. `serve`: it ended, but not in good order. `query`: the
-/// answer is OVER_LIMIT.
+/// `check`: the policies have errors. `test`: a test failed. `serve`: the server failed. `query`: an answer is
+/// OVER_LIMIT.
 const FAILED: u8 = 1;
-/// The command could not be run as it was given.
+/// The command could not do its work.
 const UNUSABLE: u8 = 2;
 
 /// A rate-limit decision server for Envoy and Istio
@@ -81,17 +84,17 @@ enum Command {
     Explain(explain::ExplainArgs),
 }
 
-/// Runs the command that the arguments name; the first is the program's name.
+/// Runs the command that `args` name; the first argument is the program's name.
 ///
 /// # Errors
-/// When the command could not do its work; exit code 2.
+/// If the command could not do its work.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> Result<ExitCode, CliError> {
     let cli = match Cli::try_parse_from(args) {
         Ok(cli) => cli,
-        Err(asked_or_wrong) => {
+        Err(help_or_error) => {
             // `--help` and `--version` arrive here too, with code 0 and for stdout.
-            asked_or_wrong.print().map_err(CliError::new)?;
-            let code = u8::try_from(asked_or_wrong.exit_code()).unwrap_or(UNUSABLE);
+            help_or_error.print().map_err(CliError::new)?;
+            let code = u8::try_from(help_or_error.exit_code()).unwrap_or(UNUSABLE);
             return Ok(ExitCode::from(code));
         }
     };
@@ -108,7 +111,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> Result<ExitCode, CliErro
     }
 }
 
-/// Why a command could not do its work, in one line.
+/// A command that could not do its work. `Display` prints the error and all its sources.
 #[derive(Debug)]
 pub struct CliError(Box<dyn Error + Send + Sync>);
 
@@ -117,7 +120,7 @@ impl CliError {
         Self(error.into())
     }
 
-    /// The exit code that goes with it.
+    /// The exit code for this error.
     pub fn exit_code(&self) -> ExitCode {
         ExitCode::from(UNUSABLE)
     }
@@ -125,14 +128,21 @@ impl CliError {
 
 impl fmt::Display for CliError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+        f.write_str(&with_sources(&*self.0))
     }
 }
 
-impl Error for CliError {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        self.0.source()
+impl Error for CliError {}
+
+/// An error and its sources, in one line.
+fn with_sources(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        text.push_str(&format!(": {error}"));
+        source = error.source();
     }
+    text
 }
 
 #[cfg(test)]

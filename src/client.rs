@@ -1,4 +1,7 @@
-//! A client of the rate-limit service: asks as Envoy does, and says the answer in its own words.
+//! A client of the rate-limit service: sends requests as Envoy does and returns the answer in plain types.
+//!
+//! [`Client`] speaks gRPC to `weir serve --grpc`, or to any other implementation of Envoy's protocol;
+//! [`AdminClient`] speaks HTTP to `weir serve --http`.
 
 mod admin;
 
@@ -8,7 +11,7 @@ use std::time::Duration;
 
 use tonic::transport::{Channel, Endpoint};
 
-pub use admin::{AdminClient, AdminError, Form};
+pub use admin::{AdminClient, AdminError, MediaType};
 
 use crate::proto::envoy::config::core::v3::HeaderValue;
 use crate::proto::envoy::extensions::common::ratelimit::v3::RateLimitDescriptor;
@@ -19,75 +22,93 @@ use crate::proto::envoy::service::ratelimit::v3::{RateLimitRequest, RateLimitRes
 use crate::proto::envoy::r#type::v3::RateLimitUnit;
 use crate::request::{Cost, Descriptor, Override, Request, Unit};
 
-/// `WEEK`, which Envoy has in answers only; weir takes it in overrides too.
+/// `WEEK`, which Envoy defines for answers only; weir accepts it in overrides too.
 const WEEK: i32 = response_pb::rate_limit::Unit::Week as i32;
 
-/// Where a server is: `HOST:PORT` or `unix:PATH`.
+/// The address of a server: `HOST:PORT` or `unix:PATH`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServerAddr(String);
 
-/// A connection to a server.
+/// A connection to a rate-limit server.
+///
+/// ```no_run
+/// use std::time::Duration;
+/// use weir::client::Client;
+/// use weir::request::{Descriptor, Entry, Request};
+///
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// let mut client = Client::connect(&"127.0.0.1:8081".parse()?, Duration::from_secs(1)).await?;
+/// let entry = Entry { key: "api_key".into(), value: "k".into() };
+/// let descriptor = Descriptor { entries: vec![entry], ..Descriptor::default() };
+/// let request = Request { domain: "shop".into(), descriptors: vec![descriptor] };
+/// let answer = client.should_rate_limit(&request).await?;
+/// println!("{} remaining", answer.statuses[0].remaining);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Client {
     server: ServerAddr,
     grpc: RateLimitServiceClient<Channel>,
 }
 
-/// What a server has answered.
+/// A server's answer to one request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Answer {
-    /// Whether the client is refused.
+pub struct ServerAnswer {
+    /// Whether the request is refused.
     pub over_limit: bool,
-    /// One per descriptor, in their order.
-    pub standings: Vec<Standing>,
+    /// One per descriptor, in the order of the request.
+    pub statuses: Vec<DescriptorStatus>,
     /// Headers for the client: name and value.
     pub headers: Vec<(String, String)>,
     /// The body for the client; empty if there is none.
     pub body: String,
-    /// What the slots that it holds are given back by.
+    /// The lease that holds the slots of this request, to be named in the refund.
     pub lease: Option<String>,
 }
 
-/// How one descriptor stands.
+/// The state of one descriptor.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Standing {
-    /// Of this descriptor alone.
+pub struct DescriptorStatus {
+    /// Whether this descriptor is over its limit.
     pub over_limit: bool,
-    /// The limit that is reported for it.
-    pub limit: Option<Limit>,
-    /// Hits that would pass now.
+    /// The limit that the server reports for it.
+    pub limit: Option<ReportedLimit>,
+    /// Hits that would be admitted now.
     pub remaining: u32,
-    /// Seconds until there is room again.
-    pub reset_secs: Option<u64>,
+    /// Seconds until the limit resets.
+    pub reset_after_secs: Option<u64>,
 }
 
 /// A limit as a server reports it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Limit {
-    /// Empty if it has none.
+pub struct ReportedLimit {
+    /// Empty if the limit has no name.
     pub name: String,
-    /// Hits per window.
+    /// Hits per window, or slots if the unit is `unknown`.
     pub requests_per_unit: u32,
-    /// In lower case.
+    /// The unit in lower case; `unknown` for a limit without a window.
     pub unit: String,
-    /// How many units make the window.
+    /// Length of the window, in units.
     pub unit_multiplier: u32,
 }
 
 impl FromStr for ServerAddr {
-    type Err = InvalidServer;
+    type Err = ParseServerAddrError;
 
-    fn from_str(text: &str) -> Result<Self, InvalidServer> {
+    fn from_str(text: &str) -> Result<Self, ParseServerAddrError> {
         let is_address = match text.strip_prefix("unix:") {
             Some(path) => !path.is_empty(),
             None => text
                 .rsplit_once(':')
                 .is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok()),
         };
-        let is_uri = is_address && Self(text.to_owned()).endpoint().is_ok();
-        is_uri
-            .then(|| Self(text.to_owned()))
-            .ok_or(InvalidServer(()))
+        let address = Self(text.to_owned());
+        if is_address && address.endpoint().is_ok() {
+            Ok(address)
+        } else {
+            Err(ParseServerAddrError)
+        }
     }
 }
 
@@ -108,40 +129,44 @@ impl ServerAddr {
 }
 
 impl Client {
-    /// Connects. Neither this nor a call takes longer than `timeout`.
+    /// Connects. `timeout` bounds connecting and every later call.
     ///
     /// # Errors
-    /// When nobody listens there.
+    /// [`ClientError::Connect`] if the server cannot be reached.
     pub async fn connect(server: &ServerAddr, timeout: Duration) -> Result<Self, ClientError> {
-        let unreachable = |error: tonic::transport::Error| ClientError {
-            what: format!("cannot connect to {server}"),
+        let connect_error = |error: tonic::transport::Error| ClientError::Connect {
+            server: server.clone(),
             reason: root(&error).to_string(),
         };
-        let endpoint = server.endpoint().map_err(unreachable)?;
+        let endpoint = server.endpoint().map_err(connect_error)?;
         let endpoint = endpoint.connect_timeout(timeout).timeout(timeout);
-        let channel = endpoint.connect().await.map_err(unreachable)?;
+        let channel = endpoint.connect().await.map_err(connect_error)?;
         Ok(Self {
             server: server.clone(),
             grpc: RateLimitServiceClient::new(channel),
         })
     }
 
-    /// Asks `ShouldRateLimit`.
+    /// Calls `ShouldRateLimit`.
     ///
     /// # Errors
-    /// When the server refuses the question, or does not answer.
-    pub async fn ask(&mut self, request: &Request) -> Result<Answer, ClientError> {
-        let answer = self.grpc.should_rate_limit(message(request)).await;
-        answer
-            .map(|answer| self::answer(answer.into_inner()))
-            .map_err(|status| ClientError {
-                what: format!("{} does not answer: {:?}", self.server, status.code()),
-                reason: status.message().to_owned(),
+    /// [`ClientError::Call`] if the server rejects the request, or does not answer in time.
+    pub async fn should_rate_limit(
+        &mut self,
+        request: &Request,
+    ) -> Result<ServerAnswer, ClientError> {
+        let response = self.grpc.should_rate_limit(to_proto(request)).await;
+        response
+            .map(|response| answer(response.into_inner()))
+            .map_err(|status| ClientError::Call {
+                server: self.server.clone(),
+                code: status.code(),
+                message: status.message().to_owned(),
             })
     }
 }
 
-fn message(request: &Request) -> RateLimitRequest {
+fn to_proto(request: &Request) -> RateLimitRequest {
     RateLimitRequest {
         domain: request.domain.clone(),
         descriptors: request.descriptors.iter().map(descriptor).collect(),
@@ -184,11 +209,11 @@ fn override_to_proto(limit: Override) -> descriptor_pb::RateLimitOverride {
     }
 }
 
-fn answer(message: RateLimitResponse) -> Answer {
+fn answer(message: RateLimitResponse) -> ServerAnswer {
     let over_limit = message.overall_code() == response_pb::Code::OverLimit;
-    Answer {
+    ServerAnswer {
         over_limit,
-        standings: message.statuses.into_iter().map(standing).collect(),
+        statuses: message.statuses.into_iter().map(status).collect(),
         headers: message
             .response_headers_to_add
             .into_iter()
@@ -199,7 +224,7 @@ fn answer(message: RateLimitResponse) -> Answer {
     }
 }
 
-/// What the answer's metadata says of slots.
+/// The lease that the answer's dynamic metadata names.
 fn lease(mut metadata: prost_types::Struct) -> Option<String> {
     match metadata.fields.remove("lease")?.kind? {
         prost_types::value::Kind::StringValue(lease) => Some(lease),
@@ -207,19 +232,19 @@ fn lease(mut metadata: prost_types::Struct) -> Option<String> {
     }
 }
 
-fn standing(status: response_pb::DescriptorStatus) -> Standing {
-    Standing {
+fn status(status: response_pb::DescriptorStatus) -> DescriptorStatus {
+    DescriptorStatus {
         over_limit: status.code() == response_pb::Code::OverLimit,
         remaining: status.limit_remaining,
-        reset_secs: status
+        reset_after_secs: status
             .duration_until_reset
             .map(|reset| u64::try_from(reset.seconds).unwrap_or(0)),
         limit: status.current_limit.map(limit),
     }
 }
 
-fn limit(limit: response_pb::RateLimit) -> Limit {
-    Limit {
+fn limit(limit: response_pb::RateLimit) -> ReportedLimit {
+    ReportedLimit {
         unit: limit.unit().as_str_name().to_lowercase(),
         requests_per_unit: limit.requests_per_unit,
         unit_multiplier: limit.unit_multiplier.unwrap_or(1),
@@ -236,7 +261,7 @@ fn header(header: HeaderValue) -> (String, String) {
     (header.key, value)
 }
 
-/// What lies under an error: "Connection refused" rather than "transport error".
+/// The root cause of an error: "Connection refused" rather than "transport error".
 fn root<'e>(error: &'e (dyn std::error::Error + 'static)) -> &'e (dyn std::error::Error + 'static) {
     let mut root = error;
     while let Some(source) = root.source() {
@@ -245,31 +270,30 @@ fn root<'e>(error: &'e (dyn std::error::Error + 'static)) -> &'e (dyn std::error
     root
 }
 
-/// Text that is no address of a server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct InvalidServer(());
+/// The text is not the address of a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("expected HOST:PORT or unix:PATH, such as 127.0.0.1:8081 or unix:/run/weir.sock")]
+pub struct ParseServerAddrError;
 
-impl fmt::Display for InvalidServer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(
-            "expected HOST:PORT or unix:PATH, such as 127.0.0.1:8081 or unix:/run/weir.sock",
-        )
-    }
+/// A call that failed.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// The server cannot be reached.
+    #[error("cannot connect to {server}: {reason}")]
+    Connect {
+        /// The server.
+        server: ServerAddr,
+        /// The root cause.
+        reason: String,
+    },
+    /// The server rejected the request, or did not answer.
+    #[error("call to {server} failed with {code:?}: {message}")]
+    Call {
+        /// The server.
+        server: ServerAddr,
+        /// The gRPC status.
+        code: tonic::Code,
+        /// The server's explanation.
+        message: String,
+    },
 }
-
-impl std::error::Error for InvalidServer {}
-
-/// A server that could not be asked.
-#[derive(Debug)]
-pub struct ClientError {
-    what: String,
-    reason: String,
-}
-
-impl fmt::Display for ClientError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.what, self.reason)
-    }
-}
-
-impl std::error::Error for ClientError {}

@@ -10,11 +10,8 @@ fn main() -> ExitCode {
     match weir::cli::run(std::env::args_os()) {
         Ok(code) => code,
         Err(error) => {
-            // If stderr is closed there is nobody left to tell.
-            let _ = match std::error::Error::source(&error) {
-                Some(reason) => writeln!(std::io::stderr(), "weir: {error}: {reason}"),
-                None => writeln!(std::io::stderr(), "weir: {error}"),
-            };
+            // If stderr is closed there is nowhere to report this.
+            let _ = writeln!(std::io::stderr(), "weir: {error}");
             error.exit_code()
         }
     }

@@ -1,19 +1,21 @@
-//! `weir check`: everything that is wrong with policies, without serving them.
+//! `weir check`: reports every problem of policy files, without serving them.
 
 mod human;
 mod json;
 mod sarif;
 
+use std::collections::HashMap;
 use std::fmt;
-use std::io::{self, IsTerminal, Write};
-use std::path::PathBuf;
+use std::io::{self, IsTerminal};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use annotate_snippets::Renderer;
 use clap::{Args, ValueEnum};
 
+use super::output::print;
 use super::{CliError, DONE, FAILED};
-use crate::policy::{self, LoadOptions, Loaded, Severity};
+use crate::policy::{self, Diagnostic, Excerpt, LoadOptions, Loaded, Place, Severity, excerpts};
 
 /// The arguments of `weir check`.
 #[derive(Args, Clone, Debug)]
@@ -28,7 +30,7 @@ pub(super) struct CheckArgs {
 
     /// Output format
     #[arg(long, value_name = "FORMAT", default_value = "human")]
-    format: Format,
+    format: CheckFormat,
 
     /// Treat warnings as errors
     #[arg(long)]
@@ -39,9 +41,9 @@ pub(super) struct CheckArgs {
     color: Color,
 }
 
-/// How to say what was found.
+/// How diagnostics are printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Format {
+enum CheckFormat {
     /// Text
     Human,
     /// One JSON document
@@ -58,7 +60,7 @@ enum Color {
     Never,
 }
 
-/// How much was found.
+/// The number of diagnostics.
 pub(super) struct Summary {
     errors: usize,
     warnings: usize,
@@ -71,24 +73,19 @@ pub(super) fn run(args: &CheckArgs) -> Result<ExitCode, CliError> {
         keep_texts: true,
     };
     let loaded = policy::load(&args.paths, options).map_err(CliError::new)?;
-    let summary = Summary::of(&loaded);
-    match args.write(&loaded, &summary, &mut io::stdout().lock()) {
-        // Whoever reads, such as `head`, has seen enough.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
-        written => written.map_err(CliError::new)?,
-    }
-    let is_refused = summary.errors > 0 || (args.deny_warnings && summary.warnings > 0);
-    Ok(ExitCode::from(if is_refused { FAILED } else { DONE }))
+    let summary = Summary::new(&loaded);
+    print(args.render(&loaded, &summary))?;
+    let is_rejected = summary.errors > 0 || (args.deny_warnings && summary.warnings > 0);
+    Ok(ExitCode::from(if is_rejected { FAILED } else { DONE }))
 }
 
 impl CheckArgs {
-    fn write(&self, loaded: &Loaded, summary: &Summary, out: &mut impl Write) -> io::Result<()> {
+    fn render(&self, loaded: &Loaded, summary: &Summary) -> String {
         match self.format {
-            Format::Human => human::write(loaded, summary, &self.color.renderer(), out)?,
-            Format::Json => json::write(loaded, summary, out)?,
-            Format::Sarif => sarif::write(loaded, out)?,
+            CheckFormat::Human => human::render(loaded, summary, &self.color.renderer()),
+            CheckFormat::Json => json::render(loaded, summary),
+            CheckFormat::Sarif => sarif::render(loaded),
         }
-        out.flush()
     }
 }
 
@@ -99,8 +96,9 @@ impl Color {
             Self::Never => false,
             // https://no-color.org
             Self::Auto => {
-                let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-                io::stdout().is_terminal() && !refused
+                let is_disabled =
+                    std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+                io::stdout().is_terminal() && !is_disabled
             }
         };
         if is_wanted {
@@ -112,7 +110,7 @@ impl Color {
 }
 
 impl Summary {
-    pub(super) fn of(loaded: &Loaded) -> Self {
+    pub(super) fn new(loaded: &Loaded) -> Self {
         let count = |severity| {
             let found = loaded.diagnostics.iter();
             found.filter(|found| found.severity == severity).count()
@@ -123,6 +121,25 @@ impl Summary {
             files: loaded.files.len(),
         }
     }
+}
+
+/// The excerpt of each diagnostic: its line, if it has one.
+fn excerpts_of(loaded: &Loaded) -> Vec<Option<Excerpt>> {
+    let mut places: HashMap<&Path, Vec<Place>> = HashMap::new();
+    for diagnostic in &loaded.diagnostics {
+        let of_file = places.entry(&diagnostic.file).or_default();
+        of_file.extend(diagnostic.place);
+    }
+    let found = places.into_iter().map(|(file, places)| {
+        let text = loaded.texts.get(file).map_or("", String::as_str);
+        (file, excerpts(text, &places).into_iter())
+    });
+    let mut found: HashMap<&Path, _> = found.collect();
+    let next = |diagnostic: &Diagnostic| {
+        diagnostic.place?;
+        found.get_mut(&*diagnostic.file)?.next()?
+    };
+    loaded.diagnostics.iter().map(next).collect()
 }
 
 impl fmt::Display for Summary {

@@ -7,14 +7,14 @@ pub(super) use text::text;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 
 use super::admin::wait_for;
-use super::pairs::{self, Word};
+use super::output::{Format, print};
+use super::pairs::{self, EntryArg};
 use super::policies;
-use super::query::print;
 use super::{CliError, DONE};
-use crate::client::{AdminClient, Form};
+use crate::client::{AdminClient, MediaType};
 use crate::clock::{Clock, ManualClock, Timestamp};
 use crate::engine::Engine;
 use crate::policy::{LoadOptions, Policy};
@@ -43,8 +43,8 @@ pub(super) struct ExplainArgs {
     #[arg(long, value_name = "NAME")]
     domain: Option<String>,
     /// Entries of a descriptor, in order; a separate `+` starts the next descriptor
-    #[arg(required = true, value_name = "KEY=VALUE", value_parser = pairs::word)]
-    entries: Vec<Word>,
+    #[arg(required = true, value_name = "KEY=VALUE", value_parser = pairs::entry_arg)]
+    entries: Vec<EntryArg>,
     /// Hits that each descriptor costs
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..), conflicts_with = "peek")]
     hits: u32,
@@ -77,14 +77,6 @@ pub(super) struct ExplainArgs {
     format: Format,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Format {
-    /// Text
-    Human,
-    /// JSON
-    Json,
-}
-
 pub(super) fn run(args: &ExplainArgs) -> Result<ExitCode, CliError> {
     let mut written = match &args.server {
         Some(server) => of_server(args, server)?,
@@ -93,7 +85,7 @@ pub(super) fn run(args: &ExplainArgs) -> Result<ExitCode, CliError> {
     if !written.ends_with('\n') {
         written.push('\n');
     }
-    print(&written)?;
+    print(written)?;
     Ok(ExitCode::from(DONE))
 }
 
@@ -102,12 +94,12 @@ fn of_server(args: &ExplainArgs, server: &str) -> Result<String, CliError> {
     let request = request(args, args.domain.clone().unwrap_or_default());
     let token = args.admin_token_file.as_deref();
     let admin = AdminClient::new(server, token).map_err(CliError::new)?;
-    let (form, json) = match args.format {
-        Format::Human => (Form::Text, false),
-        Format::Json => (Form::Json, true),
+    let accept = match args.format {
+        Format::Human => MediaType::Text,
+        Format::Json => MediaType::Json,
     };
-    let answer = wait_for(admin.post("/api/explain", &request, form))?;
-    if !json {
+    let answer = wait_for(admin.post("/api/explain", &request, accept))?;
+    if args.format == Format::Human {
         return Ok(answer);
     }
     let answer: serde_json::Value = serde_json::from_str(&answer).map_err(CliError::new)?;

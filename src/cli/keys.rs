@@ -3,26 +3,26 @@
 use std::io::{self, BufRead};
 use std::process::ExitCode;
 
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Args, Subcommand};
 use serde_json::Value;
 
 use super::admin::{AdminArgs, wait_for};
-use super::pairs::{self, Word};
-use super::query::print;
-use super::table::{Align, Table};
+use super::output::{Format, print};
+use super::pairs::{self, EntryArg};
+use super::table::{Align, TextTable};
 use super::{CliError, DONE};
-use crate::client::Form;
+use crate::client::MediaType;
 use crate::request::{Cost, Descriptor, Request};
 
 /// The arguments of `weir keys`.
 #[derive(Args, Clone, Debug)]
 pub(super) struct KeysArgs {
     #[command(subcommand)]
-    action: Action,
+    command: KeysCommand,
 }
 
 #[derive(Clone, Debug, Subcommand)]
-enum Action {
+enum KeysCommand {
     /// Show the state of every limit, without counting
     Show(ClientArgs),
     /// Reset the counters
@@ -47,8 +47,8 @@ struct ClientArgs {
     /// Domain of the request
     domain: String,
     /// Entries of a descriptor, in order; a separate `+` starts the next descriptor
-    #[arg(required = true, value_name = "KEY=VALUE", value_parser = pairs::word)]
-    entries: Vec<Word>,
+    #[arg(required = true, value_name = "KEY=VALUE", value_parser = pairs::entry_arg)]
+    entries: Vec<EntryArg>,
     #[command(flatten)]
     admin: AdminArgs,
     /// Output format
@@ -56,25 +56,17 @@ struct ClientArgs {
     format: Format,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Format {
-    /// Text
-    Human,
-    /// JSON
-    Json,
-}
-
 pub(super) fn run(args: &KeysArgs) -> Result<ExitCode, CliError> {
-    let (path, client, cost) = match &args.action {
-        Action::Show(client) => ("/api/keys/show", client, Cost::Look),
-        Action::Reset(client) => ("/api/keys/reset", client, Cost::Look),
-        Action::Credit { hits, client } => ("/api/keys/credit", client, Cost::Hits(*hits)),
+    let (path, client, cost) = match &args.command {
+        KeysCommand::Show(client) => ("/api/keys/show", client, Cost::Look),
+        KeysCommand::Reset(client) => ("/api/keys/reset", client, Cost::Look),
+        KeysCommand::Credit { hits, client } => ("/api/keys/credit", client, Cost::Hits(*hits)),
     };
     let request = client.request(cost)?;
     let admin = client.admin.client()?;
-    let answer = wait_for(admin.post(path, &request, Form::Json))?;
+    let answer = wait_for(admin.post(path, &request, MediaType::Json))?;
     let answer: Value = serde_json::from_str(&answer).map_err(CliError::new)?;
-    print(&match client.format {
+    print(match client.format {
         Format::Human => text(&answer),
         Format::Json => format!("{answer:#}\n"),
     })?;
@@ -125,7 +117,7 @@ fn text(answer: &Value) -> String {
             None => format!("no rule: {}", said(&descriptor["meets"])),
         };
         text.push_str(&format!("{}\n{rule}\n", entries.join(" ")));
-        let mut table = Table::new([
+        let mut table = TextTable::new([
             ("limit", Align::Left),
             ("allows", Align::Left),
             ("left", Align::Right),

@@ -1,4 +1,4 @@
-//! Descriptors on the command line: `key=value`, and a limit that goes with them.
+//! Descriptors on the command line: `key=value` arguments and a limit override.
 
 use std::str::FromStr;
 
@@ -13,7 +13,7 @@ pub(super) struct Pairs(pub(super) Vec<Entry>);
 impl FromStr for Pairs {
     type Err = String;
 
-    /// A value goes on until the next word that looks like `key=…`, so it may hold blanks.
+    /// A value ends before the next word that looks like `key=…`, so it may contain spaces.
     fn from_str(text: &str) -> Result<Self, String> {
         let mut pairs: Vec<String> = Vec::new();
         for word in text.split(' ') {
@@ -30,7 +30,7 @@ impl FromStr for Pairs {
     }
 }
 
-/// One `key=value`; the value may hold anything.
+/// Parses `key=value`; the value is not restricted.
 fn entry(text: &str) -> Result<Entry, String> {
     match text.split_once('=') {
         Some((key, value)) if !key.is_empty() => Ok(Entry {
@@ -41,41 +41,41 @@ fn entry(text: &str) -> Result<Entry, String> {
     }
 }
 
-/// Keys are written like names; a path with a query is none.
+/// A key is a name, so a path with a query does not start an entry.
 fn begins_pair(word: &str) -> bool {
-    let is_of_name = |letter: char| letter.is_alphanumeric() || "_-.".contains(letter);
+    let is_name_char = |letter: char| letter.is_alphanumeric() || "_-.".contains(letter);
     word.split_once('=')
-        .is_some_and(|(key, _)| !key.is_empty() && key.chars().all(is_of_name))
+        .is_some_and(|(key, _)| !key.is_empty() && key.chars().all(is_name_char))
 }
 
-/// One argument of those that make the descriptors.
+/// One of the arguments that make up the descriptors.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Word {
+pub(super) enum EntryArg {
     Entry(Entry),
-    /// What follows is another descriptor.
+    /// `+`: the next descriptor starts.
     Next,
 }
 
-/// `key=value`, or a `+` on its own.
-pub(super) fn word(text: &str) -> Result<Word, String> {
+/// Parses `key=value`, or a separate `+`.
+pub(super) fn entry_arg(text: &str) -> Result<EntryArg, String> {
     match text {
-        "+" => Ok(Word::Next),
-        text => entry(text).map(Word::Entry),
+        "+" => Ok(EntryArg::Next),
+        text => entry(text).map(EntryArg::Entry),
     }
 }
 
 /// The entries of each descriptor.
-pub(super) fn descriptors(words: &[Word]) -> impl Iterator<Item = Vec<Entry>> {
-    words.split(|word| *word == Word::Next).map(|words| {
-        let entries = words.iter().filter_map(|word| match word {
-            Word::Entry(entry) => Some(entry.clone()),
-            Word::Next => None,
+pub(super) fn descriptors(args: &[EntryArg]) -> impl Iterator<Item = Vec<Entry>> {
+    args.split(|arg| *arg == EntryArg::Next).map(|args| {
+        let entries = args.iter().filter_map(|arg| match arg {
+            EntryArg::Entry(entry) => Some(entry.clone()),
+            EntryArg::Next => None,
         });
         entries.collect()
     })
 }
 
-/// A limit such as `10/minute` or `1 per 5 minutes`.
+/// Parses a limit such as `10/minute` or `1 per 5 minutes`.
 pub(super) fn limit(text: &str) -> Result<Override, &'static str> {
     let is_window = |rate: &Rate| Window::new(rate.unit, rate.unit_multiplier).is_some();
     let rate = Rate::parse(text).filter(is_window).map(Override::from);
@@ -94,40 +94,42 @@ mod tests {
         entries.iter().map(pair).collect()
     }
 
-    fn own(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
-        let own = |(key, value): &(&str, &str)| ((*key).to_owned(), (*value).to_owned());
-        pairs.iter().map(own).collect()
+    fn owned(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
+        let owned = |(key, value): &(&str, &str)| ((*key).to_owned(), (*value).to_owned());
+        pairs.iter().map(owned).collect()
     }
 
     #[test]
-    fn a_value_goes_on_until_the_next_pair() {
-        assert_eq!(pairs("a=1 b=2"), own(&[("a", "1"), ("b", "2")]));
+    fn a_value_ends_before_the_next_pair() {
+        assert_eq!(pairs("a=1 b=2"), owned(&[("a", "1"), ("b", "2")]));
         assert_eq!(
             pairs("account=a1 endpoint=POST /v2/x?y=1&z=2 region=eu west"),
-            own(&[
+            owned(&[
                 ("account", "a1"),
                 ("endpoint", "POST /v2/x?y=1&z=2"),
                 ("region", "eu west")
             ])
         );
-        assert_eq!(pairs("a= b=x=y"), own(&[("a", ""), ("b", "x=y")]));
+        assert_eq!(pairs("a= b=x=y"), owned(&[("a", ""), ("b", "x=y")]));
         for wrong in ["", "a", "=a", " a=1"] {
             assert!(wrong.parse::<Pairs>().is_err(), "{wrong:?}");
         }
     }
 
     #[test]
-    fn a_plus_begins_another_descriptor() {
-        let words = ["a=1", "b=x y", "+", "c="].map(|text| word(text).unwrap());
-        let descriptors: Vec<_> = descriptors(&words).collect();
+    fn a_plus_starts_the_next_descriptor() {
+        let args = ["a=1", "b=x y", "+", "c="].map(|text| entry_arg(text).unwrap());
+        let descriptors: Vec<_> = descriptors(&args).collect();
         assert_eq!(descriptors.len(), 2);
         assert_eq!(descriptors[0][1].value, "x y");
         assert_eq!(descriptors[1][0].key, "c");
-        assert!(word("a").is_err() && word("=a").is_err() && word("").is_err());
+        for wrong in ["a", "=a", ""] {
+            assert!(entry_arg(wrong).is_err(), "{wrong:?}");
+        }
     }
 
     #[test]
-    fn limits_are_written_as_they_are_read() {
+    fn limits_are_parsed() {
         let of = |text| limit(text).map(|l| (l.requests_per_unit, l.unit_multiplier, l.unit));
         assert_eq!(of("10/minute"), Ok((10, 1, Unit::Minute)));
         assert_eq!(of("1/5 minutes"), Ok((1, 5, Unit::Minute)));

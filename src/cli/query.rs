@@ -1,20 +1,20 @@
-//! `weir query`: asks a running server, as Envoy would.
+//! `weir query`: sends a request to a running server, as Envoy would.
 
 mod calls;
 mod show;
 
-use std::io::{self, Write};
 use std::num::NonZeroU64;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 
-use super::pairs::{self, Word};
+use super::output::{Format, print};
+use super::pairs::{self, EntryArg};
 use super::{CliError, DONE, FAILED};
 use crate::client::{Client, ServerAddr};
 use crate::request::{Cost, Descriptor, Override, Request};
-use calls::Pace;
+use calls::Schedule;
 
 /// The arguments of `weir query`.
 #[derive(Args, Clone, Debug)]
@@ -23,8 +23,8 @@ use calls::Pace;
 )]
 pub(super) struct QueryArgs {
     /// Entries of a descriptor, in order; a separate `+` starts the next descriptor
-    #[arg(required = true, value_name = "KEY=VALUE", value_parser = pairs::word)]
-    entries: Vec<Word>,
+    #[arg(required = true, value_name = "KEY=VALUE", value_parser = pairs::entry_arg)]
+    entries: Vec<EntryArg>,
 
     /// Domain of the request
     #[arg(long, value_name = "NAME")]
@@ -60,7 +60,7 @@ pub(super) struct QueryArgs {
     times: NonZeroU64,
 
     /// Calls per second [default: as fast as the server answers]
-    #[arg(long, value_name = "PER_SECOND", value_parser = pace)]
+    #[arg(long, value_name = "PER_SECOND", value_parser = interval)]
     rate: Option<Duration>,
 
     /// Timeout for connecting and for each call
@@ -72,50 +72,32 @@ pub(super) struct QueryArgs {
     format: Format,
 }
 
-/// How something is printed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(super) enum Format {
-    /// Text
-    Human,
-    /// One JSON object
-    Json,
-}
-
 pub(super) fn run(args: QueryArgs) -> Result<ExitCode, CliError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(CliError::new)?;
     let request = args.request();
-    let pace = Pace {
+    let schedule = Schedule {
         times: args.times,
         interval: args.rate,
     };
     let timeout = Duration::from_secs(args.timeout.max(1));
-    let asked = runtime.block_on(async {
+    let results = runtime.block_on(async {
         let mut client = Client::connect(&args.server, timeout).await?;
-        calls::ask(&mut client, &request, pace).await
+        calls::run(&mut client, &request, schedule).await
     });
-    let asked = asked.map_err(CliError::new)?;
+    let results = results.map_err(CliError::new)?;
     let text = match args.format {
-        Format::Human => show::text(&request, &asked),
-        Format::Json => show::json(&request, &asked),
+        Format::Human => show::text(&request, &results),
+        Format::Json => show::json(&request, &results),
     };
-    print(&text)?;
-    Ok(ExitCode::from(if asked.over_limit == 0 {
+    print(text)?;
+    Ok(ExitCode::from(if results.over_limit == 0 {
         DONE
     } else {
         FAILED
     }))
-}
-
-/// Writes to stdout; whoever reads, such as `head`, may have seen enough.
-pub(super) fn print(text: &str) -> Result<(), CliError> {
-    let mut out = io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        written => written.map_err(CliError::new),
-    }
 }
 
 impl QueryArgs {
@@ -140,11 +122,11 @@ impl QueryArgs {
     }
 }
 
-/// The time between two calls.
-fn pace(text: &str) -> Result<Duration, &'static str> {
+/// The time between two calls, from calls per second.
+fn interval(text: &str) -> Result<Duration, &'static str> {
     let rate: f64 = text.parse().map_err(|_| "expected a number")?;
     let interval = Duration::try_from_secs_f64(1.0 / rate).ok();
     interval
         .filter(|interval| !interval.is_zero())
-        .ok_or("expected a number of calls a second, such as 20 or 0.5")
+        .ok_or("expected a number of calls per second, such as 20 or 0.5")
 }

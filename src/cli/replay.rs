@@ -11,9 +11,9 @@ use std::str::FromStr;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 
+use super::output::{Format, print};
 use super::pairs::Pairs;
 use super::policies;
-use super::query::{Format, print};
 use super::{CliError, DONE};
 use crate::policy::LoadOptions;
 use crate::replay::{DescriptorTemplate, Mapping, Replay, Shape, read_ahead};
@@ -127,7 +127,7 @@ pub(super) fn run(args: &ReplayArgs) -> Result<ExitCode, CliError> {
     })?;
     progress.finish_and_clear();
     let report = replay.report();
-    print(&match args.format {
+    print(match args.format {
         Format::Human => show::text(&report, read),
         Format::Json => show::json(&report, read),
     })?;

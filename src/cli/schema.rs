@@ -1,10 +1,10 @@
-//! `weir schema`: what editors complete and check files by.
+//! `weir schema`: the JSON Schemas of policy and scenario files, for editors.
 
-use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
 
+use super::output::print;
 use super::{CliError, DONE};
 use crate::{policy, scenario};
 
@@ -30,10 +30,6 @@ pub(super) fn run(args: &SchemaArgs) -> Result<ExitCode, CliError> {
         FileKind::Policy => policy::json_schema(),
         FileKind::Scenario => scenario::schema(),
     };
-    match writeln!(io::stdout().lock(), "{schema:#}") {
-        // Whoever reads, such as `head`, has seen enough.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
-        written => written.map_err(CliError::new)?,
-    }
+    print(format_args!("{schema:#}\n"))?;
     Ok(ExitCode::from(DONE))
 }

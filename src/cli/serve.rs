@@ -180,7 +180,7 @@ fn load(files: &mut PolicyFiles) -> Result<(Policy, Vec<String>), Box<dyn Error>
         None => error.to_string(),
     })?;
     loaded.diagnostics.iter().for_each(reload::log);
-    let summary = Summary::of(&loaded);
+    let summary = Summary::new(&loaded);
     let refused = || format!("the policies are not served: {summary}");
     let diagnostics = reload::told(&loaded);
     let policy = loaded.policy.ok_or_else(refused)?;

@@ -1,22 +1,24 @@
-//! Columns that line up.
+//! Text tables with aligned columns.
 
 use std::fmt;
 
-/// Rows of cells; the first is the heading.
+use super::output::escape;
+
+/// Rows of cells; the first row is the heading.
 #[derive(Clone, Debug)]
-pub(super) struct Table {
+pub(super) struct TextTable {
     align: Vec<Align>,
     rows: Vec<Vec<String>>,
 }
 
-/// On which side the cells of a column line up.
+/// Alignment of a column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Align {
     Left,
     Right,
 }
 
-impl Table {
+impl TextTable {
     pub(super) fn new<const N: usize>(columns: [(&str, Align); N]) -> Self {
         Self {
             align: columns.iter().map(|(_, align)| *align).collect(),
@@ -25,7 +27,8 @@ impl Table {
     }
 
     pub(super) fn row<const N: usize>(&mut self, cells: [String; N]) {
-        self.rows.push(cells.map(visible).into());
+        self.rows
+            .push(cells.iter().map(|cell| escape(cell)).collect());
     }
 
     fn width(&self, column: usize) -> usize {
@@ -34,15 +37,7 @@ impl Table {
     }
 }
 
-/// Nothing that a server or a log says moves the cursor.
-fn visible(text: String) -> String {
-    if text.chars().any(char::is_control) {
-        return text.escape_debug().to_string();
-    }
-    text
-}
-
-impl fmt::Display for Table {
+impl fmt::Display for TextTable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let widths: Vec<usize> = (0..self.align.len())
             .map(|column| self.width(column))
@@ -66,8 +61,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn columns_line_up_and_nothing_moves_the_cursor() {
-        let mut table = Table::new([("rule", Align::Left), ("count", Align::Right)]);
+    fn columns_are_aligned_and_control_characters_escaped() {
+        let mut table = TextTable::new([("rule", Align::Left), ("count", Align::Right)]);
         table.row(["é".to_owned(), "1000".to_owned()]);
         table.row(["a\x1b[2J".to_owned(), "7".to_owned()]);
         assert_eq!(

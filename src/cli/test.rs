@@ -1,4 +1,4 @@
-//! `weir test`: what policies promise, tried out in virtual time.
+//! `weir test`: runs policy tests in virtual time.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::{Args, ValueEnum};
 use regex_lite::Regex;
 
-use super::query::print;
+use super::output::print;
 use super::{CliError, DONE, FAILED, UNUSABLE};
 use crate::scenario::{self, FileReport, junit};
 
@@ -20,12 +20,12 @@ pub(super) struct TestArgs {
     #[arg(long, value_name = "REGEX")]
     run: Option<Regex>,
     /// Output format
-    #[arg(long, value_enum, default_value_t = Format::Human)]
-    format: Format,
+    #[arg(long, value_enum, default_value_t = TestFormat::Human)]
+    format: TestFormat,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Format {
+enum TestFormat {
     /// Failures, with expected and actual values side by side, and a summary
     #[value(alias = "text")]
     Human,
@@ -37,7 +37,7 @@ pub(super) fn run(args: &TestArgs) -> Result<ExitCode, CliError> {
     let files = scenario::find(&args.paths).map_err(CliError::new)?;
     if files.is_empty() {
         return Err(CliError::new(
-            "no scenario file is there: they are named `*.test.yaml`",
+            "no scenario files found: their names end in `.test.yaml`",
         ));
     }
     let mut reports = Vec::with_capacity(files.len());
@@ -51,16 +51,16 @@ pub(super) fn run(args: &TestArgs) -> Result<ExitCode, CliError> {
     let ran: usize = reports.iter().map(|report| report.tests.len()).sum();
     let failed: usize = reports.iter().map(FileReport::failed).sum();
     if ran == 0 && broken == 0 {
-        return Err(CliError::new("no test has a name that `--run` matches"));
+        return Err(CliError::new("no test name matches `--run`"));
     }
     let written = match args.format {
-        Format::Human => {
+        TestFormat::Human => {
             let files: String = reports.iter().map(ToString::to_string).collect();
             format!("{files}{}\n", summary(ran, failed, broken))
         }
-        Format::Junit => junit(&reports),
+        TestFormat::Junit => junit(&reports),
     };
-    print(&written)?;
+    print(written)?;
     Ok(ExitCode::from(match (broken, failed) {
         (0, 0) => DONE,
         (0, _) => FAILED,

@@ -8,7 +8,8 @@ use clap::Args;
 use serde_json::Value;
 
 use super::admin::{AdminArgs, wait_for};
-use super::table::{Align, Table};
+use super::output::print;
+use super::table::{Align, TextTable};
 use super::{CliError, DONE};
 use crate::client::{AdminClient, AdminError};
 
@@ -39,7 +40,7 @@ pub(super) struct TopArgs {
 pub(super) fn run(args: &TopArgs) -> Result<ExitCode, CliError> {
     let admin = args.admin.client()?;
     if args.once || !io::stdout().is_terminal() {
-        super::query::print(&wait_for(look(args, &admin))?)?;
+        print(wait_for(look(args, &admin))?)?;
         return Ok(ExitCode::from(DONE));
     }
     let shown = wait_for(async {
@@ -113,7 +114,7 @@ fn text(args: &TopArgs, overview: &Value, top: &Value) -> String {
 
 /// Calls a second in each domain, in the last step.
 fn rates(domains: &[Value], step_secs: &Value) -> String {
-    let mut table = Table::new([
+    let mut table = TextTable::new([
         ("domain", Align::Left),
         ("ok/s", Align::Right),
         ("over/s", Align::Right),
@@ -132,7 +133,7 @@ fn rates(domains: &[Value], step_secs: &Value) -> String {
 }
 
 fn table(hitters: &[Value]) -> String {
-    let mut table = Table::new([
+    let mut table = TextTable::new([
         ("hits", Align::Right),
         ("who", Align::Left),
         ("rule", Align::Left),

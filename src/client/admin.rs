@@ -1,9 +1,11 @@
-//! A client of a server's admin pages.
+//! A client of a server's admin API over HTTP.
+//!
+//! The connection is not encrypted: with a token it talks only to addresses of this machine.
 
-use std::fmt;
 use std::fs;
+use std::io;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use http_body_util::{BodyExt, Full};
@@ -20,36 +22,42 @@ use crate::request::{self, Cost};
 /// Longer than any answer takes.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Asks one server, each time anew.
+/// Calls one server, each time over a new connection.
 #[derive(Debug)]
 pub struct AdminClient {
     address: String,
     token: Option<String>,
 }
 
-/// In what form an answer is wanted.
+/// The requested form of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Form {
-    /// For programs.
+pub enum MediaType {
+    /// `application/json`
     Json,
-    /// For people.
+    /// `text/plain`
     Text,
 }
 
+impl MediaType {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Json => "application/json",
+            Self::Text => "text/plain",
+        }
+    }
+}
+
 impl AdminClient {
-    /// A client of the server at HOST:PORT, with the token of a file if there is one.
+    /// A client of the server at `HOST:PORT`, with the token that `token_file` holds.
     ///
     /// # Errors
-    /// When the file cannot be read.
-    pub fn new(address: &str, token: Option<&Path>) -> Result<Self, AdminError> {
-        let token = token.map(|path| {
-            let unreadable = |source| {
-                let path = path.display();
-                AdminError(format!(
-                    "the admin token cannot be read from {path}: {source}"
-                ))
-            };
-            fs::read_to_string(path).map_err(unreadable)
+    /// [`AdminError::TokenFile`] if the file cannot be read.
+    pub fn new(address: &str, token_file: Option<&Path>) -> Result<Self, AdminError> {
+        let token = token_file.map(|path| {
+            fs::read_to_string(path).map_err(|source| AdminError::TokenFile {
+                path: path.to_owned(),
+                source,
+            })
         });
         Ok(Self {
             address: address.to_owned(),
@@ -57,107 +65,108 @@ impl AdminClient {
         })
     }
 
-    /// Gets a page.
+    /// Gets `path`, such as `/api/overview`, as JSON.
     ///
     /// # Errors
-    /// When the server cannot be reached, or refuses.
+    /// If the server cannot be reached, or does not answer with 200.
     pub async fn get(&self, path: &str) -> Result<String, AdminError> {
-        self.ask(Method::GET, (path, Form::Json), String::new())
+        self.call(Method::GET, path, MediaType::Json, String::new())
             .await
     }
 
-    /// Asks something of a request.
+    /// Posts `request` to `path`, such as `/api/explain`.
     ///
     /// # Errors
-    /// When the server cannot be reached, or refuses.
+    /// If the server cannot be reached, or does not answer with 200.
     pub async fn post(
         &self,
         path: &str,
         request: &request::Request,
-        form: Form,
+        accept: MediaType,
     ) -> Result<String, AdminError> {
-        self.ask(Method::POST, (path, form), body(request).to_string())
-            .await
+        let body = request_json(request).to_string();
+        self.call(Method::POST, path, accept, body).await
     }
 
-    async fn ask(
+    async fn call(
         &self,
         method: Method,
-        (path, form): (&str, Form),
+        path: &str,
+        accept: MediaType,
         body: String,
     ) -> Result<String, AdminError> {
-        let asked = tokio::time::timeout(TIMEOUT, self.exchange(method, (path, form), body));
-        let (status, text) = asked
-            .await
-            .map_err(|_| self.error("does not answer".to_owned()))??;
+        let exchange = self.exchange(method, path, accept, body);
+        let timed = tokio::time::timeout(TIMEOUT, exchange).await;
+        let (status, text) = timed.map_err(|_| AdminError::Timeout {
+            address: self.address.clone(),
+        })??;
         match status {
             StatusCode::OK => Ok(text),
-            _ => Err(self.error(format!("says {}: {}", status.as_u16(), text.trim()))),
+            _ => Err(AdminError::Status {
+                address: self.address.clone(),
+                status: status.as_u16(),
+                message: text.trim().to_owned(),
+            }),
         }
     }
 
     async fn exchange(
         &self,
         method: Method,
-        (path, form): (&str, Form),
+        path: &str,
+        accept: MediaType,
         body: String,
     ) -> Result<(StatusCode, String), AdminError> {
-        let unreachable =
-            |error: &dyn fmt::Display| self.error(format!("cannot be asked: {error}"));
-        let stream = self.connect().await?;
-        let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
-            .await
-            .map_err(|error| unreachable(&error))?;
-        let connection = tokio::spawn(connection);
-        let accept = match form {
-            Form::Json => "application/json",
-            Form::Text => "text/plain",
+        let http_error = |source| AdminError::Http {
+            address: self.address.clone(),
+            source,
         };
         let mut request = Request::builder()
             .method(method)
             .uri(path)
             .header(HOST, &self.address)
-            .header(ACCEPT, accept)
-            .header(CONTENT_TYPE, "application/json");
+            .header(ACCEPT, accept.as_str())
+            .header(CONTENT_TYPE, MediaType::Json.as_str());
         if let Some(token) = &self.token {
             request = request.header(AUTHORIZATION, format!("Bearer {token}"));
         }
-        let request = request
-            .body(Full::new(Bytes::from(body)))
-            .map_err(|error| unreachable(&error))?;
-        let answer = sender
-            .send_request(request)
-            .await
-            .map_err(|error| unreachable(&error))?;
-        let status = answer.status();
-        let bytes = answer.into_body().collect().await;
+        let request = request.body(Full::new(Bytes::from(body)));
+        let request = request.map_err(|source| AdminError::Request { source })?;
+        let stream = self.connect().await?;
+        let handshake = http1::handshake(TokioIo::new(stream)).await;
+        let (mut sender, connection) = handshake.map_err(http_error)?;
+        let connection = tokio::spawn(connection);
+        let response = sender.send_request(request).await.map_err(http_error)?;
+        let status = response.status();
+        let bytes = response.into_body().collect().await;
         connection.abort();
-        let bytes = bytes.map_err(|error| unreachable(&error))?.to_bytes();
+        let bytes = bytes.map_err(http_error)?.to_bytes();
         Ok((status, String::from_utf8_lossy(&bytes).into_owned()))
     }
 
-    /// Neither the token nor a client's value may travel in clear.
+    /// Neither the token nor a client's value may travel in clear text.
     async fn connect(&self) -> Result<TcpStream, AdminError> {
-        let found = tokio::net::lookup_host(&self.address).await;
-        let found = found.map_err(|error| self.error(format!("cannot be found: {error}")))?;
-        let addresses: Vec<SocketAddr> = found.collect();
-        let is_far = |address: &SocketAddr| !address.ip().to_canonical().is_loopback();
-        if self.token.is_some() && addresses.iter().any(is_far) {
-            let way_out = "is on another machine, where the token would travel in clear: use a tunnel to it, such as \
-                           `kubectl port-forward` or `ssh -L`";
-            return Err(self.error(way_out.to_owned()));
+        let address = || self.address.clone();
+        let resolved = tokio::net::lookup_host(&self.address).await;
+        let resolved = resolved.map_err(|source| AdminError::Resolve {
+            address: address(),
+            source,
+        })?;
+        let addresses: Vec<SocketAddr> = resolved.collect();
+        let is_remote = |address: &SocketAddr| !address.ip().to_canonical().is_loopback();
+        if self.token.is_some() && addresses.iter().any(is_remote) {
+            return Err(AdminError::Remote { address: address() });
         }
         let stream = TcpStream::connect(&*addresses).await;
-        stream.map_err(|error| self.error(format!("cannot be reached: {error}")))
-    }
-
-    fn error(&self, what: String) -> AdminError {
-        AdminError(format!("the admin server at {} {what}", self.address))
+        stream.map_err(|source| AdminError::Connect {
+            address: address(),
+            source,
+        })
     }
 }
 
 /// A request as `RateLimitRequest` in JSON.
-fn body(request: &request::Request) -> Value {
+fn request_json(request: &request::Request) -> Value {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let descriptors = request.descriptors.iter().map(|descriptor| {
         let entries = descriptor.entries.iter();
@@ -186,14 +195,70 @@ fn body(request: &request::Request) -> Value {
     json!({"domain": text(&request.domain), "descriptors": descriptors.collect::<Vec<_>>()})
 }
 
-/// A server that cannot be asked, or refuses, in one line.
-#[derive(Debug)]
-pub struct AdminError(String);
-
-impl fmt::Display for AdminError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
+/// A call to the admin API that failed.
+#[derive(Debug, thiserror::Error)]
+pub enum AdminError {
+    /// The token file cannot be read.
+    #[error("cannot read the admin token from {}", path.display())]
+    TokenFile {
+        /// The file.
+        path: PathBuf,
+        /// The reason.
+        source: io::Error,
+    },
+    /// The name of the server cannot be resolved.
+    #[error("cannot resolve the address of the admin server, {address}")]
+    Resolve {
+        /// `HOST:PORT`
+        address: String,
+        /// The reason.
+        source: io::Error,
+    },
+    /// There is a token, and the server is not on this machine.
+    #[error(
+        "the admin server {address} is on another machine, and the token would be sent unencrypted: use a tunnel, such as \
+         `kubectl port-forward` or `ssh -L`"
+    )]
+    Remote {
+        /// `HOST:PORT`
+        address: String,
+    },
+    /// The server cannot be reached.
+    #[error("cannot connect to the admin server {address}")]
+    Connect {
+        /// `HOST:PORT`
+        address: String,
+        /// The reason.
+        source: io::Error,
+    },
+    /// The path, the address or the token cannot be sent in HTTP.
+    #[error("invalid HTTP request")]
+    Request {
+        /// The reason.
+        source: hyper::http::Error,
+    },
+    /// The connection failed during the exchange.
+    #[error("the admin server {address} did not answer")]
+    Http {
+        /// `HOST:PORT`
+        address: String,
+        /// The reason.
+        source: hyper::Error,
+    },
+    /// There was no answer in time.
+    #[error("the admin server {address} did not answer within {} s", TIMEOUT.as_secs())]
+    Timeout {
+        /// `HOST:PORT`
+        address: String,
+    },
+    /// The server refused.
+    #[error("the admin server {address} answered {status}: {message}")]
+    Status {
+        /// `HOST:PORT`
+        address: String,
+        /// The HTTP status.
+        status: u16,
+        /// The server's explanation.
+        message: String,
+    },
 }
-
-impl std::error::Error for AdminError {}

@@ -165,7 +165,7 @@ async fn what_cannot_be_asked_is_one_clear_line_and_2() {
     let refused = weir(&["query", "--domain=", "a=b", "--server", running.address()]).output();
     let refused = refused.unwrap();
     assert_eq!(refused.status.code(), Some(2), "{refused:?}");
-    let said = "does not answer: InvalidArgument: domain: must not be empty";
+    let said = "failed with InvalidArgument: domain: must not be empty";
     assert!(stderr(&refused).contains(said), "{refused:?}");
 
     for wrong in [

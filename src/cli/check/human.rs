@@ -1,45 +1,19 @@
-//! Diagnostics for people: the line, what is meant in it, and a way out, as rustc has them.
-
-use std::collections::HashMap;
-use std::io::{self, Write};
-use std::path::Path;
+//! Diagnostics as text in the style of rustc: the line, a marker, and a hint.
 
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
 
-use super::Summary;
-use crate::policy::{Diagnostic, Excerpt, Loaded, Place, Severity, excerpts};
+use super::{Summary, excerpts_of};
+use crate::policy::{Diagnostic, Excerpt, Loaded, Severity};
 
-pub(super) fn write(
-    loaded: &Loaded,
-    summary: &Summary,
-    renderer: &Renderer,
-    out: &mut impl Write,
-) -> io::Result<()> {
-    let shown = shown(loaded);
-    for (diagnostic, excerpt) in loaded.diagnostics.iter().zip(&shown) {
+pub(super) fn render(loaded: &Loaded, summary: &Summary, renderer: &Renderer) -> String {
+    let excerpts = excerpts_of(loaded);
+    let mut text = String::new();
+    for (diagnostic, excerpt) in loaded.diagnostics.iter().zip(&excerpts) {
         let rendered = renderer.render(&[group(diagnostic, excerpt.as_ref())]);
-        writeln!(out, "{}\n", rendered.trim_end())?;
+        text.push_str(rendered.trim_end());
+        text.push_str("\n\n");
     }
-    writeln!(out, "{summary}")
-}
-
-/// The line of each diagnostic.
-pub(super) fn shown(loaded: &Loaded) -> Vec<Option<Excerpt>> {
-    let mut places: HashMap<&Path, Vec<Place>> = HashMap::new();
-    for diagnostic in &loaded.diagnostics {
-        let of_file = places.entry(&diagnostic.file).or_default();
-        of_file.extend(diagnostic.place);
-    }
-    let found = places.into_iter().map(|(file, places)| {
-        let text = loaded.texts.get(file).map_or("", String::as_str);
-        (file, excerpts(text, &places).into_iter())
-    });
-    let mut found: HashMap<&Path, _> = found.collect();
-    let next = |diagnostic: &Diagnostic| {
-        diagnostic.place?;
-        found.get_mut(&*diagnostic.file)?.next()?
-    };
-    loaded.diagnostics.iter().map(next).collect()
+    format!("{text}{summary}\n")
 }
 
 fn group<'d>(diagnostic: &'d Diagnostic, excerpt: Option<&'d Excerpt>) -> Group<'d> {
@@ -75,7 +49,7 @@ fn group<'d>(diagnostic: &'d Diagnostic, excerpt: Option<&'d Excerpt>) -> Group<
     group
 }
 
-/// Where a column begins, in bytes.
+/// The byte offset of a column.
 fn offset(line: &str, column: u32) -> usize {
     let mut starts = line.char_indices().map(|(at, _)| at);
     starts

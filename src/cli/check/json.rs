@@ -1,16 +1,13 @@
-//! Diagnostics for programs: one JSON document.
-
-use std::io::{self, Write};
+//! Diagnostics as one JSON document.
 
 use serde_json::{Value, json};
 
-use super::Summary;
-use super::human::shown;
+use super::{Summary, excerpts_of};
 use crate::policy::{Diagnostic, Excerpt, Loaded};
 
-pub(super) fn write(loaded: &Loaded, summary: &Summary, out: &mut impl Write) -> io::Result<()> {
-    let shown = shown(loaded);
-    let diagnostics = loaded.diagnostics.iter().zip(&shown);
+pub(super) fn render(loaded: &Loaded, summary: &Summary) -> String {
+    let excerpts = excerpts_of(loaded);
+    let diagnostics = loaded.diagnostics.iter().zip(&excerpts);
     let files = loaded.files.iter().map(|file| file.to_string_lossy());
     let document = json!({
         "errors": summary.errors,
@@ -18,7 +15,7 @@ pub(super) fn write(loaded: &Loaded, summary: &Summary, out: &mut impl Write) ->
         "files": files.collect::<Vec<_>>(),
         "diagnostics": diagnostics.map(object).collect::<Vec<_>>(),
     });
-    writeln!(out, "{document:#}")
+    format!("{document:#}\n")
 }
 
 fn object((diagnostic, excerpt): (&Diagnostic, &Option<Excerpt>)) -> Value {

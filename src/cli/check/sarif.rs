@@ -2,19 +2,18 @@
 //! <https://docs.oasis-open.org/sarif/sarif/v2.1.0/sarif-v2.1.0.html>
 
 use std::collections::BTreeSet;
-use std::io::{self, Write};
 use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::human::shown;
+use super::excerpts_of;
 use crate::policy::{Code, Diagnostic, Excerpt, Loaded, Severity};
 
-pub(super) fn write(loaded: &Loaded, out: &mut impl Write) -> io::Result<()> {
-    let shown = shown(loaded);
+pub(super) fn render(loaded: &Loaded) -> String {
+    let excerpts = excerpts_of(loaded);
     let codes: BTreeSet<Code> = loaded.diagnostics.iter().map(|found| found.code).collect();
     let codes: Vec<Code> = codes.into_iter().collect();
-    let results = loaded.diagnostics.iter().zip(&shown);
+    let results = loaded.diagnostics.iter().zip(&excerpts);
     let results = results.map(|(diagnostic, excerpt)| {
         let rule = codes.binary_search(&diagnostic.code).ok();
         result(diagnostic, excerpt.as_ref(), rule)
@@ -32,7 +31,7 @@ pub(super) fn write(loaded: &Loaded, out: &mut impl Write) -> io::Result<()> {
             "results": results.collect::<Vec<_>>(),
         }],
     });
-    writeln!(out, "{document:#}")
+    format!("{document:#}\n")
 }
 
 fn rule(code: &Code) -> Value {

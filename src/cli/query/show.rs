@@ -1,33 +1,34 @@
-//! An answer, for people and for programs.
+//! The results of `weir query`, as text and as JSON.
 
 use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use super::calls::Asked;
-use crate::cli::table::{Align, Table};
-use crate::client::{Limit, Standing};
+use super::calls::CallResults;
+use crate::cli::output::{escape, escape_lines};
+use crate::cli::table::{Align, TextTable};
+use crate::client::{DescriptorStatus, ReportedLimit};
 use crate::clock::Micros;
 use crate::request::{Descriptor, Request};
 
-pub(super) fn text(request: &Request, asked: &Asked) -> String {
-    let answer = &asked.last;
+pub(super) fn text(request: &Request, results: &CallResults) -> String {
+    let answer = &results.last;
     let mut out = format!("{}\n\n", code(answer.over_limit));
-    let mut table = Table::new([
+    let mut table = TextTable::new([
         ("descriptor", Align::Left),
         ("code", Align::Left),
         ("limit", Align::Left),
         ("remaining", Align::Right),
         ("reset", Align::Right),
     ]);
-    for (descriptor, standing) in request.descriptors.iter().zip(&answer.standings) {
+    for (descriptor, status) in request.descriptors.iter().zip(&answer.statuses) {
         table.row([
             pairs(descriptor),
-            code(standing.over_limit).to_owned(),
-            standing.limit.as_ref().map_or_else(dash, limit),
-            remaining(standing),
-            standing
-                .reset_secs
+            code(status.over_limit).to_owned(),
+            status.limit.as_ref().map_or_else(dash, limit),
+            remaining(status),
+            status
+                .reset_after_secs
                 .map_or_else(dash, |secs| format!("{secs} s")),
         ]);
     }
@@ -36,47 +37,47 @@ pub(super) fn text(request: &Request, asked: &Asked) -> String {
         out.push('\n');
     }
     for (name, value) in &answer.headers {
-        append(&mut out, format_args!("{name}: {}\n", value.escape_debug()));
+        append(&mut out, format_args!("{name}: {}\n", escape(value)));
     }
     if let Some(lease) = &answer.lease {
-        append(&mut out, format_args!("\nlease {}\n", lease.escape_debug()));
+        append(&mut out, format_args!("\nlease {}\n", escape(lease)));
     }
     if !answer.body.is_empty() {
-        append(&mut out, format_args!("\n{}\n", shown(&answer.body)));
+        append(&mut out, format_args!("\n{}\n", escape_lines(&answer.body)));
     }
-    if asked.ok + asked.over_limit > 1 {
-        append(&mut out, format_args!("\n{}\n", summary(asked)));
+    if results.ok + results.over_limit > 1 {
+        append(&mut out, format_args!("\n{}\n", summary(results)));
     }
     out
 }
 
-pub(super) fn json(request: &Request, asked: &Asked) -> String {
-    let answer = &asked.last;
-    let standings = request.descriptors.iter().zip(&answer.standings);
+pub(super) fn json(request: &Request, results: &CallResults) -> String {
+    let answer = &results.last;
+    let statuses = request.descriptors.iter().zip(&answer.statuses);
     let headers = answer
         .headers
         .iter()
         .map(|(name, value)| json!({"name": name, "value": value}));
     let value = json!({
         "code": code(answer.over_limit),
-        "descriptors": standings.map(|(descriptor, standing)| json!({
+        "descriptors": statuses.map(|(descriptor, status)| json!({
             "descriptor": pairs(descriptor),
-            "code": code(standing.over_limit),
-            "limit": standing.limit.as_ref().map(limit_value),
-            "remaining": standing.remaining,
-            "reset_seconds": standing.reset_secs,
+            "code": code(status.over_limit),
+            "limit": status.limit.as_ref().map(limit_value),
+            "remaining": status.remaining,
+            "reset_seconds": status.reset_after_secs,
         })).collect::<Vec<_>>(),
         "headers": headers.collect::<Vec<_>>(),
         "body": Some(&answer.body).filter(|body| !body.is_empty()),
         "lease": answer.lease,
         "calls": {
-            "ok": asked.ok,
-            "over_limit": asked.over_limit,
-            "first_over_limit": asked.first_refusal.map(|refusal| json!({
-                "call": refusal.call,
-                "after_seconds": secs(refusal.after),
+            "ok": results.ok,
+            "over_limit": results.over_limit,
+            "first_over_limit": results.first_refused.map(|refused| json!({
+                "call": refused.call,
+                "after_seconds": secs(refused.after),
             })),
-            "seconds": secs(asked.took),
+            "seconds": secs(results.elapsed),
         },
     });
     format!("{value:#}\n")
@@ -90,7 +91,7 @@ fn dash() -> String {
     "-".to_owned()
 }
 
-/// What was asked, as it is written on the command line.
+/// A descriptor as it is written on the command line.
 fn pairs(descriptor: &Descriptor) -> String {
     let pairs = descriptor.entries.iter().map(|entry| {
         let (key, value) = (&entry.key, &entry.value);
@@ -100,7 +101,7 @@ fn pairs(descriptor: &Descriptor) -> String {
     pairs.collect::<Vec<_>>().join(" ")
 }
 
-fn limit(limit: &Limit) -> String {
+fn limit(limit: &ReportedLimit) -> String {
     let name = match limit.name.as_str() {
         "" => String::new(),
         name => format!(" ({name})"),
@@ -112,7 +113,7 @@ fn limit(limit: &Limit) -> String {
     }
 }
 
-fn limit_value(limit: &Limit) -> Value {
+fn limit_value(limit: &ReportedLimit) -> Value {
     json!({
         "name": Some(&limit.name).filter(|name| !name.is_empty()),
         "requests_per_unit": limit.requests_per_unit,
@@ -121,38 +122,26 @@ fn limit_value(limit: &Limit) -> Value {
     })
 }
 
-/// No limit was met if none is reported; one that is unlimited has all there is.
-fn remaining(standing: &Standing) -> String {
-    match (&standing.limit, standing.remaining) {
+/// Without a reported limit, 0 means that no rule matched and the maximum that the rule is unlimited.
+fn remaining(status: &DescriptorStatus) -> String {
+    match (&status.limit, status.remaining) {
         (None, 0) => dash(),
         (None, u32::MAX) => "unlimited".to_owned(),
         (_, remaining) => remaining.to_string(),
     }
 }
 
-fn summary(asked: &Asked) -> String {
-    let calls = asked.ok + asked.over_limit;
-    let (took, ok, over) = (secs(asked.took), asked.ok, asked.over_limit);
-    let first = asked.first_refusal.map_or(String::new(), |refusal| {
-        let after = secs(refusal.after);
+fn summary(results: &CallResults) -> String {
+    let calls = results.ok + results.over_limit;
+    let (elapsed, ok, over) = (secs(results.elapsed), results.ok, results.over_limit);
+    let first = results.first_refused.map_or(String::new(), |refused| {
+        let after = secs(refused.after);
         format!(
             "; the first refusal was call {}, after {after:.3} s",
-            refusal.call
+            refused.call
         )
     });
-    format!("{calls} calls in {took:.3} s: {ok} OK, {over} OVER_LIMIT{first}")
-}
-
-/// A body on a terminal: lines stay, control characters do not.
-fn shown(body: &str) -> String {
-    let lines = body.lines().map(|line| {
-        let visible = line.chars().flat_map(|letter| {
-            let kept = (!letter.is_control()).then_some(letter);
-            kept.into_iter()
-        });
-        visible.collect::<String>()
-    });
-    lines.collect::<Vec<_>>().join("\n")
+    format!("{calls} calls in {elapsed:.3} s: {ok} OK, {over} OVER_LIMIT{first}")
 }
 
 fn secs(span: Micros) -> f64 {
@@ -160,6 +149,6 @@ fn secs(span: Micros) -> f64 {
 }
 
 fn append(out: &mut String, text: std::fmt::Arguments<'_>) {
-    // Text cannot refuse text.
+    // Writing to a String is infallible.
     let _ = out.write_fmt(text);
 }

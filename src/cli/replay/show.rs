@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use serde_json::{Value, json};
 
 use super::Read;
-use crate::cli::table::{Align, Table};
+use crate::cli::table::{Align, TextTable};
 use crate::clock::Timestamp;
 use crate::replay::{Change, Outcome, Peak, Report, RuleId, RuleTally};
 
@@ -82,8 +82,8 @@ fn head(out: &mut String, report: &Report, read: Read) {
     }
 }
 
-fn rules(rules: &[RuleTally]) -> Table {
-    let mut table = Table::new([
+fn rules(rules: &[RuleTally]) -> TextTable {
+    let mut table = TextTable::new([
         ("domain", Align::Left),
         ("keys", Align::Left),
         ("limits", Align::Left),
@@ -116,7 +116,7 @@ fn hardest(out: &mut String, tally: &RuleTally) {
         return;
     }
     add(out, format_args!("\nrefused most by {}\n", tally.rule));
-    let mut table = Table::new([
+    let mut table = TextTable::new([
         ("  descriptor", Align::Left),
         ("refused", Align::Right),
         ("line", Align::Right),
@@ -136,8 +136,8 @@ fn hardest(out: &mut String, tally: &RuleTally) {
     out.push_str(&table.to_string());
 }
 
-fn changes(changes: &[Change]) -> Table {
-    let mut table = Table::new([
+fn changes(changes: &[Change]) -> TextTable {
+    let mut table = TextTable::new([
         ("with", Align::Left),
         ("against", Align::Left),
         ("requests", Align::Right),

@@ -1,0 +1,55 @@
+//! Output of the commands: stdout, the common formats, and escaping.
+
+use std::fmt;
+use std::io::{self, Write};
+
+use clap::ValueEnum;
+
+use super::CliError;
+
+/// How a command prints its result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Format {
+    /// Text
+    Human,
+    /// JSON
+    Json,
+}
+
+/// Writes to stdout. A reader that has seen enough, such as `head`, is not an error.
+///
+/// # Errors
+/// If stdout cannot be written for another reason.
+pub(super) fn print(text: impl fmt::Display) -> Result<(), CliError> {
+    let mut out = io::stdout().lock();
+    match write!(out, "{text}").and_then(|()| out.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => written.map_err(CliError::new),
+    }
+}
+
+/// Escapes control characters, so that text from a server or a log cannot control the terminal.
+pub(super) fn escape(text: &str) -> String {
+    if text.chars().any(char::is_control) {
+        return text.escape_debug().to_string();
+    }
+    text.to_owned()
+}
+
+/// Removes control characters from a text of several lines, such as a body.
+pub(super) fn escape_lines(text: &str) -> String {
+    let visible = |line: &str| line.chars().filter(|c| !c.is_control()).collect::<String>();
+    text.lines().map(visible).collect::<Vec<_>>().join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn control_characters_do_not_reach_the_terminal() {
+        assert_eq!(escape("a\x1b[2J"), "a\\u{1b}[2J");
+        assert_eq!(escape("é"), "é");
+        assert_eq!(escape_lines("a\x07\nb"), "a\nb");
+    }
+}
