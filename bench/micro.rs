@@ -13,7 +13,7 @@ use divan::{AllocProfiler, Bencher};
 use weir::clock::{Clock, Timestamp};
 use weir::engine::{Decision, Engine};
 use weir::limit::{
-    Active, Algorithm, Call, Charge, Limit, LimitSet, States, TokenBucket, Window, step,
+    Active, Call, Charge, Limit, LimitKind, LimitSet, Rate, States, TokenBucket, Window, step,
 };
 use weir::policy::{self, CounterIdentity, IdentityPart, Policy};
 use weir::request::{Cost, Descriptor, Entry, Request, Unit};
@@ -36,16 +36,9 @@ fn main() {
 mod limits {
     use super::*;
 
-    fn bench(bencher: Bencher<'_, '_>, algorithms: &[Algorithm]) {
-        let limit = |&algorithm: &Algorithm| Limit {
-            algorithm,
-            requests_per_unit: u32::MAX,
-            window: hour(),
-            name: None,
-            shadow_mode: false,
-        };
+    fn bench(bencher: Bencher<'_, '_>, kinds: &[LimitKind]) {
         let set = LimitSet {
-            limits: algorithms.iter().map(limit).collect(),
+            limits: kinds.iter().copied().map(Limit::new).collect(),
             charge: Charge::Allowed,
         };
         let mut states = States::fresh(&set);
@@ -57,22 +50,23 @@ mod limits {
         bencher.bench_local(|| step(&set, Active::ALL, &mut states, call));
     }
 
-    fn hour() -> Window {
-        Window::new(Unit::Hour, 1).expect("a window")
+    fn hourly(requests: u32) -> Rate {
+        let window = Window::new(Unit::Hour, 1).expect("a window");
+        Rate { requests, window }
     }
 
-    fn bucket() -> Algorithm {
-        Algorithm::TokenBucket(TokenBucket::new(1 << 20, 1 << 30, hour()).expect("a bucket"))
+    fn bucket() -> LimitKind {
+        LimitKind::TokenBucket(TokenBucket::new(1 << 20, hourly(1 << 30)).expect("a bucket"))
     }
 
     #[divan::bench]
     fn fixed_window(bencher: Bencher<'_, '_>) {
-        bench(bencher, &[Algorithm::FixedWindow]);
+        bench(bencher, &[LimitKind::FixedWindow(hourly(u32::MAX))]);
     }
 
     #[divan::bench]
     fn sliding_window(bencher: Bencher<'_, '_>) {
-        bench(bencher, &[Algorithm::SlidingWindow]);
+        bench(bencher, &[LimitKind::SlidingWindow(hourly(u32::MAX))]);
     }
 
     #[divan::bench]
@@ -82,7 +76,10 @@ mod limits {
 
     #[divan::bench]
     fn window_and_bucket(bencher: Bencher<'_, '_>) {
-        bench(bencher, &[Algorithm::FixedWindow, bucket()]);
+        bench(
+            bencher,
+            &[LimitKind::FixedWindow(hourly(u32::MAX)), bucket()],
+        );
     }
 }
 

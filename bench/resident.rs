@@ -4,8 +4,8 @@
 //! `src/store/memory.rs` charges its budget come from here. Linux only: it reads `/proc`.
 
 use weir::clock::Timestamp;
-use weir::limit::{Active, Algorithm, Charge, Limit, LimitSet, TokenBucket, Window};
-use weir::request::{Cost, Unit};
+use weir::limit::{Active, Charge, Limit, LimitKind, LimitSet, Rate, TokenBucket, Window};
+use weir::request::Cost;
 use weir::store::{Batch, Hit, KeyBuilder, MemoryConfig, Store, Weight};
 
 #[global_allocator]
@@ -18,17 +18,17 @@ const NOW: Timestamp = Timestamp::from_secs(1_700_000_000);
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let kinds = [
-        ("fixed_window", rule(vec![limit(Algorithm::FixedWindow)])),
+        ("fixed_window", rule(vec![limit(LimitKind::FixedWindow)])),
         ("token_bucket", rule(vec![bucket()?])),
         (
             "sliding_window",
-            rule(vec![limit(Algorithm::SlidingWindow)]),
+            rule(vec![limit(LimitKind::SlidingWindow)]),
         ),
         (
             "list of two",
-            rule(vec![limit(Algorithm::FixedWindow), bucket()?]),
+            rule(vec![limit(LimitKind::FixedWindow), bucket()?]),
         ),
-        ("concurrency", rule(vec![limit(Algorithm::Concurrency)])),
+        ("concurrency", rule(vec![slots()])),
     ];
     // Each in a process of its own, so that one does not live in what another has freed.
     if let Ok(only) = std::env::var(ONLY) {
@@ -88,23 +88,24 @@ fn resident_bytes() -> Result<u64, Box<dyn std::error::Error>> {
     Ok(kib * 1024)
 }
 
-fn limit(algorithm: Algorithm) -> Limit {
-    Limit {
-        algorithm,
-        requests_per_unit: 100,
+fn limit(kind: impl Fn(Rate) -> LimitKind) -> Limit {
+    Limit::new(kind(Rate {
+        requests: 100,
         window: Window::LONGEST,
-        name: None,
-        shadow_mode: false,
-    }
+    }))
+}
+
+fn slots() -> Limit {
+    Limit::new(LimitKind::Concurrency {
+        max_in_flight: 100,
+        lease_secs: Window::LONGEST.secs(),
+    })
 }
 
 fn bucket() -> Result<Limit, &'static str> {
-    let window = Window::new(Unit::Hour, 1).ok_or("no such window")?;
-    let bucket = TokenBucket::new(100, 100, window).map_err(|_| "no such bucket")?;
-    Ok(Limit {
-        window,
-        ..limit(Algorithm::TokenBucket(bucket))
-    })
+    let rate = Rate::parse("100 per hour").ok_or("invalid rate")?;
+    let bucket = TokenBucket::new(100, rate).map_err(|_| "invalid bucket")?;
+    Ok(Limit::new(LimitKind::TokenBucket(bucket)))
 }
 
 fn rule(limits: Vec<Limit>) -> LimitSet {

@@ -1,12 +1,17 @@
-//! Limits: what is allowed, what is remembered, and the step from one to the other.
+//! Limits: what a rule allows, what is remembered per counter, and how a call changes it.
 //!
-//! Everything here is pure: time is an argument, and nothing is shared. All numbers stay below
-//! 2^53, so that a store which computes in doubles decides the same.
+//! Everything in this module is pure: time is an argument, and nothing is shared. All numbers stay
+//! below 2^53, so that a store that computes in doubles (Redis' Lua) decides the same.
+//!
+//! [`apply`](check::apply) is the whole of it in one function; [`rate`] reads and writes limits as
+//! text, [`delta`] merges what was counted in two places.
 
 mod apart;
 mod concurrency;
+mod count;
 pub(crate) mod encoding;
 mod fixed_window;
+mod rate;
 mod sliding_window;
 mod state;
 mod step;
@@ -14,11 +19,14 @@ mod token_bucket;
 mod window;
 
 pub use apart::Apart;
-pub use concurrency::{Leases, MAX_IN_FLIGHT};
+pub use concurrency::{LeaseTable, MAX_IN_FLIGHT};
 pub use encoding::NoStates;
+pub use fixed_window::FixedWindowState;
+pub use rate::{Quota, Rate};
+pub use sliding_window::SlidingWindowState;
 pub use state::{State, States};
 pub use step::{Active, Call, Extent, LeaseOutcome, Outcome, Outcomes, carry_out, judge, step};
-pub use token_bucket::{InvalidBucket, TokenBucket};
+pub use token_bucket::{InvalidBucket, TokenBucket, TokenBucketState};
 pub use window::Window;
 
 use std::sync::Arc;
@@ -26,52 +34,61 @@ use std::sync::Arc;
 /// The highest number a counter reaches; it stays there.
 pub const MAX_COUNT: u64 = 1 << 52;
 
-/// One limit, complete and valid.
+/// One limit of a rule, complete and valid.
+///
+/// ```
+/// use weir::limit::{Limit, LimitKind, Rate, TokenBucket};
+///
+/// let minute = Rate::parse("60 per minute").expect("a rate");
+/// let limit = Limit::new(LimitKind::FixedWindow(minute));
+/// assert_eq!(limit.to_string(), "60 per minute");
+///
+/// let bucket = TokenBucket::new(90, minute).expect("a bucket");
+/// let limit = Limit::new(LimitKind::TokenBucket(bucket));
+/// assert_eq!(limit.to_string(), "60 per minute, burst 90");
+/// assert_eq!(limit.capacity(), 90);
+///
+/// let limit = Limit::new(LimitKind::Concurrency { max_in_flight: 8, lease_secs: 180 });
+/// assert_eq!(limit.to_string(), "8 at once (lease 180 s)");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limit {
-    /// How hits are counted.
-    pub algorithm: Algorithm,
-    /// Hits per window, or of [`Algorithm::Concurrency`] slots; 0 refuses all.
-    pub requests_per_unit: u32,
-    /// The window; of [`Algorithm::Concurrency`] the time after which a lease ends by itself.
-    pub window: Window,
-    /// Its name: reported to the client's proxy, and what `replaces` refers to.
+    /// Its name: reported to the proxy, and what `replaces` refers to.
     pub name: Option<Arc<str>>,
-    /// Counted, but never refuses and is never reported: tomorrow's number beside today's.
+    /// Counted, but never refuses and is never reported: to try a new number beside the present one.
     pub shadow_mode: bool,
+    /// How hits are counted, and how many are allowed.
+    pub kind: LimitKind,
 }
 
-impl Limit {
-    const fn bucket(&self) -> TokenBucket {
-        match self.algorithm {
-            Algorithm::TokenBucket(bucket) => bucket,
-            Algorithm::FixedWindow | Algorithm::SlidingWindow | Algorithm::Concurrency => {
-                TokenBucket::NONE
-            }
-        }
-    }
-
-    /// Whether it limits how many are at work at once, not how many come in a time.
-    pub fn is_concurrency(&self) -> bool {
-        self.algorithm == Algorithm::Concurrency
-    }
-
-    /// The window in which hits are counted; none if it limits how many are at work at once.
-    pub fn rate_window(&self) -> Option<Window> {
-        (!self.is_concurrency()).then_some(self.window)
-    }
+/// How a limit counts, with the numbers of its algorithm.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum LimitKind {
+    /// Windows aligned to the Unix epoch, each starting from 0.
+    FixedWindow(Rate),
+    /// A window that slides in sixteenths of its length.
+    SlidingWindow(Rate),
+    /// A bucket of tokens that is filled at a rate (GCRA).
+    TokenBucket(TokenBucket),
+    /// Slots, each held by a lease until it is released or expires.
+    Concurrency {
+        /// The slots; 0 refuses all, at most [`MAX_IN_FLIGHT`].
+        max_in_flight: u32,
+        /// Seconds until a lease that was not released expires; 1 to [`Window::MAX_SECS`].
+        lease_secs: u32,
+    },
 }
 
-/// How a limit counts.
+/// The name of an algorithm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Algorithm {
-    /// Windows aligned to the Unix epoch, each starting from 0.
+    /// See [`LimitKind::FixedWindow`].
     FixedWindow,
-    /// A window that slides in sixteenths.
+    /// See [`LimitKind::SlidingWindow`].
     SlidingWindow,
-    /// A bucket of tokens, filled at the limit's rate (GCRA).
-    TokenBucket(TokenBucket),
-    /// Slots, held by leases until they are given back or end by themselves.
+    /// See [`LimitKind::TokenBucket`].
+    TokenBucket,
+    /// See [`LimitKind::Concurrency`].
     Concurrency,
 }
 
@@ -84,7 +101,7 @@ pub enum Charge {
     Allowed,
 }
 
-/// The limits of one rule: counted together for one client key, under one lock.
+/// The limits of one rule: counted together for one client, under one lock.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LimitSet {
     /// In the order of the policy; 1 to [`LimitSet::MAX`].
@@ -93,11 +110,80 @@ pub struct LimitSet {
     pub charge: Charge,
 }
 
+impl Limit {
+    /// An enforced limit without a name.
+    pub const fn new(kind: LimitKind) -> Self {
+        Self {
+            name: None,
+            shadow_mode: false,
+            kind,
+        }
+    }
+
+    /// The name of its algorithm.
+    pub const fn algorithm(&self) -> Algorithm {
+        match self.kind {
+            LimitKind::FixedWindow(_) => Algorithm::FixedWindow,
+            LimitKind::SlidingWindow(_) => Algorithm::SlidingWindow,
+            LimitKind::TokenBucket(_) => Algorithm::TokenBucket,
+            LimitKind::Concurrency { .. } => Algorithm::Concurrency,
+        }
+    }
+
+    /// What it allows over time, or at once: all of it but the algorithm, the burst and the lease.
+    pub const fn quota(&self) -> Quota {
+        match self.kind {
+            LimitKind::FixedWindow(rate) | LimitKind::SlidingWindow(rate) => Quota::Rate(rate),
+            LimitKind::TokenBucket(bucket) => Quota::Rate(bucket.rate()),
+            LimitKind::Concurrency { max_in_flight, .. } => Quota::Concurrent(max_in_flight),
+        }
+    }
+
+    /// The hits that a client that has sent none can send at once: requests, burst or slots.
+    pub const fn capacity(&self) -> u32 {
+        match self.kind {
+            LimitKind::FixedWindow(rate) | LimitKind::SlidingWindow(rate) => rate.requests,
+            LimitKind::TokenBucket(bucket) => bucket.burst(),
+            LimitKind::Concurrency { max_in_flight, .. } => max_in_flight,
+        }
+    }
+
+    /// The window in which hits are counted; `None` for a concurrency limit.
+    pub const fn window(&self) -> Option<Window> {
+        self.quota().window()
+    }
+
+    /// Whether it limits how many requests are in flight, rather than how many come in a time.
+    pub const fn is_concurrency(&self) -> bool {
+        matches!(self.kind, LimitKind::Concurrency { .. })
+    }
+}
+
+impl Algorithm {
+    /// Every algorithm, the default of a policy first.
+    pub const ALL: [Self; 4] = [
+        Self::FixedWindow,
+        Self::SlidingWindow,
+        Self::TokenBucket,
+        Self::Concurrency,
+    ];
+
+    /// Its name in a policy.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::FixedWindow => "fixed_window",
+            Self::SlidingWindow => "sliding_window",
+            Self::TokenBucket => "token_bucket",
+            Self::Concurrency => "concurrency",
+        }
+    }
+}
+
 impl LimitSet {
     /// The most limits that one rule can have.
     pub const MAX: usize = 16;
 
-    /// Whether one of its limits is held by leases.
+    /// Whether one of its limits is a concurrency limit.
     pub fn has_leases(&self) -> bool {
         self.limits.iter().any(Limit::is_concurrency)
     }

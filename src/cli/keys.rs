@@ -145,10 +145,6 @@ fn row(limit: &Value) -> [String; 5] {
         Value::Null => String::new(),
         other => other.to_string(),
     };
-    let window = match limit["unit_multiplier"].as_u64() {
-        None | Some(1) => said(&limit["unit"]),
-        Some(multiplier) => format!("{multiplier} {}s", said(&limit["unit"])),
-    };
     let standing = &limit["standing"];
     let notes = [
         (standing["over"] == true, "over"),
@@ -160,7 +156,7 @@ fn row(limit: &Value) -> [String; 5] {
         .collect();
     [
         said(&limit["name"]),
-        format!("{} per {window}", said(&limit["requests_per_unit"])),
+        said(&limit["text"]),
         said(&standing["remaining"]),
         format!("{}s", said(&standing["reset_after_secs"])),
         notes.join(", "),

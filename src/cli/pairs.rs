@@ -2,9 +2,8 @@
 
 use std::str::FromStr;
 
-use crate::limit::Window;
+use crate::limit::Rate;
 use crate::request::{Entry, Override};
-use crate::scenario::Rate;
 
 /// The entries of one descriptor in one text: `account={account} endpoint={method} {path}`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,8 +76,7 @@ pub(super) fn descriptors(args: &[EntryArg]) -> impl Iterator<Item = Vec<Entry>>
 
 /// Parses a limit such as `10/minute` or `1 per 5 minutes`.
 pub(super) fn limit(text: &str) -> Result<Override, &'static str> {
-    let is_window = |rate: &Rate| Window::new(rate.unit, rate.unit_multiplier).is_some();
-    let rate = Rate::parse(text).filter(is_window).map(Override::from);
+    let rate = Rate::parse(text).map(Override::from);
     rate.ok_or("write it as \"600 per minute\" or \"1 per 5 minutes\"")
 }
 

@@ -142,8 +142,7 @@ impl<'p> Reported<'p> {
     fn status(&self) -> Status {
         let limit = CurrentLimit {
             name: self.limit.name.clone(),
-            requests_per_unit: self.limit.requests_per_unit,
-            window: self.limit.rate_window(),
+            quota: self.limit.quota(),
         };
         Status {
             code: if self.refused() {

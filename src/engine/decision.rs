@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-use crate::limit::Window;
+use crate::limit::Quota;
 use crate::policy::Metadata;
 use crate::request::LeaseId;
 use crate::store::{Batch, Hit, Key};
@@ -123,10 +123,8 @@ impl Status {
 pub struct CurrentLimit {
     /// Its name in the policy.
     pub name: Option<Arc<str>>,
-    /// Hits per window; without one, how many at once.
-    pub requests_per_unit: u32,
-    /// The window; none if it limits how many are at work at once.
-    pub window: Option<Window>,
+    /// Hits per window, or slots.
+    pub quota: Quota,
 }
 
 /// A header for the client.

@@ -30,7 +30,9 @@ pub(super) fn add_override(identity: &mut KeyBuilder, entries: &[Entry], set: &L
         identity.add(kind::VALUE, &entry.value);
     }
     for limit in &set.limits {
-        identity.add(kind::OVERRIDE_WINDOW, &limit.window.secs().to_le_bytes());
+        if let Some(window) = limit.window() {
+            identity.add(kind::OVERRIDE_WINDOW, &window.secs().to_le_bytes());
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Limits that travel in a request.
 
-use crate::limit::{Algorithm, Charge, Limit, LimitSet, Window};
+use crate::limit::{Charge, Limit, LimitKind, LimitSet};
 use crate::policy::{Limits, MatchedNode};
 use crate::request::{Override, Request};
 
@@ -32,14 +32,7 @@ impl Overrides {
 
 /// An override is one fixed window that is always charged, as in the reference.
 fn set(limit: Override) -> LimitSet {
-    let window = Window::new(limit.unit, limit.unit_multiplier).unwrap_or(Window::LONGEST);
-    let limit = Limit {
-        algorithm: Algorithm::FixedWindow,
-        requests_per_unit: limit.requests_per_unit,
-        window,
-        name: None,
-        shadow_mode: false,
-    };
+    let limit = Limit::new(LimitKind::FixedWindow(limit.into()));
     LimitSet {
         limits: Box::new([limit]),
         charge: Charge::Always,
@@ -51,8 +44,12 @@ pub(super) fn is_just(found: &MatchedNode<'_>, set: &LimitSet) -> bool {
     let Some(Limits::Counted(own)) = found.rule.map(|rule| &rule.limits) else {
         return false;
     };
-    let alike =
-        |a: &Limit, b: &Limit| a.algorithm == b.algorithm && a.window.secs() == b.window.secs();
+    let alike = |a: &Limit, b: &Limit| match (a.kind, b.kind) {
+        (LimitKind::FixedWindow(a), LimitKind::FixedWindow(b)) => {
+            a.window.secs() == b.window.secs()
+        }
+        _ => false,
+    };
     found.per_value
         && own.charge == set.charge
         && own.limits.len() == set.limits.len()

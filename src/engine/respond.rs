@@ -8,7 +8,7 @@ use super::decision::{Code, Header};
 use super::plan::Target;
 use super::standard::Enforced;
 use crate::clock::Timestamp;
-use crate::limit::Algorithm;
+use crate::limit::LimitKind;
 use crate::policy::{Domain, HeaderTemplate, Operator, Value, Values};
 use crate::request::Request;
 
@@ -59,24 +59,24 @@ impl Values for Facts<'_> {
         let limit = self.told.limit;
         let outcome = self.told.outcome;
         let number = match operator {
-            Operator::Limit => limit.requests_per_unit.into(),
-            Operator::Burst => match limit.algorithm {
-                Algorithm::TokenBucket(bucket) => bucket.burst().into(),
-                Algorithm::FixedWindow | Algorithm::SlidingWindow | Algorithm::Concurrency => {
-                    return false;
-                }
+            Operator::Limit => limit.quota().number().into(),
+            Operator::Burst => match limit.kind {
+                LimitKind::TokenBucket(bucket) => bucket.burst().into(),
+                LimitKind::FixedWindow(_)
+                | LimitKind::SlidingWindow(_)
+                | LimitKind::Concurrency { .. } => return false,
             },
             Operator::Remaining => outcome.remaining.into(),
             Operator::ResetAt => self.now.plus(outcome.reset).secs_ceil(),
             Operator::ResetAfter => outcome.reset.secs_ceil(),
             Operator::RetryAfter => outcome.reset.secs_ceil().max(1),
-            Operator::Window => match limit.rate_window() {
+            Operator::Window => match limit.window() {
                 Some(window) => window.secs().into(),
                 None => return false,
             },
             Operator::Name => return append(out, limit.name.as_deref()),
             Operator::Unit => {
-                return append(out, limit.rate_window().map(|window| window.unit().name()));
+                return append(out, limit.window().map(|window| window.unit().name()));
             }
             Operator::Domain => return append(out, Some(&*self.domain.name)),
             Operator::Metadata(key) => return append_value(out, self.metadata(key)),

@@ -67,7 +67,7 @@ impl<'a> Enforced<'a> {
 
     /// The name of the limit, or its window; with a number where that is taken.
     fn free_name(&self, limit: &Limit) -> String {
-        let window = match limit.rate_window() {
+        let window = match limit.window() {
             Some(window) => format!("{}s", window.secs()),
             None => "concurrency".to_owned(),
         };
@@ -86,9 +86,9 @@ impl<'a> Enforced<'a> {
     pub(super) fn write_all(&self, out: &mut Vec<u8>) -> bool {
         for (at, Named { limit, name }) in self.limits.iter().enumerate() {
             let comma = if at == 0 { "" } else { ", " };
-            let quota = limit.requests_per_unit;
+            let quota = limit.quota().number();
             // Writing to memory does not fail.
-            let _ = match limit.rate_window() {
+            let _ = match limit.window() {
                 Some(window) => {
                     write!(out, "{comma}\"{name}\";q={quota};w={}", window.secs())
                 }
@@ -114,8 +114,8 @@ impl<'a> Enforced<'a> {
 /// Whether a client could not tell them apart.
 fn is_alike(one: &Limit, other: &Limit) -> bool {
     one.name == other.name
-        && one.requests_per_unit == other.requests_per_unit
-        && one.rate_window().map(Window::secs) == other.rate_window().map(Window::secs)
+        && one.quota().number() == other.quota().number()
+        && one.window().map(Window::secs) == other.window().map(Window::secs)
 }
 
 /// The inside of an RFC 9651 string: ASCII that can be seen, with `"` and `\` escaped.

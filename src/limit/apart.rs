@@ -4,8 +4,9 @@
 //! what they are to get, at the moments when it was counted: what belongs to a window that has ended meanwhile is not
 //! counted in a later one, and debt that was paid back meanwhile is not owed.
 
-use super::state::{Count, State, States};
-use super::{Active, Limit, LimitSet};
+use super::count::{Count, StateDelta};
+use super::state::{State, States};
+use super::{Active, LimitKind, LimitSet};
 use crate::clock::Timestamp;
 use crate::request::Cost;
 
@@ -16,26 +17,6 @@ pub struct Apart {
     own: States,
     /// Whether they may have forgotten what they had, so that they are to be at least that again.
     restores: bool,
-}
-
-/// The same, of one state.
-#[derive(Debug)]
-pub(super) struct Own<'a, T> {
-    pub(super) base: &'a T,
-    pub(super) own: &'a T,
-    pub(super) restores: bool,
-}
-
-impl<T> Own<'_, T> {
-    /// What they have, after `restores`, and `own` but for `base`, where `amount` says how much each is.
-    pub(super) fn sum(&self, theirs: &T, amount: impl Fn(&T) -> u64) -> u64 {
-        let base = amount(self.base);
-        let theirs = match self.restores {
-            true => amount(theirs).max(base),
-            false => amount(theirs),
-        };
-        (theirs + amount(self.own)).saturating_sub(base)
-    }
 }
 
 impl Apart {
@@ -82,13 +63,12 @@ impl Apart {
         let limits = set.limits.iter().zip(theirs.as_mut_slice());
         let own = self.base.as_slice().iter().zip(self.own.as_slice());
         for ((limit, theirs), (base, own)) in limits.zip(own) {
-            let restores = self.restores;
-            theirs.settle(
+            theirs.merge(
                 limit,
-                Own {
-                    base,
-                    own,
-                    restores,
+                StateDelta {
+                    remote: base,
+                    local: own,
+                    at_least: self.restores,
                 },
             );
         }
@@ -137,20 +117,26 @@ impl Apart {
 fn charge(states: &mut States, (set, active): (&LimitSet, Active), now: Timestamp, cost: Cost) {
     let limits = set.limits.iter().zip(states.as_mut_slice()).enumerate();
     for (_, (limit, state)) in limits.filter(|(index, _)| active.contains(*index)) {
-        match state {
-            State::FixedWindow(_, count) => write(count, limit, now, cost),
-            State::SlidingWindow(_, slots) => write(&mut **slots, limit, now, cost),
-            State::TokenBucket(_, debt) => write(debt, limit, now, cost),
-            State::Concurrency(_) => {}
+        match (state, &limit.kind) {
+            (State::FixedWindow { count, .. }, LimitKind::FixedWindow(rate)) => {
+                write(count, rate, now, cost);
+            }
+            (State::SlidingWindow { segments, .. }, LimitKind::SlidingWindow(rate)) => {
+                write(&mut **segments, rate, now, cost);
+            }
+            (State::TokenBucket { debt, .. }, LimitKind::TokenBucket(bucket)) => {
+                write(debt, bucket, now, cost);
+            }
+            _ => {}
         }
     }
 }
 
-fn write(count: &mut impl Count, limit: &Limit, now: Timestamp, cost: Cost) {
+fn write<C: Count>(count: &mut C, params: &C::Params, now: Timestamp, cost: Cost) {
     match cost {
         Cost::Look => {}
-        Cost::Hits(hits) => count.add(limit, now, hits.into()),
-        Cost::Refund(hits) => count.refund(limit, now, hits.into()),
+        Cost::Hits(hits) => count.add(params, now, hits.into()),
+        Cost::Refund(hits) => count.refund(params, now, hits.into()),
     }
 }
 
@@ -158,27 +144,20 @@ fn write(count: &mut impl Count, limit: &Limit, now: Timestamp, cost: Cost) {
 mod tests {
     use super::*;
     use crate::clock::Micros;
-    use crate::limit::{Algorithm, Call, Charge, TokenBucket, Window, step};
-    use crate::request::Unit;
+    use crate::limit::{Call, Charge, Limit, Rate, TokenBucket, step};
 
     const NOW: Timestamp = Timestamp::from_secs(1_700_000_000);
 
     fn sets() -> [LimitSet; 3] {
-        let window = Window::new(Unit::Minute, 1).unwrap();
-        let bucket = TokenBucket::new(100, 60, window).unwrap();
+        let rate = Rate::parse("100 per minute").unwrap();
+        let slower = Rate::parse("60 per minute").unwrap();
         [
-            Algorithm::FixedWindow,
-            Algorithm::SlidingWindow,
-            Algorithm::TokenBucket(bucket),
+            LimitKind::FixedWindow(rate),
+            LimitKind::SlidingWindow(rate),
+            LimitKind::TokenBucket(TokenBucket::new(100, slower).unwrap()),
         ]
-        .map(|algorithm| LimitSet {
-            limits: Box::new([Limit {
-                algorithm,
-                requests_per_unit: 100,
-                window,
-                name: None,
-                shadow_mode: false,
-            }]),
+        .map(|kind| LimitSet {
+            limits: Box::new([Limit::new(kind)]),
             charge: Charge::Allowed,
         })
     }

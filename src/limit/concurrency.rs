@@ -1,48 +1,47 @@
 //! Slots that are held by leases: at most the limit at any instant.
 //!
-//! A lease ends when it is given back, or by itself. What is remembered of it is who holds how many slots until when.
+//! A lease ends when it is released or when it expires. The state lists every lease with its slots
+//! and its expiry.
 
 use std::collections::VecDeque;
 
 use bytes::{Buf, BufMut};
 
-use super::encoding::Encode;
-use super::state::Count;
-use super::{Limit, Window};
+use super::count::{Count, Encode};
 use crate::clock::{Micros, Timestamp};
 use crate::request::LeaseId;
 
-/// The most slots of one limit: a lease is searched for among those that are held.
+/// The most slots of one limit: releasing a lease searches all that are held.
 pub const MAX_IN_FLIGHT: u32 = 100_000;
 
-/// When somebody will give back is not known, so a client is told to come again soon.
+/// When the next slot will be released is unknown, so clients are asked to retry soon.
 const RETRY: Micros = Micros::from_secs(1);
 
-/// Who holds slots, the lease that ends first at the front.
+/// The leases that hold slots, the first to expire at the front.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Leases {
+pub struct LeaseTable {
     held: VecDeque<Held>,
-    /// Of all of them, ended or not.
+    /// The slots in `held`, including those of expired leases.
     slots: u64,
-    /// The latest moment at which one was granted: a clock that goes back makes no lease end earlier.
+    /// When the latest lease was granted: a clock that goes back does not shorten leases.
     latest: Timestamp,
 }
 
-/// What one call holds. A call that meets the same limit twice is there twice.
+/// What one grant holds. A request that meets the same limit twice has two grants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Held {
     lease: LeaseId,
-    /// Ended from then on.
+    /// When it expires.
     until: Timestamp,
     slots: u32,
 }
 
-impl Leases {
-    /// Takes slots until the lease is given back, or `length` has passed.
-    pub(super) fn take(&mut self, now: Timestamp, (lease, slots): (LeaseId, u32), length: Window) {
-        self.forget_ended(now);
+impl LeaseTable {
+    /// Grants slots until the lease is released, or `length` has passed.
+    pub(super) fn grant(&mut self, now: Timestamp, lease: LeaseId, slots: u32, length: Micros) {
+        self.remove_expired(now);
         self.latest = self.latest.max(now);
-        let until = self.latest.plus(length.length());
+        let until = self.latest.plus(length);
         let at = self.held.partition_point(|held| held.until <= until);
         self.held.insert(
             at,
@@ -55,72 +54,75 @@ impl Leases {
         self.slots += u64::from(slots);
     }
 
-    /// Frees what one take of that lease holds; tells whether there was any. One that has ended holds nothing.
-    pub(super) fn give_back(&mut self, now: Timestamp, lease: LeaseId) -> bool {
-        self.forget_ended(now);
+    /// Releases one grant of that lease, and returns whether it had one that has not expired.
+    pub(super) fn release(&mut self, now: Timestamp, lease: LeaseId) -> bool {
+        self.remove_expired(now);
         if lease == LeaseId::NOBODYS {
             return false;
         }
         let found = self.held.iter().position(|held| held.lease == lease);
-        let freed = found.and_then(|at| self.held.remove(at));
-        self.slots -= freed.map_or(0, |held| u64::from(held.slots));
-        freed.is_some()
+        let released = found.and_then(|at| self.held.remove(at));
+        self.slots -= released.map_or(0, |held| u64::from(held.slots));
+        released.is_some()
     }
 
-    /// When the last of them ends; none if none is held now.
+    /// When the last lease expires; `None` if none is held now.
     pub(super) fn held_until(&self, now: Timestamp) -> Option<Timestamp> {
         let last = self.held.back().map(|held| held.until);
         last.filter(|until| *until > now)
     }
 
-    /// Bytes that they take on the heap, those of this struct excepted.
+    /// Bytes of its allocations, without the struct itself.
     pub(super) fn heap_bytes(&self) -> usize {
         self.held.capacity() * size_of::<Held>()
     }
 
-    fn forget_ended(&mut self, now: Timestamp) {
-        self.slots -= self.slots_ended(now);
-        let ended = self.held.partition_point(|held| held.until <= now);
-        self.held.drain(..ended);
+    fn remove_expired(&mut self, now: Timestamp) {
+        self.slots -= self.slots_expired(now);
+        let expired = self.held.partition_point(|held| held.until <= now);
+        self.held.drain(..expired);
     }
 
-    fn slots_ended(&self, now: Timestamp) -> u64 {
-        let ended = self.held.iter().take_while(|held| held.until <= now);
-        ended.map(|held| u64::from(held.slots)).sum()
+    fn slots_expired(&self, now: Timestamp) -> u64 {
+        let expired = self.held.iter().take_while(|held| held.until <= now);
+        expired.map(|held| u64::from(held.slots)).sum()
     }
 
     fn used(&self, now: Timestamp) -> u64 {
-        self.slots - self.slots_ended(now)
+        self.slots - self.slots_expired(now)
     }
 }
 
-/// Hits are slots. They are not counted without a lease, nor given back without one.
-impl Count for Leases {
-    fn fits(&self, limit: &Limit, now: Timestamp, hits: u64) -> bool {
-        self.used(now) + hits <= u64::from(limit.requests_per_unit)
+/// The parameter is the number of slots, and hits are slots. Only [`LeaseTable::grant`] and
+/// [`LeaseTable::release`] change how many are in use.
+impl Count for LeaseTable {
+    type Params = u32;
+
+    fn admits(&self, max_in_flight: &u32, now: Timestamp, hits: u64) -> bool {
+        self.used(now) + hits <= u64::from(*max_in_flight)
     }
 
-    fn add(&mut self, _limit: &Limit, _now: Timestamp, _hits: u64) {}
+    fn add(&mut self, _max_in_flight: &u32, _now: Timestamp, _hits: u64) {}
 
-    fn refund(&mut self, _limit: &Limit, _now: Timestamp, _hits: u64) {}
+    fn refund(&mut self, _max_in_flight: &u32, _now: Timestamp, _hits: u64) {}
 
-    fn remaining(&self, limit: &Limit, now: Timestamp) -> u64 {
-        u64::from(limit.requests_per_unit).saturating_sub(self.used(now))
+    fn remaining(&self, max_in_flight: &u32, now: Timestamp) -> u64 {
+        u64::from(*max_in_flight).saturating_sub(self.used(now))
     }
 
-    fn until_fits(&self, _limit: &Limit, _now: Timestamp, _hits: u64) -> Micros {
+    fn until_admitted(&self, _max_in_flight: &u32, _now: Timestamp, _hits: u64) -> Micros {
         RETRY
     }
 
-    fn until_clear(&self, _limit: &Limit, _now: Timestamp) -> Micros {
+    fn until_clear(&self, _max_in_flight: &u32, _now: Timestamp) -> Micros {
         RETRY
     }
 }
 
-/// The bytes of one lease.
+/// The encoded size of one lease.
 const ENCODED_BYTES: usize = 16 + 8 + 4;
 
-impl Encode for Leases {
+impl Encode for LeaseTable {
     fn encode(&self, out: &mut Vec<u8>) {
         out.put_u64_le(self.slots);
         out.put_u64_le(self.latest.micros());

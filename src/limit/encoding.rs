@@ -1,18 +1,21 @@
 //! States as bytes, for stores outside of this process.
 //!
-//! A state is the number of its algorithm (one byte), its window's length in seconds (four), and its numbers (eight each),
-//! little-endian; the states of a rule follow each other. Slots are the number of all that are held, the latest
-//! moment at which some were granted, the bytes that follow (four), and for each lease its id (sixteen), its end, and its slots (four). A stored counter depends on all
-//! this: whoever changes it changes the version of the stores that hold it.
+//! A state is the number of its algorithm (1 byte), the length of its window in seconds (4; 0 for
+//! leases) and its numbers (8 each), all little-endian. The states of a rule follow each other. A
+//! lease table is the number of all slots held, when the latest lease was granted, the length of
+//! what follows (4), and for each lease its id (16), its expiry (8) and its slots (4).
+//!
+//! Stored counters depend on this format: to change it, change the version of the stores that hold it.
 
 use bytes::{Buf, BufMut};
 use smallvec::SmallVec;
 
-use super::concurrency::Leases;
-use super::fixed_window::WindowCount;
-use super::sliding_window::Slots;
+use super::concurrency::LeaseTable;
+use super::count::Encode;
+use super::fixed_window::FixedWindowState;
+use super::sliding_window::SlidingWindowState;
 use super::state::{State, States};
-use super::token_bucket::Debt;
+use super::token_bucket::TokenBucketState;
 
 /// The numbers of the algorithms.
 pub(crate) mod number {
@@ -26,27 +29,22 @@ pub(crate) mod number {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NoStates;
 
-/// What algorithms remember, as numbers.
-pub(super) trait Encode: Sized {
-    fn encode(&self, out: &mut Vec<u8>);
-
-    /// None if there are too few bytes.
-    fn decode(bytes: &mut &[u8]) -> Option<Self>;
-}
-
 impl States {
     /// Appends them.
     pub fn encode(&self, out: &mut Vec<u8>) {
         for state in self.as_slice() {
             match state {
-                State::FixedWindow(secs, count) => {
-                    put(out, (number::FIXED_WINDOW, *secs), count);
+                State::FixedWindow { window_secs, count } => {
+                    put(out, number::FIXED_WINDOW, *window_secs, count);
                 }
-                State::SlidingWindow(secs, slots) => {
-                    put(out, (number::SLIDING_WINDOW, *secs), &**slots);
+                State::SlidingWindow {
+                    window_secs,
+                    segments,
+                } => put(out, number::SLIDING_WINDOW, *window_secs, &**segments),
+                State::TokenBucket { window_secs, debt } => {
+                    put(out, number::TOKEN_BUCKET, *window_secs, debt);
                 }
-                State::TokenBucket(secs, debt) => put(out, (number::TOKEN_BUCKET, *secs), debt),
-                State::Concurrency(leases) => put(out, (number::CONCURRENCY, 0), &**leases),
+                State::Concurrency(leases) => put(out, number::CONCURRENCY, 0, &**leases),
             }
         }
     }
@@ -58,7 +56,7 @@ impl States {
     pub fn decode(mut bytes: &[u8]) -> Result<Self, NoStates> {
         let mut states = SmallVec::<[State; 1]>::new();
         while bytes.has_remaining() {
-            states.push(take(&mut bytes).ok_or(NoStates)?);
+            states.push(decode_state(&mut bytes).ok_or(NoStates)?);
         }
         match states.len() {
             0 => Err(NoStates),
@@ -68,20 +66,29 @@ impl States {
     }
 }
 
-fn put(out: &mut Vec<u8>, (number, secs): (u8, u32), numbers: &impl Encode) {
+fn put(out: &mut Vec<u8>, number: u8, secs: u32, numbers: &impl Encode) {
     out.put_u8(number);
     out.put_u32_le(secs);
     numbers.encode(out);
 }
 
-fn take(bytes: &mut &[u8]) -> Option<State> {
+fn decode_state(bytes: &mut &[u8]) -> Option<State> {
     let number = bytes.try_get_u8().ok()?;
-    let secs = bytes.try_get_u32_le().ok()?;
+    let window_secs = bytes.try_get_u32_le().ok()?;
     Some(match number {
-        number::FIXED_WINDOW => State::FixedWindow(secs, WindowCount::decode(bytes)?),
-        number::SLIDING_WINDOW => State::SlidingWindow(secs, Box::new(Slots::decode(bytes)?)),
-        number::TOKEN_BUCKET => State::TokenBucket(secs, Debt::decode(bytes)?),
-        number::CONCURRENCY => State::Concurrency(Box::new(Leases::decode(bytes)?)),
+        number::FIXED_WINDOW => State::FixedWindow {
+            window_secs,
+            count: FixedWindowState::decode(bytes)?,
+        },
+        number::SLIDING_WINDOW => State::SlidingWindow {
+            window_secs,
+            segments: Box::new(SlidingWindowState::decode(bytes)?),
+        },
+        number::TOKEN_BUCKET => State::TokenBucket {
+            window_secs,
+            debt: TokenBucketState::decode(bytes)?,
+        },
+        number::CONCURRENCY => State::Concurrency(Box::new(LeaseTable::decode(bytes)?)),
         _ => return None,
     })
 }

@@ -2,43 +2,41 @@
 
 use bytes::{Buf, BufMut};
 
-use super::apart::Own;
-use super::encoding::Encode;
-use super::state::Count;
-use super::{Limit, MAX_COUNT};
+use super::count::{Count, Encode, StateDelta};
+use super::{MAX_COUNT, Rate};
 use crate::clock::{Micros, Timestamp};
 
 /// The hits of one window.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct WindowCount {
+pub struct FixedWindowState {
     start: Timestamp,
     count: u64,
 }
 
-impl WindowCount {
-    /// The hits counted in the window of now. A clock that went back is still in the later window.
-    fn used(&self, limit: &Limit, now: Timestamp) -> u64 {
-        if self.start >= limit.window.around(now).0 {
+impl FixedWindowState {
+    /// The hits counted in the window of `now`. If the clock went back, the later window is still current.
+    fn used(&self, rate: &Rate, now: Timestamp) -> u64 {
+        if self.start >= rate.window.around(now).0 {
             self.count
         } else {
             0
         }
     }
 
-    fn until_end(&self, limit: &Limit, now: Timestamp) -> Micros {
-        let (_, end) = limit.window.around(now.max(self.start));
+    fn until_end(&self, rate: &Rate, now: Timestamp) -> Micros {
+        let (_, end) = rate.window.around(now.max(self.start));
         end.since(now)
     }
 
-    fn write(&mut self, limit: &Limit, now: Timestamp, count: u64) {
-        self.start = self.start.max(limit.window.around(now).0);
+    fn write(&mut self, rate: &Rate, now: Timestamp, count: u64) {
+        self.start = self.start.max(rate.window.around(now).0);
         self.count = count;
     }
 
-    /// Adds what was counted apart, if it belongs to no earlier window.
-    pub(super) fn settle(&mut self, own: &Own<'_, Self>) {
-        let start = self.start.max(own.own.start);
-        let count = own.sum(self, |of| if of.start == start { of.count } else { 0 });
+    /// Adds a delta. Hits of a window that has ended are not added to a later one.
+    pub(super) fn merge(&mut self, delta: &StateDelta<'_, Self>) {
+        let start = self.start.max(delta.local.start);
+        let count = delta.merged(self, |of| if of.start == start { of.count } else { 0 });
         *self = Self {
             start,
             count: count.min(MAX_COUNT),
@@ -46,36 +44,38 @@ impl WindowCount {
     }
 }
 
-impl Count for WindowCount {
-    fn fits(&self, limit: &Limit, now: Timestamp, hits: u64) -> bool {
-        self.used(limit, now) + hits <= u64::from(limit.requests_per_unit)
+impl Count for FixedWindowState {
+    type Params = Rate;
+
+    fn admits(&self, rate: &Rate, now: Timestamp, hits: u64) -> bool {
+        self.used(rate, now) + hits <= u64::from(rate.requests)
     }
 
-    fn add(&mut self, limit: &Limit, now: Timestamp, hits: u64) {
-        let count = (self.used(limit, now) + hits).min(MAX_COUNT);
-        self.write(limit, now, count);
+    fn add(&mut self, rate: &Rate, now: Timestamp, hits: u64) {
+        let count = (self.used(rate, now) + hits).min(MAX_COUNT);
+        self.write(rate, now, count);
     }
 
-    fn refund(&mut self, limit: &Limit, now: Timestamp, hits: u64) {
-        let count = self.used(limit, now).saturating_sub(hits);
-        self.write(limit, now, count);
+    fn refund(&mut self, rate: &Rate, now: Timestamp, hits: u64) {
+        let count = self.used(rate, now).saturating_sub(hits);
+        self.write(rate, now, count);
     }
 
-    fn remaining(&self, limit: &Limit, now: Timestamp) -> u64 {
-        u64::from(limit.requests_per_unit).saturating_sub(self.used(limit, now))
+    fn remaining(&self, rate: &Rate, now: Timestamp) -> u64 {
+        u64::from(rate.requests).saturating_sub(self.used(rate, now))
     }
 
-    /// The end of the window, whatever was asked.
-    fn until_fits(&self, limit: &Limit, now: Timestamp, _hits: u64) -> Micros {
-        self.until_end(limit, now)
+    /// The end of the window, for any number of hits.
+    fn until_admitted(&self, rate: &Rate, now: Timestamp, _hits: u64) -> Micros {
+        self.until_end(rate, now)
     }
 
-    fn until_clear(&self, limit: &Limit, now: Timestamp) -> Micros {
-        self.until_end(limit, now)
+    fn until_clear(&self, rate: &Rate, now: Timestamp) -> Micros {
+        self.until_end(rate, now)
     }
 }
 
-impl Encode for WindowCount {
+impl Encode for FixedWindowState {
     fn encode(&self, out: &mut Vec<u8>) {
         out.put_u64_le(self.start.micros());
         out.put_u64_le(self.count);

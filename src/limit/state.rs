@@ -1,119 +1,134 @@
-//! What is remembered of one client key.
+//! What a counter remembers: one state for each limit of its rule.
 
-use super::apart::Own;
-use super::concurrency::Leases;
-use super::fixed_window::WindowCount;
-use super::sliding_window::Slots;
-use super::token_bucket::Debt;
-use super::{Algorithm, Limit, LimitSet};
-use crate::clock::{Micros, Timestamp};
+use super::concurrency::LeaseTable;
+use super::count::StateDelta;
+use super::fixed_window::FixedWindowState;
+use super::sliding_window::SlidingWindowState;
+use super::token_bucket::TokenBucketState;
+use super::{Limit, LimitKind, LimitSet};
+use crate::clock::Timestamp;
 use crate::request::LeaseId;
 
-/// What one limit remembers: plain data of a fixed size, or of one that its leases make.
+/// What one limit remembers: plain data of a fixed size, but for leases.
 ///
-/// It is known by its algorithm and its window's length in seconds, so that a limit whose number
-/// was changed goes on with it, and one whose algorithm or window was changed does not. Leases are
-/// held for as long as was said when they were granted, so only new ones know of another length.
+/// A state belongs to the limits of its algorithm and window, so a limit whose number was changed
+/// keeps its state, and one whose algorithm or window was changed does not. Leases keep the length
+/// that they were granted with, so they belong to every concurrency limit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum State {
     /// Of a fixed window.
-    FixedWindow(u32, WindowCount),
+    FixedWindow {
+        /// The length of the window in seconds.
+        window_secs: u32,
+        /// The hits of the current window.
+        count: FixedWindowState,
+    },
     /// Of a sliding window.
-    SlidingWindow(u32, Box<Slots>),
+    SlidingWindow {
+        /// The length of the window in seconds.
+        window_secs: u32,
+        /// The hits by segment.
+        segments: Box<SlidingWindowState>,
+    },
     /// Of a token bucket.
-    TokenBucket(u32, Debt),
-    /// Of slots.
-    Concurrency(Box<Leases>),
+    TokenBucket {
+        /// The length in seconds of the window of its rate.
+        window_secs: u32,
+        /// How far the bucket is from full.
+        debt: TokenBucketState,
+    },
+    /// Of a concurrency limit.
+    Concurrency(Box<LeaseTable>),
 }
 
 /// The states of a rule's limits, in their order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum States {
-    /// Of the usual rule.
+    /// Of a rule with one limit.
     One(State),
-    /// Of a list of limits.
+    /// Of a rule with a list of limits.
     Many(Box<[State]>),
 }
 
-/// What an allocator takes for itself, on average.
+/// The overhead of one allocation, on average.
 const ALLOCATION_BYTES: usize = 8;
 
-/// What every algorithm can say of a limit and do for it; `now` may stand still or go back.
-pub(super) trait Count {
-    /// Whether so many hits would be within the limit.
-    fn fits(&self, limit: &Limit, now: Timestamp, hits: u64) -> bool;
-
-    /// Counts hits, within the limit or not.
-    fn add(&mut self, limit: &Limit, now: Timestamp, hits: u64);
-
-    /// Gives hits back, at most those counted.
-    fn refund(&mut self, limit: &Limit, now: Timestamp, hits: u64);
-
-    /// Hits that would pass now.
-    fn remaining(&self, limit: &Limit, now: Timestamp) -> u64;
-
-    /// The time until so many hits pass; hits above the limit or burst are taken for all of it.
-    fn until_fits(&self, limit: &Limit, now: Timestamp, hits: u64) -> Micros;
-
-    /// The time until nothing is counted any more.
-    fn until_clear(&self, limit: &Limit, now: Timestamp) -> Micros;
-}
-
 impl State {
-    /// The state of a limit that has seen nothing.
+    /// The state of a limit that has counted nothing.
     pub fn fresh(limit: &Limit) -> Self {
-        let secs = limit.window.secs();
-        match limit.algorithm {
-            Algorithm::FixedWindow => Self::FixedWindow(secs, WindowCount::default()),
-            Algorithm::SlidingWindow => Self::SlidingWindow(secs, Box::default()),
-            Algorithm::TokenBucket(_) => Self::TokenBucket(secs, Debt::default()),
-            Algorithm::Concurrency => Self::Concurrency(Box::default()),
+        match limit.kind {
+            LimitKind::FixedWindow(rate) => Self::FixedWindow {
+                window_secs: rate.window.secs(),
+                count: FixedWindowState::default(),
+            },
+            LimitKind::SlidingWindow(rate) => Self::SlidingWindow {
+                window_secs: rate.window.secs(),
+                segments: Box::default(),
+            },
+            LimitKind::TokenBucket(bucket) => Self::TokenBucket {
+                window_secs: bucket.rate().window.secs(),
+                debt: TokenBucketState::default(),
+            },
+            LimitKind::Concurrency { .. } => Self::Concurrency(Box::default()),
         }
     }
 
-    /// Whether `limit` goes on with it.
+    /// Whether it is of the algorithm and window of `limit`.
     pub fn belongs_to(&self, limit: &Limit) -> bool {
-        let secs = limit.window.secs();
-        match (self, limit.algorithm) {
-            (Self::FixedWindow(of, _), Algorithm::FixedWindow)
-            | (Self::SlidingWindow(of, _), Algorithm::SlidingWindow)
-            | (Self::TokenBucket(of, _), Algorithm::TokenBucket(_)) => *of == secs,
-            (Self::Concurrency(_), Algorithm::Concurrency) => true,
+        match (self, limit.kind) {
+            (Self::FixedWindow { window_secs, .. }, LimitKind::FixedWindow(rate))
+            | (Self::SlidingWindow { window_secs, .. }, LimitKind::SlidingWindow(rate)) => {
+                *window_secs == rate.window.secs()
+            }
+            (Self::TokenBucket { window_secs, .. }, LimitKind::TokenBucket(bucket)) => {
+                *window_secs == bucket.rate().window.secs()
+            }
+            (Self::Concurrency(_), LimitKind::Concurrency { .. }) => true,
             _ => false,
         }
     }
 
-    /// Adds what was counted apart from it, by the same algorithm; slots are not.
-    pub(super) fn settle(&mut self, limit: &Limit, own: Own<'_, Self>) {
-        let Own { base, restores, .. } = own;
-        match (self, base, own.own) {
+    /// Adds a delta of the same algorithm. Leases are never counted apart.
+    pub(super) fn merge(&mut self, limit: &Limit, delta: StateDelta<'_, Self>) {
+        let at_least = delta.at_least;
+        match (self, delta.remote, delta.local) {
             (
-                Self::FixedWindow(_, count),
-                Self::FixedWindow(_, base),
-                Self::FixedWindow(_, own),
-            ) => count.settle(&Own {
-                base,
-                own,
-                restores,
+                Self::FixedWindow { count, .. },
+                Self::FixedWindow { count: remote, .. },
+                Self::FixedWindow { count: local, .. },
+            ) => count.merge(&StateDelta {
+                remote,
+                local,
+                at_least,
             }),
             (
-                Self::SlidingWindow(_, slots),
-                Self::SlidingWindow(_, base),
-                Self::SlidingWindow(_, own),
-            ) => slots.settle(&Own {
-                base: &**base,
-                own: &**own,
-                restores,
+                Self::SlidingWindow { segments, .. },
+                Self::SlidingWindow {
+                    segments: remote, ..
+                },
+                Self::SlidingWindow {
+                    segments: local, ..
+                },
+            ) => segments.merge(&StateDelta {
+                remote: &**remote,
+                local: &**local,
+                at_least,
             }),
-            (Self::TokenBucket(_, debt), Self::TokenBucket(_, base), Self::TokenBucket(_, own)) => {
-                debt.settle(
-                    limit,
-                    &Own {
-                        base,
-                        own,
-                        restores,
-                    },
-                );
+            (
+                Self::TokenBucket { debt, .. },
+                Self::TokenBucket { debt: remote, .. },
+                Self::TokenBucket { debt: local, .. },
+            ) => {
+                if let LimitKind::TokenBucket(bucket) = &limit.kind {
+                    debt.merge(
+                        bucket,
+                        &StateDelta {
+                            remote,
+                            local,
+                            at_least,
+                        },
+                    );
+                }
             }
             _ => {}
         }
@@ -121,17 +136,17 @@ impl State {
 
     fn heap_bytes(&self) -> usize {
         match self {
-            Self::SlidingWindow(..) => size_of::<Slots>() + ALLOCATION_BYTES,
+            Self::SlidingWindow { .. } => size_of::<SlidingWindowState>() + ALLOCATION_BYTES,
             Self::Concurrency(leases) => {
-                size_of::<Leases>() + leases.heap_bytes() + 2 * ALLOCATION_BYTES
+                size_of::<LeaseTable>() + leases.heap_bytes() + 2 * ALLOCATION_BYTES
             }
-            Self::FixedWindow(..) | Self::TokenBucket(..) => 0,
+            Self::FixedWindow { .. } | Self::TokenBucket { .. } => 0,
         }
     }
 }
 
 impl States {
-    /// The states of limits that have seen nothing.
+    /// The states of limits that have counted nothing.
     pub fn fresh(set: &LimitSet) -> Self {
         match &*set.limits {
             [limit] => Self::One(State::fresh(limit)),
@@ -139,7 +154,7 @@ impl States {
         }
     }
 
-    /// Whether they are those of `set`, in its order.
+    /// Whether they belong to the limits of `set`, in its order.
     pub fn is_aligned(&self, set: &LimitSet) -> bool {
         let states = self.as_slice();
         states.len() == set.limits.len()
@@ -149,8 +164,8 @@ impl States {
                 .all(|(state, limit)| state.belongs_to(limit))
     }
 
-    /// Makes them those of `set`: a limit goes on with the state of the same algorithm and window,
-    /// the first of several alike with the first, and starts fresh if there is none.
+    /// Makes them those of `set`: a limit keeps the first state left that belongs to it, and starts
+    /// fresh if there is none.
     pub fn align(&mut self, set: &LimitSet) {
         if self.is_aligned(set) {
             return;
@@ -166,18 +181,18 @@ impl States {
         };
     }
 
-    /// Frees what one take of that lease holds in each of them; tells whether there was any.
-    pub fn give_back(&mut self, now: Timestamp, lease: LeaseId) -> bool {
-        let mut freed = false;
+    /// Releases one grant of that lease in each of them, and returns whether there was any.
+    pub fn release(&mut self, now: Timestamp, lease: LeaseId) -> bool {
+        let mut released = false;
         for state in self.as_mut_slice() {
             if let State::Concurrency(leases) = state {
-                freed |= leases.give_back(now, lease);
+                released |= leases.release(now, lease);
             }
         }
-        freed
+        released
     }
 
-    /// When the last lease ends; none if none is held now.
+    /// When the last lease expires; `None` if none is held now.
     pub fn held_until(&self, now: Timestamp) -> Option<Timestamp> {
         let held = self.as_slice().iter().filter_map(|state| match state {
             State::Concurrency(leases) => leases.held_until(now),
@@ -186,7 +201,7 @@ impl States {
         held.max()
     }
 
-    /// Bytes that they hold on the heap, what the allocator takes for itself included.
+    /// Bytes of their allocations, with the allocator's overhead.
     pub fn heap_bytes(&self) -> usize {
         let inner: usize = self.as_slice().iter().map(State::heap_bytes).sum();
         match self {

@@ -2,8 +2,9 @@
 
 use smallvec::SmallVec;
 
-use super::state::{Count, State, States};
-use super::{Algorithm, Charge, Limit, LimitSet};
+use super::count::Count;
+use super::state::{State, States};
+use super::{Charge, Limit, LimitKind, LimitSet};
 use crate::clock::{Micros, Timestamp};
 use crate::request::{Cost, LeaseId};
 
@@ -162,21 +163,35 @@ pub fn carry_out(
             (Charge::Allowed, Extent::WithoutSlots) if limit.is_concurrency() => false,
             (Charge::Allowed, _) => !outcomes.refused && !outcome.over,
         };
-        // A dispatch by algorithm for all that is done, not one for each part of it: this is the hot path.
-        let over_until = match state {
-            State::FixedWindow(_, count) => carry(limit, count, (call, charged), outcome),
-            State::SlidingWindow(_, slots) => carry(limit, &mut **slots, (call, charged), outcome),
-            State::TokenBucket(_, debt) => carry(limit, debt, (call, charged), outcome),
-            State::Concurrency(leases) => {
+        // One dispatch by algorithm for all that is done: this is the hot path.
+        let over_until = match (state, &limit.kind) {
+            (State::FixedWindow { count, .. }, LimitKind::FixedWindow(rate)) => {
+                apply_one(rate, count, call, charged, outcome)
+            }
+            (State::SlidingWindow { segments, .. }, LimitKind::SlidingWindow(rate)) => {
+                apply_one(rate, &mut **segments, call, charged, outcome)
+            }
+            (State::TokenBucket { debt, .. }, LimitKind::TokenBucket(bucket)) => {
+                apply_one(bucket, debt, call, charged, outcome)
+            }
+            (
+                State::Concurrency(leases),
+                LimitKind::Concurrency {
+                    max_in_flight,
+                    lease_secs,
+                },
+            ) => {
                 if let Cost::Hits(slots) = call.cost
                     && charged
                 {
                     let lease = call.lease.unwrap_or(LeaseId::NOBODYS);
-                    leases.take(call.now, (lease, slots), limit.window);
+                    let length = Micros::from_secs(u64::from(*lease_secs));
+                    leases.grant(call.now, lease, slots, length);
                     outcomes.lease = LeaseOutcome::Taken;
                 }
-                carry(limit, &mut **leases, (call, charged), outcome)
+                apply_one(max_in_flight, &mut **leases, call, charged, outcome)
             }
+            _ => None,
         };
         outcomes.blocked_until = outcomes.blocked_until.max(over_until);
     }
@@ -185,28 +200,29 @@ pub fn carry_out(
     }
 }
 
-/// Carries out a call at one limit, and reports on it. If the call was over it and a single hit would be as well: until
-/// when it would.
-fn carry(
-    limit: &Limit,
-    count: &mut impl Count,
-    (call, charged): (Call, bool),
+/// Applies a call to one limit, and reports on it. Returns until when a single hit is refused, if
+/// the call was over the limit and a single hit would be too.
+fn apply_one<C: Count>(
+    params: &C::Params,
+    count: &mut C,
+    call: Call,
+    charged: bool,
     outcome: &mut Outcome,
 ) -> Option<Timestamp> {
     match call.cost {
-        Cost::Hits(hits) if charged => count.add(limit, call.now, hits.into()),
-        Cost::Refund(hits) if call.lease.is_none() => count.refund(limit, call.now, hits.into()),
+        Cost::Hits(hits) if charged => count.add(params, call.now, hits.into()),
+        Cost::Refund(hits) if call.lease.is_none() => count.refund(params, call.now, hits.into()),
         Cost::Hits(_) | Cost::Refund(_) | Cost::Look => {}
     }
-    report(limit, count, call, outcome);
-    let is_blocked = outcome.over && !count.fits(limit, call.now, 1);
-    is_blocked.then(|| call.now.plus(count.until_fits(limit, call.now, 1)))
+    report(params, count, call, outcome);
+    let is_blocked = outcome.over && !count.admits(params, call.now, 1);
+    is_blocked.then(|| call.now.plus(count.until_admitted(params, call.now, 1)))
 }
 
 fn give_back(states: &mut States, now: Timestamp, lease: Option<LeaseId>) -> LeaseOutcome {
     match lease {
         None => LeaseOutcome::Unnamed,
-        Some(lease) if states.give_back(now, lease) => LeaseOutcome::Freed,
+        Some(lease) if states.release(now, lease) => LeaseOutcome::Freed,
         Some(_) => LeaseOutcome::NotHeld,
     }
 }
@@ -222,45 +238,53 @@ fn pairs<'a>(
         .map(|(index, (limit, state))| (index, limit, state))
 }
 
-/// Whether the call exceeds the limit as it stands before it.
+/// Whether the call exceeds the limit as it is before the call.
 fn is_over(charge: Charge, limit: &Limit, state: &State, call: Call) -> bool {
-    match state {
-        State::FixedWindow(_, count) => exceeds(charge, limit, count, call),
-        State::SlidingWindow(_, slots) => exceeds(charge, limit, &**slots, call),
-        State::TokenBucket(_, debt) => exceeds(charge, limit, debt, call),
-        State::Concurrency(leases) => exceeds(charge, limit, &**leases, call),
-    }
-}
-
-fn exceeds(charge: Charge, limit: &Limit, count: &impl Count, call: Call) -> bool {
+    // envoyproxy/ratelimit compares the count alone, so a peek at a limit just used up is OK.
+    let peek = match (charge, &limit.kind) {
+        (Charge::Always, LimitKind::FixedWindow(_)) => 0,
+        _ => 1,
+    };
+    let hits = match call.cost {
+        Cost::Hits(hits) => hits.into(),
+        Cost::Look => peek,
+        Cost::Refund(_) => return false,
+    };
     let now = call.now;
-    match call.cost {
-        Cost::Hits(hits) => !count.fits(limit, now, hits.into()),
-        // The reference compares the count alone, so that a look at a limit just used up is still OK.
-        Cost::Look if charge == Charge::Always && limit.algorithm == Algorithm::FixedWindow => {
-            !count.fits(limit, now, 0)
+    let admits = match (state, &limit.kind) {
+        (State::FixedWindow { count, .. }, LimitKind::FixedWindow(rate)) => {
+            count.admits(rate, now, hits)
         }
-        Cost::Look => !count.fits(limit, now, 1),
-        Cost::Refund(_) => false,
-    }
+        (State::SlidingWindow { segments, .. }, LimitKind::SlidingWindow(rate)) => {
+            segments.admits(rate, now, hits)
+        }
+        (State::TokenBucket { debt, .. }, LimitKind::TokenBucket(bucket)) => {
+            debt.admits(bucket, now, hits)
+        }
+        (State::Concurrency(leases), LimitKind::Concurrency { max_in_flight, .. }) => {
+            leases.admits(max_in_flight, now, hits)
+        }
+        _ => true,
+    };
+    !admits
 }
 
-/// Fills in what there is to say of the limit as it stands after the call.
-fn report(limit: &Limit, count: &impl Count, call: Call, outcome: &mut Outcome) {
+/// Reports on the limit as it is after the call.
+fn report<C: Count>(params: &C::Params, count: &C, call: Call, outcome: &mut Outcome) {
     let now = call.now;
     if outcome.over {
         let hits = match call.cost {
             Cost::Hits(hits) => hits.into(),
             Cost::Look | Cost::Refund(_) => 1,
         };
-        // What hits before it in the same request would have taken makes it longer.
-        outcome.reset = outcome.reset.max(count.until_fits(limit, now, hits));
+        // An earlier check of the same request may have found a longer wait.
+        outcome.reset = outcome.reset.max(count.until_admitted(params, now, hits));
         return;
     }
-    outcome.remaining = u32::try_from(count.remaining(limit, now)).unwrap_or(u32::MAX);
+    outcome.remaining = u32::try_from(count.remaining(params, now)).unwrap_or(u32::MAX);
     outcome.reset = if outcome.remaining == 0 {
-        count.until_fits(limit, now, 1)
+        count.until_admitted(params, now, 1)
     } else {
-        count.until_clear(limit, now)
+        count.until_clear(params, now)
     };
 }

@@ -12,19 +12,15 @@ fn window(unit: Unit, multiplier: u32) -> Window {
     Window::new(unit, multiplier).unwrap()
 }
 
-fn limit(algorithm: Algorithm, requests_per_unit: u32, window: Window) -> Limit {
-    Limit {
-        algorithm,
-        requests_per_unit,
-        window,
-        name: None,
-        shadow_mode: false,
-    }
+fn limit(kind: impl Fn(Rate) -> LimitKind, requests: u32, window: Window) -> Limit {
+    Limit::new(kind(Rate { requests, window }))
 }
 
-fn bucket(requests_per_unit: u32, burst: u32, window: Window) -> Limit {
-    let bucket = TokenBucket::new(burst, requests_per_unit, window).unwrap();
-    limit(Algorithm::TokenBucket(bucket), requests_per_unit, window)
+fn bucket(requests: u32, burst: u32, window: Window) -> Limit {
+    let rate = Rate { requests, window };
+    Limit::new(LimitKind::TokenBucket(
+        TokenBucket::new(burst, rate).unwrap(),
+    ))
 }
 
 fn call_at(micros: u64, cost: Cost) -> Call {
@@ -73,7 +69,7 @@ impl Counter {
 #[test]
 fn a_fixed_window_lets_exactly_the_limit_pass_and_starts_anew_with_the_next() {
     let mut counter = Counter::new(
-        [limit(Algorithm::FixedWindow, 3, window(Unit::Minute, 1))],
+        [limit(LimitKind::FixedWindow, 3, window(Unit::Minute, 1))],
         Charge::Always,
     );
     let start = 120 * SECOND;
@@ -109,7 +105,7 @@ fn a_multiplied_window_is_aligned_to_the_epoch() {
 fn charging_always_counts_what_was_refused_and_charging_allowed_does_not() {
     for (charge, after) in [(Charge::Always, true), (Charge::Allowed, false)] {
         let mut counter = Counter::new(
-            [limit(Algorithm::FixedWindow, 20, window(Unit::Hour, 1))],
+            [limit(LimitKind::FixedWindow, 20, window(Unit::Hour, 1))],
             charge,
         );
         counter.hit(0, 19);
@@ -127,15 +123,15 @@ fn a_look_at_a_limit_just_used_up_is_ok_only_as_the_reference_has_it() {
     };
     let hour = window(Unit::Hour, 1);
     assert!(!used_up(
-        limit(Algorithm::FixedWindow, 5, hour),
+        limit(LimitKind::FixedWindow, 5, hour),
         Charge::Always
     ));
     assert!(used_up(
-        limit(Algorithm::FixedWindow, 5, hour),
+        limit(LimitKind::FixedWindow, 5, hour),
         Charge::Allowed
     ));
     assert!(used_up(
-        limit(Algorithm::SlidingWindow, 5, hour),
+        limit(LimitKind::SlidingWindow, 5, hour),
         Charge::Always
     ));
     assert!(used_up(bucket(5, 5, hour), Charge::Always));
@@ -166,12 +162,12 @@ fn a_changed_number_acts_on_the_kept_count() {
     let minute = window(Unit::Minute, 1);
     for (before, after) in [
         (
-            limit(Algorithm::FixedWindow, 10, minute),
-            limit(Algorithm::FixedWindow, 7, minute),
+            limit(LimitKind::FixedWindow, 10, minute),
+            limit(LimitKind::FixedWindow, 7, minute),
         ),
         (
-            limit(Algorithm::SlidingWindow, 10, minute),
-            limit(Algorithm::SlidingWindow, 7, minute),
+            limit(LimitKind::SlidingWindow, 10, minute),
+            limit(LimitKind::SlidingWindow, 7, minute),
         ),
         (bucket(10, 10, minute), bucket(7, 7, minute)),
     ] {
@@ -185,10 +181,10 @@ fn a_changed_number_acts_on_the_kept_count() {
 #[test]
 fn a_limit_added_to_a_rule_leaves_the_others_their_counts() {
     let (minute, day) = (window(Unit::Minute, 1), window(Unit::Day, 1));
-    let by_minute = limit(Algorithm::FixedWindow, 10, minute);
+    let by_minute = limit(LimitKind::FixedWindow, 10, minute);
     let mut counter = Counter::new([by_minute.clone()], Charge::Allowed);
     counter.hit(0, 4);
-    counter.set.limits = Box::new([limit(Algorithm::FixedWindow, 100, day), by_minute.clone()]);
+    counter.set.limits = Box::new([limit(LimitKind::FixedWindow, 100, day), by_minute.clone()]);
     let remaining: Vec<_> = counter
         .call(0, Cost::Look)
         .limits
@@ -196,7 +192,7 @@ fn a_limit_added_to_a_rule_leaves_the_others_their_counts() {
         .map(|o| o.remaining)
         .collect();
     assert_eq!(remaining, [100, 6]);
-    counter.set.limits = Box::new([limit(Algorithm::SlidingWindow, 10, minute), by_minute]);
+    counter.set.limits = Box::new([limit(LimitKind::SlidingWindow, 10, minute), by_minute]);
     let remaining: Vec<_> = counter
         .call(0, Cost::Look)
         .limits
@@ -210,8 +206,8 @@ fn a_limit_added_to_a_rule_leaves_the_others_their_counts() {
 fn a_limit_that_is_displaced_is_neither_asked_nor_charged() {
     let minute = window(Unit::Minute, 1);
     let set = [
-        limit(Algorithm::FixedWindow, 1, minute),
-        limit(Algorithm::SlidingWindow, 5, minute),
+        limit(LimitKind::FixedWindow, 1, minute),
+        limit(LimitKind::SlidingWindow, 5, minute),
     ];
     let mut counter = Counter::new(set, Charge::Allowed);
     for _ in 0..3 {
@@ -231,10 +227,10 @@ fn a_limit_that_is_displaced_is_neither_asked_nor_charged() {
 #[test]
 fn a_limit_in_shadow_mode_is_counted_and_refuses_nobody() {
     let minute = window(Unit::Minute, 1);
-    let today = limit(Algorithm::FixedWindow, 5, minute);
+    let today = limit(LimitKind::FixedWindow, 5, minute);
     let tomorrow = Limit {
         shadow_mode: true,
-        ..limit(Algorithm::SlidingWindow, 3, minute)
+        ..limit(LimitKind::SlidingWindow, 3, minute)
     };
     let mut counter = Counter::new([today, tomorrow], Charge::Allowed);
     let over: Vec<_> = (0..7)
@@ -257,8 +253,8 @@ fn a_limit_in_shadow_mode_is_counted_and_refuses_nobody() {
 fn a_limit_of_nothing_refuses_all() {
     let minute = window(Unit::Minute, 1);
     for none in [
-        limit(Algorithm::FixedWindow, 0, minute),
-        limit(Algorithm::SlidingWindow, 0, minute),
+        limit(LimitKind::FixedWindow, 0, minute),
+        limit(LimitKind::SlidingWindow, 0, minute),
         bucket(0, 0, minute),
         slots(0, 60),
     ] {
@@ -275,10 +271,10 @@ fn a_limit_of_nothing_refuses_all() {
 fn the_largest_numbers_do_not_overflow() {
     let ten_years = Window::LONGEST;
     for widest in [
-        limit(Algorithm::FixedWindow, u32::MAX, ten_years),
-        limit(Algorithm::SlidingWindow, u32::MAX, ten_years),
+        limit(LimitKind::FixedWindow, u32::MAX, ten_years),
+        limit(LimitKind::SlidingWindow, u32::MAX, ten_years),
         bucket(u32::MAX, u32::MAX, ten_years),
-        limit(Algorithm::Concurrency, u32::MAX, ten_years),
+        slots(u32::MAX, ten_years.secs()),
     ] {
         for charge in [Charge::Always, Charge::Allowed] {
             let mut counter = Counter::new([widest.clone()], charge);
@@ -301,20 +297,52 @@ fn the_largest_numbers_do_not_overflow() {
 fn a_bucket_that_cannot_be_is_refused() {
     let second = window(Unit::Second, 1);
     assert_eq!(
-        TokenBucket::new(1, 1_000_001, second),
+        TokenBucket::new(
+            1,
+            Rate {
+                requests: 1_000_001,
+                window: second
+            }
+        ),
         Err(InvalidBucket::TooFast)
     );
-    assert!(TokenBucket::new(u32::MAX, 1_000_000, second).is_ok());
+    assert!(
+        TokenBucket::new(
+            u32::MAX,
+            Rate {
+                requests: 1_000_000,
+                window: second
+            }
+        )
+        .is_ok()
+    );
     assert_eq!(
-        TokenBucket::new(u32::MAX, 1, Window::LONGEST),
+        TokenBucket::new(
+            u32::MAX,
+            Rate {
+                requests: 1,
+                window: Window::LONGEST
+            }
+        ),
         Err(InvalidBucket::TooSlow)
     );
-    assert!(TokenBucket::new(14, 1, Window::LONGEST).is_ok());
+    assert!(
+        TokenBucket::new(
+            14,
+            Rate {
+                requests: 1,
+                window: Window::LONGEST
+            }
+        )
+        .is_ok()
+    );
 }
 
-fn slots(max_in_flight: u32, lease_seconds: u32) -> Limit {
-    let lease = window(Unit::Second, lease_seconds);
-    limit(Algorithm::Concurrency, max_in_flight, lease)
+fn slots(max_in_flight: u32, lease_secs: u32) -> Limit {
+    Limit::new(LimitKind::Concurrency {
+        max_in_flight,
+        lease_secs,
+    })
 }
 
 impl Counter {
@@ -371,7 +399,7 @@ fn a_call_takes_as_many_slots_as_hits_and_gives_them_back_at_once() {
 
 #[test]
 fn negative_hits_without_a_lease_free_no_slot() {
-    let minute = limit(Algorithm::FixedWindow, 9, window(Unit::Minute, 1));
+    let minute = limit(LimitKind::FixedWindow, 9, window(Unit::Minute, 1));
     let mut counter = Counter::new([slots(2, 60), minute], Charge::Allowed);
     counter.take(0, 1);
     let refund = counter.call(0, Cost::Refund(1));
@@ -382,7 +410,7 @@ fn negative_hits_without_a_lease_free_no_slot() {
 
 #[test]
 fn a_lease_that_is_given_back_leaves_the_rates_of_its_list_alone() {
-    let minute = limit(Algorithm::FixedWindow, 9, window(Unit::Minute, 1));
+    let minute = limit(LimitKind::FixedWindow, 9, window(Unit::Minute, 1));
     let mut counter = Counter::new([slots(2, 60), minute], Charge::Allowed);
     counter.take(0, 1);
     let given_back = counter.lease_call(0, Cost::Refund(1), 1);

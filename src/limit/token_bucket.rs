@@ -1,118 +1,111 @@
-//! A bucket of `burst` tokens that fills at the limit's rate: at most `burst + rate × t` hits in any time `t`.
+//! A bucket of `burst` tokens that fills at a rate: at most `burst + rate × t` hits in any time `t`.
 //!
-//! This is the generic cell rate algorithm (ITU-T I.371, annex A, "virtual scheduling"), kept as
-//! the bucket's debt and the moment at which it was reckoned. The debt is counted in small whole
-//! parts of a hit, so that a hit costs a whole number of them and a microsecond pays back a whole
-//! number of them; where no such number is small enough a hit costs a little more, at most two
-//! millionths, never less.
+//! This is the generic cell rate algorithm (ITU-T I.371, annex A, "virtual scheduling"). The state
+//! is the bucket's debt, in integer sub-units of a hit, and when it was computed. The sub-units are
+//! chosen so that both the cost of a hit and the refill per microsecond are whole numbers. Where no
+//! small enough number exists, a hit costs up to two millionths more than it should, never less.
 
 use bytes::{Buf, BufMut};
 
-use super::apart::Own;
-use super::encoding::Encode;
-use super::state::Count;
-use super::{Limit, MAX_COUNT, Window};
+use super::count::{Count, Encode, StateDelta};
+use super::{MAX_COUNT, Rate};
 use crate::clock::{Micros, Timestamp};
 
-/// The size of a bucket, and its rate in small whole numbers.
+/// The numbers of a token bucket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct TokenBucket {
     burst: u32,
     rate: Rate,
+    gcra: GcraParams,
 }
 
-/// What a hit costs and a microsecond pays back, in parts of a hit.
+/// A rate in sub-units of a hit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-struct Rate {
-    cost: u64,
-    payback: u64,
+struct GcraParams {
+    units_per_hit: u64,
+    refill_per_micro: u64,
 }
 
-/// Why a bucket cannot be.
+/// Why there cannot be such a bucket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum InvalidBucket {
-    /// More than a million hits a second: time has no finer grain than a microsecond.
+    /// More than a million hits a second: time is counted in microseconds.
     TooFast,
     /// Filling the bucket would take more than 2^52 microseconds, 142 years.
     TooSlow,
 }
 
-/// The parts of a hit: enough that any `burst` of 32 bits stays within [`MAX_COUNT`].
-const MAX_PARTS: u64 = 1 << 20;
+/// The most sub-units of a hit, so that any `burst` of 32 bits stays within [`MAX_COUNT`].
+const MAX_UNITS: u64 = 1 << 20;
 
 impl TokenBucket {
-    /// A bucket of `burst` tokens, filled with `requests_per_unit` tokens per window.
+    /// A bucket of `burst` tokens that is filled at `rate`.
     ///
     /// # Errors
-    /// When the rate is too fast or the bucket too slow to fill.
-    pub fn new(burst: u32, requests_per_unit: u32, window: Window) -> Result<Self, InvalidBucket> {
-        let rate = Rate::new(requests_per_unit, window);
-        if rate.cost < rate.payback {
+    /// When the rate is too fast, or the bucket too slow to fill.
+    pub fn new(burst: u32, rate: Rate) -> Result<Self, InvalidBucket> {
+        let gcra = GcraParams::new(rate);
+        if gcra.units_per_hit < gcra.refill_per_micro {
             return Err(InvalidBucket::TooFast);
         }
-        if u64::from(burst).saturating_mul(rate.cost) / rate.payback.max(1) > MAX_COUNT
-            || u64::from(burst).saturating_mul(rate.cost) > MAX_COUNT
-        {
+        let capacity = u64::from(burst).saturating_mul(gcra.units_per_hit);
+        if capacity / gcra.refill_per_micro.max(1) > MAX_COUNT || capacity > MAX_COUNT {
             return Err(InvalidBucket::TooSlow);
         }
-        Ok(Self { burst, rate })
+        Ok(Self { burst, rate, gcra })
     }
 
-    /// A bucket that holds nothing.
-    pub(super) const NONE: Self = Self {
-        burst: 0,
-        rate: Rate {
-            cost: 1,
-            payback: 0,
-        },
-    };
-
-    /// The bucket's size in hits.
+    /// The size of the bucket in hits.
     pub const fn burst(self) -> u32 {
         self.burst
     }
 
-    /// The parts that a hit is counted in: what it costs.
-    pub(crate) const fn parts_per_hit(self) -> u64 {
-        self.rate.cost
+    /// The rate at which it is filled.
+    pub const fn rate(self) -> Rate {
+        self.rate
     }
 
-    /// The parts that a microsecond pays back.
-    pub(crate) const fn parts_per_micro(self) -> u64 {
-        self.rate.payback
+    /// The cost of a hit in sub-units.
+    pub(crate) const fn units_per_hit(self) -> u64 {
+        self.gcra.units_per_hit
     }
 
-    /// The bucket's size in parts.
-    pub(crate) const fn capacity(self) -> u64 {
-        self.burst as u64 * self.rate.cost
+    /// The sub-units that are refilled each microsecond.
+    pub(crate) const fn refill_per_micro(self) -> u64 {
+        self.gcra.refill_per_micro
     }
 
-    const fn price(self, hits: u64) -> u64 {
-        hits.saturating_mul(self.rate.cost)
+    /// The size of the bucket in sub-units.
+    pub(crate) const fn capacity_units(self) -> u64 {
+        self.burst as u64 * self.gcra.units_per_hit
+    }
+
+    const fn units(self, hits: u64) -> u64 {
+        hits.saturating_mul(self.gcra.units_per_hit)
     }
 }
 
-impl Rate {
-    fn new(requests_per_unit: u32, window: Window) -> Self {
-        let (micros, requests) = (window.length().get(), u64::from(requests_per_unit));
+impl GcraParams {
+    fn new(rate: Rate) -> Self {
+        let (micros, requests) = (rate.window.length().get(), u64::from(rate.requests));
         if requests == 0 {
             return Self {
-                cost: 1,
-                payback: 0,
+                units_per_hit: 1,
+                refill_per_micro: 0,
             };
         }
         let divisor = gcd(micros, requests);
-        if micros / divisor <= MAX_PARTS {
+        if micros / divisor <= MAX_UNITS {
             return Self {
-                cost: micros / divisor,
-                payback: requests / divisor,
+                units_per_hit: micros / divisor,
+                refill_per_micro: requests / divisor,
             };
         }
-        // Rounding up the cost goes against the client; a cost near MAX_PARTS makes it small.
-        let payback = ((MAX_PARTS - 1) * requests / micros).max(1);
+        // Rounding up the cost is against the client; a cost near MAX_UNITS makes the error small.
+        let refill_per_micro = ((MAX_UNITS - 1) * requests / micros).max(1);
         Self {
-            cost: (micros * payback).div_ceil(requests),
-            payback,
+            units_per_hit: (micros * refill_per_micro).div_ceil(requests),
+            refill_per_micro,
         }
     }
 }
@@ -121,123 +114,111 @@ fn gcd(a: u64, b: u64) -> u64 {
     if b == 0 { a } else { gcd(b, a % b) }
 }
 
-/// How much a bucket lacks of being full.
+/// How far a bucket is from full.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Debt {
-    /// When it was reckoned; debt falls from then on.
+pub struct TokenBucketState {
+    /// When the debt was computed; it falls from then on.
     at: Timestamp,
-    /// In parts of a hit.
-    parts: u64,
-    /// How many of those parts are a hit; a changed limit converts them.
-    cost: u64,
+    /// In sub-units of a hit.
+    debt: u64,
+    /// The sub-units of a hit when the debt was computed; a changed limit converts it.
+    units_per_hit: u64,
 }
 
-impl Debt {
-    /// The debt now. A clock that went back pays nothing.
-    fn now(&self, limit: &Limit, now: Timestamp) -> u64 {
-        let parts = if self.cost == limit.bucket().rate.cost || self.parts == 0 {
-            self.parts
+impl TokenBucketState {
+    /// The debt at `now`. Nothing is refilled if the clock went back.
+    fn debt_at(&self, bucket: &TokenBucket, now: Timestamp) -> u64 {
+        let debt = if self.units_per_hit == bucket.gcra.units_per_hit || self.debt == 0 {
+            self.debt
         } else {
-            self.converted(limit)
+            self.converted(bucket)
         };
-        parts.saturating_sub(
-            now.since(self.at)
-                .get()
-                .saturating_mul(limit.bucket().rate.payback),
-        )
+        let micros = now.since(self.at).get();
+        debt.saturating_sub(micros.saturating_mul(bucket.gcra.refill_per_micro))
     }
 
-    /// The same number of hits in the parts of a changed limit, rounded up.
-    fn converted(&self, limit: &Limit) -> u64 {
-        let parts = (u128::from(self.parts) * u128::from(limit.bucket().rate.cost))
-            .div_ceil(u128::from(self.cost.max(1)));
-        u64::try_from(parts).unwrap_or(MAX_COUNT).min(MAX_COUNT)
+    /// The same number of hits in the sub-units of a changed limit, rounded up.
+    fn converted(&self, bucket: &TokenBucket) -> u64 {
+        let units = (u128::from(self.debt) * u128::from(bucket.gcra.units_per_hit))
+            .div_ceil(u128::from(self.units_per_hit.max(1)));
+        u64::try_from(units).unwrap_or(MAX_COUNT).min(MAX_COUNT)
     }
 
-    fn until_paid(&self, limit: &Limit, now: Timestamp, parts: u64) -> Micros {
-        let payback = limit.bucket().rate.payback;
-        if parts == 0 || payback == 0 {
+    fn until_refilled(&self, bucket: &TokenBucket, now: Timestamp, units: u64) -> Micros {
+        let refill_per_micro = bucket.gcra.refill_per_micro;
+        if units == 0 || refill_per_micro == 0 {
             return Micros::ZERO;
         }
         let behind = self.at.since(now).get();
-        Micros::new(behind + parts.div_ceil(payback))
+        Micros::new(behind + units.div_ceil(refill_per_micro))
     }
 
-    /// Adds what was counted apart, as far as it was not paid back until one of them was last charged.
-    pub(super) fn settle(&mut self, limit: &Limit, own: &Own<'_, Self>) {
-        let at = self.at.max(own.own.at);
-        let parts = own.sum(self, |of| of.now(limit, at));
-        self.write(limit, at, parts.min(MAX_COUNT));
+    /// Adds a delta, without the debt that was refilled before the later of the two states.
+    pub(super) fn merge(&mut self, bucket: &TokenBucket, delta: &StateDelta<'_, Self>) {
+        let at = self.at.max(delta.local.at);
+        let debt = delta.merged(self, |of| of.debt_at(bucket, at));
+        self.write(bucket, at, debt.min(MAX_COUNT));
     }
 
-    fn write(&mut self, limit: &Limit, now: Timestamp, parts: u64) {
+    fn write(&mut self, bucket: &TokenBucket, now: Timestamp, debt: u64) {
         self.at = self.at.max(now);
-        self.parts = parts;
-        self.cost = limit.bucket().rate.cost;
+        self.debt = debt;
+        self.units_per_hit = bucket.gcra.units_per_hit;
     }
 }
 
-impl Count for Debt {
-    fn fits(&self, limit: &Limit, now: Timestamp, hits: u64) -> bool {
-        limit.requests_per_unit > 0
-            && self
-                .now(limit, now)
-                .saturating_add(limit.bucket().price(hits))
-                <= limit.bucket().capacity()
+impl Count for TokenBucketState {
+    type Params = TokenBucket;
+
+    fn admits(&self, bucket: &TokenBucket, now: Timestamp, hits: u64) -> bool {
+        let debt = self.debt_at(bucket, now);
+        bucket.rate.requests > 0
+            && debt.saturating_add(bucket.units(hits)) <= bucket.capacity_units()
     }
 
-    fn add(&mut self, limit: &Limit, now: Timestamp, hits: u64) {
-        let parts = self
-            .now(limit, now)
-            .saturating_add(limit.bucket().price(hits));
-        self.write(limit, now, parts.min(MAX_COUNT));
+    fn add(&mut self, bucket: &TokenBucket, now: Timestamp, hits: u64) {
+        let debt = self.debt_at(bucket, now).saturating_add(bucket.units(hits));
+        self.write(bucket, now, debt.min(MAX_COUNT));
     }
 
-    fn refund(&mut self, limit: &Limit, now: Timestamp, hits: u64) {
-        let parts = self
-            .now(limit, now)
-            .saturating_sub(limit.bucket().price(hits));
-        self.write(limit, now, parts);
+    fn refund(&mut self, bucket: &TokenBucket, now: Timestamp, hits: u64) {
+        let debt = self.debt_at(bucket, now).saturating_sub(bucket.units(hits));
+        self.write(bucket, now, debt);
     }
 
-    fn remaining(&self, limit: &Limit, now: Timestamp) -> u64 {
-        if limit.requests_per_unit == 0 {
+    fn remaining(&self, bucket: &TokenBucket, now: Timestamp) -> u64 {
+        if bucket.rate.requests == 0 {
             return 0;
         }
-        limit
-            .bucket()
-            .capacity()
-            .saturating_sub(self.now(limit, now))
-            / limit.bucket().rate.cost
+        let free = bucket.capacity_units();
+        free.saturating_sub(self.debt_at(bucket, now)) / bucket.gcra.units_per_hit
     }
 
-    /// The time until so many hits pass, if nobody else takes the room: exact to the microsecond.
-    fn until_fits(&self, limit: &Limit, now: Timestamp, hits: u64) -> Micros {
-        let price = limit
-            .bucket()
-            .price(hits.min(u64::from(limit.bucket().burst)));
-        let excess = (self.now(limit, now) + price).saturating_sub(limit.bucket().capacity());
-        self.until_paid(limit, now, excess)
+    /// Exact to the microsecond, if no other hits come first.
+    fn until_admitted(&self, bucket: &TokenBucket, now: Timestamp, hits: u64) -> Micros {
+        let units = bucket.units(hits.min(u64::from(bucket.burst)));
+        let excess = (self.debt_at(bucket, now) + units).saturating_sub(bucket.capacity_units());
+        self.until_refilled(bucket, now, excess)
     }
 
     /// The time until the bucket is full again.
-    fn until_clear(&self, limit: &Limit, now: Timestamp) -> Micros {
-        self.until_paid(limit, now, self.now(limit, now))
+    fn until_clear(&self, bucket: &TokenBucket, now: Timestamp) -> Micros {
+        self.until_refilled(bucket, now, self.debt_at(bucket, now))
     }
 }
 
-impl Encode for Debt {
+impl Encode for TokenBucketState {
     fn encode(&self, out: &mut Vec<u8>) {
         out.put_u64_le(self.at.micros());
-        out.put_u64_le(self.parts);
-        out.put_u64_le(self.cost);
+        out.put_u64_le(self.debt);
+        out.put_u64_le(self.units_per_hit);
     }
 
     fn decode(bytes: &mut &[u8]) -> Option<Self> {
         Some(Self {
             at: Timestamp::from_micros(bytes.try_get_u64_le().ok()?),
-            parts: bytes.try_get_u64_le().ok()?,
-            cost: bytes.try_get_u64_le().ok()?,
+            debt: bytes.try_get_u64_le().ok()?,
+            units_per_hit: bytes.try_get_u64_le().ok()?,
         })
     }
 }
@@ -247,6 +228,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::limit::Window;
     use crate::request::Unit;
 
     proptest! {
@@ -257,12 +239,12 @@ mod tests {
         ) {
             let window = Window::new(Unit::Second, multiplier).unwrap();
             prop_assume!(u64::from(requests) <= window.length().get());
-            let rate = Rate::new(requests, window);
-            let time = u128::from(window.length().get()) * u128::from(rate.payback);
-            let cost = u128::from(rate.cost) * u128::from(requests);
+            let gcra = GcraParams::new(Rate { requests, window });
+            let time = u128::from(window.length().get()) * u128::from(gcra.refill_per_micro);
+            let cost = u128::from(gcra.units_per_hit) * u128::from(requests);
             prop_assert!(cost >= time);
             prop_assert!((cost - time) * 500_000 <= time);
-            prop_assert!(rate.payback == 1 || rate.cost <= MAX_PARTS);
+            prop_assert!(gcra.refill_per_micro == 1 || gcra.units_per_hit <= MAX_UNITS);
         }
     }
 }

@@ -4,8 +4,8 @@ mod identity;
 mod robust;
 
 use super::*;
-use crate::limit::{Algorithm, Charge, Limit};
-use crate::request::{Entry, Unit};
+use crate::limit::{Charge, Limit, LimitKind};
+use crate::request::Entry;
 
 /// Parts of an identity, as text.
 #[derive(Debug, Default)]
@@ -49,8 +49,8 @@ fn walk(policy: &Policy, pairs: &[(&str, &str)]) -> Option<(String, Vec<String>)
     let limit = match &found.rule?.limits {
         Limits::Unlimited { .. } => "unlimited".to_owned(),
         Limits::Counted(set) => {
-            let limit = &set.limits[0];
-            format!("{}/{}", limit.requests_per_unit, limit.window.unit().name())
+            let quota = set.limits[0].quota();
+            format!("{}/{}", quota.number(), quota.window().unwrap())
         }
     };
     Some((limit, parts.0))
@@ -230,13 +230,10 @@ fn a_limit_says_all_it_can() {
     assert!(rule.shadow_mode && rule.quota_mode);
     assert_eq!(set.charge, Charge::Allowed);
     assert!(!set.limits[0].shadow_mode && set.limits[1].shadow_mode);
-    let Algorithm::TokenBucket(bucket) = set.limits[0].algorithm else {
-        panic!()
-    };
-    assert_eq!(bucket.burst(), 150);
-    assert_eq!(set.limits[0].window.unit(), Unit::Minute);
-    assert_eq!(set.limits[1].algorithm, Algorithm::SlidingWindow);
-    assert_eq!(set.limits[1].window.secs(), 30);
+    assert!(matches!(set.limits[0].kind, LimitKind::TokenBucket(_)));
+    assert_eq!(set.limits[0].to_string(), "100 per minute, burst 150");
+    assert!(matches!(set.limits[1].kind, LimitKind::SlidingWindow(_)));
+    assert_eq!(set.limits[1].to_string(), "7 per 30 seconds");
     assert_eq!(
         rule.replaces.iter().map(|name| &**name).collect::<Vec<_>>(),
         ["a"]

@@ -16,7 +16,7 @@ pub struct RuleId {
     pub domain: String,
     /// The keys of its descriptors, in their order.
     pub keys: String,
-    /// What it allows, such as `600/minute`.
+    /// What it allows, such as `600 per minute`.
     pub limits: String,
     /// Where it stands: file and line.
     pub place: String,
@@ -31,7 +31,7 @@ impl RuleId {
         let limits = match &rule.limits {
             Limits::Unlimited { .. } => "unlimited".to_owned(),
             Limits::Counted(set) => {
-                let limits: Vec<_> = set.limits.iter().map(words).collect();
+                let limits: Vec<_> = set.limits.iter().map(Limit::to_string).collect();
                 limits.join(", ")
             }
         };
@@ -46,18 +46,6 @@ impl RuleId {
                 None => file.into_owned(),
             },
         }
-    }
-}
-
-/// `600/minute`, `1/5 minutes`, `8 at once`.
-fn words(limit: &Limit) -> String {
-    let Some(window) = limit.rate_window() else {
-        return format!("{} at once", limit.requests_per_unit);
-    };
-    let unit = window.unit().name();
-    match window.multiplier() {
-        1 => format!("{}/{unit}", limit.requests_per_unit),
-        times => format!("{}/{times} {unit}s", limit.requests_per_unit),
     }
 }
 

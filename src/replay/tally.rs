@@ -7,7 +7,7 @@ use super::Outcome;
 use super::hardest::{Hardest, Refused};
 use super::names::{Masks, RuleId};
 use crate::engine::{Code, Met};
-use crate::limit::{self, Algorithm};
+use crate::limit;
 use crate::policy::{Domain, Limits, Rule};
 use crate::request::{Descriptor, Request};
 use crate::store::Stats;
@@ -162,12 +162,7 @@ impl Counts {
             let Some(limit) = set.limits.get(usize::from(outcome.limit)) else {
                 continue;
             };
-            let of = match limit.algorithm {
-                Algorithm::TokenBucket(bucket) => bucket.burst(),
-                Algorithm::FixedWindow | Algorithm::SlidingWindow | Algorithm::Concurrency => {
-                    limit.requests_per_unit
-                }
-            };
+            let of = limit.capacity();
             let remaining = if outcome.over { 0 } else { outcome.remaining };
             let peak = Peak {
                 used: of.saturating_sub(remaining),

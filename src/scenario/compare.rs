@@ -2,7 +2,6 @@
 
 use serde_json::Value as Json;
 
-use super::rate::Amount;
 use super::report::Difference;
 use super::script::{Expectation, ExpectedBody, ExpectedHeader, Standing, Word};
 use crate::engine::{Code, Decision, Header, Status};
@@ -125,7 +124,7 @@ impl Found {
             self.compare(format!("{of}reset"), format!("{secs}s"), own);
         }
         if let Some(amount) = expect.limit {
-            let own = limit.map_or_else(none, |limit| Amount::from(limit).to_string());
+            let own = limit.map_or_else(none, |limit| limit.quota.to_string());
             self.compare(format!("{of}limit"), amount.to_string(), own);
         }
         if let Some(name) = &expect.name {

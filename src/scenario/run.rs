@@ -8,12 +8,12 @@ use std::task::{Context, Poll, Waker};
 use bytes::Bytes;
 
 use super::compare::{differences, overall};
-use super::rate::Rate;
 use super::report::{Difference, Failure, TestReport};
 use super::script::{Action, Ask, Script, Tally, Test, Word};
 use super::time;
 use crate::clock::{Clock, ManualClock, Micros};
 use crate::engine::{Decision, Engine};
+use crate::limit::Rate;
 use crate::policy::{HIDDEN, Place, Policy, Redactor};
 use crate::request::{Cost, Descriptor, Entry, LeaseId, Request};
 use crate::store::{MemoryConfig, NoRandomness, Store};
@@ -204,12 +204,7 @@ fn descriptor_in_words(descriptor: &Descriptor, redactor: Redactor<'_>) -> Strin
         Cost::Refund(hits) => text.push_str(&format!(", {hits} given back")),
     }
     if let Some(limit) = descriptor.limit {
-        let rate = Rate {
-            requests_per_unit: limit.requests_per_unit,
-            unit: limit.unit,
-            unit_multiplier: limit.unit_multiplier,
-        };
-        text.push_str(&format!(", limit {rate}"));
+        text.push_str(&format!(", limit {}", Rate::from(limit)));
     }
     text
 }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::rate::Amount;
 use crate::clock::{Micros, Timestamp};
+use crate::limit::Quota;
 use crate::policy::{Metadata, Place, Policy, Value};
 use crate::request::Descriptor;
 
@@ -116,7 +116,7 @@ pub struct Standing {
     /// Whole seconds until there is room again.
     pub reset_secs: Option<u64>,
     /// The limit that is reported.
-    pub limit: Option<Amount>,
+    pub limit: Option<Quota>,
     /// That limit's name; empty for none.
     pub name: Option<String>,
 }

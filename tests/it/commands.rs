@@ -113,7 +113,7 @@ descriptor 1, 1 hit
     any value        fits, but another one goes first
     counted by each value
   rule   tests/policies/good/explained.yaml:11:5  descriptors[0]
-  limit  per_minute: 100 per minute, token_bucket with a burst of 150; 150 left before, 149 after; resets in 1s
+  limit  per_minute: 100 per minute, burst 150, token_bucket; 150 left before, 149 after; resets in 1s
   limit  10000 per day, fixed_window; 10000 left before, 9999 after; resets in 86400s
   so     OK, 149 remaining of 100 per minute, reset in 1s
 

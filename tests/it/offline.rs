@@ -97,14 +97,15 @@ pub(crate) fn words(status: &Status) -> String {
     };
     assert!(status.reset_after_secs.is_some());
     let per = match limit
-        .window
+        .quota
+        .window()
         .map(|window| (window.multiplier(), window.unit()))
     {
         Some((1, unit)) => format!("/{}", unit.name()),
         Some((times, unit)) => format!("/{times} {}", unit.name()),
         None => " at once".to_owned(),
     };
-    let limited = format!("{}{per}", limit.requests_per_unit);
+    let limited = format!("{}{per}", limit.quota.number());
     let named = limit
         .name
         .as_ref()

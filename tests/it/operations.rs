@@ -218,7 +218,10 @@ async fn every_metric_of_the_examples_is_exposed() {
     let policy = "
 domain: shop
 descriptors:
-  - {key: a, rate_limit: [{unit: day, requests_per_unit: 1}, {unit: hour, requests_per_unit: 1}]}";
+  - key: a
+    rate_limit:
+      - {unit: day, requests_per_unit: 1}
+      - {algorithm: concurrency, max_in_flight: 8, lease_seconds: 180}";
     let options = Options {
         envoy_ratelimit_metrics: true,
         ..Options::default()

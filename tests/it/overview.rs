@@ -15,6 +15,11 @@ descriptors:
   - {key: remote_address, rate_limit: {unit: day, requests_per_unit: 2}}
   - {key: api_key, secret: true, rate_limit: {unit: day, requests_per_unit: 1}}
   - {key: tried, shadow_mode: true, rate_limit: {unit: day, requests_per_unit: 1}}
+  - key: kinds
+    rate_limit:
+      - {algorithm: concurrency, max_in_flight: 8, lease_seconds: 180}
+      - {algorithm: token_bucket, unit: minute, requests_per_unit: 60, burst: 90}
+      - {algorithm: sliding_window, unit: hour, unit_multiplier: 2, requests_per_unit: 9}
 ";
 
 async fn site(token: bool) -> Site {
@@ -101,9 +106,24 @@ async fn the_overview_has_every_rule_and_what_it_counted() {
     let shop = &overview["domains"][0];
     assert_eq!(shop["decisions"]["over"], 5);
     let rules = shop["rules"].as_array().unwrap();
-    assert_eq!(rules.len(), 3);
+    assert_eq!(rules.len(), 4);
     assert_eq!(rules[0]["name"], "remote_address");
-    assert_eq!(rules[0]["limits"][0]["requests_per_unit"], 2);
+    let texts: Vec<_> = rules
+        .iter()
+        .flat_map(|rule| rule["limits"].as_array().unwrap())
+        .map(|limit| (&limit["algorithm"], &limit["text"]))
+        .collect();
+    for limit in [
+        ("fixed_window", "2 per day"),
+        ("concurrency", "8 at once (lease 180 s)"),
+        ("token_bucket", "60 per minute, burst 90"),
+        ("sliding_window", "9 per 2 hours"),
+    ] {
+        assert!(
+            texts.contains(&(&limit.0.into(), &limit.1.into())),
+            "{texts:?}"
+        );
+    }
     let hits = &rules[0]["hits"];
     assert_eq!(
         (&hits["within"], &hits["near"], &hits["over"]),

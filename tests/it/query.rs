@@ -61,8 +61,8 @@ async fn an_answer_is_a_table_and_an_exit_code() {
         &ok,
         0,
         "OK\n\n\
-         descriptor  code  limit               remaining  reset\n\
-         api_key=k   OK    2/5 minutes (keys)          1  290 s\n\n\
+         descriptor  code  limit                   remaining  reset\n\
+         api_key=k   OK    2 per 5 minutes (keys)          1  290 s\n\n\
          X-Left: 1\n",
     );
     let look = query(&running, &["api_key=k", "--peek"]);
@@ -73,8 +73,8 @@ async fn an_answer_is_a_table_and_an_exit_code() {
         &over,
         1,
         "OVER_LIMIT\n\n\
-         descriptor  code        limit               remaining  reset\n\
-         api_key=k   OVER_LIMIT  2/5 minutes (keys)          0  290 s\n\n\
+         descriptor  code        limit                   remaining  reset\n\
+         api_key=k   OVER_LIMIT  2 per 5 minutes (keys)          0  290 s\n\n\
          X-Left: 0\n\n\
          {\"wait\": 290}\n",
     );
@@ -102,10 +102,10 @@ async fn several_descriptors_and_values_with_blanks_are_asked_for() {
         &answer,
         0,
         "OK\n\n\
-         descriptor                       code  limit   remaining   reset\n\
-         account=a1 endpoint=POST /x?y=1  OK    9/hour          5  3590 s\n\
-         free=x                           OK    -       unlimited       -\n\
-         nothing=x                        OK    -               -       -\n\n\
+         descriptor                       code  limit       remaining   reset\n\
+         account=a1 endpoint=POST /x?y=1  OK    9 per hour          5  3590 s\n\
+         free=x                           OK    -           unlimited       -\n\
+         nothing=x                        OK    -                   -       -\n\n\
          X-Left: 5\n",
     );
 }

@@ -123,7 +123,7 @@ fn secrets_are_masked_and_other_values_told() {
     let report = replaying.report(&[]);
     let shadowed = &report["policies"]["rules"][1];
     assert_eq!(shadowed["rule"]["keys"], "account endpoint");
-    assert_eq!(shadowed["rule"]["limits"], "1/hour");
+    assert_eq!(shadowed["rule"]["limits"], "1 per hour");
     assert_eq!(shadowed["rule"]["place"], "shop.yaml:7");
     assert_eq!(
         (&shadowed["refused"], &shadowed["shadow"]),
@@ -166,8 +166,8 @@ fn two_policies_are_compared_by_the_rules_that_were_met() {
     assert_eq!(report["policies"]["refused"], 1);
     assert_eq!(report["against"]["refused"], 2);
     let change = &report["changes"][0];
-    assert_eq!(change["rule"]["limits"], "2/minute");
-    assert_eq!(change["against"]["limits"], "1/minute");
+    assert_eq!(change["rule"]["limits"], "2 per minute");
+    assert_eq!(change["against"]["limits"], "1 per minute");
     assert_eq!(
         (&change["newly_refused"], &change["newly_passed"]),
         (&json!(0), &json!(1))

@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use weir::clock::Micros;
-use weir::limit::{Algorithm, Charge, LeaseOutcome, LimitSet};
+use weir::limit::{Charge, LeaseOutcome, LimitKind, LimitSet};
 use weir::request::Cost;
 use weir::store::{Batch, MemoryConfig, Store};
 
-use crate::stores::{NOW, bucket, fresh, hit, key, limit, passes, rule, runtime, take, with_lease};
+use crate::stores::{
+    NOW, bucket, fresh, hit, key, limit, passes, rule, runtime, slots, take, with_lease,
+};
 
 /// Runs a test on each store.
 fn on_both<F: Future<Output = ()>>(test: impl Fn(Arc<Store>) -> F) {
@@ -20,7 +22,7 @@ fn on_both<F: Future<Output = ()>>(test: impl Fn(Arc<Store>) -> F) {
 
 fn by_hour(requests: u32) -> LimitSet {
     rule(
-        [limit(Algorithm::FixedWindow, requests, 3_600)],
+        [limit(LimitKind::FixedWindow, requests, 3_600)],
         Charge::Allowed,
     )
 }
@@ -30,16 +32,16 @@ fn callers_at_one_key_get_exactly_the_limit() {
     on_both(|store| async move {
         for (nth, set) in [
             by_hour(100),
-            rule([limit(Algorithm::FixedWindow, 100, 3_600)], Charge::Always),
+            rule([limit(LimitKind::FixedWindow, 100, 3_600)], Charge::Always),
             rule(
-                [limit(Algorithm::SlidingWindow, 100, 3_600)],
+                [limit(LimitKind::SlidingWindow, 100, 3_600)],
                 Charge::Allowed,
             ),
             rule([bucket(100, 100, 3_600)], Charge::Allowed),
             rule(
                 [
-                    limit(Algorithm::FixedWindow, 500, 3_600),
-                    limit(Algorithm::SlidingWindow, 100, 3_600),
+                    limit(LimitKind::FixedWindow, 500, 3_600),
+                    limit(LimitKind::SlidingWindow, 100, 3_600),
                 ],
                 Charge::Allowed,
             ),
@@ -110,7 +112,7 @@ fn an_atomic_batch_that_is_refused_charges_none() {
 #[test]
 fn slots_are_held_until_they_are_given_back_or_end() {
     on_both(|store| async move {
-        let set = rule([limit(Algorithm::Concurrency, 2, 30)], Charge::Allowed);
+        let set = rule([slots(2, 30)], Charge::Allowed);
         let slot = key(&store, "slots");
         let leases: Vec<_> = (0..3).map(|_| store.new_lease()).collect();
         let ask = |nth: usize, cost| with_lease(hit(slot, &set, cost), leases[nth]);

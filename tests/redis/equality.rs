@@ -5,11 +5,11 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use proptest::prelude::*;
 use smallvec::SmallVec;
 use weir::clock::{Micros, Timestamp};
-use weir::limit::{Active, Algorithm, Charge, Limit, LimitSet, Window};
+use weir::limit::{Active, Charge, Limit, LimitKind, LimitSet, Window};
 use weir::request::{Cost, LeaseId};
 use weir::store::{Batch, Hit, MemoryConfig, Store, Weight};
 
-use crate::stores::{NOW, bucket, fresh, key, limit, rule, runtime};
+use crate::stores::{NOW, bucket, fresh, key, limit, rule, runtime, slots};
 
 /// A rule, and the same with other numbers, as a reload would bring them.
 type Versions = [LimitSet; 2];
@@ -40,10 +40,10 @@ fn any_limit() -> impl Strategy<Value = [Limit; 2]> {
             [requests, others].map(|requests| Limit {
                 shadow_mode,
                 ..match algorithm {
-                    0 => limit(Algorithm::FixedWindow, requests, secs),
-                    1 => limit(Algorithm::SlidingWindow, requests, secs),
+                    0 => limit(LimitKind::FixedWindow, requests, secs),
+                    1 => limit(LimitKind::SlidingWindow, requests, secs),
                     2 => bucket(requests, burst, secs),
-                    _ => limit(Algorithm::Concurrency, requests, secs),
+                    _ => slots(requests, secs),
                 }
             })
         },
@@ -171,12 +171,12 @@ fn both_stores_decide_the_same_at_the_largest_numbers() {
     let memory = Store::memory(MemoryConfig::default()).unwrap();
     let ten_years = Window::LONGEST.secs();
     let widest = [
-        limit(Algorithm::FixedWindow, u32::MAX, ten_years),
-        limit(Algorithm::SlidingWindow, u32::MAX, ten_years),
+        limit(LimitKind::FixedWindow, u32::MAX, ten_years),
+        limit(LimitKind::SlidingWindow, u32::MAX, ten_years),
         bucket(u32::MAX, u32::MAX, ten_years),
         bucket(14, 1, ten_years),
         bucket(999_983, 4_294_967, 1),
-        limit(Algorithm::FixedWindow, u32::MAX, 1),
+        limit(LimitKind::FixedWindow, u32::MAX, 1),
     ];
     // The latest moment is now: a clock that is further ahead is not believed.
     let moments = [

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use weir::clock::{Micros, Timestamp};
 use weir::engine::{Basis, Code, Engine};
-use weir::limit::{Algorithm, Charge, LeaseOutcome, LimitSet, Outcomes};
+use weir::limit::{Charge, LeaseOutcome, LimitKind, LimitSet, Outcomes};
 use weir::request::Cost;
 use weir::store::{Batch, Hit, Password, RedisAddress, RedisConfig, Store};
 
@@ -301,8 +301,8 @@ fn what_was_counted_meanwhile_is_added_as_of_then_whatever_the_algorithm() {
         let config = exact(address(redis.url()));
         let store = stores::connected(config.clone()).await;
         let algorithms = [
-            stores::limit(Algorithm::FixedWindow, 100, 60),
-            stores::limit(Algorithm::SlidingWindow, 100, 60),
+            stores::limit(LimitKind::FixedWindow, 100, 60),
+            stores::limit(LimitKind::SlidingWindow, 100, 60),
             stores::bucket(60, 100, 60),
         ];
         let sets: Vec<LimitSet> = [Charge::Allowed, Charge::Always]
@@ -351,7 +351,7 @@ fn what_nobody_asks_for_again_is_added_too_and_never_twice() {
         let config = exact(address(redis.url()));
         let store = stores::connected(config.clone()).await;
         let set = stores::rule(
-            [stores::limit(Algorithm::FixedWindow, 10, 3_600)],
+            [stores::limit(LimitKind::FixedWindow, 10, 3_600)],
             Charge::Allowed,
         );
         let named = |nth: u32| {
@@ -385,7 +385,7 @@ fn what_was_counted_in_a_batch_when_redis_went_away_is_not_lost() {
         };
         let store = stores::connected(config).await;
         let set = stores::rule(
-            [stores::limit(Algorithm::FixedWindow, 100, 3_600)],
+            [stores::limit(LimitKind::FixedWindow, 100, 3_600)],
             Charge::Allowed,
         );
         let hit = stores::hit(stores::key(&store, "hot"), &set, Cost::Hits(1));
@@ -458,10 +458,7 @@ fn a_lease_granted_while_redis_was_away_can_be_given_back() {
         use crate::stores::{hit, key, rule, take, with_lease};
 
         let store = stores::connected(exact(address(redis.url()))).await;
-        let set = rule(
-            [stores::limit(Algorithm::Concurrency, 1, 600)],
-            Charge::Allowed,
-        );
+        let set = rule([stores::slots(1, 600)], Charge::Allowed);
         let slot = with_lease(
             hit(key(&store, "slot"), &set, Cost::Hits(1)),
             store.new_lease(),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use weir::clock::{Micros, Timestamp};
-use weir::limit::{Algorithm, Charge, LimitSet};
+use weir::limit::{Charge, LimitKind, LimitSet};
 use weir::request::Cost;
 use weir::store::{Key, RedisConfig, Store};
 
@@ -24,7 +24,7 @@ fn with_redis<F: Future<Output = ()>>(test: impl FnOnce(RedisConfig) -> F) {
 }
 
 fn by_hour(requests: u32, charge: Charge) -> LimitSet {
-    rule([limit(Algorithm::FixedWindow, requests, 3_600)], charge)
+    rule([limit(LimitKind::FixedWindow, requests, 3_600)], charge)
 }
 
 async fn passes(store: &Store, now: Timestamp, (key, set): (Key, &LimitSet)) -> bool {

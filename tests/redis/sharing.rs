@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use weir::clock::{Clock, Micros};
 use weir::engine::Basis;
-use weir::limit::{Algorithm, Charge};
+use weir::limit::{Charge, LimitKind};
 use weir::request::Cost;
 use weir::store::{HashKey, RedisClock, RedisConfig, Store};
 
@@ -35,9 +35,9 @@ fn two_weirs_let_through_exactly_the_limit_together() {
         };
         let weirs = [connected(config.clone()).await, connected(config).await];
         for (nth, set) in [
-            rule([limit(Algorithm::FixedWindow, 200, 86_400)], Charge::Always),
+            rule([limit(LimitKind::FixedWindow, 200, 86_400)], Charge::Always),
             rule(
-                [limit(Algorithm::SlidingWindow, 200, 86_400)],
+                [limit(LimitKind::SlidingWindow, 200, 86_400)],
                 Charge::Allowed,
             ),
             rule([bucket(200, 200, 86_400)], Charge::Allowed),
@@ -150,7 +150,7 @@ fn who_has_another_key_or_another_format_is_told_so() {
 #[test]
 fn a_clock_that_is_an_hour_ahead_harms_nobody() {
     with_redis(|config| async move {
-        let set = rule([limit(Algorithm::FixedWindow, 5, 60)], Charge::Always);
+        let set = rule([limit(LimitKind::FixedWindow, 5, 60)], Charge::Always);
         let skewed = connected(config.clone()).await;
         let right = connected(config).await;
         let name = key(&right, "skew");
@@ -175,8 +175,8 @@ fn a_clock_that_is_behind_grants_nothing_more() {
     with_redis(|config| async move {
         let store = connected(config).await;
         for (nth, limit) in [
-            limit(Algorithm::FixedWindow, 5, 60),
-            limit(Algorithm::SlidingWindow, 5, 60),
+            limit(LimitKind::FixedWindow, 5, 60),
+            limit(LimitKind::SlidingWindow, 5, 60),
             bucket(5, 5, 60),
         ]
         .into_iter()

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::runtime::Runtime;
 use weir::clock::Timestamp;
-use weir::limit::{Active, Algorithm, Charge, Limit, LimitSet, TokenBucket, Window};
+use weir::limit::{Active, Charge, Limit, LimitKind, LimitSet, Rate, TokenBucket, Window};
 use weir::request::{Cost, LeaseId, Unit};
 use weir::store::{
     Answer, Batch, Hit, Key, KeyBuilder, MemoryConfig, RedisAddress, RedisClock, RedisConfig,
@@ -80,20 +80,21 @@ pub(crate) fn key(store: &Store, name: &str) -> Key {
     identity.key()
 }
 
-pub(crate) fn limit(algorithm: Algorithm, requests_per_unit: u32, secs: u32) -> Limit {
-    Limit {
-        algorithm,
-        requests_per_unit,
-        window: Window::new(Unit::Second, secs).unwrap(),
-        name: None,
-        shadow_mode: false,
-    }
+pub(crate) fn limit(kind: impl Fn(Rate) -> LimitKind, requests: u32, secs: u32) -> Limit {
+    let window = Window::new(Unit::Second, secs).unwrap();
+    Limit::new(kind(Rate { requests, window }))
+}
+
+pub(crate) fn slots(max_in_flight: u32, lease_secs: u32) -> Limit {
+    Limit::new(LimitKind::Concurrency {
+        max_in_flight,
+        lease_secs,
+    })
 }
 
 pub(crate) fn bucket(requests: u32, burst: u32, secs: u32) -> Limit {
-    let window = Window::new(Unit::Second, secs).unwrap();
-    let bucket = TokenBucket::new(burst, requests, window).unwrap();
-    limit(Algorithm::TokenBucket(bucket), requests, secs)
+    let bucket = |rate| LimitKind::TokenBucket(TokenBucket::new(burst, rate).unwrap());
+    limit(bucket, requests, secs)
 }
 
 pub(crate) fn rule(limits: impl Into<Box<[Limit]>>, charge: Charge) -> LimitSet {

@@ -6,7 +6,7 @@ use rcgen::{
 };
 use tempfile::TempDir;
 use weir::engine::{Basis, Code};
-use weir::limit::{Algorithm, Charge, LeaseOutcome};
+use weir::limit::{Charge, LeaseOutcome, LimitKind};
 use weir::request::Cost;
 use weir::store::{Batch, Identity, RedisAddress, RedisConfig, RedisTls};
 
@@ -15,7 +15,7 @@ use weir_harness::{Cluster, RedisServer, Sentinels, free_port, program};
 use crate::faults::patient;
 use crate::instances::{ask, until, weir};
 use crate::stores::{
-    NOW, address, connected, exact, hit, key, limit, passes, rule, runtime, take, with_lease,
+    NOW, address, connected, exact, hit, key, limit, passes, rule, runtime, slots, take, with_lease,
 };
 
 #[test]
@@ -27,7 +27,7 @@ fn a_cluster_counts_as_one_and_follows_slots_that_move() {
         let cluster = Cluster::start();
         let nodes = &cluster.nodes;
         let store = connected(exact(address(cluster.url()))).await;
-        let set = rule([limit(Algorithm::FixedWindow, 3, 3_600)], Charge::Allowed);
+        let set = rule([limit(LimitKind::FixedWindow, 3, 3_600)], Charge::Allowed);
         // One request with counters in many slots.
         let names: Vec<_> = (0..40).map(|n| key(&store, &n.to_string())).collect();
         let hits: Vec<_> = names
@@ -66,11 +66,15 @@ fn slots_of_a_request_that_another_part_of_the_cluster_refuses_are_free_again() 
     runtime().block_on(async {
         let cluster = Cluster::start();
         let store = connected(exact(address(cluster.url()))).await;
-        let slots = rule([limit(Algorithm::Concurrency, 1, 600)], Charge::Allowed);
-        let none = rule([limit(Algorithm::FixedWindow, 0, 3_600)], Charge::Allowed);
+        let one_slot = rule([slots(1, 600)], Charge::Allowed);
+        let none = rule([limit(LimitKind::FixedWindow, 0, 3_600)], Charge::Allowed);
         let lease = store.new_lease();
         for nth in 0..20 {
-            let slot = hit(key(&store, &format!("slot {nth}")), &slots, Cost::Hits(1));
+            let slot = hit(
+                key(&store, &format!("slot {nth}")),
+                &one_slot,
+                Cost::Hits(1),
+            );
             let over = hit(key(&store, &format!("over {nth}")), &none, Cost::Hits(1));
             let batch = Batch {
                 hits: [with_lease(slot, lease), over].into_iter().collect(),
@@ -78,7 +82,7 @@ fn slots_of_a_request_that_another_part_of_the_cluster_refuses_are_free_again() 
             };
             let answer = store.hit(NOW, &batch).await;
             assert_eq!(answer.outcomes[0].lease, LeaseOutcome::None);
-            let look = [hit(slot.key, &slots, Cost::Look)];
+            let look = [hit(slot.key, &one_slot, Cost::Look)];
             let left = take(&store, NOW, &look).await.outcomes[0].limits[0].remaining;
             assert_eq!(left, 1);
         }
@@ -98,7 +102,7 @@ fn a_part_of_a_cluster_that_is_gone_does_not_harm_the_others() {
         };
         let store = connected(config).await;
         let set = rule(
-            [limit(Algorithm::FixedWindow, 1_000, 3_600)],
+            [limit(LimitKind::FixedWindow, 1_000, 3_600)],
             Charge::Allowed,
         );
         cluster.nodes[2].kill();
@@ -211,7 +215,7 @@ fn redis_is_spoken_to_in_tls_by_own_certificates() {
             }),
         };
         let store = connected(with(right.clone())).await;
-        let set = rule([limit(Algorithm::FixedWindow, 1, 3_600)], Charge::Allowed);
+        let set = rule([limit(LimitKind::FixedWindow, 1, 3_600)], Charge::Allowed);
         assert!(passes(&store, "tls", &set).await);
         assert!(!passes(&store, "tls", &set).await);
 
@@ -245,7 +249,7 @@ fn a_redis_at_a_unix_socket_is_known_by_its_path() {
         let encoded = path.replace(' ', "%20");
         let address = format!("redis+unix://:open-sesame@{encoded}?db=3");
         let store = connected(exact(address.parse().unwrap())).await;
-        let set = rule([limit(Algorithm::FixedWindow, 1, 3_600)], Charge::Allowed);
+        let set = rule([limit(LimitKind::FixedWindow, 1, 3_600)], Charge::Allowed);
         assert!(passes(&store, "socket", &set).await);
         assert!(!passes(&store, "socket", &set).await);
         let counters = redis.cli(&["-a", "open-sesame", "-n", "3", "keys", "weir:[0-9]:*"]);

@@ -6,9 +6,9 @@ use crate::engine::{
     Code, End, Explained, ExplainedCandidate, ExplainedLevel, ExplainedLimit, Explanation, Status,
     Verdict,
 };
-use crate::limit::{Algorithm, Limit};
+use crate::limit::Limit;
 use crate::request::Cost;
-use crate::scenario::{Amount, written};
+use crate::scenario::written;
 
 /// Of more candidates that do not fit only the number is told.
 const MOST_CANDIDATES: usize = 20;
@@ -172,17 +172,7 @@ fn limit_in_words(explained: &ExplainedLimit) -> String {
 }
 
 fn in_words(limit: &Limit) -> String {
-    let amount = Amount::new(limit.requests_per_unit, limit.rate_window());
-    let algorithm = match limit.algorithm {
-        Algorithm::FixedWindow => "fixed_window".to_owned(),
-        Algorithm::SlidingWindow => "sliding_window".to_owned(),
-        Algorithm::TokenBucket(bucket) => {
-            format!("token_bucket with a burst of {}", bucket.burst())
-        }
-        Algorithm::Concurrency => {
-            format!("concurrency with leases of {}s", limit.window.secs())
-        }
-    };
+    let algorithm = limit.algorithm().as_str();
     let name = limit
         .name
         .as_deref()
@@ -192,15 +182,15 @@ fn in_words(limit: &Limit) -> String {
     } else {
         ""
     };
-    format!("{name}{amount}, {algorithm}{shadow}")
+    format!("{name}{limit}, {algorithm}{shadow}")
 }
 
 fn status_in_words(status: &Status) -> String {
     let code = code(status.code);
     match (&status.limit, status.reset_after_secs) {
         (Some(limit), Some(reset)) => {
-            let (amount, remaining) = (Amount::from(limit), status.remaining);
-            format!("{code}, {remaining} remaining of {amount}, reset in {reset}s")
+            let (quota, remaining) = (limit.quota, status.remaining);
+            format!("{code}, {remaining} remaining of {quota}, reset in {reset}s")
         }
         _ if *status == Status::UNLIMITED => format!("{code}, unlimited"),
         _ => format!("{code}, no limit"),

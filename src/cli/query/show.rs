@@ -9,7 +9,8 @@ use crate::cli::output::{escape, escape_lines};
 use crate::cli::table::{Align, TextTable};
 use crate::client::{DescriptorStatus, ReportedLimit};
 use crate::clock::Micros;
-use crate::request::{Descriptor, Request};
+use crate::limit::{Quota, Window};
+use crate::request::{Descriptor, Request, Unit};
 
 pub(super) fn text(request: &Request, results: &CallResults) -> String {
     let answer = &results.last;
@@ -106,11 +107,9 @@ fn limit(limit: &ReportedLimit) -> String {
         "" => String::new(),
         name => format!(" ({name})"),
     };
-    match limit.unit_multiplier {
-        _ if limit.unit == "unknown" => format!("{} at once{name}", limit.requests_per_unit),
-        1 => format!("{}/{}{name}", limit.requests_per_unit, limit.unit),
-        times => format!("{}/{times} {}s{name}", limit.requests_per_unit, limit.unit),
-    }
+    let unit = Unit::from_name(&limit.unit);
+    let window = unit.and_then(|unit| Window::new(unit, limit.unit_multiplier));
+    format!("{}{name}", Quota::new(limit.requests_per_unit, window))
 }
 
 fn limit_value(limit: &ReportedLimit) -> Value {

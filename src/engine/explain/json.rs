@@ -6,7 +6,7 @@ use super::{
     End, Explained, ExplainedLevel, ExplainedLimit, Explanation, LimitStanding, RulePlace, Verdict,
 };
 use crate::engine::{Code, Status};
-use crate::limit::Algorithm;
+use crate::limit::{LimitKind, Quota};
 use crate::request::Cost;
 
 impl Explanation {
@@ -118,13 +118,15 @@ fn rule(rule: &RulePlace) -> Value {
 
 fn limit(explained: &ExplainedLimit) -> Value {
     let limit = &explained.limit;
-    let (algorithm, burst) = match limit.algorithm {
-        Algorithm::FixedWindow => ("fixed_window", None),
-        Algorithm::SlidingWindow => ("sliding_window", None),
-        Algorithm::TokenBucket(bucket) => ("token_bucket", Some(bucket.burst())),
-        Algorithm::Concurrency => ("concurrency", None),
+    let (rate, slots) = match limit.quota() {
+        Quota::Rate(rate) => (Some(rate), None),
+        Quota::Concurrent(slots) => (None, Some(slots)),
     };
-    let window = limit.rate_window();
+    let (burst, lease_secs) = match limit.kind {
+        LimitKind::TokenBucket(bucket) => (Some(bucket.burst()), None),
+        LimitKind::Concurrency { lease_secs, .. } => (None, Some(lease_secs)),
+        LimitKind::FixedWindow(_) | LimitKind::SlidingWindow(_) => (None, None),
+    };
     let standing = |standing: &LimitStanding| {
         json!({
             "before": standing.before,
@@ -135,13 +137,14 @@ fn limit(explained: &ExplainedLimit) -> Value {
     };
     json!({
         "name": limit.name.as_deref(),
-        "algorithm": algorithm,
-        "requests_per_unit": window.map(|_| limit.requests_per_unit),
-        "unit": window.map(|window| window.unit().name()),
-        "unit_multiplier": window.map(|window| window.multiplier()),
+        "text": limit.to_string(),
+        "algorithm": limit.algorithm().as_str(),
+        "requests_per_unit": rate.map(|rate| rate.requests),
+        "unit": rate.map(|rate| rate.window.unit().name()),
+        "unit_multiplier": rate.map(|rate| rate.window.multiplier()),
         "burst": burst,
-        "max_in_flight": limit.is_concurrency().then_some(limit.requests_per_unit),
-        "lease_seconds": limit.is_concurrency().then_some(limit.window.secs()),
+        "max_in_flight": slots,
+        "lease_seconds": lease_secs,
         "shadow_mode": limit.shadow_mode,
         "replaced": explained.standing.is_none(),
         "standing": explained.standing.as_ref().map(standing),

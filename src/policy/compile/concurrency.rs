@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::limit::{Algorithm, Limit, MAX_IN_FLIGHT, Window};
+use crate::limit::{Limit, LimitKind, MAX_IN_FLIGHT, Window};
 use crate::policy::report::{Report, Step};
 use crate::policy::schema::{Field, RawLimit};
 use crate::policy::{Code, Place};
@@ -19,9 +19,10 @@ pub(super) fn compile(raw: &RawLimit, report: &mut Report) -> Option<Limit> {
         lease(&raw.more.lease_seconds, report)
     });
     Some(Limit {
-        algorithm: Algorithm::Concurrency,
-        requests_per_unit: slots?,
-        window: lease?,
+        kind: LimitKind::Concurrency {
+            max_in_flight: slots?,
+            lease_secs: lease?.secs(),
+        },
         name: raw.more.name.given().map(|name| Arc::from(&*name.value)),
         shadow_mode: raw.shadow_mode,
     })

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::concurrency;
 use super::summary::DomainSummary;
-use crate::limit::{Algorithm, Charge, InvalidBucket, Limit, LimitSet, TokenBucket, Window};
+use crate::limit::{Charge, InvalidBucket, Limit, LimitKind, LimitSet, Rate, TokenBucket, Window};
 use crate::policy::report::{Report, Step, did_you_mean, quoted};
 use crate::policy::schema::{ALGORITHMS, CHARGES, Field, RawLimit, RawRateLimit, Text};
 use crate::policy::{Code, Limits};
@@ -191,17 +191,16 @@ fn counted(raw: &RawLimit, report: &mut Report) -> Option<Limit> {
     report.within(Step::Key("burst"), |report| {
         check_burst(raw, algorithm, report);
     });
-    let requests_per_unit = requests_per_unit?;
+    let requests = requests_per_unit?;
     let window = window(raw, (unit?, multiplier?), report)?;
-    let algorithm = match algorithm? {
-        "token_bucket" => Algorithm::TokenBucket(bucket(raw, (requests_per_unit, window), report)?),
-        "sliding_window" => Algorithm::SlidingWindow,
-        _ => Algorithm::FixedWindow,
+    let rate = Rate { requests, window };
+    let kind = match algorithm? {
+        "token_bucket" => LimitKind::TokenBucket(bucket(raw, rate, report)?),
+        "sliding_window" => LimitKind::SlidingWindow(rate),
+        _ => LimitKind::FixedWindow(rate),
     };
     Some(Limit {
-        algorithm,
-        requests_per_unit,
-        window,
+        kind,
         name: raw.more.name.given().map(|name| Arc::from(&*name.value)),
         shadow_mode: raw.shadow_mode,
     })
@@ -221,14 +220,10 @@ fn check_burst(raw: &RawLimit, algorithm: Option<&str>, report: &mut Report) {
     }
 }
 
-fn bucket(
-    raw: &RawLimit,
-    (requests_per_unit, window): (u32, Window),
-    report: &mut Report,
-) -> Option<TokenBucket> {
+fn bucket(raw: &RawLimit, rate: Rate, report: &mut Report) -> Option<TokenBucket> {
     let burst = raw.more.burst.given();
-    let size = burst.map_or(requests_per_unit, |burst| burst.value);
-    let (key, number, code, message) = match TokenBucket::new(size, requests_per_unit, window) {
+    let size = burst.map_or(rate.requests, |burst| burst.value);
+    let (key, number, code, message) = match TokenBucket::new(size, rate) {
         Ok(bucket) => return Some(bucket),
         Err(InvalidBucket::TooFast) => (
             "requests_per_unit",
@@ -314,7 +309,7 @@ fn charge(
     report: &mut Report,
 ) -> Option<Charge> {
     let is_lone_window = match limits {
-        Some([limit]) => limit.algorithm == Algorithm::FixedWindow,
+        Some([limit]) => matches!(limit.kind, LimitKind::FixedWindow(_)),
         _ => false,
     };
     let default = match is_lone_window && !summary.atomic {

@@ -163,7 +163,7 @@ impl Reader<'_> {
                 match field.name {
                     "remaining" => standing.remaining = scalars::number(node, report),
                     "reset" => standing.reset_secs = scalars::seconds(node, report),
-                    "limit" => standing.limit = scalars::amount(node, report),
+                    "limit" => standing.limit = scalars::quota(node, report),
                     "name" => standing.name = scalars::written(node, report),
                     _ => {}
                 }

@@ -1,9 +1,9 @@
 //! Scalars that only scenarios have.
 
-use super::super::rate::{Amount, Rate};
 use super::super::script::Word;
 use super::super::time;
 use crate::clock::{Micros, Timestamp};
+use crate::limit::{Quota, Rate};
 use crate::policy::Code;
 use crate::policy::report::{Report, did_you_mean};
 use crate::policy::schema::fields::wrong_type;
@@ -56,10 +56,10 @@ pub(super) fn rate(node: &Node, report: &mut Report) -> Option<Rate> {
 }
 
 /// A limit that is reported, in words.
-pub(super) fn amount(node: &Node, report: &mut Report) -> Option<Amount> {
-    match text(node).and_then(Amount::parse) {
-        Some(amount) => Some(amount),
-        None => rate(node, report).map(Amount::Rate),
+pub(super) fn quota(node: &Node, report: &mut Report) -> Option<Quota> {
+    match text(node).and_then(Quota::parse) {
+        Some(quota) => Some(quota),
+        None => rate(node, report).map(Quota::Rate),
     }
 }
 

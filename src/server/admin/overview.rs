@@ -171,9 +171,8 @@ fn of_rule(rule: &Rule) -> Value {
             let limit = limits.map(|limit| {
                 json!({
                     "name": limit.name.as_deref(),
-                    "requests_per_unit": limit.requests_per_unit,
-                    "unit": limit.window.unit().name(),
-                    "unit_multiplier": limit.window.multiplier(),
+                    "text": limit.to_string(),
+                    "algorithm": limit.algorithm().as_str(),
                     "shadow_mode": limit.shadow_mode,
                 })
             });

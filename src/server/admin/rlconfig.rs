@@ -6,6 +6,7 @@ use std::sync::Arc;
 use axum::extract::State;
 
 use super::AdminState;
+use crate::limit::LimitKind;
 use crate::policy::{Limits, Policy, Rule};
 
 pub(super) async fn rlconfig(State(shared): State<Arc<AdminState>>) -> String {
@@ -30,21 +31,42 @@ fn text(policy: &Policy) -> String {
                 Limits::Unlimited { .. } => line("unit=UNKNOWN requests_per_unit=0".to_owned()),
                 Limits::Counted(set) => {
                     for limit in &set.limits {
-                        let unit = limit.window.unit().name().to_uppercase();
-                        let requests = limit.requests_per_unit;
-                        let multiplier = match limit.window.multiplier() {
-                            1 => String::new(),
-                            multiplier => format!(", unit_multiplier: {multiplier}"),
-                        };
-                        line(format!(
-                            "unit={unit} requests_per_unit={requests}{multiplier}"
-                        ));
+                        line(words(limit.kind));
                     }
                 }
             }
         }
     }
     text
+}
+
+/// envoyproxy/ratelimit has fixed windows only: what it has no words for follows its own.
+fn words(limit: LimitKind) -> String {
+    let (rate, rest) = match limit {
+        LimitKind::FixedWindow(rate) => (rate, String::new()),
+        LimitKind::SlidingWindow(rate) => (rate, ", algorithm: sliding_window".to_owned()),
+        LimitKind::TokenBucket(bucket) => {
+            let burst = bucket.burst();
+            let rest = format!(", algorithm: token_bucket, burst: {burst}");
+            (bucket.rate(), rest)
+        }
+        LimitKind::Concurrency {
+            max_in_flight,
+            lease_secs,
+        } => {
+            return format!(
+                "unit=UNKNOWN max_in_flight={max_in_flight}, lease_seconds: {lease_secs}, \
+                 algorithm: concurrency"
+            );
+        }
+    };
+    let unit = rate.window.unit().name().to_uppercase();
+    let requests = rate.requests;
+    let multiplier = match rate.window.multiplier() {
+        1 => String::new(),
+        multiplier => format!(", unit_multiplier: {multiplier}"),
+    };
+    format!("unit={unit} requests_per_unit={requests}{multiplier}{rest}")
 }
 
 fn path(rule: &Rule) -> String {
@@ -80,14 +102,18 @@ descriptors:
     secret: true
     rate_limit:
       - {unit: minute, unit_multiplier: 5, requests_per_unit: 1}
-      - {unit: day, requests_per_unit: 10}
+      - {unit: day, requests_per_unit: 10, algorithm: sliding_window}
+      - {unit: minute, requests_per_unit: 60, algorithm: token_bucket, burst: 90}
+      - {algorithm: concurrency, max_in_flight: 8, lease_seconds: 180}
   - {key: free, rate_limit: {unlimited: true}}";
         let policy = load_text(Path::new("shop.yaml"), yaml).policy.unwrap();
         assert_eq!(
             text(&policy),
             "shop.tenant_gold.route: unit=HOUR requests_per_unit=5, shadow_mode: true, quota_mode: false\n\
              shop.api_key_***: unit=MINUTE requests_per_unit=1, unit_multiplier: 5, shadow_mode: false, quota_mode: false\n\
-             shop.api_key_***: unit=DAY requests_per_unit=10, shadow_mode: false, quota_mode: false\n\
+             shop.api_key_***: unit=DAY requests_per_unit=10, algorithm: sliding_window, shadow_mode: false, quota_mode: false\n\
+             shop.api_key_***: unit=MINUTE requests_per_unit=60, algorithm: token_bucket, burst: 90, shadow_mode: false, quota_mode: false\n\
+             shop.api_key_***: unit=UNKNOWN max_in_flight=8, lease_seconds: 180, algorithm: concurrency, shadow_mode: false, quota_mode: false\n\
              shop.free: unit=UNKNOWN requests_per_unit=0, shadow_mode: false, quota_mode: false\n"
         );
     }

@@ -176,18 +176,17 @@ fn status(status: Standing) -> response_pb::DescriptorStatus {
 }
 
 fn current_limit(limit: CurrentLimit) -> response_pb::RateLimit {
+    let window = limit.quota.window();
     response_pb::RateLimit {
-        requests_per_unit: limit.requests_per_unit,
-        unit: limit
-            .window
+        requests_per_unit: limit.quota.number(),
+        unit: window
             .map_or(UNKNOWN_UNIT, |window| response_unit(window.unit()))
             .into(),
         name: limit
             .name
             .map(|name| name.as_ref().to_owned())
             .unwrap_or_default(),
-        unit_multiplier: limit
-            .window
+        unit_multiplier: window
             .map(|window| window.multiplier())
             .filter(|&multiplier| multiplier != 1),
     }

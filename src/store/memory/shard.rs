@@ -168,7 +168,7 @@ impl Shard {
             return;
         };
         let before = counter.bytes();
-        counter.states.give_back(now, lease);
+        counter.states.release(now, lease);
         self.weigh_again(slot, before);
     }
 

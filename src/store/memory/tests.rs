@@ -2,7 +2,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 
 use super::*;
-use crate::limit::{Active, Algorithm, Charge, LeaseOutcome, Limit, LimitSet, TokenBucket, Window};
+use crate::limit::{
+    Active, Charge, LeaseOutcome, Limit, LimitKind, LimitSet, Rate, TokenBucket, Window,
+};
 use crate::request::{Cost, Unit};
 use crate::store::{Hit, KeyBuilder, Weight};
 
@@ -12,15 +14,9 @@ fn memory(budget_bytes: u64) -> Memory {
     Memory::new(MemoryConfig { budget_bytes }).unwrap()
 }
 
-fn limit(algorithm: Algorithm, requests_per_unit: u32) -> Limit {
+fn limit(kind: impl Fn(Rate) -> LimitKind, requests: u32) -> Limit {
     let window = Window::new(Unit::Hour, 1).unwrap();
-    Limit {
-        algorithm,
-        requests_per_unit,
-        window,
-        name: None,
-        shadow_mode: false,
-    }
+    Limit::new(kind(Rate { requests, window }))
 }
 
 fn rule(limits: impl Into<Box<[Limit]>>) -> LimitSet {
@@ -31,7 +27,7 @@ fn rule(limits: impl Into<Box<[Limit]>>) -> LimitSet {
 }
 
 fn by_hour(requests: u32) -> LimitSet {
-    rule([limit(Algorithm::FixedWindow, requests)])
+    rule([limit(LimitKind::FixedWindow, requests)])
 }
 
 fn key(memory: &Memory, name: &str) -> Key {
@@ -76,10 +72,10 @@ fn threads_at_one_key_get_exactly_the_limit() {
             charge: Charge::Always,
             ..by_hour(1_000)
         },
-        rule([limit(Algorithm::SlidingWindow, 1_000)]),
+        rule([limit(LimitKind::SlidingWindow, 1_000)]),
         rule([
-            limit(Algorithm::FixedWindow, 5_000),
-            limit(Algorithm::SlidingWindow, 1_000),
+            limit(LimitKind::FixedWindow, 5_000),
+            limit(LimitKind::SlidingWindow, 1_000),
         ]),
     ] {
         let name = format!("{set:?}");
@@ -178,7 +174,7 @@ fn a_flood_does_not_launder_a_key_that_is_over() {
 #[test]
 fn offenders_are_refused_while_threads_flood() {
     let memory = memory(100_000);
-    let set = rule([limit(Algorithm::SlidingWindow, 2)]);
+    let set = rule([limit(LimitKind::SlidingWindow, 2)]);
     let passed = AtomicU32::new(0);
     thread::scope(|scope| {
         for thread in 0..4 {
@@ -200,9 +196,8 @@ fn offenders_are_refused_while_threads_flood() {
 #[test]
 fn when_too_many_are_over_the_one_that_resets_soonest_is_forgotten_and_counted() {
     let memory = memory(20_000);
-    let bucket = |requests| TokenBucket::new(1, requests, Window::new(Unit::Hour, 1).unwrap());
-    let slow = rule([limit(Algorithm::TokenBucket(bucket(1).unwrap()), 1)]);
-    let quick = rule([limit(Algorithm::TokenBucket(bucket(2).unwrap()), 2)]);
+    let bucket = |rate| LimitKind::TokenBucket(TokenBucket::new(1, rate).unwrap());
+    let (slow, quick) = (rule([limit(bucket, 1)]), rule([limit(bucket, 2)]));
     let offend =
         |name: &str, set: &LimitSet| [passes(&memory, name, set), passes(&memory, name, set)];
     assert_eq!(offend("slow", &slow), [true, false]);
@@ -259,8 +254,8 @@ fn a_counter_that_grows_by_a_changed_policy_is_weighed_again() {
     passes(&memory, "a", &by_hour(5));
     let before = memory.stats().bytes;
     let windows = [
-        limit(Algorithm::FixedWindow, 5),
-        limit(Algorithm::SlidingWindow, 5),
+        limit(LimitKind::FixedWindow, 5),
+        limit(LimitKind::SlidingWindow, 5),
     ];
     let outcomes = call(&memory, "a", &rule(windows), (NOW, Cost::Hits(1)));
     assert_eq!(
@@ -282,8 +277,8 @@ fn a_pinned_counter_that_grows_keeps_the_books_straight() {
         memory.stats().bytes
     };
     let list = rule([
-        limit(Algorithm::FixedWindow, 0),
-        limit(Algorithm::SlidingWindow, 0),
+        limit(LimitKind::FixedWindow, 0),
+        limit(LimitKind::SlidingWindow, 0),
     ]);
     let small = bytes(&by_hour(0), NOW);
     let large = bytes(&list, NOW);
@@ -293,11 +288,10 @@ fn a_pinned_counter_that_grows_keeps_the_books_straight() {
 }
 
 fn slots(max_in_flight: u32) -> LimitSet {
-    let lease = Window::new(Unit::Minute, 1).unwrap();
-    rule([Limit {
-        window: lease,
-        ..limit(Algorithm::Concurrency, max_in_flight)
-    }])
+    rule([Limit::new(LimitKind::Concurrency {
+        max_in_flight,
+        lease_secs: 60,
+    })])
 }
 
 fn take<'a>(memory: &Memory, name: &str, set: &'a LimitSet) -> (LeaseId, Hit<'a>) {

@@ -6,7 +6,7 @@ use smallvec::SmallVec;
 
 use crate::clock::Timestamp;
 use crate::limit::encoding::number;
-use crate::limit::{Active, Algorithm, Apart, Charge, Limit, LimitSet, States};
+use crate::limit::{Active, Apart, Charge, Limit, LimitKind, LimitSet, States};
 use crate::request::{Cost, LeaseId};
 use crate::store::{Batch, Weight};
 
@@ -148,19 +148,28 @@ fn put_lease(out: &mut Vec<u8>, active: Active, limits: usize, lease: Option<Lea
 }
 
 fn put_limit(out: &mut Vec<u8>, limit: &Limit) {
-    out.put_u8(match limit.algorithm {
-        Algorithm::FixedWindow => number::FIXED_WINDOW,
-        Algorithm::SlidingWindow => number::SLIDING_WINDOW,
-        Algorithm::TokenBucket(_) => number::TOKEN_BUCKET,
-        Algorithm::Concurrency => number::CONCURRENCY,
-    });
+    let (number, secs, quota) = match limit.kind {
+        LimitKind::FixedWindow(rate) => (number::FIXED_WINDOW, rate.window.secs(), rate.requests),
+        LimitKind::SlidingWindow(rate) => {
+            (number::SLIDING_WINDOW, rate.window.secs(), rate.requests)
+        }
+        LimitKind::TokenBucket(bucket) => {
+            let rate = bucket.rate();
+            (number::TOKEN_BUCKET, rate.window.secs(), rate.requests)
+        }
+        LimitKind::Concurrency {
+            max_in_flight,
+            lease_secs,
+        } => (number::CONCURRENCY, lease_secs, max_in_flight),
+    };
+    out.put_u8(number);
     out.put_u8(limit.shadow_mode.into());
-    out.put_u32_le(limit.window.secs());
-    out.put_u32_le(limit.requests_per_unit);
-    if let Algorithm::TokenBucket(bucket) = limit.algorithm {
-        out.put_u64_le(bucket.parts_per_hit());
-        out.put_u64_le(bucket.parts_per_micro());
-        out.put_u64_le(bucket.capacity());
+    out.put_u32_le(secs);
+    out.put_u32_le(quota);
+    if let LimitKind::TokenBucket(bucket) = limit.kind {
+        out.put_u64_le(bucket.units_per_hit());
+        out.put_u64_le(bucket.refill_per_micro());
+        out.put_u64_le(bucket.capacity_units());
     }
 }
 

@@ -9,7 +9,7 @@ use super::registry::{self, Detail};
 use super::text::PrometheusText;
 use super::{MatchKind, Metrics, RuleHits, envoy_ratelimit};
 use crate::engine::Engine;
-use crate::limit::Limit;
+use crate::limit::{Limit, Quota, Window};
 use crate::policy::{Domain, Limits, Policy, Rule, RuleName};
 
 /// Above so many rules, those that nothing has met yet are left out.
@@ -116,10 +116,17 @@ impl Exposed<'_> {
             "weir_rule_over_limit_total" => self.of_rules(name, |hits| hits.over),
             "weir_rule_shadow_total" => self.of_rules(name, |hits| hits.shadow),
             "weir_limit_over_total" => self.over_limits(name),
-            "weir_limit_requests" => self.of_limits(name, |limit| limit.requests_per_unit.into()),
+            "weir_limit_requests" => self.of_limits(name, |limit| match limit.quota() {
+                Quota::Rate(rate) => Some(rate.requests),
+                Quota::Concurrent(_) => None,
+            }),
             "weir_limit_window_seconds" => {
-                self.of_limits(name, |limit| limit.window.secs().into());
+                self.of_limits(name, |limit| limit.window().map(Window::secs));
             }
+            "weir_limit_slots" => self.of_limits(name, |limit| match limit.quota() {
+                Quota::Rate(_) => None,
+                Quota::Concurrent(slots) => Some(slots),
+            }),
             "weir_errors_total" => {
                 for (code, text) in CODES.iter().enumerate().skip(1) {
                     let sum = metrics.sum(|shard| shard.errors[code].get());
@@ -214,13 +221,17 @@ impl Exposed<'_> {
         }
     }
 
-    fn of_limits(&mut self, name: &str, of: impl Fn(&Limit) -> u64) {
+    /// A sample for each limit that has such a number.
+    fn of_limits(&mut self, name: &str, number: impl Fn(&Limit) -> Option<u32>) {
         for one in self.rules {
             let Limits::Counted(set) = &one.rule.limits else {
                 continue;
             };
             for (limit, label) in set.limits.iter().zip(registry::limit_names(&set.limits)) {
-                self.text.sample(name, &one.limit_labels(&label), of(limit));
+                if let Some(number) = number(limit) {
+                    let labels = one.limit_labels(&label);
+                    self.text.sample(name, &labels, u64::from(number));
+                }
             }
         }
     }

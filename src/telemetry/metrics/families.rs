@@ -124,6 +124,11 @@ pub const FAMILIES: &[MetricFamily] = &[
         OF_LIMIT,
         "The length of a limit's window.",
     ),
+    gauge(
+        "weir_limit_slots",
+        OF_LIMIT,
+        "Slots of a concurrency limit.",
+    ),
     counter(
         "weir_errors_total",
         &["code"],

@@ -11,7 +11,7 @@ use super::thread_metrics::{RuleCounters, ThreadMetrics};
 use super::{MatchKind, NEAR_TENTHS, UNKNOWN_DOMAIN};
 use crate::clock::{Stopwatch, Timestamp};
 use crate::engine::{Basis, Code, Decision, Met};
-use crate::limit::{Algorithm, Limit, Outcome};
+use crate::limit::{Limit, Outcome};
 use crate::policy::{Limits, Rule};
 use crate::request::{Cost, Descriptor, Request};
 use crate::telemetry::heavy_hitters::{ClientHits, HitterRecorder};
@@ -274,10 +274,7 @@ impl HitClass {
 
 /// Whether more than eight tenths of a limit are used up.
 fn is_near(limit: &Limit, outcome: &Outcome) -> bool {
-    let most = match limit.algorithm {
-        Algorithm::TokenBucket(bucket) => bucket.burst(),
-        _ => limit.requests_per_unit,
-    };
+    let most = limit.capacity();
     let near = u64::from(most) * NEAR_TENTHS / 10;
     u64::from(most.saturating_sub(outcome.remaining)) > near
 }

@@ -134,20 +134,15 @@ pub(super) fn limit_names(limits: &[Limit]) -> Vec<String> {
     for limit in limits {
         let name = match &limit.name {
             Some(name) => name.to_string(),
-            None => window_name(limit),
+            None => match limit.window() {
+                Some(window) => window.to_string(),
+                None => limit.algorithm().as_str().to_owned(),
+            },
         };
         let taken: HashSet<String> = names.iter().cloned().collect();
         names.push(unlike(&taken, name));
     }
     names
-}
-
-fn window_name(limit: &Limit) -> String {
-    let unit = limit.window.unit().name();
-    match limit.window.multiplier() {
-        1 => unit.to_owned(),
-        multiplier => format!("{multiplier} {unit}s"),
-    }
 }
 
 fn unlike<T: Borrow<str> + Hash + Eq>(taken: &HashSet<T>, name: String) -> String {

@@ -4,6 +4,7 @@ use prost::Message;
 
 use super::*;
 use crate::engine::Basis;
+use crate::limit::Quota;
 
 /// The message of a gRPC frame that was seen on the wire, in hex with spaces.
 fn message(hex: &str) -> RateLimitRequest {
@@ -202,8 +203,7 @@ fn statuses_keep_their_order_and_all_they_say() {
         code: Code::OverLimit,
         limit: Some(CurrentLimit {
             name: Some("cap".into()),
-            requests_per_unit: 10,
-            window: Window::new(Unit::Minute, 5),
+            quota: Quota::new(10, Window::new(Unit::Minute, 5)),
         }),
         remaining: 0,
         reset_after_secs: Some(77),
@@ -258,8 +258,7 @@ fn answers_have_envoys_numbers_for_units_and_no_multiplier_of_one() {
     ] {
         let limit = current_limit(CurrentLimit {
             name: None,
-            requests_per_unit: 1,
-            window: Window::new(unit, 1),
+            quota: Quota::new(1, Window::new(unit, 1)),
         });
         assert_eq!(limit.unit, number);
         assert_eq!(limit.unit_multiplier, None);
@@ -267,8 +266,7 @@ fn answers_have_envoys_numbers_for_units_and_no_multiplier_of_one() {
     }
     let slots = current_limit(CurrentLimit {
         name: None,
-        requests_per_unit: 8,
-        window: None,
+        quota: Quota::Concurrent(8),
     });
     assert_eq!((slots.requests_per_unit, slots.unit), (8, 0));
     assert_eq!(slots.unit_multiplier, None);

@@ -1,0 +1,58 @@
+//! The contracts between the algorithms and the modules that dispatch over them.
+
+use crate::clock::{Micros, Timestamp};
+
+/// What every algorithm does with its state. `now` may stand still or go back.
+pub(super) trait Count {
+    /// The numbers of a limit that it counts by.
+    type Params;
+
+    /// Whether this many more hits would be within the limit.
+    fn admits(&self, params: &Self::Params, now: Timestamp, hits: u64) -> bool;
+
+    /// Counts hits, within the limit or not.
+    fn add(&mut self, params: &Self::Params, now: Timestamp, hits: u64);
+
+    /// Gives hits back, at most those counted.
+    fn refund(&mut self, params: &Self::Params, now: Timestamp, hits: u64);
+
+    /// Hits that would be admitted now.
+    fn remaining(&self, params: &Self::Params, now: Timestamp) -> u64;
+
+    /// The time until this many hits are admitted; hits above the capacity count as all of it.
+    fn until_admitted(&self, params: &Self::Params, now: Timestamp, hits: u64) -> Micros;
+
+    /// The time until nothing is counted any more.
+    fn until_clear(&self, params: &Self::Params, now: Timestamp) -> Micros;
+}
+
+/// A state as bytes.
+pub(super) trait Encode: Sized {
+    fn encode(&self, out: &mut Vec<u8>);
+
+    /// `None` if there are too few bytes.
+    fn decode(bytes: &mut &[u8]) -> Option<Self>;
+}
+
+/// What one limit counted apart from a remote state: `local` minus `remote`.
+#[derive(Debug)]
+pub(super) struct StateDelta<'a, T> {
+    /// The remote state, as last reported.
+    pub(super) remote: &'a T,
+    /// The same with what was counted locally since.
+    pub(super) local: &'a T,
+    /// Whether the remote may have lost its state, so that it must be raised to `remote` first.
+    pub(super) at_least: bool,
+}
+
+impl<T> StateDelta<'_, T> {
+    /// The amount of `current` with the delta added; `amount` measures a state.
+    pub(super) fn merged(&self, current: &T, amount: impl Fn(&T) -> u64) -> u64 {
+        let remote = amount(self.remote);
+        let current = match self.at_least {
+            true => amount(current).max(remote),
+            false => amount(current),
+        };
+        (current + amount(self.local)).saturating_sub(remote)
+    }
+}
