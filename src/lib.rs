@@ -39,6 +39,8 @@ pub mod request;
 
 pub mod clock;
 
+pub mod document;
+
 pub mod limit;
 
 pub mod policy;

@@ -1,31 +1,32 @@
 //! Policies: from YAML files to the tree that decisions walk.
 //!
-//! source (files) → schema (raw tree with places) → compile → tree. Loading never stops at the
-//! first fault, and nothing that it says quotes a value of a descriptor.
+//! load (files) → raw (tree with positions) → compile → tree. Loading never stops at the first fault, and no
+//! diagnostic quotes the value of a descriptor.
 
 mod byte_map;
 mod code;
 mod compile;
-mod diagnostic;
+mod excerpt;
 mod json_schema;
+mod load;
 mod matchers;
-mod metadata;
 mod metric_ids;
 mod name;
+mod raw;
 mod redact;
-pub(crate) mod report;
 mod response;
 mod rule;
-pub mod schema;
-mod source;
 mod template;
 mod trace;
 mod tree;
 
-pub use code::Code;
-pub use diagnostic::{Diagnostic, Place, Severity};
+pub use crate::document::{
+    Diagnostic, DiagnosticCode, Excerpt, Metadata, Position, Severity, Value, merge,
+};
+pub use code::PolicyCode;
+pub use excerpt::excerpts;
 pub use json_schema::json_schema;
-pub use metadata::{Metadata, Value, merge};
+pub use load::{LoadError, LoadOptions, Loaded, files, load, load_text};
 pub use metric_ids::MetricIds;
 pub use name::{LevelName, RuleName};
 pub use redact::{HIDDEN, Redactor};
@@ -33,9 +34,6 @@ pub use response::{HeaderTemplate, OverLimit, ResponseTemplate};
 pub use rule::{
     CounterIdentity, IdentityPart, Limits, MatchedNode, MetricDetail, OnStoreError, Rule,
 };
-pub use schema::{Excerpt, excerpts};
-pub(crate) use source::text_of;
-pub use source::{LoadError, LoadOptions, Loaded, files, load, load_text};
 pub use template::{BodyTemplate, HeaderValueTemplate, Operator, Values};
 pub use trace::{Candidate, CountedBy, MatcherText, Trace, TracedLevel};
 pub use tree::{Domain, Policy};

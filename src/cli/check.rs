@@ -15,7 +15,7 @@ use clap::{Args, ValueEnum};
 
 use super::output::print;
 use super::{CliError, DONE, FAILED};
-use crate::policy::{self, Diagnostic, Excerpt, LoadOptions, Loaded, Place, Severity, excerpts};
+use crate::policy::{self, Diagnostic, Excerpt, LoadOptions, Loaded, Position, Severity, excerpts};
 
 /// The arguments of `weir check`.
 #[derive(Args, Clone, Debug)]
@@ -125,18 +125,18 @@ impl Summary {
 
 /// The excerpt of each diagnostic: its line, if it has one.
 fn excerpts_of(loaded: &Loaded) -> Vec<Option<Excerpt>> {
-    let mut places: HashMap<&Path, Vec<Place>> = HashMap::new();
+    let mut positions: HashMap<&Path, Vec<Position>> = HashMap::new();
     for diagnostic in &loaded.diagnostics {
-        let of_file = places.entry(&diagnostic.file).or_default();
-        of_file.extend(diagnostic.place);
+        let of_file = positions.entry(&diagnostic.file).or_default();
+        of_file.extend(diagnostic.position);
     }
-    let found = places.into_iter().map(|(file, places)| {
+    let found = positions.into_iter().map(|(file, positions)| {
         let text = loaded.texts.get(file).map_or("", String::as_str);
-        (file, excerpts(text, &places).into_iter())
+        (file, excerpts(text, &positions).into_iter())
     });
     let mut found: HashMap<&Path, _> = found.collect();
     let next = |diagnostic: &Diagnostic| {
-        diagnostic.place?;
+        diagnostic.position?;
         found.get_mut(&*diagnostic.file)?.next()?
     };
     loaded.diagnostics.iter().map(next).collect()

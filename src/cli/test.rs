@@ -71,7 +71,7 @@ pub(super) fn run(args: &TestArgs) -> Result<ExitCode, CliError> {
 fn report(file: PathBuf, name: Option<&Regex>) -> Result<FileReport, CliError> {
     let loaded = scenario::load(&file).map_err(CliError::new)?;
     let is_selected = |test: &str| name.is_none_or(|name| name.is_match(test));
-    let tests = match &loaded.script {
+    let tests = match &loaded.test_file {
         Some(script) => scenario::run(script, is_selected).map_err(CliError::new)?,
         None => Vec::new(),
     };

@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use super::Decision;
 use crate::clock::Timestamp;
 use crate::limit::Limit;
-use crate::policy::Place;
+use crate::policy::Position;
 use crate::request::Cost;
 
 /// What a request would meet.
@@ -116,7 +116,7 @@ pub struct RulePlace {
     /// Its file.
     pub file: Option<PathBuf>,
     /// The place of its `rate_limit` there.
-    pub place: Option<Place>,
+    pub position: Option<Position>,
     /// Counted and reported, never refused.
     pub shadow_mode: bool,
     /// Refuses only when every quota of the request is over.

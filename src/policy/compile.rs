@@ -12,18 +12,15 @@ mod summary;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::raw::{Flag, ON_STORE_ERROR, RawDescriptor, RawDescriptors};
+use super::tree::{Domain, PolicyLevel, PolicyNode};
+use super::{LevelName, MetricDetail, MetricIds, OnStoreError, ResponseTemplate, Rule, RuleName};
+use crate::document::{Field, Metadata, PathElement, Report, Spanned, Text};
+use crate::policy::PolicyCode;
 use level::LevelBuilder;
 pub(crate) use root::DomainFile;
 use root::RootSettings;
 use summary::DomainSummary;
-
-use super::report::{Report, Step};
-use super::schema::{Field, Flag, ON_STORE_ERROR, RawDescriptor, RawDescriptors, Spanned, Text};
-use super::tree::{Domain, PolicyLevel, PolicyNode};
-use super::{
-    Code, LevelName, Metadata, MetricDetail, MetricIds, OnStoreError, ResponseTemplate, Rule,
-    RuleName,
-};
 
 /// The most nodes and values of one domain; fewer in tests, which have to get there.
 const MAX_NODES: usize = if cfg!(test) { 10_000 } else { 4_000_000 };
@@ -36,11 +33,11 @@ const LEASE_ENTRY: &str = "lease";
 pub(crate) fn compile(mut parts: Vec<DomainFile>, report: &mut Report) -> Option<Domain> {
     let mut summary = DomainSummary::gather(parts.iter().map(|part| &part.raw.descriptors[..]));
     for (file, part) in parts.iter().enumerate() {
-        report.turn_to(file as u32);
+        report.set_file(file as u32);
         if part.raw.name.is_absent() {
             let hint = "begin the file with `domain: name`";
             let message = "the file names no domain";
-            report.hint(Code::MissingDomain, part.raw.place, (message, hint));
+            report.add_with_hint(PolicyCode::MissingDomain, part.raw.position, message, hint);
         }
     }
     if !summary.has_leases {
@@ -62,8 +59,8 @@ pub(crate) fn compile(mut parts: Vec<DomainFile>, report: &mut Report) -> Option
     };
     let response = root.response.as_ref().map(|(file, raw)| {
         let report = &mut *compiler.report;
-        report.turn_to(*file);
-        report.within(Step::Key("response"), |report| {
+        report.set_file(*file);
+        report.within(PathElement::Key("response"), |report| {
             Arc::new(response::compile(raw, &compiler.summary, report))
         })
     });
@@ -96,11 +93,11 @@ pub(crate) fn compile(mut parts: Vec<DomainFile>, report: &mut Report) -> Option
 fn warn_of_lease_entry(parts: &[DomainFile], report: &mut Report) {
     for (file, part) in parts.iter().enumerate() {
         if let Some(entry) = &part.raw.lease_entry {
-            report.turn_to(file as u32);
-            report.within(Step::Key("lease_entry"), |report| {
+            report.set_file(file as u32);
+            report.within(PathElement::Key("lease_entry"), |report| {
                 let message =
                     "`lease_entry` has no effect in a domain without `algorithm: concurrency`";
-                report.say(Code::NoEffect, entry.place, message);
+                report.add(PolicyCode::NoEffect, entry.position, message);
             });
         }
     }
@@ -138,14 +135,14 @@ impl Compiler<'_> {
             return None;
         }
         let mut builder = LevelBuilder::default();
-        self.report_within(Step::Key("descriptors"), |compiler| {
+        self.report_within(PathElement::Key("descriptors"), |compiler| {
             for (file, descriptors) in groups {
-                compiler.report.turn_to(file);
+                compiler.report.set_file(file);
                 for (at, descriptor) in descriptors.into_iter().enumerate() {
                     if !compiler.has_room(&descriptor) {
                         return;
                     }
-                    compiler.report_within(Step::Index(at), |compiler| {
+                    compiler.report_within(PathElement::Index(at), |compiler| {
                         compiler.descriptor(*descriptor, at, &mut builder, context);
                     });
                 }
@@ -170,15 +167,19 @@ impl Compiler<'_> {
             return;
         }
         if raw.key.is_absent() {
-            self.report
-                .say(Code::MissingKey, raw.place, "a descriptor without `key`");
+            self.report.add(
+                PolicyCode::MissingKey,
+                raw.position,
+                "a descriptor without `key`",
+            );
         }
         if context.depth == Domain::MAX_DEPTH {
             let message = format!(
                 "no request reaches deeper than {} levels",
                 Domain::MAX_DEPTH
             );
-            self.report.say(Code::Unreachable, raw.place, message);
+            self.report
+                .add(PolicyCode::Unreachable, raw.position, message);
         }
         let node = self.nodes.len() as u32;
         self.nodes.push(PolicyNode::default());
@@ -189,7 +190,7 @@ impl Compiler<'_> {
         let shows_value = matcher.as_ref().is_none_or(|matcher| matcher.shows_value());
         let own = raw.more.response.as_ref().map(|raw| {
             let summary = &self.summary;
-            self.report.within(Step::Key("response"), |report| {
+            self.report.within(PathElement::Key("response"), |report| {
                 Arc::new(response::compile(raw, summary, report))
             })
         });
@@ -218,7 +219,7 @@ impl Compiler<'_> {
         };
         self.check_flags(&raw, shows_value);
         let descriptors = std::mem::take(&mut raw.descriptors);
-        let file = self.report.spot(None).file;
+        let file = self.report.file_position(None).file;
         let metadata = raw.more.written().and_then(|more| more.metadata.take());
         let metadata = metadata.map(Arc::new);
         self.nodes[node as usize] = PolicyNode {
@@ -240,9 +241,11 @@ impl Compiler<'_> {
     ) -> Option<Arc<Rule>> {
         let rate_limit = raw.rate_limit.as_ref()?;
         let summary = &self.summary;
-        let (limits, replaces) = self.report.within(Step::Key("rate_limit"), |report| {
-            limits::compile(rate_limit, summary, report)
-        })?;
+        let (limits, replaces) = self
+            .report
+            .within(PathElement::Key("rate_limit"), |report| {
+                limits::compile(rate_limit, summary, report)
+            })?;
         let has = |flag| raw.more.flags.iter().any(|own| own.value == flag);
         let rule = Arc::new(Rule {
             limits,
@@ -260,7 +263,7 @@ impl Compiler<'_> {
             },
             metric_ids: MetricIds::default(),
             file: Some(self.report.file().clone()),
-            place: rate_limit.place,
+            position: rate_limit.position,
         });
         self.rules.push(rule.clone());
         Some(rule)
@@ -296,12 +299,14 @@ impl Compiler<'_> {
                 _ => continue,
             };
             let message = format!("`{}` has no effect {why}", flag.value.name());
-            self.report.say(Code::NoEffect, flag.place, message);
+            self.report
+                .add(PolicyCode::NoEffect, flag.position, message);
         }
         let is_leaf = raw.rate_limit.is_none() && raw.descriptors.is_empty();
         if let (Some(written), true) = (raw.more.on_store_error.given(), is_leaf) {
             let message = "`on_store_error` has no effect without `rate_limit` here or below";
-            self.report.say(Code::NoEffect, written.place, message);
+            self.report
+                .add(PolicyCode::NoEffect, written.position, message);
         }
     }
 
@@ -314,12 +319,12 @@ impl Compiler<'_> {
             self.is_full = true;
             let message = format!("a domain has at most {MAX_NODES} descriptors and values");
             self.report
-                .say(Code::TooManyDescriptors, next.place, message);
+                .add(PolicyCode::TooManyDescriptors, next.position, message);
         }
         false
     }
 
-    fn report_within(&mut self, step: Step, what: impl FnOnce(&mut Self)) {
+    fn report_within(&mut self, step: PathElement, what: impl FnOnce(&mut Self)) {
         self.report.enter(step);
         what(self);
         self.report.leave();
@@ -331,7 +336,7 @@ pub(crate) fn on_store_error(field: &Field<Text>, report: &mut Report) -> Option
     if field.is_absent() {
         return None;
     }
-    let step = Step::Key("on_store_error");
+    let step = PathElement::Key("on_store_error");
     match report.within(step, |report| limits::word(field, ON_STORE_ERROR, report))? {
         "allow" => Some(OnStoreError::Allow),
         "deny" => Some(OnStoreError::Deny),

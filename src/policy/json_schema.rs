@@ -3,9 +3,9 @@
 
 use serde_json::{Map, Value, json};
 
-use super::schema::{Key, Level, Shape, reference_keys};
+use super::raw::{Key, Level, Shape, reference_keys};
 use crate::limit::LimitSet;
-use crate::policy::schema::SETS;
+use crate::policy::raw::SETS;
 use crate::request::Unit;
 
 /// The JSON Schema of a policy file.
@@ -138,7 +138,7 @@ fn unit() -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::policy::schema::KEYS;
+    use crate::policy::raw::KEYS;
 
     #[test]
     fn every_key_is_described() {

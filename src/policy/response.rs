@@ -29,7 +29,7 @@ pub struct HeaderTemplate {
     pub name: Arc<str>,
     /// Its value.
     pub value: HeaderValueTemplate,
-    /// On refusals another header of that name, in `over_limit`, takes its place.
+    /// On refusals another header of that name, in `over_limit`, replaces it.
     pub replaced_on_refusal: bool,
 }
 

@@ -3,8 +3,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use crate::document::{Metadata, Position};
 use crate::limit::LimitSet;
-use crate::policy::{Metadata, MetricIds, Place, ResponseTemplate, RuleName};
+use crate::policy::{MetricIds, ResponseTemplate, RuleName};
 
 /// What a node of the tree asks for.
 #[derive(Debug)]
@@ -29,8 +30,8 @@ pub struct Rule {
     pub metric_ids: MetricIds,
     /// The file in which it stands …
     pub file: Option<Arc<Path>>,
-    /// … and the place of its `rate_limit` there.
-    pub place: Option<Place>,
+    /// … and the position of its `rate_limit` there.
+    pub position: Option<Position>,
 }
 
 impl Rule {
@@ -79,7 +80,7 @@ pub enum Limits {
 
 /// One part of what makes a counter its own; a walk hands them to [`CounterIdentity`] in order.
 ///
-/// File position plays no role, so a reload keeps counters.
+/// The position in the file does not matter, so a reload keeps counters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum IdentityPart<'a> {
     /// The key of a level.

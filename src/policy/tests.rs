@@ -239,7 +239,7 @@ fn a_limit_says_all_it_can() {
         ["a"]
     );
     assert_eq!(rule.path(), "descriptors[0]");
-    assert_eq!(rule.place, Some(Place { line: 6, column: 3 }));
+    assert_eq!(rule.position, Some(Position { line: 6, column: 3 }));
 }
 
 #[test]

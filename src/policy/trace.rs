@@ -33,7 +33,7 @@ pub enum TracedLevel<'p> {
     Known {
         /// In the order in which they are tried.
         candidates: Vec<Candidate<'p>>,
-        /// The place among them of the one that was selected.
+        /// The position among them of the one that was selected.
         selected: Option<usize>,
         /// What it adds to the counter's identity, the key excepted.
         counter: Vec<CountedBy>,

@@ -7,13 +7,14 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use crate::document::Metadata;
 use crate::policy::byte_map::ByteMap;
 use crate::policy::matchers::cidr::CidrIndex;
 use crate::policy::matchers::path::{CaptureRef, PathTrie};
 use crate::policy::matchers::sha256::Sha256Hash;
 use crate::policy::matchers::wildcard::WildcardIndex;
 use crate::policy::{
-    CounterIdentity, IdentityPart, MatchedNode, Metadata, MetricIds, ResponseTemplate, Rule,
+    CounterIdentity, IdentityPart, MatchedNode, MetricIds, ResponseTemplate, Rule,
 };
 use crate::request::Entry;
 

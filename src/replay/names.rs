@@ -41,8 +41,8 @@ impl RuleId {
             domain: domain.name.as_ref().to_owned(),
             keys: keys.join(" "),
             limits,
-            place: match rule.place {
-                Some(place) => format!("{file}:{}", place.line),
+            place: match rule.position {
+                Some(position) => format!("{file}:{}", position.line),
                 None => file.into_owned(),
             },
         }

@@ -3,7 +3,7 @@
 use serde_json::Value as Json;
 
 use super::report::Difference;
-use super::script::{Expectation, ExpectedBody, ExpectedHeader, Standing, Word};
+use super::test_file::{Expectation, ExpectedBody, ExpectedHeader, Standing, Word};
 use crate::engine::{Code, Decision, Header, Status};
 use crate::policy::{Metadata, Value};
 

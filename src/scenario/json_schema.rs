@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::keys::{Level, Shape};
-use super::script::Word;
+use super::test_file::Word;
 
 /// The schema, in draft 2020-12.
 pub fn schema() -> Value {

@@ -40,7 +40,7 @@ pub fn junit(reports: &[FileReport]) -> String {
 }
 
 fn case(report: &FileReport, test: &TestReport, file: &str) -> String {
-    let (name, line) = (escaped(&test.name), test.place.line);
+    let (name, line) = (escaped(&test.name), test.position.line);
     let head = format!(
         "    <testcase classname=\"{file}\" name=\"{name}\" file=\"{file}\" line=\"{line}\""
     );

@@ -109,7 +109,7 @@ pub const KEYS: &[Key] = &[
     key(Step, "hits", Shape::Numbers(true), "What it costs: 0 looks, a negative number gives back; 1 if left out."),
     key(Step, "refund", Shape::Numbers(false), "How many hits it gives back."),
     key(Step, "look", Shape::Flag, "It asks without counting."),
-    key(Step, "limit", Shape::Rates, "A limit in place of the policy's, such as `600 per minute`."),
+    key(Step, "limit", Shape::Rates, "A limit instead of the policy's, such as `600 per minute`."),
     key(Step, "keep", Shape::Text, "The lease that is granted, kept under this name."),
     key(Step, "give_back", Shape::Text, "It gives back a lease that was kept under this name."),
     key(Step, "expect", Shape::WordOr(Expect), "What is expected of the answer."),

@@ -10,22 +10,21 @@ use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use fields::{Fields, Known};
-
 use super::keys::Level;
-use super::script::{Action, Step, Test};
-use super::source::Policies;
+use super::load::Policies;
+use super::test_file::{Action, Step, Test};
 use super::time::DEFAULT_START;
 use crate::clock::Timestamp;
-use crate::policy::report::{Report, Step as Inside};
-use crate::policy::schema::fields::{list, wrong_type};
-use crate::policy::schema::scalar;
-use crate::policy::schema::yaml::{self, Kind, Node};
-use crate::policy::{Code, Place, Policy};
+use crate::document::{
+    DocumentCode, Kind, Node, PathElement, Position, Report, list, parse, scalar, wrong_type,
+};
+use crate::policy::Policy;
+use crate::scenario::ScenarioCode;
+use fields::{Fields, Known};
 
 /// Reads all tests of a file; what is wrong is in the report.
 pub(super) fn read(text: &str, policies: &mut Policies, report: &mut Report) -> Vec<Test> {
-    let Some(root) = yaml::parse(text, report) else {
+    let Some(root) = parse(text, report) else {
         return Vec::new();
     };
     let Some(fields) = Fields::of(&root, Level::Root, report) else {
@@ -40,10 +39,10 @@ pub(super) fn read(text: &str, policies: &mut Policies, report: &mut Report) -> 
     let Some(tests) = fields.find("tests") else {
         let hint = "a scenario file has `tests:`, a list of them";
         let message = "the file has no tests";
-        let place = Some(root.place);
+        let position = Some(root.position);
         reader
             .report
-            .hint(Code::InvalidStep, place, (message, hint));
+            .add_with_hint(ScenarioCode::InvalidStep, position, message, hint);
         return Vec::new();
     };
     reader.each(tests, |reader, node| reader.test(node, &of_file))
@@ -104,8 +103,9 @@ impl Reader<'_> {
             Some(field) => self.within(field, |reader| reader.name(field.node)),
             None => {
                 let (message, hint) = ("a test without a name", "say what it is about: `name: …`");
-                let place = Some(node.place);
-                self.report.hint(Code::InvalidStep, place, (message, hint));
+                let position = Some(node.position);
+                self.report
+                    .add_with_hint(ScenarioCode::InvalidStep, position, message, hint);
                 None
             }
         };
@@ -120,14 +120,14 @@ impl Reader<'_> {
         let Some(steps) = fields.find("steps") else {
             let message = "a test without `steps`";
             self.report
-                .say(Code::InvalidStep, Some(node.place), message);
+                .add(ScenarioCode::InvalidStep, Some(node.position), message);
             return None;
         };
         self.kept.clear();
         let steps = self.each(steps, |reader, node| reader.step(node, &scene));
         Some(Test {
             name: name?,
-            place: node.place,
+            position: node.position,
             policy: scene.policy,
             start: setting.start.unwrap_or(DEFAULT_START),
             steps,
@@ -136,7 +136,7 @@ impl Reader<'_> {
 
     fn step(&mut self, node: &Node, scene: &Scene) -> Option<Step> {
         let fields = Fields::of(node, Level::Step, self.report)?;
-        let place = node.place;
+        let position = node.position;
         let actions: Vec<&Known<'_>> = ACTIONS
             .iter()
             .filter_map(|name| fields.find(name))
@@ -152,20 +152,20 @@ impl Reader<'_> {
             };
             let hint = "a step has one of `ask`, `wait`, `at` and `reload`";
             self.report
-                .hint(Code::InvalidStep, Some(place), (message, hint));
+                .add_with_hint(ScenarioCode::InvalidStep, Some(position), message, hint);
             return None;
         };
         if action.name == "ask" {
-            let ask = self.ask(&fields, (action, place), scene)?;
+            let ask = self.ask(&fields, (action, position), scene)?;
             return Some(Step {
-                place,
+                position,
                 action: Action::Ask(Box::new(ask)),
             });
         }
         for stray in fields.iter().filter(|field| field.name != action.name) {
             let message = format!("`{}` without `ask`", stray.name);
             self.report
-                .say(Code::InvalidStep, Some(stray.place), message);
+                .add(ScenarioCode::InvalidStep, Some(stray.position), message);
         }
         let action = self.within(action, |reader| match action.name {
             "wait" => scalars::span(action.node, reader.report).map(Action::Wait),
@@ -175,7 +175,7 @@ impl Reader<'_> {
                 Choice::Broken => None,
             },
         })?;
-        Some(Step { place, action })
+        Some(Step { position, action })
     }
 
     /// The policy of files that are named.
@@ -195,7 +195,7 @@ impl Reader<'_> {
             wrong_type(field.node, "the path of a policy", self.report);
             return Choice::Broken;
         }
-        self.load(paths, Some(field.node.place))
+        self.load(paths, Some(field.node.position))
     }
 
     /// The policy beside the file.
@@ -211,13 +211,14 @@ impl Reader<'_> {
         }
     }
 
-    fn load(&mut self, paths: Vec<PathBuf>, place: Option<Place>) -> Choice {
+    fn load(&mut self, paths: Vec<PathBuf>, position: Option<Position>) -> Choice {
         match self.policies.load(paths) {
             Ok(Some(policy)) => Choice::This(policy),
             Ok(None) => Choice::Broken,
             Err(error) => {
                 let message = format!("{error}: {}", error.source);
-                self.report.say(Code::UnreadablePolicy, place, message);
+                self.report
+                    .add(ScenarioCode::UnreadablePolicy, position, message);
                 Choice::Broken
             }
         }
@@ -226,7 +227,7 @@ impl Reader<'_> {
     fn say_once(&mut self, message: &str, hint: &str) {
         if self.policies.first_complaint() {
             self.report
-                .hint(Code::UnreadablePolicy, None, (message, hint));
+                .add_with_hint(ScenarioCode::UnreadablePolicy, None, message, hint);
         }
     }
 
@@ -240,7 +241,7 @@ impl Reader<'_> {
     }
 
     fn within<T>(&mut self, field: &Known<'_>, what: impl FnOnce(&mut Self) -> T) -> T {
-        self.report.enter(Inside::Key(field.name));
+        self.report.enter(PathElement::Key(field.name));
         let done = what(self);
         self.report.leave();
         done
@@ -258,11 +259,11 @@ impl Reader<'_> {
                 let message = format!("`{}` is empty", field.name);
                 reader
                     .report
-                    .say(Code::EmptyList, Some(field.place), message);
+                    .add(DocumentCode::EmptyList, Some(field.position), message);
             }
             let mut made = Vec::with_capacity(nodes.len());
             for (at, node) in nodes.iter().enumerate() {
-                reader.report.enter(Inside::Index(at));
+                reader.report.enter(PathElement::Index(at));
                 made.extend(what(reader, node));
                 reader.report.leave();
             }

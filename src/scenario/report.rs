@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use crate::policy::{Diagnostic, Place};
+use crate::policy::{Diagnostic, Position};
 
 /// What came of one file.
 #[derive(Clone, Debug)]
@@ -22,7 +22,7 @@ pub struct TestReport {
     /// Its name.
     pub name: String,
     /// Where it stands.
-    pub place: Place,
+    pub position: Position,
     /// None if it passed.
     pub failure: Option<Failure>,
 }
@@ -31,7 +31,7 @@ pub struct TestReport {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
     /// Where the step stands.
-    pub place: Place,
+    pub position: Position,
     /// The request, without the values of secret keys.
     pub asked: String,
     /// The how manieth of how many alike it was.
@@ -117,8 +117,8 @@ impl Failure {
         format!(
             "{}:{}:{}",
             file.display(),
-            self.place.line,
-            self.place.column
+            self.position.line,
+            self.position.column
         )
     }
 }

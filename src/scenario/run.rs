@@ -9,12 +9,12 @@ use bytes::Bytes;
 
 use super::compare::{differences, overall};
 use super::report::{Difference, Failure, TestReport};
-use super::script::{Action, Ask, Script, Tally, Test, Word};
+use super::test_file::{Action, Ask, Tally, Test, TestFile, Word};
 use super::time;
 use crate::clock::{Clock, ManualClock, Micros};
 use crate::engine::{Decision, Engine};
 use crate::limit::Rate;
-use crate::policy::{HIDDEN, Place, Policy, Redactor};
+use crate::policy::{HIDDEN, Policy, Position, Redactor};
 use crate::request::{Cost, Descriptor, Entry, LeaseId, Request};
 use crate::store::{MemoryConfig, NoRandomness, Store};
 
@@ -23,10 +23,10 @@ use crate::store::{MemoryConfig, NoRandomness, Store};
 /// # Errors
 /// When the system has no randomness for the counters' hash.
 pub fn run(
-    script: &Script,
+    file: &TestFile,
     is_selected: impl Fn(&str) -> bool,
 ) -> Result<Vec<TestReport>, NoRandomness> {
-    let selected = script.tests.iter().filter(|test| is_selected(&test.name));
+    let selected = file.tests.iter().filter(|test| is_selected(&test.name));
     selected.map(run_test).collect()
 }
 
@@ -52,7 +52,7 @@ fn run_test(test: &Test) -> Result<TestReport, NoRandomness> {
                 stage.engine.replace_policy(Arc::clone(policy));
                 stage.policy = policy;
             }
-            Action::Ask(ask) => failure = stage.ask(ask, step.place),
+            Action::Ask(ask) => failure = stage.ask(ask, step.position),
         }
         // What comes after a failure would fail because of it.
         if failure.is_some() {
@@ -61,7 +61,7 @@ fn run_test(test: &Test) -> Result<TestReport, NoRandomness> {
     }
     Ok(TestReport {
         name: test.name.clone(),
-        place: test.place,
+        position: test.position,
         failure,
     })
 }
@@ -97,14 +97,14 @@ impl<'t> Stage<'t> {
         self.clock.set(self.clock.now().plus(span));
     }
 
-    fn ask(&mut self, ask: &'t Ask, place: Place) -> Option<Failure> {
+    fn ask(&mut self, ask: &'t Ask, position: Position) -> Option<Failure> {
         let mut codes = Codes::default();
         for time in 1..=ask.times {
             if time > 1 {
                 self.pass(ask.every);
             }
             let failed = |stage: &Self, differences| Failure {
-                place,
+                position,
                 asked: stage.words(ask),
                 time: (time, ask.times),
                 at: time::written(stage.clock.now()),

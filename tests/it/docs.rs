@@ -49,7 +49,7 @@ fn tested(scenario: &str) -> String {
     let report = FileReport {
         file: "shop.test.yaml".into(),
         diagnostics: loaded.diagnostics,
-        tests: loaded.script.map(run).unwrap_or_default(),
+        tests: loaded.test_file.map(run).unwrap_or_default(),
     };
     report.to_string()
 }

@@ -31,8 +31,8 @@ fn expected(file: &Path) -> BTreeSet<String> {
 
 fn found(diagnostic: &Diagnostic) -> String {
     let place = diagnostic
-        .place
-        .map(|place| format!("{}:{}", place.line, place.column));
+        .position
+        .map(|at| format!("{}:{}", at.line, at.column));
     format!("{} {}", place.as_deref().unwrap_or("-"), diagnostic.code)
 }
 

@@ -14,7 +14,7 @@ fn files(files: &[PathBuf]) -> Vec<FileReport> {
         let run = |script| scenario::run(&script, |_| true).unwrap();
         FileReport {
             diagnostics: loaded.diagnostics,
-            tests: loaded.script.map(run).unwrap_or_default(),
+            tests: loaded.test_file.map(run).unwrap_or_default(),
             file: file.clone(),
         }
     };
@@ -63,9 +63,15 @@ fn bad_files_are_refused_for_what_they_expect() {
     let mut faults = Vec::new();
     for file in scenario::find(&["tests/scenarios/bad".into()]).unwrap() {
         let loaded = scenario::load(&file).unwrap();
-        assert!(loaded.script.is_none(), "{} is not refused", file.display());
+        assert!(
+            loaded.test_file.is_none(),
+            "{} is not refused",
+            file.display()
+        );
         let found = loaded.diagnostics.iter().map(|found| {
-            let place = found.place.map(|at| format!("{}:{}", at.line, at.column));
+            let place = found
+                .position
+                .map(|at| format!("{}:{}", at.line, at.column));
             format!("{} {}", place.as_deref().unwrap_or("-"), found.code)
         });
         let found: Vec<String> = found.collect();

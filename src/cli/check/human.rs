@@ -24,19 +24,19 @@ fn group<'d>(diagnostic: &'d Diagnostic, excerpt: Option<&'d Excerpt>) -> Group<
     let title = level.primary_title(&*diagnostic.message);
     let mut group = Group::with_title(title.id(diagnostic.code.as_str()));
     let file = diagnostic.file.to_string_lossy();
-    group = match (diagnostic.place, excerpt) {
-        (Some(place), Some(excerpt)) => {
+    group = match (diagnostic.position, excerpt) {
+        (Some(position), Some(excerpt)) => {
             let end = excerpt.end_column;
-            let span = offset(&excerpt.line, place.column)..offset(&excerpt.line, end);
+            let span = offset(&excerpt.line, position.column)..offset(&excerpt.line, end);
             let snippet = Snippet::source(&*excerpt.line)
                 .path(file)
-                .line_start(place.line as usize)
+                .line_start(position.line as usize)
                 .annotation(AnnotationKind::Primary.span(span));
             group.element(snippet)
         }
-        (Some(place), None) => {
-            let place = format!("{file}:{}:{}", place.line, place.column);
-            group.element(Origin::path(place))
+        (Some(position), None) => {
+            let position = format!("{file}:{}:{}", position.line, position.column);
+            group.element(Origin::path(position))
         }
         (None, _) => group.element(Origin::path(file)),
     };

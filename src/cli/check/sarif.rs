@@ -7,12 +7,13 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::excerpts_of;
-use crate::policy::{Code, Diagnostic, Excerpt, Loaded, Severity};
+use crate::policy::{Diagnostic, DiagnosticCode, Excerpt, Loaded, Severity};
 
 pub(super) fn render(loaded: &Loaded) -> String {
     let excerpts = excerpts_of(loaded);
-    let codes: BTreeSet<Code> = loaded.diagnostics.iter().map(|found| found.code).collect();
-    let codes: Vec<Code> = codes.into_iter().collect();
+    let codes: BTreeSet<DiagnosticCode> =
+        loaded.diagnostics.iter().map(|found| found.code).collect();
+    let codes: Vec<DiagnosticCode> = codes.into_iter().collect();
     let results = loaded.diagnostics.iter().zip(&excerpts);
     let results = results.map(|(diagnostic, excerpt)| {
         let rule = codes.binary_search(&diagnostic.code).ok();
@@ -34,7 +35,7 @@ pub(super) fn render(loaded: &Loaded) -> String {
     format!("{document:#}\n")
 }
 
-fn rule(code: &Code) -> Value {
+fn rule(code: &DiagnosticCode) -> Value {
     json!({
         "id": code.as_str(),
         "shortDescription": {"text": code.meaning()},
@@ -48,8 +49,8 @@ fn result(diagnostic: &Diagnostic, excerpt: Option<&Excerpt>, rule: Option<usize
         None => diagnostic.message.clone(),
     };
     let mut physical = json!({"artifactLocation": {"uri": uri(&diagnostic.file)}});
-    if let Some(place) = diagnostic.place {
-        physical["region"] = json!({"startLine": place.line, "startColumn": place.column});
+    if let Some(position) = diagnostic.position {
+        physical["region"] = json!({"startLine": position.line, "startColumn": position.column});
         if let Some(excerpt) = excerpt {
             physical["region"]["endColumn"] = excerpt.end_column.into();
         }

@@ -76,7 +76,7 @@ fn descriptor(out: &mut String, explained: &Explained, status: &Status) {
     }
     if let Some(rule) = &explained.rule {
         let mut place = String::new();
-        if let (Some(file), Some(at)) = (&rule.file, rule.place) {
+        if let (Some(file), Some(at)) = (&rule.file, rule.position) {
             place = format!("{}:{}:{}  ", file.display(), at.line, at.column);
         }
         line(out, 1, &format!("rule   {place}{}", rule.path));

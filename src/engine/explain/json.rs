@@ -109,8 +109,8 @@ fn rule(rule: &RulePlace) -> Value {
     json!({
         "path": rule.path,
         "file": rule.file,
-        "line": rule.place.map(|place| place.line),
-        "column": rule.place.map(|place| place.column),
+        "line": rule.position.map(|position| position.line),
+        "column": rule.position.map(|position| position.column),
         "shadow_mode": rule.shadow_mode,
         "quota_mode": rule.quota_mode,
     })

@@ -241,7 +241,7 @@ fn place(rule: &Rule) -> RulePlace {
     RulePlace {
         path: rule.path(),
         file: rule.file.as_ref().map(|file| file.to_path_buf()),
-        place: rule.place,
+        position: rule.position,
         shadow_mode: rule.shadow_mode,
         quota_mode: rule.quota_mode,
     }

@@ -1,21 +1,21 @@
-//! `algorithm: concurrency`: slots in place of a rate.
+//! `algorithm: concurrency`: slots instead of a rate.
 
 use std::sync::Arc;
 
+use crate::document::{DocumentCode, Field, PathElement, Position, Report};
 use crate::limit::{Limit, LimitKind, MAX_IN_FLIGHT, Window};
-use crate::policy::report::{Report, Step};
-use crate::policy::schema::{Field, RawLimit};
-use crate::policy::{Code, Place};
+use crate::policy::PolicyCode;
+use crate::policy::raw::RawLimit;
 use crate::request::Unit;
 
 /// A limit of slots; none if there is a fault.
 pub(super) fn compile(raw: &RawLimit, report: &mut Report) -> Option<Limit> {
     refuse_rate(raw, report);
     require(raw, report);
-    let slots = report.within(Step::Key("max_in_flight"), |report| {
+    let slots = report.within(PathElement::Key("max_in_flight"), |report| {
         slots(&raw.more.max_in_flight, report)
     });
-    let lease = report.within(Step::Key("lease_seconds"), |report| {
+    let lease = report.within(PathElement::Key("lease_seconds"), |report| {
         lease(&raw.more.lease_seconds, report)
     });
     Some(Limit {
@@ -37,8 +37,12 @@ pub(super) fn is_absent(raw: &RawLimit, report: &mut Report) -> bool {
     for (key, number) in slots {
         if let Some(number) = number.given() {
             let message = format!("`{key}` belongs to `algorithm: concurrency`");
-            report.within(Step::Key(key), |report| {
-                report.say(Code::SlotsWithoutConcurrency, number.place, message);
+            report.within(PathElement::Key(key), |report| {
+                report.add(
+                    PolicyCode::SlotsWithoutConcurrency,
+                    number.position,
+                    message,
+                );
             });
         }
     }
@@ -59,7 +63,7 @@ fn require(raw: &RawLimit, report: &mut Report) {
     for (key, number, hint) in required {
         if number.is_absent() && raw.is_sound {
             let message = format!("`algorithm: concurrency` without `{key}`");
-            report.hint(Code::MissingSlots, raw.place, (message, hint));
+            report.add_with_hint(PolicyCode::MissingSlots, raw.position, message, hint);
         }
     }
 }
@@ -68,7 +72,7 @@ fn slots(number: &Field<u32>, report: &mut Report) -> Option<u32> {
     let number = number.given()?;
     if number.value > MAX_IN_FLIGHT {
         let message = format!("`max_in_flight` is at most {MAX_IN_FLIGHT}");
-        report.say(Code::InvalidNumber, number.place, message);
+        report.add(DocumentCode::InvalidNumber, number.position, message);
         return None;
     }
     Some(number.value)
@@ -79,7 +83,7 @@ fn lease(secs: &Field<u32>, report: &mut Report) -> Option<Window> {
     let lease = Window::new(Unit::Second, secs.value);
     if lease.is_none() {
         let message = "a lease lasts at least a second and at most ten years";
-        report.say(Code::InvalidNumber, secs.place, message);
+        report.add(DocumentCode::InvalidNumber, secs.position, message);
     }
     lease
 }
@@ -87,17 +91,17 @@ fn lease(secs: &Field<u32>, report: &mut Report) -> Option<Window> {
 /// Slots are held for as long as the work takes: there is no rate.
 fn refuse_rate(raw: &RawLimit, report: &mut Report) {
     let of_rates = [
-        ("unit", raw.unit.given().map(|unit| unit.place)),
-        ("requests_per_unit", place(&raw.requests_per_unit)),
-        ("unit_multiplier", place(&raw.more.unit_multiplier)),
-        ("burst", place(&raw.more.burst)),
+        ("unit", raw.unit.given().map(|unit| unit.position)),
+        ("requests_per_unit", position(&raw.requests_per_unit)),
+        ("unit_multiplier", position(&raw.more.unit_multiplier)),
+        ("burst", position(&raw.more.burst)),
     ];
-    for (key, place) in of_rates {
-        if let Some(place) = place {
+    for (key, position) in of_rates {
+        if let Some(position) = position {
             let message = format!("`{key}` has no meaning with `algorithm: concurrency`");
             let hint = "how many at once is `max_in_flight`; a rate is another limit of a list";
-            report.within(Step::Key(key), |report| {
-                report.hint(Code::RateWithConcurrency, place, (message, hint));
+            report.within(PathElement::Key(key), |report| {
+                report.add_with_hint(PolicyCode::RateWithConcurrency, position, message, hint);
             });
         }
     }
@@ -108,16 +112,17 @@ fn refuse_rate(raw: &RawLimit, report: &mut Report) {
         .filter(|charge| &*charge.value == "always")
     {
         let message = "`charge: always` on slots: who is refused holds none";
-        report.within(Step::Key("charge"), |report| {
-            report.hint(
-                Code::RateWithConcurrency,
-                charge.place,
-                (message, "leave it out"),
+        report.within(PathElement::Key("charge"), |report| {
+            report.add_with_hint(
+                PolicyCode::RateWithConcurrency,
+                charge.position,
+                message,
+                "leave it out",
             );
         });
     }
 }
 
-fn place(number: &Field<u32>) -> Option<Option<Place>> {
-    number.given().map(|number| number.place)
+fn position(number: &Field<u32>) -> Option<Option<Position>> {
+    number.given().map(|number| number.position)
 }

@@ -3,14 +3,13 @@
 use std::collections::HashMap;
 
 use super::matcher::{CidrMatcher, Matcher};
+use crate::document::{FilePosition, PathElement, Position, Report, Spanned, Text};
+use crate::policy::PolicyCode;
 use crate::policy::matchers::cidr::{Cidr, CidrIndex};
 use crate::policy::matchers::path::PathTrie;
 use crate::policy::matchers::sha256::Sha256Hash;
 use crate::policy::matchers::wildcard::{Wildcard, WildcardIndex};
-use crate::policy::report::{Report, Spot, Step};
-use crate::policy::schema::{Spanned, Text};
 use crate::policy::tree::{CidrNode, KeyNodes, Matchers, PathNode, PolicyLevel, WildcardNode};
-use crate::policy::{Code, Place};
 
 /// The nodes of one level, by key.
 #[derive(Debug, Default)]
@@ -21,13 +20,13 @@ pub(super) struct LevelBuilder {
 /// The nodes of one key.
 #[derive(Debug, Default)]
 struct KeyNodesBuilder {
-    exact: HashMap<Text, (u32, Spot)>,
+    exact: HashMap<Text, (u32, FilePosition)>,
     hashes: HashMap<Sha256Hash, Origin>,
     trie: PathTrie,
-    patterns: Vec<(PathNode, Spot)>,
-    cidrs: HashMap<Cidr, (CidrNode, Spot)>,
+    patterns: Vec<(PathNode, FilePosition)>,
+    cidrs: HashMap<Cidr, (CidrNode, FilePosition)>,
     wildcards: Vec<WildcardDraft>,
-    wildcard_texts: HashMap<Box<[u8]>, Spot>,
+    wildcard_texts: HashMap<Box<[u8]>, FilePosition>,
     any: Option<Origin>,
 }
 
@@ -43,7 +42,7 @@ struct WildcardDraft {
 struct Origin {
     node: u32,
     index: usize,
-    spot: Spot,
+    spot: FilePosition,
 }
 
 impl LevelBuilder {
@@ -60,17 +59,17 @@ impl LevelBuilder {
             Matcher::Exact(values) => {
                 for value in values {
                     if let Some((_, first)) = builder.exact.get(&value.value) {
-                        say_duplicate("value", *first, value.place, report);
+                        say_duplicate("value", *first, value.position, report);
                     } else {
-                        let spot = report.spot(value.place);
+                        let spot = report.file_position(value.position);
                         builder.exact.insert(value.value, (node, spot));
                     }
                 }
             }
             Matcher::Sha256(hash) => match builder.hashes.get(&hash.value) {
-                Some(first) => say_duplicate("value", first.spot, hash.place, report),
+                Some(first) => say_duplicate("value", first.spot, hash.position, report),
                 None => {
-                    let spot = report.spot(hash.place);
+                    let spot = report.file_position(hash.position);
                     builder
                         .hashes
                         .insert(hash.value, Origin { node, index, spot });
@@ -81,21 +80,23 @@ impl LevelBuilder {
                 let target = builder.patterns.len() as u32;
                 if let Err(taken) = builder.trie.insert(&matcher.pattern, target) {
                     let first = builder.patterns[taken as usize].1;
-                    say_duplicate("pattern", first, matcher.place, report);
+                    say_duplicate("pattern", first, matcher.position, report);
                 }
                 let pattern = PathNode {
                     text: matcher.pattern.text,
                     count_by: matcher.count_by,
                     node,
                 };
-                builder.patterns.push((pattern, report.spot(matcher.place)));
+                builder
+                    .patterns
+                    .push((pattern, report.file_position(matcher.position)));
             }
             Matcher::Wildcard(matcher) => {
                 if let Some(first) = builder.wildcard_texts.get(matcher.wildcard.text()) {
-                    say_duplicate("wildcard", *first, matcher.place, report);
+                    say_duplicate("wildcard", *first, matcher.position, report);
                     return;
                 }
-                let spot = report.spot(matcher.place);
+                let spot = report.file_position(matcher.position);
                 builder
                     .wildcard_texts
                     .insert(matcher.wildcard.text().into(), spot);
@@ -109,9 +110,11 @@ impl LevelBuilder {
                 });
             }
             Matcher::Any => match builder.any {
-                Some(first) => say_duplicate("key without a value", first.spot, key.place, report),
+                Some(first) => {
+                    say_duplicate("key without a value", first.spot, key.position, report)
+                }
                 None => {
-                    let spot = report.spot(key.place);
+                    let spot = report.file_position(key.position);
                     builder.any = Some(Origin { node, index, spot });
                 }
             },
@@ -181,12 +184,12 @@ impl KeyNodesBuilder {
     fn add_cidrs(&mut self, matcher: &CidrMatcher, node: u32, report: &mut Report) {
         for cidr in &matcher.cidrs {
             if let Some((_, first)) = self.cidrs.get(&cidr.value) {
-                say_duplicate("cidr", *first, cidr.place, report);
+                say_duplicate("cidr", *first, cidr.position, report);
                 continue;
             }
             let shared = matcher.is_shared.then(|| cidr.value.to_string().into());
             let target = CidrNode { shared, node };
-            let spot = report.spot(cidr.place);
+            let spot = report.file_position(cidr.position);
             self.cidrs.insert(cidr.value, (target, spot));
         }
     }
@@ -225,34 +228,38 @@ impl KeyNodesBuilder {
     }
 }
 
-fn say_duplicate(what: &str, first: Spot, place: Option<Place>, report: &mut Report) {
+fn say_duplicate(what: &str, first: FilePosition, position: Option<Position>, report: &mut Report) {
     let mut message = format!("the same {what} stands twice at this level");
-    if let Some(first) = report.words_for(first) {
+    if let Some(first) = report.describe(first) {
         message.push_str(&format!(", first {first}"));
     }
-    report.say(Code::DuplicateDescriptor, place, message);
+    report.add(PolicyCode::DuplicateDescriptor, position, message);
 }
 
-fn say_hashed_twice(hashed: Origin, clear: Spot, report: &mut Report) {
-    report.turn_to(hashed.spot.file);
+fn say_hashed_twice(hashed: Origin, clear: FilePosition, report: &mut Report) {
+    report.set_file(hashed.spot.file);
     let mut message = "the same value stands twice at this level".to_owned();
-    if let Some(clear) = report.words_for(clear) {
+    if let Some(clear) = report.describe(clear) {
         message.push_str(&format!(", in clear {clear}"));
     }
-    report.within(Step::Index(hashed.index), |report| {
-        report.say(Code::DuplicateDescriptor, hashed.spot.place, message);
+    report.within(PathElement::Index(hashed.index), |report| {
+        report.add(
+            PolicyCode::DuplicateDescriptor,
+            hashed.spot.position,
+            message,
+        );
     });
 }
 
-fn say_unreachable(node: Origin, by: Spot, report: &mut Report) {
-    report.turn_to(node.spot.file);
+fn say_unreachable(node: Origin, by: FilePosition, report: &mut Report) {
+    report.set_file(node.spot.file);
     let mut message = "this descriptor can never match: a wildcard of its level".to_owned();
-    if let Some(by) = report.words_for(by) {
+    if let Some(by) = report.describe(by) {
         message.push_str(&format!(", {by},"));
     }
     message.push_str(" takes all its values first");
     let hint = "put the narrower one first, or remove it";
-    report.within(Step::Index(node.index), |report| {
-        report.hint(Code::Unreachable, node.spot.place, (message, hint));
+    report.within(PathElement::Index(node.index), |report| {
+        report.add_with_hint(PolicyCode::Unreachable, node.spot.position, message, hint);
     });
 }

@@ -4,10 +4,12 @@ use std::sync::Arc;
 
 use super::concurrency;
 use super::summary::DomainSummary;
+use crate::document::{
+    DiagnosticCode, DocumentCode, Field, PathElement, Report, Text, did_you_mean, quoted,
+};
 use crate::limit::{Charge, InvalidBucket, Limit, LimitKind, LimitSet, Rate, TokenBucket, Window};
-use crate::policy::report::{Report, Step, did_you_mean, quoted};
-use crate::policy::schema::{ALGORITHMS, CHARGES, Field, RawLimit, RawRateLimit, Text};
-use crate::policy::{Code, Limits};
+use crate::policy::raw::{ALGORITHMS, CHARGES, RawLimit, RawRateLimit};
+use crate::policy::{Limits, PolicyCode};
 use crate::request::Unit;
 
 /// The limits of a rule, and the names of those of other rules that it displaces.
@@ -23,7 +25,7 @@ pub(super) fn compile(
     let mut limits = Vec::new();
     for (at, limit) in raw.limits.iter().enumerate() {
         if raw.is_list {
-            report.enter(Step::Index(at));
+            report.enter(PathElement::Index(at));
         }
         check_names(limit, summary, report);
         replaces.extend(
@@ -68,15 +70,15 @@ fn is_unlimited(raw: &RawLimit) -> bool {
 
 fn check_count(raw: &RawRateLimit, report: &mut Report) {
     if raw.limits.is_empty() {
-        report.say(
-            Code::EmptyList,
-            raw.place,
+        report.add(
+            DocumentCode::EmptyList,
+            raw.position,
             "a list of limits without a limit",
         );
     }
     if raw.limits.len() > LimitSet::MAX {
         let message = format!("a rule has at most {} limits", LimitSet::MAX);
-        report.say(Code::TooManyLimits, raw.place, message);
+        report.add(PolicyCode::TooManyLimits, raw.position, message);
     }
 }
 
@@ -87,22 +89,31 @@ fn check_names(raw: &RawLimit, summary: &DomainSummary, report: &mut Report) {
         if !name.value.chars().all(is_usual) {
             let message = "Envoy copies the name of a limit into headers as it is";
             let hint = "use letters, digits, `_`, `.` and `-` only";
-            report.hint(Code::UnusualName, name.place, (message, hint));
+            report.add_with_hint(PolicyCode::UnsafeLimitName, name.position, message, hint);
         }
     }
     for replaced in &raw.more.replaces {
         let quoted = quoted(&replaced.value);
         if replaced.value.is_empty() {
             let message = "`replaces` without the name of a limit";
-            report.say(Code::ReplacesNothing, replaced.place, message);
+            report.add(PolicyCode::ReplacesWithoutName, replaced.position, message);
         } else if own.is_some_and(|own| own.value == replaced.value) {
             let message = format!("the limit {quoted} replaces itself");
-            report.say(Code::ReplacesItself, replaced.place, message);
+            report.add(PolicyCode::ReplacesItself, replaced.position, message);
         } else if !summary.names.contains(&replaced.value) {
             let message = format!("no limit of this domain is named {quoted}");
             match summary.nearest_name(&replaced.value) {
-                Some(hint) => report.hint(Code::UnknownReplaced, replaced.place, (message, hint)),
-                None => report.say(Code::UnknownReplaced, replaced.place, message),
+                Some(hint) => report.add_with_hint(
+                    PolicyCode::UnknownReplacesTarget,
+                    replaced.position,
+                    message,
+                    hint,
+                ),
+                None => report.add(
+                    PolicyCode::UnknownReplacesTarget,
+                    replaced.position,
+                    message,
+                ),
             }
         }
     }
@@ -110,62 +121,63 @@ fn check_names(raw: &RawLimit, summary: &DomainSummary, report: &mut Report) {
 
 /// What stands next to `unlimited`.
 fn check_unlimited(raw: &RawLimit, is_list: bool, report: &mut Report) {
-    let place = raw
+    let position = raw
         .more
         .unlimited
         .as_ref()
-        .and_then(|unlimited| unlimited.place);
+        .and_then(|unlimited| unlimited.position);
     if is_list {
         let message = "`unlimited` in a list of limits";
         let hint = "leave the list out: a rule without limits is `unlimited: true`";
-        report.hint(Code::UnlimitedInList, place, (message, hint));
+        report.add_with_hint(PolicyCode::UnlimitedInList, position, message, hint);
     }
     let unit = raw.unit.given();
     if let Some(unit) = unit.filter(|unit| Unit::from_name(&unit.value).is_some()) {
         let message = "`unlimited` together with `unit`";
-        report.hint(
-            Code::UnlimitedWithUnit,
-            unit.place,
-            (message, "remove one of them"),
+        report.add_with_hint(
+            PolicyCode::UnlimitedWithUnit,
+            unit.position,
+            message,
+            "remove one of them",
         );
     }
     let others = [
         (
             "unit",
             unit.filter(|unit| Unit::from_name(&unit.value).is_none())
-                .map(|f| f.place),
+                .map(|f| f.position),
         ),
         (
             "requests_per_unit",
-            raw.requests_per_unit.given().map(|f| f.place),
+            raw.requests_per_unit.given().map(|f| f.position),
         ),
         (
             "unit_multiplier",
-            raw.more.unit_multiplier.given().map(|f| f.place),
+            raw.more.unit_multiplier.given().map(|f| f.position),
         ),
-        ("algorithm", raw.more.algorithm.given().map(|f| f.place)),
-        ("burst", raw.more.burst.given().map(|f| f.place)),
-        ("charge", raw.more.charge.given().map(|f| f.place)),
+        ("algorithm", raw.more.algorithm.given().map(|f| f.position)),
+        ("burst", raw.more.burst.given().map(|f| f.position)),
+        ("charge", raw.more.charge.given().map(|f| f.position)),
         (
             "max_in_flight",
-            raw.more.max_in_flight.given().map(|f| f.place),
+            raw.more.max_in_flight.given().map(|f| f.position),
         ),
         (
             "lease_seconds",
-            raw.more.lease_seconds.given().map(|f| f.place),
+            raw.more.lease_seconds.given().map(|f| f.position),
         ),
     ];
-    for (key, place) in others {
-        if let Some(place) = place {
+    for (key, position) in others {
+        if let Some(position) = position {
             let message = format!("`{key}` has no effect next to `unlimited`");
-            report.say(Code::NoEffect, place, message);
+            report.add(PolicyCode::NoEffect, position, message);
         }
     }
 }
 
 /// A limit that counts; none if there is a fault.
 fn counted(raw: &RawLimit, report: &mut Report) -> Option<Limit> {
-    let algorithm = report.within(Step::Key("algorithm"), |report| {
+    let algorithm = report.within(PathElement::Key("algorithm"), |report| {
         word(&raw.more.algorithm, ALGORITHMS, report)
     });
     if algorithm == Some("concurrency") {
@@ -178,17 +190,22 @@ fn counted(raw: &RawLimit, report: &mut Report) -> Option<Limit> {
     if raw.is_sound && raw.requests_per_unit.is_absent() {
         let message = "`requests_per_unit` is left out, and so 0: every hit is refused";
         let hint = "write `requests_per_unit: 0` if that is meant";
-        report.hint(Code::ZeroByOmission, raw.place, (message, hint));
+        report.add_with_hint(
+            PolicyCode::MissingRequestsPerUnit,
+            raw.position,
+            message,
+            hint,
+        );
     }
     let requests_per_unit = match &raw.requests_per_unit {
         Field::Given(number) => Some(number.value),
         Field::Absent => Some(0),
-        Field::Bad => None,
+        Field::Invalid => None,
     };
-    let multiplier = report.within(Step::Key("unit_multiplier"), |report| {
+    let multiplier = report.within(PathElement::Key("unit_multiplier"), |report| {
         multiplier(raw, report)
     });
-    report.within(Step::Key("burst"), |report| {
+    report.within(PathElement::Key("burst"), |report| {
         check_burst(raw, algorithm, report);
     });
     let requests = requests_per_unit?;
@@ -212,11 +229,11 @@ fn check_burst(raw: &RawLimit, algorithm: Option<&str>, report: &mut Report) {
     };
     if burst.value == 0 {
         let message = "a bucket holds at least 1";
-        report.say(Code::InvalidNumber, burst.place, message);
+        report.add(DocumentCode::InvalidNumber, burst.position, message);
     }
     if algorithm.is_some_and(|algorithm| algorithm != "token_bucket") {
         let message = "`burst` belongs to `algorithm: token_bucket`";
-        report.say(Code::BurstWithoutBucket, burst.place, message);
+        report.add(PolicyCode::BurstWithoutBucket, burst.position, message);
     }
 }
 
@@ -228,18 +245,20 @@ fn bucket(raw: &RawLimit, rate: Rate, report: &mut Report) -> Option<TokenBucket
         Err(InvalidBucket::TooFast) => (
             "requests_per_unit",
             raw.requests_per_unit.given(),
-            Code::RateTooHigh,
+            DiagnosticCode::from(PolicyCode::RateTooHigh),
             "a bucket is filled with at most 1000000 hits a second",
         ),
         Err(InvalidBucket::TooSlow) => (
             "burst",
             burst,
-            Code::InvalidNumber,
+            DocumentCode::InvalidNumber.into(),
             "filling this bucket would take more than 142 years",
         ),
     };
-    let place = number.and_then(|number| number.place);
-    report.within(Step::Key(key), |report| report.say(code, place, message));
+    let position = number.and_then(|number| number.position);
+    report.within(PathElement::Key(key), |report| {
+        report.add(code, position, message)
+    });
     None
 }
 
@@ -248,10 +267,11 @@ fn unit(raw: &RawLimit, report: &mut Report) -> Option<Unit> {
     let Some(written) = raw.unit.given() else {
         if raw.is_sound && raw.unit.is_absent() {
             let hint = format!("a unit is one of {}", names.join(", "));
-            report.hint(
-                Code::MissingUnit,
-                raw.place,
-                ("a limit without `unit`", hint),
+            report.add_with_hint(
+                PolicyCode::MissingUnit,
+                raw.position,
+                "a limit without `unit`",
+                hint,
             );
         }
         return None;
@@ -261,8 +281,8 @@ fn unit(raw: &RawLimit, report: &mut Report) -> Option<Unit> {
         let message = format!("unknown unit {}", quoted(&written.value));
         let near = did_you_mean(&written.value.to_ascii_lowercase(), names);
         let hint = near.unwrap_or_else(|| format!("a unit is one of {}", names.join(", ")));
-        report.within(Step::Key("unit"), |report| {
-            report.hint(Code::UnknownUnit, written.place, (message, hint));
+        report.within(PathElement::Key("unit"), |report| {
+            report.add_with_hint(PolicyCode::UnknownUnit, written.position, message, hint);
         });
     }
     unit
@@ -271,11 +291,11 @@ fn unit(raw: &RawLimit, report: &mut Report) -> Option<Unit> {
 fn multiplier(raw: &RawLimit, report: &mut Report) -> Option<u32> {
     match &raw.more.unit_multiplier {
         Field::Absent => Some(1),
-        Field::Bad => None,
+        Field::Invalid => None,
         Field::Given(number) if number.value == 0 => {
-            report.say(
-                Code::InvalidNumber,
-                number.place,
+            report.add(
+                DocumentCode::InvalidNumber,
+                number.position,
                 "`unit_multiplier` is at least 1",
             );
             None
@@ -287,14 +307,14 @@ fn multiplier(raw: &RawLimit, report: &mut Report) -> Option<u32> {
 fn window(raw: &RawLimit, (unit, multiplier): (Unit, u32), report: &mut Report) -> Option<Window> {
     let window = Window::new(unit, multiplier);
     if window.is_none() {
-        let place = raw
+        let position = raw
             .more
             .unit_multiplier
             .given()
-            .and_then(|number| number.place);
-        report.say(
-            Code::InvalidWindow,
-            place,
+            .and_then(|number| number.position);
+        report.add(
+            PolicyCode::InvalidWindow,
+            position,
             "a window is at most ten years long",
         );
     }
@@ -321,23 +341,23 @@ fn charge(
     for limit in &*raw.limits {
         let charge = match &limit.more.charge {
             Field::Absent => default,
-            written => {
-                report.within(Step::Key("charge"), |report| word(written, CHARGES, report))?
-            }
+            written => report.within(PathElement::Key("charge"), |report| {
+                word(written, CHARGES, report)
+            })?,
         };
         if charge == "allowed" && !is_lone_window {
             warn_of_refunds(limit, summary, report);
         }
         if *first.get_or_insert(charge) != charge && !is_mixed {
             is_mixed = true;
-            let place = limit
+            let position = limit
                 .more
                 .charge
                 .given()
-                .map_or(limit.place, |charge| charge.place);
+                .map_or(limit.position, |charge| charge.position);
             let message = "the limits of one rule have different `charge`";
             let hint = "write the same `charge` in each; left out in a list it is `allowed`";
-            report.hint(Code::MixedCharge, place, (message, hint));
+            report.add_with_hint(PolicyCode::MixedCharge, position, message, hint);
         }
     }
     match first? {
@@ -355,8 +375,13 @@ fn warn_of_refunds(raw: &RawLimit, summary: &DomainSummary, report: &mut Report)
         let message = "a refund that comes for a refused request too would gain what it never paid";
         let hint = "settle under `charge: always`, or with a lease (docs/policy.md, \"Reserve and settle\"); \
                     where nothing is refunded, leave `charge` out";
-        report.within(Step::Key("charge"), |report| {
-            report.hint(Code::RefundsGain, charge.place, (message, hint));
+        report.within(PathElement::Key("charge"), |report| {
+            report.add_with_hint(
+                PolicyCode::RefundExceedsCharge,
+                charge.position,
+                message,
+                hint,
+            );
         });
     }
 }
@@ -369,7 +394,7 @@ pub(super) fn word(
 ) -> Option<&'static str> {
     let written = match field {
         Field::Absent => return words.first().copied(),
-        Field::Bad => return None,
+        Field::Invalid => return None,
         Field::Given(written) => written,
     };
     let known = words.iter().find(|word| ***word == *written.value).copied();
@@ -377,7 +402,7 @@ pub(super) fn word(
         let message = format!("unknown word {}", quoted(&written.value));
         let near = did_you_mean(&written.value, words.iter().copied());
         let hint = near.unwrap_or_else(|| format!("it is one of {}", words.join(", ")));
-        report.hint(Code::UnknownWord, written.place, (message, hint));
+        report.add_with_hint(DocumentCode::InvalidValue, written.position, message, hint);
     }
     known
 }

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use super::summary::DomainSummary;
+use crate::document::{DocumentCode, Position, Report, Spanned, Text};
+use crate::policy::PolicyCode;
 use crate::policy::matchers::cidr::Cidr;
 use crate::policy::matchers::path::{CaptureRef, PathPattern};
 use crate::policy::matchers::sha256::Sha256Hash;
 use crate::policy::matchers::wildcard::Wildcard;
-use crate::policy::report::Report;
-use crate::policy::schema::{Flag, RawDescriptor, Spanned, Text};
-use crate::policy::{Code, HIDDEN, LevelName, Place};
+use crate::policy::raw::{Flag, RawDescriptor};
+use crate::policy::{HIDDEN, LevelName};
 
 /// The values that a descriptor fits.
 #[derive(Debug)]
@@ -29,7 +30,7 @@ pub(super) enum Matcher {
 pub(super) struct PathMatcher {
     pub(super) pattern: PathPattern,
     pub(super) count_by: Box<[CaptureRef]>,
-    pub(super) place: Option<Place>,
+    pub(super) position: Option<Position>,
 }
 
 #[derive(Debug)]
@@ -42,7 +43,7 @@ pub(super) struct CidrMatcher {
 pub(super) struct WildcardMatcher {
     pub(super) wildcard: Wildcard,
     pub(super) is_shared: bool,
-    pub(super) place: Option<Place>,
+    pub(super) position: Option<Position>,
 }
 
 impl Matcher {
@@ -56,7 +57,7 @@ impl Matcher {
         }
     }
 
-    /// What this level, of that key and at that place of its list, is called in the names of rules.
+    /// What this level, of that key and at that position of its list, is called in the names of rules.
     pub(super) fn level_name(
         &self,
         (key, index): (Arc<str>, usize),
@@ -121,11 +122,11 @@ pub(super) fn compile(raw: &RawDescriptor, report: &mut Report) -> Option<Matche
     if written.len() > 1 {
         let message = format!("a descriptor with `{}`", written.join("` and `"));
         let hint = "keep one of them, and move the other to a descriptor of its own";
-        report.hint(Code::SeveralMatchers, raw.place, (message, hint));
+        report.add_with_hint(PolicyCode::ConflictingMatchers, raw.position, message, hint);
         return None;
     }
     if let Some(key) = raw.key.given().filter(|key| key.value.contains('*')) {
-        say_literal_star(key.place, "a key", report);
+        say_literal_star(key.position, "a key", report);
     }
     let matcher = match &written[..] {
         [] => Some(Matcher::Any),
@@ -143,13 +144,17 @@ pub(super) fn compile(raw: &RawDescriptor, report: &mut Report) -> Option<Matche
         )
     {
         let message = "`share_threshold` without `cidr`, or a `*` in `value`";
-        report.say(Code::SharedWithoutWildcard, flag.place, message);
+        report.add(
+            PolicyCode::ShareThresholdWithoutWildcard,
+            flag.position,
+            message,
+        );
     }
     if let Some(count_by) = raw.shapes.count_by.given()
         && raw.shapes.pattern.is_absent()
     {
         let message = "`count_by` without `pattern`";
-        report.say(Code::InvalidCountBy, count_by.place, message);
+        report.add(PolicyCode::InvalidCountBy, count_by.position, message);
     }
     matcher
 }
@@ -157,14 +162,18 @@ pub(super) fn compile(raw: &RawDescriptor, report: &mut Report) -> Option<Matche
 fn matcher(raw: &RawDescriptor, report: &mut Report) -> Option<Matcher> {
     if let Some(values) = raw.shapes.values.given() {
         if values.value.is_empty() {
-            report.say(Code::EmptyList, values.place, "`values` without a value");
+            report.add(
+                DocumentCode::EmptyList,
+                values.position,
+                "`values` without a value",
+            );
         }
         for value in values
             .value
             .iter()
             .filter(|value| value.value.contains('*'))
         {
-            say_literal_star(value.place, "`values`", report);
+            say_literal_star(value.position, "`values`", report);
         }
         return Some(Matcher::Exact(values.value.clone()));
     }
@@ -186,33 +195,38 @@ fn matcher(raw: &RawDescriptor, report: &mut Report) -> Option<Matcher> {
     Some(Matcher::Wildcard(Box::new(WildcardMatcher {
         wildcard,
         is_shared,
-        place: value.place,
+        position: value.position,
     })))
 }
 
 fn hash(text: &Spanned<Text>, report: &mut Report) -> Option<Matcher> {
-    let place = text.place;
+    let position = text.position;
     let Some(value) = Sha256Hash::from_hex(&text.value) else {
         let message = "`value_sha256` is a SHA-256 in hex: 64 digits";
         let hint = "it is what `printf %s \"$VALUE\" | sha256sum` says";
-        report.hint(Code::InvalidHash, place, (message, hint));
+        report.add_with_hint(PolicyCode::InvalidHash, position, message, hint);
         return None;
     };
-    Some(Matcher::Sha256(Spanned { value, place }))
+    Some(Matcher::Sha256(Spanned { value, position }))
 }
 
 /// The cidrs of a list that are valid; none if there is none.
 fn cidrs(cidr: &Spanned<Vec<Spanned<Text>>>, report: &mut Report) -> Option<Vec<Spanned<Cidr>>> {
     if cidr.value.is_empty() {
-        report.say(Code::EmptyList, cidr.place, "`cidr` is empty");
+        report.add(DocumentCode::EmptyList, cidr.position, "`cidr` is empty");
     }
     let mut cidrs = Vec::with_capacity(cidr.value.len());
     for text in &cidr.value {
-        let place = text.place;
+        let position = text.position;
         match Cidr::parse(&text.value) {
-            Ok(value) => cidrs.push(Spanned { value, place }),
+            Ok(value) => cidrs.push(Spanned { value, position }),
             Err(fault) => {
-                report.hint(Code::InvalidCidr, place, (fault.message(), fault.hint()));
+                report.add_with_hint(
+                    PolicyCode::InvalidCidr,
+                    position,
+                    fault.message(),
+                    fault.hint(),
+                );
             }
         }
     }
@@ -225,12 +239,12 @@ fn pattern(raw: &RawDescriptor, report: &mut Report) -> Option<Matcher> {
         Ok(pattern) => pattern,
         Err(why) => {
             let hint = "a pattern looks like `GET /sites/{site}/{*rest}`";
-            report.hint(Code::InvalidPattern, text.place, (why, hint));
+            report.add_with_hint(PolicyCode::InvalidPattern, text.position, why, hint);
             return None;
         }
     };
     if pattern.has_literal_star() {
-        say_literal_star(text.place, "a segment of a pattern", report);
+        say_literal_star(text.position, "a segment of a pattern", report);
     }
     let mut names: Vec<(&str, CaptureRef)> = Vec::new();
     for name in raw
@@ -244,16 +258,16 @@ fn pattern(raw: &RawDescriptor, report: &mut Report) -> Option<Matcher> {
         match pattern.capture_ref(&name.value) {
             Some(counted) if !is_repeated => names.push((&name.value, counted)),
             Some(_) => {
-                report.say(
-                    Code::InvalidCountBy,
-                    name.place,
+                report.add(
+                    PolicyCode::InvalidCountBy,
+                    name.position,
                     "`count_by` names a capture twice",
                 );
             }
             None => {
                 let message = "`count_by` names something that the pattern does not capture";
                 let hint = "it takes the names in `{…}`, and `method` if the pattern has methods";
-                report.hint(Code::InvalidCountBy, name.place, (message, hint));
+                report.add_with_hint(PolicyCode::InvalidCountBy, name.position, message, hint);
             }
         }
     }
@@ -262,12 +276,12 @@ fn pattern(raw: &RawDescriptor, report: &mut Report) -> Option<Matcher> {
     Some(Matcher::Pattern(Box::new(PathMatcher {
         pattern,
         count_by: names.into_iter().map(|(_, counted)| counted).collect(),
-        place: text.place,
+        position: text.position,
     })))
 }
 
-fn say_literal_star(place: Option<Place>, within: &str, report: &mut Report) {
+fn say_literal_star(position: Option<Position>, within: &str, report: &mut Report) {
     let message = format!("`*` is an ordinary character in {within}");
     let hint = "a wildcard is written as `value`";
-    report.hint(Code::LiteralStar, place, (message, hint));
+    report.add_with_hint(PolicyCode::LiteralWildcard, position, message, hint);
 }

@@ -4,14 +4,16 @@ use std::collections::HashSet;
 
 use super::standard::StandardHeaders;
 use super::summary::DomainSummary;
-use crate::policy::report::{Report, Step, did_you_mean, quoted};
+use crate::document::{
+    DocumentCode, PathElement, Position, Report, Spanned, Text, did_you_mean, quoted,
+};
+use crate::policy::PolicyCode;
+use crate::policy::raw::{RawHeader, RawResponse};
 use crate::policy::response::{HeaderTemplate, OverLimit, ResponseTemplate};
-use crate::policy::schema::{RawHeader, RawResponse, Spanned, Text};
 use crate::policy::template::{
     self, BodyError, BodyTemplate, Escaping, HeaderValueTemplate, Operator, TemplateError,
     TemplatePiece,
 };
-use crate::policy::{Code, Place};
 
 /// Headers that would break the answer.
 const FORBIDDEN: [&str; 3] = ["content-length", "transfer-encoding", "connection"];
@@ -75,7 +77,7 @@ struct ResponseCompiler<'a> {
 
 impl ResponseCompiler<'_> {
     fn within<T>(&mut self, key: &'static str, what: impl FnOnce(&mut Self) -> T) -> T {
-        self.report.enter(Step::Key(key));
+        self.report.enter(PathElement::Key(key));
         let done = what(self);
         self.report.leave();
         done
@@ -88,7 +90,8 @@ impl ResponseCompiler<'_> {
             match StandardHeaders::from_name(&name.value) {
                 Some(set) if sets.contains(&set) => {
                     let message = "the set stands twice";
-                    self.report.say(Code::NoEffect, name.place, message);
+                    self.report
+                        .add(PolicyCode::NoEffect, name.position, message);
                 }
                 Some(set) => sets.push(set),
                 None => {
@@ -96,8 +99,12 @@ impl ResponseCompiler<'_> {
                     let names = StandardHeaders::ALL.map(StandardHeaders::name);
                     let near = did_you_mean(&name.value.to_ascii_lowercase(), names);
                     let hint = near.unwrap_or_else(|| format!("it is one of {}", names.join(", ")));
-                    self.report
-                        .hint(Code::UnknownWord, name.place, (message, hint));
+                    self.report.add_with_hint(
+                        DocumentCode::InvalidValue,
+                        name.position,
+                        message,
+                        hint,
+                    );
                 }
             }
         }
@@ -112,7 +119,8 @@ impl ResponseCompiler<'_> {
             let name = &header.name;
             if !names.insert(name.value.to_ascii_lowercase()) {
                 let message = format!("the header {} stands twice", quoted(&name.value));
-                self.report.say(Code::DuplicateHeader, name.place, message);
+                self.report
+                    .add(PolicyCode::DuplicateHeader, name.position, message);
                 continue;
             }
             let brings = |set: &&StandardHeaders| set.brings(&name.value);
@@ -120,17 +128,22 @@ impl ResponseCompiler<'_> {
                 let header = quoted(&name.value);
                 let message = format!("`standard: {}` brings the header {header} too", set.name());
                 let hint = "remove one of them";
-                self.report
-                    .hint(Code::DuplicateHeader, name.place, (message, hint));
+                self.report.add_with_hint(
+                    PolicyCode::DuplicateHeader,
+                    name.position,
+                    message,
+                    hint,
+                );
             }
             self.check_name(name);
             if header.value.value.chars().any(char::is_control) {
                 let message = "the value of a header has no control characters";
                 let hint = "write it on one line";
-                self.report.hint(
-                    Code::InvalidHeaderValue,
-                    header.value.place,
-                    (message, hint),
+                self.report.add_with_hint(
+                    PolicyCode::InvalidHeaderValue,
+                    header.value.position,
+                    message,
+                    hint,
                 );
             }
             headers.push(HeaderTemplate {
@@ -147,14 +160,16 @@ impl ResponseCompiler<'_> {
         let lower = name.value.to_ascii_lowercase();
         if FORBIDDEN.contains(&lower.as_str()) {
             let message = format!("a policy cannot set {}", quoted(&name.value));
-            self.report.say(Code::ForbiddenHeader, name.place, message);
+            self.report
+                .add(PolicyCode::ForbiddenHeader, name.position, message);
         } else if name.value.starts_with(':') {
             let message = "a policy cannot set headers that begin with `:`";
-            self.report.say(Code::ForbiddenHeader, name.place, message);
+            self.report
+                .add(PolicyCode::ForbiddenHeader, name.position, message);
         } else if name.value.is_empty() || !name.value.bytes().all(is_token) {
             let message = format!("{} is no name of a header", quoted(&name.value));
             self.report
-                .say(Code::InvalidHeaderName, name.place, message);
+                .add(PolicyCode::InvalidHeaderName, name.position, message);
         }
     }
 
@@ -162,8 +177,12 @@ impl ResponseCompiler<'_> {
         if is_content_type(header) {
             let message = "`content-type` would be added to what the upstream says";
             let hint = "put it under `over_limit.headers`";
-            self.report
-                .hint(Code::ForbiddenHeader, header.name.place, (message, hint));
+            self.report.add_with_hint(
+                PolicyCode::ForbiddenHeader,
+                header.name.position,
+                message,
+                hint,
+            );
         }
     }
 
@@ -177,7 +196,7 @@ impl ResponseCompiler<'_> {
         match template::parse_body(pieces, |key| self.summary.is_number(key)) {
             Ok(slots) => Some(BodyTemplate::new(slots)),
             Err(fault) => {
-                self.say_body(&fault, body.place);
+                self.say_body(&fault, body.position);
                 None
             }
         }
@@ -187,42 +206,44 @@ impl ResponseCompiler<'_> {
     fn pieces(&mut self, text: &Spanned<Text>) -> Vec<TemplatePiece> {
         let (mut pieces, faults) = template::parse(&text.value);
         for fault in &faults {
-            self.say_fault(fault, text.place);
+            self.say_fault(fault, text.position);
         }
         pieces.retain(|piece| {
             let TemplatePiece::Operator(operator) = piece else {
                 return true;
             };
-            self.is_allowed(operator, text.place)
+            self.is_allowed(operator, text.position)
         });
         pieces
     }
 
-    fn is_allowed(&mut self, operator: &Operator, place: Option<Place>) -> bool {
+    fn is_allowed(&mut self, operator: &Operator, position: Option<Position>) -> bool {
         match operator {
             Operator::Entry(key) if self.summary.is_secret(key) => {
                 let message = format!(
                     "the key {} is secret: its values are not shown",
                     quoted(key)
                 );
-                self.report.say(Code::SecretShown, place, message);
+                self.report
+                    .add(PolicyCode::SecretExposed, position, message);
                 false
             }
             Operator::Metadata(key) if !self.summary.has_metadata(key) => {
                 let message = format!("no descriptor of this domain has metadata {}", quoted(key));
-                self.report.say(Code::NoEffect, place, message);
+                self.report.add(PolicyCode::NoEffect, position, message);
                 true
             }
             _ => true,
         }
     }
 
-    fn say_fault(&mut self, fault: &TemplateError, place: Option<Place>) {
+    fn say_fault(&mut self, fault: &TemplateError, position: Option<Position>) {
         let message_and_hint = match fault {
             TemplateError::UnescapedPercent => {
                 let message = "a `%` that begins no operator".to_owned();
                 let hint = "write `%%` for the character".to_owned();
-                self.report.hint(Code::LonePercent, place, (message, hint));
+                self.report
+                    .add_with_hint(PolicyCode::UnescapedPercent, position, message, hint);
                 return;
             }
             TemplateError::UnknownOperator(name) => {
@@ -239,11 +260,15 @@ impl ResponseCompiler<'_> {
                 )
             }
         };
-        self.report
-            .hint(Code::UnknownOperator, place, message_and_hint);
+        self.report.add_with_hint(
+            PolicyCode::UnknownOperator,
+            position,
+            message_and_hint.0,
+            message_and_hint.1,
+        );
     }
 
-    fn say_body(&mut self, fault: &BodyError, place: Option<Place>) {
+    fn say_body(&mut self, fault: &BodyError, position: Option<Position>) {
         let (message, hint) = match fault {
             BodyError::Json { line, column } => (
                 format!("the body is no JSON: line {line}, column {column} of it"),
@@ -262,7 +287,8 @@ impl ResponseCompiler<'_> {
                 "put it in quotes",
             ),
         };
-        self.report.hint(Code::InvalidBody, place, (message, hint));
+        self.report
+            .add_with_hint(PolicyCode::InvalidBody, position, message, hint);
     }
 }
 

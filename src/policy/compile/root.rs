@@ -4,9 +4,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::on_store_error;
-use crate::policy::report::{Report, Step};
-use crate::policy::schema::{Field, RawDomain, RawResponse, Spanned, Text};
-use crate::policy::{Code, OnStoreError};
+use crate::document::{Field, PathElement, Report, Spanned, Text};
+use crate::policy::OnStoreError;
+use crate::policy::PolicyCode;
+use crate::policy::raw::{RawDomain, RawResponse};
 
 /// One file of a domain.
 #[derive(Debug)]
@@ -47,10 +48,10 @@ impl RootSettings {
         root.response = merge.single_value("response", |raw| &mut raw.response);
         let written = merge.single_value("on_store_error", |raw| &mut raw.on_store_error);
         if let Some((file, written)) = written {
-            report.turn_to(file);
+            report.set_file(file);
             let written = Field::Given(written);
             root.on_store_error = on_store_error(&written, report).unwrap_or_default();
-            report.turn_to(0);
+            report.set_file(0);
         }
         let named = parts.iter().find_map(|part| part.raw.name.given());
         root.name = named.map(|name| name.value.clone());
@@ -81,18 +82,23 @@ impl RootMerge<'_> {
                 continue;
             };
             if *first != next {
-                self.report.turn_to(*number);
-                let spot = self.report.spot(first.place);
-                self.report.turn_to(file);
-                let place = self.report.words_for(spot).unwrap_or_default();
-                let message = format!("`{key}` says something else {place}");
+                self.report.set_file(*number);
+                let spot = self.report.file_position(first.position);
+                self.report.set_file(file);
+                let position = self.report.describe(spot).unwrap_or_default();
+                let message = format!("`{key}` says something else {position}");
                 let hint = "what is for the whole domain stands in one of its files";
-                self.report.within(Step::Key(key), |report| {
-                    report.hint(Code::ConflictingRoots, next.place, (message, hint));
+                self.report.within(PathElement::Key(key), |report| {
+                    report.add_with_hint(
+                        PolicyCode::ConflictingRoots,
+                        next.position,
+                        message,
+                        hint,
+                    );
                 });
             }
         }
-        self.report.turn_to(0);
+        self.report.set_file(0);
         first.map(|(file, first)| (file, first.value))
     }
 }

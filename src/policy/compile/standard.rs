@@ -1,7 +1,7 @@
 //! `standard`: the usual sets of headers, lowered to templates.
 
+use crate::policy::raw::SETS;
 use crate::policy::response::HeaderTemplate;
-use crate::policy::schema::SETS;
 use crate::policy::template::{HeaderValueTemplate, Operator, TemplatePiece};
 
 /// A set of headers that clients know, in the order of their names in [`SETS`].

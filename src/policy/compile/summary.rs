@@ -2,9 +2,8 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::policy::Value;
-use crate::policy::report::did_you_mean;
-use crate::policy::schema::{Field, Flag, RawDescriptor, Text};
+use crate::document::{Field, Text, Value, did_you_mean};
+use crate::policy::raw::{Flag, RawDescriptor};
 
 /// DomainSummary about a domain.
 #[derive(Debug, Default)]

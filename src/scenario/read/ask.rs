@@ -4,13 +4,12 @@ use bytes::Bytes;
 
 use super::fields::{Fields, Known};
 use super::{Reader, Scene, scalars};
-use crate::policy::report::Step as Inside;
-use crate::policy::schema::fields::{mapping, wrong_type};
-use crate::policy::schema::scalar;
-use crate::policy::schema::yaml::{Kind, Node};
-use crate::policy::{Code, Place};
+use crate::document::{
+    DocumentCode, Kind, Node, PathElement, Position, mapping, scalar, wrong_type,
+};
 use crate::request::{Cost, Descriptor, Entry};
-use crate::scenario::script::Ask;
+use crate::scenario::ScenarioCode;
+use crate::scenario::test_file::Ask;
 
 /// The most requests of one step.
 pub(super) const MAX_TIMES: u32 = 10_000_000;
@@ -19,11 +18,11 @@ impl Reader<'_> {
     pub(super) fn ask(
         &mut self,
         fields: &Fields<'_>,
-        (ask, place): (&Known<'_>, Place),
+        (ask, position): (&Known<'_>, Position),
         scene: &Scene,
     ) -> Option<Ask> {
         let (mut descriptors, is_sound) = self.within(ask, |reader| reader.descriptors(ask.node));
-        let domain = self.domain(fields, place, scene);
+        let domain = self.domain(fields, position, scene);
         let keep = self.lease_name(fields, "keep");
         let give_back = self.lease_name(fields, "give_back");
         if give_back.is_some() {
@@ -70,11 +69,11 @@ impl Reader<'_> {
         } else if !self.kept.contains(&name) {
             let message = "no step before keeps a lease under this name";
             let hint = "add `keep: NAME` to the `ask` that is granted it";
-            let place = Some(field.node.place);
+            let position = Some(field.node.position);
             self.within(field, |reader| {
                 reader
                     .report
-                    .hint(Code::InvalidStep, place, (message, hint));
+                    .add_with_hint(ScenarioCode::InvalidStep, position, message, hint);
             });
         }
         Some(name)
@@ -85,14 +84,14 @@ impl Reader<'_> {
         if !(1..=MAX_TIMES).contains(&times) {
             let message = format!("a request is asked once to {MAX_TIMES} times");
             self.report
-                .say(Code::InvalidNumber, Some(node.place), message);
+                .add(DocumentCode::InvalidNumber, Some(node.position), message);
             return None;
         }
         Some(times)
     }
 
     /// The domain that is named nearest, else the only one there is.
-    fn domain(&mut self, fields: &Fields<'_>, place: Place, scene: &Scene) -> Option<Bytes> {
+    fn domain(&mut self, fields: &Fields<'_>, position: Position, scene: &Scene) -> Option<Bytes> {
         if let Some(field) = fields.find("domain") {
             let name = self.within(field, |reader| reader.name(field.node))?;
             return Some(name.into());
@@ -105,8 +104,12 @@ impl Reader<'_> {
             _ => {
                 let message = "which domain is asked? The policy does not have exactly one";
                 let hint = "name it: `domain: NAME`, here, in the test or in the file";
-                self.report
-                    .hint(Code::MissingDomain, Some(place), (message, hint));
+                self.report.add_with_hint(
+                    ScenarioCode::MissingDomain,
+                    Some(position),
+                    message,
+                    hint,
+                );
                 None
             }
         }
@@ -120,14 +123,15 @@ impl Reader<'_> {
         };
         if nodes.is_empty() {
             let message = "a request has at least one descriptor";
-            self.report.say(Code::EmptyList, Some(node.place), message);
+            self.report
+                .add(DocumentCode::EmptyList, Some(node.position), message);
             return (vec![Descriptor::default()], false);
         }
         let mut is_sound = true;
         let mut descriptors = Vec::with_capacity(nodes.len());
         for (at, one) in nodes.iter().enumerate() {
             if !std::ptr::eq(one, node) {
-                self.report.enter(Inside::Index(at));
+                self.report.enter(PathElement::Index(at));
             }
             let descriptor = self.descriptor(one);
             is_sound &= descriptor.is_some();
@@ -186,7 +190,7 @@ impl Reader<'_> {
             if let [_, second, ..] = written[..] {
                 let message = "a request has one of `hits`, `refund` and `look`";
                 self.report
-                    .say(Code::InvalidStep, Some(second.place), message);
+                    .add(ScenarioCode::InvalidStep, Some(second.position), message);
             }
             return;
         };
@@ -233,8 +237,10 @@ impl Reader<'_> {
                 let (have, want) = (nodes.len(), descriptors.len());
                 let message =
                     format!("expected an element for each descriptor, {want}, found {have}");
-                let place = Some(field.node.place);
-                reader.report.say(Code::InvalidStep, place, message);
+                let position = Some(field.node.position);
+                reader
+                    .report
+                    .add(ScenarioCode::InvalidStep, position, message);
                 return;
             }
             for (node, descriptor) in nodes.iter().zip(descriptors) {

@@ -3,14 +3,15 @@
 use super::ask::MAX_TIMES;
 use super::fields::{Fields, Known};
 use super::{Reader, scalars};
-use crate::policy::report::{Report, Step as Inside};
-use crate::policy::schema::fields::{list, mapping};
-use crate::policy::schema::yaml::{Kind, Node};
-use crate::policy::schema::{metadata, scalar};
-use crate::policy::{Code, Place};
+use crate::document::{
+    Kind, Node, PathElement, Position, Report, list, mapping, read_metadata, read_value, scalar,
+};
+use crate::scenario::ScenarioCode;
 use crate::scenario::compare::from_json;
 use crate::scenario::keys::Level;
-use crate::scenario::script::{Expectation, ExpectedBody, ExpectedHeader, Standing, Tally, Word};
+use crate::scenario::test_file::{
+    Expectation, ExpectedBody, ExpectedHeader, Standing, Tally, Word,
+};
 
 /// What can be said of one descriptor, here or in an element of `descriptors`.
 const OF_ONE: [&str; 4] = ["remaining", "reset", "limit", "name"];
@@ -36,8 +37,11 @@ impl Reader<'_> {
         }
         if let Some(code) = fields.find("code").filter(|_| expect.tally.is_some()) {
             let message = "`code` beside the counts of `ok` and `over_limit`";
-            self.report
-                .say(Code::InvalidExpectation, Some(code.place), message);
+            self.report.add(
+                ScenarioCode::InvalidExpectation,
+                Some(code.position),
+                message,
+            );
         }
         Some(expect)
     }
@@ -51,7 +55,12 @@ impl Reader<'_> {
                 for absent in all.iter().filter(|(_, header)| header.value.is_none()) {
                     let hint = "leave it out: `headers` are all that there are";
                     let message = "a header without a value";
-                    report.hint(Code::InvalidExpectation, Some(absent.0), (message, hint));
+                    report.add_with_hint(
+                        ScenarioCode::InvalidExpectation,
+                        Some(absent.0),
+                        message,
+                        hint,
+                    );
                 }
                 expect.headers = Some(all.into_iter().map(|(_, header)| header).collect());
             }
@@ -61,7 +70,7 @@ impl Reader<'_> {
             }
             "body" => expect.body = body(node, report),
             "lease" => expect.lease = scalar::boolean(node, report),
-            "metadata" => expect.metadata = metadata::read(node, report),
+            "metadata" => expect.metadata = read_metadata(node, report),
             _ => {}
         }
     }
@@ -73,10 +82,10 @@ impl Reader<'_> {
             self.within(field, |reader| scalars::number(field.node, reader.report))
         };
         let (ok, over_limit) = (count("ok"), count("over_limit"));
-        let place = fields
+        let position = fields
             .find("ok")
             .or_else(|| fields.find("over_limit"))?
-            .place;
+            .position;
         let (ok, over_limit) = match (ok, over_limit, times) {
             (Some(ok), Some(over), _) => (Some(ok), Some(over)),
             (Some(ok), None, times) => (Some(ok), times.unwrap_or(ok).checked_sub(ok)),
@@ -91,7 +100,7 @@ impl Reader<'_> {
         if tally.is_none() {
             let message = "the counts of `ok` and `over_limit` are not as many as are asked";
             self.report
-                .say(Code::InvalidExpectation, Some(place), message);
+                .add(ScenarioCode::InvalidExpectation, Some(position), message);
         }
         tally
     }
@@ -106,9 +115,13 @@ impl Reader<'_> {
             (Some(direct), _) => {
                 let message = format!("`{}` of which descriptor?", direct.name);
                 let hint = "say it in an element of `descriptors`";
-                let place = Some(direct.place);
-                self.report
-                    .hint(Code::InvalidExpectation, place, (message, hint));
+                let position = Some(direct.position);
+                self.report.add_with_hint(
+                    ScenarioCode::InvalidExpectation,
+                    position,
+                    message,
+                    hint,
+                );
                 Vec::new()
             }
             (None, Some(listed)) => {
@@ -123,12 +136,13 @@ impl Reader<'_> {
             let have = nodes.len();
             let message =
                 format!("expected an element for each descriptor, {descriptors}, found {have}");
-            let place = Some(node.place);
-            self.report.say(Code::InvalidExpectation, place, message);
+            let position = Some(node.position);
+            self.report
+                .add(ScenarioCode::InvalidExpectation, position, message);
         }
         let mut standings = Vec::with_capacity(nodes.len());
         for (at, node) in nodes.iter().enumerate() {
-            self.report.enter(Inside::Index(at));
+            self.report.enter(PathElement::Index(at));
             standings.push(self.element(node));
             self.report.leave();
         }
@@ -174,7 +188,7 @@ impl Reader<'_> {
 }
 
 /// Names and values; null is no value.
-fn headers(node: &Node, report: &mut Report) -> Option<Vec<(Place, ExpectedHeader)>> {
+fn headers(node: &Node, report: &mut Report) -> Option<Vec<(Position, ExpectedHeader)>> {
     let mut headers = Vec::new();
     for pair in mapping(node, report)? {
         let value = match pair.node.is_null() {
@@ -182,14 +196,14 @@ fn headers(node: &Node, report: &mut Report) -> Option<Vec<(Place, ExpectedHeade
             false => Some(scalars::written(&pair.node, report)?),
         };
         let name = pair.key.to_string();
-        headers.push((pair.place, ExpectedHeader { name, value }));
+        headers.push((pair.position, ExpectedHeader { name, value }));
     }
     Some(headers)
 }
 
 fn body(node: &Node, report: &mut Report) -> Option<ExpectedBody> {
     if let Kind::List(_) | Kind::Map(_) = node.kind {
-        return metadata::read_value(node, report).map(ExpectedBody::Json);
+        return read_value(node, report).map(ExpectedBody::Json);
     }
     let text = scalars::written(node, report)?;
     if !text.trim_start().starts_with(['{', '[']) {
@@ -199,8 +213,8 @@ fn body(node: &Node, report: &mut Report) -> Option<ExpectedBody> {
         Ok(json) => Some(ExpectedBody::Json(from_json(json))),
         Err(_) => {
             let message = "the body begins like JSON and is none";
-            let place = Some(node.place);
-            report.say(Code::InvalidExpectation, place, message);
+            let position = Some(node.position);
+            report.add(ScenarioCode::InvalidExpectation, position, message);
             None
         }
     }

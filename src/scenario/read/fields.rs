@@ -1,16 +1,13 @@
 //! The keys of a mapping, checked against the table.
 
 use super::super::keys::{KEYS, Level};
-use crate::policy::report::{Report, did_you_mean, quoted};
-use crate::policy::schema::fields::mapping;
-use crate::policy::schema::yaml::{Node, Pair};
-use crate::policy::{Code, Place};
+use crate::document::{DocumentCode, Node, Pair, Position, Report, did_you_mean, mapping, quoted};
 
 /// A key that means something here, and what it holds.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Known<'n> {
     pub(super) name: &'static str,
-    pub(super) place: Place,
+    pub(super) position: Position,
     pub(super) node: &'n Node,
 }
 
@@ -31,7 +28,7 @@ impl<'n> Fields<'n> {
             match level.keys().find(|key| key.name == &*pair.key) {
                 Some(key) => known.push(Known {
                     name: key.name,
-                    place: pair.place,
+                    position: pair.position,
                     node: &pair.node,
                 }),
                 None => refuse(pair, level, report),
@@ -60,7 +57,9 @@ fn refuse(pair: &Pair, level: Level, report: &mut Report) {
         None => did_you_mean(&pair.key, level.keys().map(|key| key.name)),
     };
     match hint {
-        Some(hint) => report.hint(Code::UnknownKey, Some(pair.place), (message, hint)),
-        None => report.say(Code::UnknownKey, Some(pair.place), message),
+        Some(hint) => {
+            report.add_with_hint(DocumentCode::UnknownKey, Some(pair.position), message, hint)
+        }
+        None => report.add(DocumentCode::UnknownKey, Some(pair.position), message),
     }
 }

@@ -1,14 +1,11 @@
 //! Scalars that only scenarios have.
 
-use super::super::script::Word;
+use super::super::test_file::Word;
 use super::super::time;
 use crate::clock::{Micros, Timestamp};
+use crate::document::{DocumentCode, Kind, Node, Report, Style, did_you_mean, scalar, wrong_type};
 use crate::limit::{Quota, Rate};
-use crate::policy::Code;
-use crate::policy::report::{Report, did_you_mean};
-use crate::policy::schema::fields::wrong_type;
-use crate::policy::schema::scalar;
-use crate::policy::schema::yaml::{Kind, Node, Style};
+use crate::scenario::ScenarioCode;
 
 /// A moment.
 pub(super) fn moment(node: &Node, report: &mut Report) -> Option<Timestamp> {
@@ -16,7 +13,12 @@ pub(super) fn moment(node: &Node, report: &mut Report) -> Option<Timestamp> {
     if found.is_none() {
         let hint = "write it as `2026-01-01T00:00:00Z`, or as Unix seconds";
         let message = "this is no moment, in UTC and since 1970";
-        report.hint(Code::InvalidTime, Some(node.place), (message, hint));
+        report.add_with_hint(
+            ScenarioCode::InvalidTime,
+            Some(node.position),
+            message,
+            hint,
+        );
     }
     found
 }
@@ -27,7 +29,12 @@ pub(super) fn span(node: &Node, report: &mut Report) -> Option<Micros> {
     if found.is_none() {
         let hint = "write it as `30s`, `1m30s`, `250ms` or `2 days`";
         let message = "this is no length of time";
-        report.hint(Code::InvalidTime, Some(node.place), (message, hint));
+        report.add_with_hint(
+            ScenarioCode::InvalidTime,
+            Some(node.position),
+            message,
+            hint,
+        );
     }
     found
 }
@@ -38,7 +45,7 @@ pub(super) fn seconds(node: &Node, report: &mut Report) -> Option<u64> {
     let span = span(node, report)?.get();
     if !span.is_multiple_of(MICROS) {
         let message = "a reset is reported in whole seconds";
-        report.say(Code::InvalidTime, Some(node.place), message);
+        report.add(ScenarioCode::InvalidTime, Some(node.position), message);
         return None;
     }
     Some(span / MICROS)
@@ -50,7 +57,7 @@ pub(super) fn rate(node: &Node, report: &mut Report) -> Option<Rate> {
     if found.is_none() {
         let hint = "write it as `600 per minute` or `1 per 5 minutes`";
         let message = "this is no limit";
-        report.hint(Code::WrongType, Some(node.place), (message, hint));
+        report.add_with_hint(DocumentCode::WrongType, Some(node.position), message, hint);
     }
     found
 }
@@ -75,7 +82,12 @@ pub(super) fn word(node: &Node, report: &mut Report) -> Option<Word> {
         let hint = did_you_mean(text, names)
             .unwrap_or_else(|| "it is ok, over_limit, no_limit or unlimited".to_owned());
         let message = "this word says nothing of an answer";
-        report.hint(Code::UnknownWord, Some(node.place), (message, hint));
+        report.add_with_hint(
+            DocumentCode::InvalidValue,
+            Some(node.position),
+            message,
+            hint,
+        );
     }
     found.map(|(_, word)| *word)
 }

@@ -187,7 +187,7 @@ fn of_rule(rule: &Rule) -> Value {
         "shadow_mode": rule.shadow_mode,
         "quota_mode": rule.quota_mode,
         "file": rule.file.as_deref(),
-        "line": rule.place.map(|place| place.line),
+        "line": rule.position.map(|position| position.line),
     })
 }
 

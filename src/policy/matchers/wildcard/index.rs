@@ -57,7 +57,7 @@ impl<T> WildcardIndex<T> {
         self.position(value).map(|at| &self.wildcards[at])
     }
 
-    /// The place, in file order, of the first that fits.
+    /// The position, in file order, of the first that fits.
     pub(crate) fn position(&self, value: &[u8]) -> Option<usize> {
         let mut best: Option<u32> = None;
         for by_suffix in self.by_prefix.matching(value.iter()) {

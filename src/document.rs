@@ -1,0 +1,30 @@
+//! Documents: YAML files with positions, and everything that can be wrong with them whatever they describe.
+//!
+//! A file is read ([`files`]) and parsed to [`Node`]s ([`parse`]); a table of [`Key`]s turns its mappings into raw
+//! types, and each finding becomes a [`Diagnostic`] in a [`Report`]. Reading never stops at the first fault, and no
+//! message quotes a scalar of the file. `policy` and `scenario` build on this module; it knows neither.
+
+mod code;
+mod diagnostic;
+mod excerpt;
+mod field;
+mod fields;
+pub mod files;
+mod free_form;
+mod report;
+pub mod scalar;
+mod suggest;
+mod value;
+mod yaml;
+
+pub(crate) use code::diagnostic_codes;
+pub use code::{DiagnosticCode, DocumentCode};
+pub use diagnostic::{Diagnostic, Position, Severity};
+pub use excerpt::{Excerpt, Visibility, excerpts};
+pub use field::{Field, Spanned};
+pub use fields::{list, mapping, wrong_type};
+pub use free_form::{read_metadata, read_value};
+pub use report::{FilePosition, PathElement, Report};
+pub use suggest::{did_you_mean, is_similar, quoted};
+pub use value::{Metadata, Value, merge};
+pub use yaml::{Elements, Kind, Node, Pair, Style, Text, parse, parse_by_element};

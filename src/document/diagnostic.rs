@@ -1,0 +1,71 @@
+//! A finding: what is wrong, where, and how to correct it.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use super::DiagnosticCode;
+
+/// One error or warning, found while a file was loaded.
+///
+/// It never holds a value of a descriptor: that may be an API key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Diagnostic {
+    /// Whether it rejects the file.
+    pub severity: Severity,
+    /// The kind of finding: a stable name, such as `unknown-key`.
+    pub code: DiagnosticCode,
+    /// The file.
+    pub file: PathBuf,
+    /// The position in the file; `None` for the whole file.
+    pub position: Option<Position>,
+    /// The path in the document, such as `descriptors[2].rate_limit`; empty at the root.
+    pub path: String,
+    /// One sentence, lower case, without a full stop.
+    pub message: String,
+    /// How to correct it.
+    pub hint: Option<String>,
+}
+
+/// A position in a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Position {
+    /// From 1.
+    pub line: u32,
+    /// From 1, in characters.
+    pub column: u32,
+}
+
+/// Whether a finding rejects the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Severity {
+    /// The file is loaded.
+    Warning,
+    /// The file is rejected.
+    Error,
+}
+
+impl fmt::Display for Severity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Warning => "warning",
+            Self::Error => "error",
+        })
+    }
+}
+
+impl fmt::Display for Diagnostic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.file.display())?;
+        if let Some(position) = self.position {
+            write!(f, ":{}:{}", position.line, position.column)?;
+        }
+        write!(f, ": {}[{}]: {}", self.severity, self.code, self.message)?;
+        if !self.path.is_empty() {
+            write!(f, "\n  at {}", self.path)?;
+        }
+        if let Some(hint) = &self.hint {
+            write!(f, "\n  hint: {hint}")?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,280 @@
+//! Lines of a file that can be shown: whatever may be the value of a descriptor is masked.
+//!
+//! A masked line keeps its width, so that columns stay. Shown are the keys of the language, and the values of those
+//! that cannot hold a client's value. Everything else, such as what follows a syntax error or is below a misspelled
+//! key, might be an API key.
+
+use std::collections::BTreeSet;
+use std::ops::Range;
+
+use saphyr_parser::{Event, Parser};
+
+use super::{Position, is_similar, yaml};
+
+/// A line of a file, with `*` for what is not to be shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Excerpt {
+    /// Without its end, and without comments.
+    pub line: String,
+    /// Where what stands at the position ends: the first column after it.
+    pub end_column: u32,
+}
+
+/// What may be shown of the value of a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Visibility {
+    /// All of it.
+    Shown,
+    /// Its keys, and the value of each as that key says.
+    ByKey,
+    /// Nothing.
+    Hidden,
+}
+
+/// The keys of a language, and the visibility of their values.
+#[derive(Clone, Copy)]
+struct Keys<'k>(&'k [(&'k str, Visibility)]);
+
+/// Longer lines are not shown.
+const MAX_CHARS: usize = 500;
+
+/// The lines of `positions`, each masked; none for a position without a line, or with a very long one.
+pub fn excerpts(
+    text: &str,
+    positions: &[Position],
+    keys: &[(&str, Visibility)],
+) -> Vec<Option<Excerpt>> {
+    let keys = Keys(keys);
+    let wanted: BTreeSet<u32> = positions.iter().map(|position| position.line).collect();
+    let mut lines = lines(text, &wanted);
+    find_scalars(text, keys, &mut lines);
+    let excerpt = |position: &Position| {
+        let at = lines.binary_search_by_key(&position.line, |line| line.number);
+        lines.get(at.ok()?)?.excerpt(position.column, keys)
+    };
+    positions.iter().map(excerpt).collect()
+}
+
+/// A line that is wanted. Positions are in characters of the whole text.
+#[derive(Debug)]
+struct Line {
+    number: u32,
+    start: usize,
+    chars: Vec<char>,
+    scalars: Vec<(Range<usize>, bool)>,
+}
+
+/// The wanted lines, by number.
+fn lines(text: &str, wanted: &BTreeSet<u32>) -> Vec<Line> {
+    let mut lines: Vec<Line> = Vec::new();
+    let mut chars = text.chars().enumerate().peekable();
+    let mut number = 1;
+    while let Some((start, _)) = chars.peek().copied() {
+        let mut line = Vec::new();
+        while let Some((_, c)) = chars.next() {
+            if c == '\r' && chars.next_if(|(_, next)| *next == '\n').is_some() {
+                break;
+            }
+            if c == '\r' || c == '\n' {
+                break;
+            }
+            if line.len() <= MAX_CHARS {
+                line.push(c);
+            }
+        }
+        if wanted.contains(&number) && line.len() <= MAX_CHARS {
+            lines.push(Line {
+                number,
+                start,
+                chars: line,
+                scalars: Vec::new(),
+            });
+        }
+        number += 1;
+    }
+    lines
+}
+
+/// A list, or a mapping and what the next node in it is.
+#[derive(Clone, Copy, Debug)]
+enum Frame {
+    List(Visibility),
+    Key(Visibility),
+    Under(Visibility, Visibility),
+}
+
+/// Says of every scalar in the lines where it is, and whether it may be shown.
+fn find_scalars(text: &str, keys: Keys<'_>, lines: &mut [Line]) {
+    let (text, shift) = yaml::prepare(text);
+    let mut frames: Vec<Frame> = Vec::new();
+    // The last key, as long as nobody knows whether it is one: `{value: a, b}` makes a key of what
+    // was meant as a part of the value.
+    let mut doubtful: Option<Range<usize>> = None;
+    for event in Parser::new_from_str(&text) {
+        // What comes after an error is in no scalar, and so not shown.
+        let Ok((event, span)) = event else { return };
+        if let Some(range) = doubtful.take() {
+            let is_nothing = matches!(&event, Event::Scalar(text, ..) if text.is_empty());
+            add_scalar(lines, &range, !is_nothing);
+        }
+        match event {
+            Event::Scalar(text, ..) => {
+                let shown = enter_scalar(&mut frames, keys, &text);
+                let range = span.start.index().saturating_sub(shift)
+                    ..span.end.index().saturating_sub(shift);
+                let is_key = matches!(frames.last(), Some(Frame::Under(Visibility::ByKey, _)));
+                if shown && is_key && !keys.is_known(&text) {
+                    doubtful = Some(range);
+                } else if !text.is_empty() {
+                    add_scalar(lines, &range, shown);
+                }
+            }
+            Event::Alias(_) => {
+                enter_scalar(&mut frames, keys, "");
+            }
+            Event::SequenceStart(..) => {
+                let shown = enter(&mut frames);
+                frames.push(Frame::List(shown));
+            }
+            Event::MappingStart(..) => {
+                let shown = enter(&mut frames);
+                frames.push(Frame::Key(shown));
+            }
+            Event::SequenceEnd | Event::MappingEnd => {
+                frames.pop();
+            }
+            _ => {}
+        }
+    }
+}
+
+/// A scalar begins: whether it may be shown.
+fn enter_scalar(frames: &mut [Frame], keys: Keys<'_>, text: &str) -> bool {
+    if let Some(frame @ Frame::Key(_)) = frames.last_mut()
+        && let Frame::Key(own) = *frame
+    {
+        let below = match own {
+            Visibility::ByKey => keys.below(text),
+            Visibility::Shown | Visibility::Hidden => own,
+        };
+        *frame = Frame::Under(own, below);
+        return own != Visibility::Hidden;
+    }
+    enter(frames) == Visibility::Shown
+}
+
+/// Something begins that is no scalar, or no key: what of it may be shown.
+fn enter(frames: &mut [Frame]) -> Visibility {
+    match frames.last_mut() {
+        None => Visibility::ByKey,
+        Some(Frame::List(shown)) => *shown,
+        Some(frame) => match *frame {
+            Frame::Under(own, below) => {
+                *frame = Frame::Key(own);
+                below
+            }
+            // A list or a mapping in position of a key.
+            Frame::Key(own) | Frame::List(own) => {
+                *frame = Frame::Under(own, Visibility::Hidden);
+                Visibility::Hidden
+            }
+        },
+    }
+}
+
+impl Keys<'_> {
+    fn is_known(self, name: &str) -> bool {
+        self.0.iter().any(|(key, _)| *key == name)
+    }
+
+    /// The visibility below a key of that name, or below every key that it may be a misspelling of.
+    fn below(self, name: &str) -> Visibility {
+        if name == "<<" {
+            return Visibility::ByKey;
+        }
+        if let Some((_, below)) = self.0.iter().find(|(key, _)| *key == name) {
+            return *below;
+        }
+        let similar = self.0.iter().filter(|(key, _)| is_similar(name, key));
+        similar
+            .map(|(_, below)| *below)
+            .reduce(|one, other| {
+                if one == other {
+                    one
+                } else {
+                    Visibility::Hidden
+                }
+            })
+            .unwrap_or(Visibility::Hidden)
+    }
+}
+
+fn add_scalar(lines: &mut [Line], range: &Range<usize>, shown: bool) {
+    let from = lines.partition_point(|line| line.start + line.chars.len() <= range.start);
+    for line in &mut lines[from..] {
+        if line.start >= range.end {
+            return;
+        }
+        let start = range.start.max(line.start) - line.start;
+        let end = (range.end - line.start).min(line.chars.len());
+        if start < end {
+            line.scalars.push((start..end, shown));
+        }
+    }
+}
+
+impl Line {
+    fn excerpt(&self, column: u32, keys: Keys<'_>) -> Option<Excerpt> {
+        let at = (column as usize).checked_sub(1)?;
+        let mut line = self.masked(keys);
+        let text_len = line.trim_end().chars().count();
+        line.truncate(line.trim_end().len());
+        let scalar = self.scalars.iter().find(|(range, _)| range.start == at);
+        let end = scalar.map_or(at + 1, |(range, _)| range.end.min(text_len));
+        Some(Excerpt {
+            line,
+            end_column: end.max(at + 1) as u32 + 1,
+        })
+    }
+
+    fn masked(&self, keys: Keys<'_>) -> String {
+        let mut shown = self.shown_between(keys);
+        for (range, is_shown) in &self.scalars {
+            shown[range.clone()].fill(Some(*is_shown));
+        }
+        let mut line = String::with_capacity(self.chars.len());
+        for (c, shown) in self.chars.iter().zip(shown) {
+            line.push(match shown {
+                None => break,
+                Some(false) => '*',
+                Some(true) if *c == '\t' => ' ',
+                Some(true) if c.is_control() => '\u{fffd}',
+                Some(true) => *c,
+            });
+        }
+        line
+    }
+
+    /// Whether each character may be shown if it is in no scalar: signs, spaces, and the keys of
+    /// the language. None begins a comment.
+    fn shown_between(&self, keys: Keys<'_>) -> Vec<Option<bool>> {
+        let is_sign = |c: char| c.is_whitespace() || "-:?,[]{}&*!|>'\"%@`".contains(c);
+        let mut shown = Vec::with_capacity(self.chars.len());
+        while shown.len() < self.chars.len() {
+            let at = shown.len();
+            let word_len = self.chars[at..]
+                .iter()
+                .take_while(|c| c.is_ascii_alphanumeric() || **c == '_')
+                .count();
+            if word_len > 0 {
+                let word: String = self.chars[at..at + word_len].iter().collect();
+                shown.resize(at + word_len, Some(keys.is_known(&word)));
+                continue;
+            }
+            let is_comment =
+                self.chars[at] == '#' && (at == 0 || self.chars[at - 1].is_whitespace());
+            shown.push((!is_comment).then_some(is_sign(self.chars[at])));
+        }
+        shown
+    }
+}

@@ -1,0 +1,168 @@
+//! The findings of a load, and the path in the document where they are made.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::{Diagnostic, DiagnosticCode, Position};
+
+/// Collects the diagnostics of one file, or of the files that make up one domain.
+#[derive(Debug)]
+pub struct Report {
+    files: Vec<Arc<Path>>,
+    /// The index in `files` of the current one.
+    file: u32,
+    path: Vec<PathElement>,
+    diagnostics: Vec<Diagnostic>,
+}
+
+/// One step of a path in a document.
+#[derive(Clone, Copy, Debug)]
+pub enum PathElement {
+    /// A key of a mapping.
+    Key(&'static str),
+    /// An element of a list, from 0.
+    Index(usize),
+}
+
+/// A position and its file.
+#[derive(Clone, Copy, Debug)]
+pub struct FilePosition {
+    /// The position in the file.
+    pub position: Option<Position>,
+    /// The index of the file in the report.
+    pub file: u32,
+}
+
+/// More than anybody reads; a file with a million faults must not fill the memory.
+const MAX_DIAGNOSTICS: usize = 10_000;
+
+impl Report {
+    /// A report on one file.
+    pub fn new(file: &Path) -> Self {
+        Self::of_files(vec![file.into()])
+    }
+
+    /// A report on files that belong together; the first of them is current.
+    pub fn of_files(files: Vec<Arc<Path>>) -> Self {
+        Self {
+            files,
+            file: 0,
+            path: Vec::new(),
+            diagnostics: Vec::new(),
+        }
+    }
+
+    /// The current file.
+    pub fn file(&self) -> &Arc<Path> {
+        &self.files[self.file as usize]
+    }
+
+    /// Makes the file of that index current.
+    pub fn set_file(&mut self, file: u32) {
+        self.file = file;
+    }
+
+    /// A position in the current file.
+    pub fn file_position(&self, position: Option<Position>) -> FilePosition {
+        let file = self.file;
+        FilePosition { position, file }
+    }
+
+    /// A position in words, such as `on line 5`, or `in FILE:5` for another file.
+    pub fn describe(&self, at: FilePosition) -> Option<String> {
+        let line = at.position?.line;
+        if at.file == self.file {
+            return Some(format!("on line {line}"));
+        }
+        let file = self.files[at.file as usize].display();
+        Some(format!("in {file}:{line}"))
+    }
+
+    /// The findings, by position.
+    pub fn into_diagnostics(mut self) -> Vec<Diagnostic> {
+        self.diagnostics.sort_by_key(|found| found.position);
+        self.diagnostics
+    }
+
+    /// The current path, such as `descriptors[2].rate_limit`.
+    pub fn path(&self) -> String {
+        let mut path = String::new();
+        for element in &self.path {
+            match element {
+                PathElement::Index(at) => path.push_str(&format!("[{at}]")),
+                PathElement::Key(key) if path.is_empty() => path.push_str(key),
+                PathElement::Key(key) => {
+                    path.push('.');
+                    path.push_str(key);
+                }
+            }
+        }
+        path
+    }
+
+    /// Runs `inside` with the path extended by one element.
+    pub fn within<T>(&mut self, element: PathElement, inside: impl FnOnce(&mut Self) -> T) -> T {
+        self.enter(element);
+        let done = inside(self);
+        self.leave();
+        done
+    }
+
+    /// Extends the path by one element.
+    pub fn enter(&mut self, element: PathElement) {
+        self.path.push(element);
+    }
+
+    /// Removes the last element of the path.
+    pub fn leave(&mut self) {
+        self.path.pop();
+    }
+
+    /// Adds a finding.
+    pub fn add(
+        &mut self,
+        code: impl Into<DiagnosticCode>,
+        position: Option<Position>,
+        message: impl Into<String>,
+    ) {
+        self.push(code.into(), position, message.into(), None);
+    }
+
+    /// Adds a finding and a hint at how to correct it.
+    pub fn add_with_hint(
+        &mut self,
+        code: impl Into<DiagnosticCode>,
+        position: Option<Position>,
+        message: impl Into<String>,
+        hint: impl Into<String>,
+    ) {
+        self.push(code.into(), position, message.into(), Some(hint.into()));
+    }
+
+    fn push(
+        &mut self,
+        code: DiagnosticCode,
+        position: Option<Position>,
+        message: String,
+        hint: Option<String>,
+    ) {
+        let severity = code.severity();
+        if self.diagnostics.len() >= MAX_DIAGNOSTICS {
+            let last = self.diagnostics.pop();
+            // Keep at least one error: it is what rejects the file.
+            if let Some(last) = last.filter(|last| last.severity > severity) {
+                self.diagnostics.push(last);
+                return;
+            }
+        }
+        self.diagnostics.push(Diagnostic {
+            severity,
+            code,
+            file: PathBuf::from(&**self.file()),
+            position,
+            path: self.path(),
+            message,
+            hint,
+        });
+    }
+}

@@ -1,0 +1,323 @@
+//! The tree is built from events, without recursion.
+
+use std::collections::{HashMap, HashSet};
+use std::rc::Rc;
+
+use saphyr_parser::{Event, Marker, ScalarStyle, ScanError, Span, Tag};
+
+use super::merge::merged;
+use super::{Elements, Kind, Node, Pair, Style, Text};
+use crate::document::{DocumentCode, Position, Report, quoted};
+
+/// Deeper than 64 levels of descriptors, shallower than any stack.
+const MAX_DEPTH: usize = 256;
+
+/// The most nodes that all aliases of a file may stand for together; long text counts as several.
+const MAX_ALIASED: usize = 4_000_000;
+
+/// So many bytes of text are one more node.
+const NODE_BYTES: usize = 64;
+
+/// Shorter texts are worth sharing …
+const SHARED_LEN: usize = 40;
+
+/// … those of the first that occur: keys and words, before there are too many values.
+const MAX_SHARED: usize = 1_024;
+
+/// Puts a tree together from the parser's events.
+pub(super) struct Builder<'r> {
+    report: &'r mut Report,
+    elements: Option<&'r mut dyn Elements>,
+    shift: usize,
+    frames: Vec<Frame>,
+    /// What each anchor stands for, and how many nodes that is.
+    anchors: HashMap<usize, (Node, usize)>,
+    texts: HashSet<Text>,
+    aliased: usize,
+    root: Option<Node>,
+}
+
+/// A list or a mapping that is not complete.
+struct Frame {
+    position: Position,
+    anchor: usize,
+    size: usize,
+    inside: Inside,
+}
+
+enum Inside {
+    List(Vec<Node>),
+    /// A list whose elements are taken, and in how many others it stands.
+    Taken(usize),
+    Map(Vec<Pair>, Option<Key>),
+}
+
+/// A key that waits for its node; none if it was no text, which was said already.
+type Key = Option<(Text, Style, Position)>;
+
+impl<'r> Builder<'r> {
+    /// Of a text whose first line begins `shift` columns early.
+    pub(super) fn new(
+        elements: Option<&'r mut dyn Elements>,
+        shift: usize,
+        report: &'r mut Report,
+    ) -> Self {
+        Self {
+            report,
+            elements,
+            shift,
+            frames: Vec::new(),
+            anchors: HashMap::new(),
+            texts: HashSet::new(),
+            aliased: 0,
+            root: None,
+        }
+    }
+
+    /// The root; nothing if there is none.
+    pub(super) fn finish(self) -> Node {
+        self.root.unwrap_or_else(|| Node {
+            position: Position { line: 1, column: 1 },
+            kind: Kind::Scalar("".into(), Style::Plain),
+        })
+    }
+
+    /// False if there is no sense in going on.
+    pub(super) fn take(&mut self, event: Result<(Event<'_>, Span), ScanError>) -> bool {
+        let (event, span) = match event {
+            Ok(event) => event,
+            Err(error) => {
+                self.syntax(&error);
+                return false;
+            }
+        };
+        let position = self.position(&span.start);
+        match event {
+            Event::DocumentStart(_) if self.root.is_some() => {
+                let hint = "one file holds one domain: split it into files";
+                let message = "the file has more than one YAML document";
+                self.report.add_with_hint(
+                    DocumentCode::MultipleDocuments,
+                    Some(position),
+                    message,
+                    hint,
+                );
+                return false;
+            }
+            Event::Scalar(text, style, anchor, tag) => {
+                let mut plain = style == ScalarStyle::Plain;
+                plain &= self.means_text(tag.as_deref(), position) != Some(true);
+                let style = if plain { Style::Plain } else { Style::Quoted };
+                let size = 1 + text.len() / NODE_BYTES;
+                let kind = Kind::Scalar(self.share(&text), style);
+                self.complete(anchor, size, Node { position, kind });
+            }
+            Event::SequenceStart(anchor, tag) => {
+                self.means_text(tag.as_deref(), position);
+                let inside = match self.depth_if_taken().filter(|_| anchor == 0) {
+                    Some(depth) => Inside::Taken(depth),
+                    None => Inside::List(Vec::new()),
+                };
+                return self.open(position, anchor, inside);
+            }
+            Event::MappingStart(anchor, tag) => {
+                self.means_text(tag.as_deref(), position);
+                return self.open(position, anchor, Inside::Map(Vec::new(), None));
+            }
+            Event::SequenceEnd | Event::MappingEnd => self.close(),
+            Event::Alias(anchor) => return self.alias(anchor, position),
+            _ => {}
+        }
+        true
+    }
+
+    /// Whether a tag says that a scalar is text; a tag that says anything unusual is an error.
+    fn means_text(&mut self, tag: Option<&Tag>, position: Position) -> Option<bool> {
+        let tag = tag?;
+        if tag.is_yaml_core_schema() {
+            match tag.suffix.as_str() {
+                "str" => return Some(true),
+                "int" | "bool" | "float" | "null" | "map" | "seq" => return Some(false),
+                _ => {}
+            }
+        }
+        if tag.handle.is_empty() && tag.suffix == "!" {
+            return Some(true);
+        }
+        self.report.add(
+            DocumentCode::UnknownTag,
+            Some(position),
+            "this YAML tag has no meaning here",
+        );
+        None
+    }
+
+    fn share(&mut self, text: &str) -> Text {
+        if text.len() > SHARED_LEN {
+            return text.into();
+        }
+        if let Some(shared) = self.texts.get(text) {
+            return shared.clone();
+        }
+        let shared: Text = text.into();
+        if self.texts.len() < MAX_SHARED {
+            self.texts.insert(shared.clone());
+        }
+        shared
+    }
+
+    /// Whether the elements of a list that begins here are taken: in how many others of that kind it stands.
+    fn depth_if_taken(&self) -> Option<usize> {
+        let key = self.elements.as_ref()?.key();
+        let (frame, above) = self.frames.split_last()?;
+        let Inside::Map(pairs, Some(Some((own, ..)))) = &frame.inside else {
+            return None;
+        };
+        // A second list of the same key is one too many.
+        if **own != *key || pairs.iter().any(|pair| *pair.key == *key) {
+            return None;
+        }
+        match above.last().map(|list| &list.inside) {
+            None => Some(0),
+            Some(Inside::Taken(depth)) if frame.anchor == 0 => Some(depth + 1),
+            Some(_) => None,
+        }
+    }
+
+    fn open(&mut self, position: Position, anchor: usize, inside: Inside) -> bool {
+        if self.frames.len() >= MAX_DEPTH {
+            let message = format!("lists and mappings are nested more than {MAX_DEPTH} deep");
+            self.report
+                .add(DocumentCode::NestedTooDeeply, Some(position), message);
+            return false;
+        }
+        self.frames.push(Frame {
+            position,
+            anchor,
+            size: 1,
+            inside,
+        });
+        true
+    }
+
+    fn close(&mut self) {
+        let Some(frame) = self.frames.pop() else {
+            return;
+        };
+        let kind = match frame.inside {
+            Inside::List(nodes) => Kind::List(nodes.into()),
+            Inside::Taken(_) => Kind::List(Rc::default()),
+            Inside::Map(pairs, _) => {
+                let pairs = self.without_repeated(pairs);
+                Kind::Map(merged(pairs, self.report).into())
+            }
+        };
+        let position = frame.position;
+        self.complete(frame.anchor, frame.size, Node { position, kind });
+    }
+
+    /// A node is complete: it goes where it belongs.
+    fn complete(&mut self, anchor: usize, size: usize, node: Node) {
+        if anchor > 0 {
+            self.anchors.insert(anchor, (node.clone(), size));
+        }
+        let Some(frame) = self.frames.last_mut() else {
+            self.root = Some(node);
+            return;
+        };
+        frame.size += size;
+        match &mut frame.inside {
+            Inside::List(nodes) => nodes.push(node),
+            Inside::Taken(depth) => {
+                if let Some(elements) = &mut self.elements {
+                    elements.take(&node, *depth, self.report);
+                }
+            }
+            Inside::Map(pairs, waiting) => match waiting.take() {
+                Some(Some((key, style, position))) => pairs.push(Pair {
+                    key,
+                    style,
+                    position,
+                    node,
+                }),
+                Some(None) => {}
+                None => {
+                    *waiting = Some(match node.kind {
+                        Kind::Scalar(text, style) => Some((text, style, node.position)),
+                        _ => {
+                            let message = "the key of a mapping is text";
+                            self.report
+                                .add(DocumentCode::WrongType, Some(node.position), message);
+                            None
+                        }
+                    });
+                }
+            },
+        }
+    }
+
+    fn alias(&mut self, anchor: usize, position: Position) -> bool {
+        let Some((node, size)) = self.anchors.get(&anchor).cloned() else {
+            let message = "an alias stands inside of what it stands for";
+            self.report
+                .add(DocumentCode::RecursiveAlias, Some(position), message);
+            return false;
+        };
+        self.aliased += size;
+        if self.aliased > MAX_ALIASED {
+            let message =
+                format!("the aliases of the file stand for more than {MAX_ALIASED} nodes");
+            self.report
+                .add(DocumentCode::TooLarge, Some(position), message);
+            return false;
+        }
+        self.complete(0, size, node);
+        true
+    }
+
+    /// The pairs whose key is the first of its name; the others are said to be too many.
+    fn without_repeated(&mut self, pairs: Vec<Pair>) -> Vec<Pair> {
+        const FEW: usize = 12;
+        let is_first = |(at, pair): (usize, &Pair)| !pairs[..at].iter().any(|p| p.key == pair.key);
+        if pairs.len() <= FEW && pairs.iter().enumerate().all(is_first) {
+            return pairs;
+        }
+        let mut seen: HashMap<Text, u32> = HashMap::new();
+        let mut first = Vec::with_capacity(pairs.len());
+        for pair in pairs {
+            if let Some(line) = seen.get(&pair.key) {
+                let key = quoted(&pair.key);
+                let message =
+                    format!("the key {key} stands twice in one mapping, first on line {line}");
+                self.report
+                    .add(DocumentCode::RepeatedKey, Some(pair.position), message);
+            } else {
+                seen.insert(pair.key.clone(), pair.position.line);
+                first.push(pair);
+            }
+        }
+        first
+    }
+
+    /// The parser's texts are fixed but for this one, which quotes a character of the file.
+    fn syntax(&mut self, error: &ScanError) {
+        let what = match error.info() {
+            info if info.starts_with("unexpected character") => "unexpected character",
+            info => info,
+        };
+        let position = self.position(error.marker());
+        self.report.add(
+            DocumentCode::YamlSyntax,
+            Some(position),
+            format!("no valid YAML: {what}"),
+        );
+    }
+
+    fn position(&self, marker: &Marker) -> Position {
+        let shift = if marker.line() == 1 { self.shift } else { 0 };
+        Position {
+            line: marker.line() as u32,
+            column: marker.col().saturating_sub(shift) as u32 + 1,
+        }
+    }
+}

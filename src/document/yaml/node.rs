@@ -1,0 +1,50 @@
+//! Nodes of a YAML document.
+
+use std::rc::Rc;
+
+use crate::document::Position;
+
+/// Text that many nodes may share.
+pub type Text = Rc<str>;
+
+/// A node.
+#[derive(Clone, Debug)]
+pub struct Node {
+    /// Where it begins.
+    pub position: Position,
+    /// Its content.
+    pub kind: Kind,
+}
+
+/// The content of a node.
+#[derive(Clone, Debug)]
+pub enum Kind {
+    /// A scalar as it is written, without quotes.
+    Scalar(Text, Style),
+    /// A list.
+    List(Rc<[Node]>),
+    /// A mapping, with merges resolved and without repeated keys.
+    Map(Rc<[Pair]>),
+}
+
+/// Whether the type of a scalar depends on its text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Style {
+    /// Without quotes: `5` is a number.
+    Plain,
+    /// Quoted, a block scalar, or tagged as text: always text.
+    Quoted,
+}
+
+/// A key of a mapping and its value.
+#[derive(Clone, Debug)]
+pub struct Pair {
+    /// The key.
+    pub key: Text,
+    /// How the key is written.
+    pub style: Style,
+    /// Where the key begins.
+    pub position: Position,
+    /// The value.
+    pub node: Node,
+}

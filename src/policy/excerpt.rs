@@ -1,0 +1,98 @@
+//! The lines of a policy that a diagnostic may show.
+
+use super::raw::{KEYS, Key, Shape};
+use crate::document::{self, Excerpt, Position, Visibility};
+
+/// The lines of `positions`, each masked; `None` for a position without a line, or with a very long one.
+pub fn excerpts(text: &str, positions: &[Position]) -> Vec<Option<Excerpt>> {
+    let keys: Vec<_> = KEYS.iter().map(|key| (key.name, visibility(key))).collect();
+    document::excerpts(text, positions, &keys)
+}
+
+/// What may be shown of the value of a key.
+fn visibility(key: &Key) -> Visibility {
+    match key.shape {
+        // `secret: pk_live_…` is an easy mistake.
+        _ if key.name == "secret" => Visibility::Hidden,
+        Shape::Value | Shape::Values | Shape::Hash | Shape::Pattern => Visibility::Hidden,
+        Shape::Blocks | Shape::Captures => Visibility::Hidden,
+        Shape::Descriptors | Shape::RateLimit | Shape::Replaces => Visibility::ByKey,
+        Shape::Response | Shape::OverLimit => Visibility::ByKey,
+        Shape::Text | Shape::Flag | Shape::Number(_) | Shape::Unit => Visibility::Shown,
+        Shape::Word(_) | Shape::Sets | Shape::Metadata | Shape::Headers => Visibility::Shown,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::document::Position;
+
+    fn at(text: &str, line: u32, column: u32) -> Option<(String, u32)> {
+        let excerpt = excerpts(text, &[Position { line, column }]).remove(0)?;
+        Some((excerpt.line, excerpt.end_column))
+    }
+
+    fn line(text: &str, number: u32) -> String {
+        at(text, number, 1).unwrap().0
+    }
+
+    #[test]
+    fn what_may_be_a_value_is_masked_and_the_rest_is_shown() {
+        let text = "domain: shop # pk_live\n\
+                    descriptors:\n\
+                    - {key: a, value: pk_live, rate_limit: {unit: hour}}\n\
+                    - key: b\n  values: [pk_live,\n    pk_live]\n  secret: pk_live\n\
+                    \x20 metadata: {tier: gold}\n  valeu: pk_live\n  descriptors: [pk_live]\n";
+        assert_eq!(line(text, 1), "domain: shop");
+        let third = "- {key: a, value: *******, rate_limit: {unit: hour}}";
+        assert_eq!(line(text, 3), third);
+        assert_eq!(line(text, 5), "  values: [*******,");
+        assert_eq!(line(text, 6), "    *******]");
+        assert_eq!(line(text, 7), "  secret: *******");
+        assert_eq!(line(text, 8), "  metadata: {tier: gold}");
+        assert_eq!(line(text, 9), "  valeu: *******");
+        let flow = "descriptors: [{value: a, pk_live}]";
+        assert_eq!(line(flow, 1), "descriptors: [{value: *, *******}]");
+        assert_eq!(line(text, 10), "  descriptors: [*******]");
+    }
+
+    #[test]
+    fn a_place_ends_where_its_scalar_does() {
+        let text = "domain: shop\ndescriptors:\n- {key: \"a b\", value: é}\n";
+        assert_eq!(at(text, 1, 9).unwrap().1, 13);
+        assert_eq!(at(text, 3, 9).unwrap().1, 14);
+        assert_eq!(at(text, 3, 3).unwrap().1, 4);
+        assert_eq!(at(text, 4, 1), None);
+    }
+
+    #[test]
+    fn after_a_syntax_error_only_keys_are_shown() {
+        let text = "domain: d\ndescriptors:\n- {key: k, value: \"pk\\q\", unit pk}\n";
+        assert_eq!(line(text, 3), "- {key: *, value: \"****\", unit **}");
+    }
+
+    #[test]
+    fn lines_end_as_yaml_says() {
+        let text = "domain: d\rdescriptors: []\r\nresponse: {}\n";
+        assert_eq!(line(text, 2), "descriptors: []");
+        assert_eq!(line(text, 3), "response: {}");
+        let json = "{\"domain\": \"d\", \"descriptors\": [{\"key\": \"a\", \"value\": \"pk\"}]}";
+        assert!(line(json, 1).ends_with("\"key\": \"a\", \"value\": ****}]}"));
+    }
+
+    #[test]
+    fn a_very_long_line_is_not_shown() {
+        let text = format!("domain: {}\nshadow_mode: x\n", "d".repeat(500));
+        assert_eq!(at(&text, 1, 1), None);
+        assert_eq!(line(&text, 2), "shadow_mode: x");
+    }
+
+    #[test]
+    fn control_characters_do_not_reach_a_terminal() {
+        assert_eq!(
+            line("domain: \"a\u{1b}[2J\tb\"", 1),
+            "domain: \"a\u{fffd}[2J b\""
+        );
+    }
+}
