@@ -1,5 +1,7 @@
 //! Time as a value: whole microseconds since the Unix epoch, and the one place that reads it.
 
+mod rfc3339;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};

@@ -24,4 +24,4 @@ pub use load::{Loaded, find, load};
 pub use report::{Difference, Failure, FileReport, TestReport};
 pub use run::run;
 pub use test_file::{Action, Ask, Expectation, Standing, Step, Tally, Test, TestFile, Word};
-pub use time::{moment, span, written};
+pub use time::parse_timestamp;

@@ -19,7 +19,7 @@ use crate::clock::{Clock, ManualClock, Timestamp};
 use crate::engine::Engine;
 use crate::policy::{LoadOptions, Policy};
 use crate::request::{Cost, Descriptor, Override, Request};
-use crate::scenario::moment;
+use crate::scenario::parse_timestamp;
 use crate::store::{MemoryConfig, Store};
 
 /// The arguments of `weir explain`.
@@ -154,5 +154,5 @@ fn request(args: &ExplainArgs, domain: String) -> Request {
 }
 
 fn time(text: &str) -> Result<Timestamp, &'static str> {
-    moment(text).ok_or("write it as 2026-01-01T00:00:00Z, or as Unix seconds")
+    parse_timestamp(text).ok_or("write it as 2026-01-01T00:00:00Z, or as Unix seconds")
 }

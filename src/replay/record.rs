@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::fields::{NoObject, Wanted};
 use super::template::{DescriptorTemplate, field};
-use super::time::moment;
+use super::time::parse_timestamp;
 use crate::clock::Timestamp;
 use crate::request::{Cost, Descriptor, Entry, Request};
 
@@ -124,7 +124,7 @@ fn at(fields: &Map<String, Value>, name: Option<&str>) -> Result<Timestamp, Faul
         let name = name.unwrap_or("time");
         return Err(Fault(format!("no field `{name}`")));
     };
-    moment(value).ok_or_else(|| {
+    parse_timestamp(value).ok_or_else(|| {
         let wanted = "neither RFC 3339 nor seconds or milliseconds since 1970";
         Fault(format!("`{name}` is {wanted}"))
     })

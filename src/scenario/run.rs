@@ -10,7 +10,6 @@ use bytes::Bytes;
 use super::compare::{differences, overall};
 use super::report::{Difference, Failure, TestReport};
 use super::test_file::{Action, Ask, Tally, Test, TestFile, Word};
-use super::time;
 use crate::clock::{Clock, ManualClock, Micros};
 use crate::engine::{Decision, Engine};
 use crate::limit::Rate;
@@ -107,7 +106,7 @@ impl<'t> Stage<'t> {
                 position,
                 asked: stage.words(ask),
                 time: (time, ask.times),
-                at: time::written(stage.clock.now()),
+                at: stage.clock.now().to_rfc3339(),
                 differences,
             };
             let Some(request) = self.request(ask) else {

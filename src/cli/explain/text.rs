@@ -8,7 +8,6 @@ use crate::engine::{
 };
 use crate::limit::Limit;
 use crate::request::Cost;
-use crate::scenario::written;
 
 /// Of more candidates that do not fit only the number is told.
 const MOST_CANDIDATES: usize = 20;
@@ -16,7 +15,7 @@ const MOST_CANDIDATES: usize = 20;
 /// All of it.
 pub(in crate::cli) fn text(explanation: &Explanation) -> String {
     let mut out = String::new();
-    let (domain, at) = (&explanation.domain, written(explanation.at));
+    let (domain, at) = (&explanation.domain, explanation.at.to_rfc3339());
     let counters = match explanation.is_live {
         true => "the counters of the server",
         false => "fresh counters",

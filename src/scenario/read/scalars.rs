@@ -9,7 +9,7 @@ use crate::scenario::ScenarioCode;
 
 /// A moment.
 pub(super) fn moment(node: &Node, report: &mut Report) -> Option<Timestamp> {
-    let found = text(node).and_then(time::moment);
+    let found = text(node).and_then(time::parse_timestamp);
     if found.is_none() {
         let hint = "write it as `2026-01-01T00:00:00Z`, or as Unix seconds";
         let message = "this is no moment, in UTC and since 1970";
@@ -25,7 +25,7 @@ pub(super) fn moment(node: &Node, report: &mut Report) -> Option<Timestamp> {
 
 /// A length of time.
 pub(super) fn span(node: &Node, report: &mut Report) -> Option<Micros> {
-    let found = text(node).and_then(time::span);
+    let found = text(node).and_then(time::parse_duration);
     if found.is_none() {
         let hint = "write it as `30s`, `1m30s`, `250ms` or `2 days`";
         let message = "this is no length of time";
