@@ -61,7 +61,7 @@ fn row(
         with.push(together(&recorders, |recorder| {
             each(requests, |request| {
                 let mut call = recorder.begin();
-                let observe = |met: weir::engine::Met<'_>| call.met(request, &met);
+                let observe = |met: weir::engine::DescriptorResult<'_>| call.met(request, &met);
                 let decision = poll(pin!(engine.decide_observed(request, observe)));
                 call.end(&decision);
                 decision

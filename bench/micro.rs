@@ -13,7 +13,8 @@ use divan::{AllocProfiler, Bencher};
 use weir::clock::{Clock, Timestamp};
 use weir::engine::{Decision, Engine};
 use weir::limit::{
-    Active, Call, Charge, Limit, LimitKind, LimitSet, Rate, States, TokenBucket, Window, step,
+    Active, Charge, Limit, LimitKind, LimitSet, Operation, Rate, States, TokenBucket, Window,
+    check_and_apply,
 };
 use weir::policy::{self, CounterIdentity, IdentityPart, Policy};
 use weir::request::{Cost, Descriptor, Entry, Request, Unit};
@@ -42,12 +43,12 @@ mod limits {
             charge: Charge::Allowed,
         };
         let mut states = States::fresh(&set);
-        let call = Call {
+        let call = Operation {
             now: NOW,
             cost: Cost::Hits(1),
             lease: None,
         };
-        bencher.bench_local(|| step(&set, Active::ALL, &mut states, call));
+        bencher.bench_local(|| check_and_apply(&set, Active::ALL, &mut states, call));
     }
 
     fn hourly(requests: u32) -> Rate {

@@ -6,7 +6,7 @@
 use weir::clock::Timestamp;
 use weir::limit::{Active, Charge, Limit, LimitKind, LimitSet, Rate, TokenBucket, Window};
 use weir::request::Cost;
-use weir::store::{Batch, Hit, KeyBuilder, MemoryConfig, Store, Weight};
+use weir::store::{Batch, Enforcement, Hit, KeyBuilder, MemoryConfig, Store};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -63,7 +63,7 @@ fn measure(name: &str, set: &LimitSet) -> Result<(), Box<dyn std::error::Error>>
             active: Active::ALL,
             cost: Cost::Hits(1),
             lease: None,
-            weight: Weight::Decides,
+            enforcement: Enforcement::Enforced,
         };
         let batch = Batch {
             hits: [hit].into_iter().collect(),

@@ -180,7 +180,7 @@ fn descriptor(descriptor: &Descriptor) -> RateLimitDescriptor {
         value: entry.value.clone(),
     });
     let (hits, is_negative_hits) = match descriptor.cost {
-        Cost::Look => (0, false),
+        Cost::Peek => (0, false),
         Cost::Hits(hits) => (hits, false),
         Cost::Refund(hits) => (hits, true),
     };

@@ -3,23 +3,23 @@
 mod conclude;
 mod decision;
 mod degrade;
+mod enforcement;
 mod explain;
 mod identity;
 mod lease;
-mod met;
+mod observe;
 mod overrides;
 mod plan;
 mod respond;
 mod standard;
-mod weights;
 
-pub use decision::{Basis, Code, CurrentLimit, Decision, Grant, Header, Status};
+pub use decision::{Code, CountingStatus, CurrentLimit, Decision, Grant, Header, Status};
 pub use explain::{
     End, Explained, ExplainedCandidate, ExplainedLevel, ExplainedLimit, Explanation, LimitStanding,
     RulePlace, Verdict,
 };
 pub use lease::LeaseStats;
-pub use met::Met;
+pub use observe::DescriptorResult;
 
 use std::sync::Arc;
 
@@ -29,12 +29,23 @@ use crate::clock::{Clock, Timestamp};
 use crate::limit::Outcomes;
 use crate::policy::Policy;
 use crate::request::Request;
-use crate::store::{Answer, Stats, Store};
+use crate::store::{BatchOutcome, Stats, Store};
 use conclude::conclude;
 use degrade::degrade;
-use lease::{Returns, Taking};
+use lease::{LeaseStatsCounter, ReleaseOnDrop};
 use overrides::Overrides;
 use plan::Plan;
+
+/// A policy that cannot be served with the engine's store: an `atomic` domain in a Redis Cluster.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the domain {domain:?} is `atomic`, and the shards of a cluster do not decide together; \
+     share its counters in one Redis, or leave `atomic` out"
+)]
+pub struct IncompatiblePolicy {
+    /// The name of the domain.
+    pub domain: Arc<str>,
+}
 
 /// Answers requests by the policy in force.
 #[derive(Debug)]
@@ -42,7 +53,7 @@ pub struct Engine {
     policy: ArcSwap<Policy>,
     store: Store,
     clock: Clock,
-    returns: Returns,
+    returns: LeaseStatsCounter,
 }
 
 impl Engine {
@@ -52,11 +63,11 @@ impl Engine {
             policy: ArcSwap::new(policy.into()),
             store,
             clock,
-            returns: Returns::default(),
+            returns: LeaseStatsCounter::default(),
         }
     }
 
-    /// Decides and counts. Whoever cannot deliver a decision gives back what it grants, see [`Engine::give_back`].
+    /// Decides and counts. Whoever cannot deliver a decision gives back what it grants, see [`Engine::release`].
     ///
     /// One policy and one moment hold for the whole call. It never fails: a descriptor that meets
     /// no limit is within it.
@@ -68,63 +79,67 @@ impl Engine {
     pub async fn decide_observed(
         &self,
         request: &Request,
-        observe: impl FnMut(Met<'_>),
+        observe: impl FnMut(DescriptorResult<'_>),
     ) -> Decision {
         // What waits keeps all it has in its future, and what does not wait need not pay for that: half of its time would
         // go into moving things there and back.
-        match self.store.is_here() {
-            true => self.decide_here(request, observe),
-            false => Box::pin(self.decide_elsewhere(request, observe)).await,
+        match self.store.is_local() {
+            true => self.decide_local(request, observe),
+            false => Box::pin(self.decide_remote(request, observe)).await,
         }
     }
 
-    fn decide_here(&self, request: &Request, observe: impl FnMut(Met<'_>)) -> Decision {
+    fn decide_local(
+        &self,
+        request: &Request,
+        observe: impl FnMut(DescriptorResult<'_>),
+    ) -> Decision {
         let now = self.clock.now();
         let policy = self.policy.load();
-        let overrides = Overrides::of(request);
+        let overrides = Overrides::from_request(request);
         let mut plan = Plan::new(&policy, request);
         plan.look_up(&overrides, &self.store.hasher(), || self.store.new_lease());
-        let outcomes = self.store.hit_here(now, &plan.batch, &[]);
-        let basis = Basis::of(&plan.batch);
-        self.concluded((&plan, &outcomes), (now, basis), observe)
+        let outcomes = self.store.hit_local(now, &plan.batch, &[]);
+        let counting_status = CountingStatus::of(&plan.batch);
+        self.concluded((&plan, &outcomes), (now, counting_status), observe)
     }
 
-    async fn decide_elsewhere(&self, request: &Request, observe: impl FnMut(Met<'_>)) -> Decision {
+    async fn decide_remote(
+        &self,
+        request: &Request,
+        observe: impl FnMut(DescriptorResult<'_>),
+    ) -> Decision {
         let now = self.clock.now();
         let policy = self.policy.load();
-        let overrides = Overrides::of(request);
+        let overrides = Overrides::from_request(request);
         let mut plan = Plan::new(&policy, request);
         plan.look_up(&overrides, &self.store.hasher(), || self.store.new_lease());
-        let taking = Taking::new(self, &plan.batch);
+        let taking = ReleaseOnDrop::new(self, &plan.batch);
         let mut answer = self.store.hit(now, &plan.batch).await;
         taking.done();
-        let basis = degrade(&plan, &mut answer, &self.store);
-        let Answer { now, outcomes, .. } = answer;
-        self.concluded((&plan, &outcomes), (now, basis), observe)
+        let counting_status = degrade(&plan, &mut answer, &self.store);
+        let BatchOutcome { now, outcomes, .. } = answer;
+        self.concluded((&plan, &outcomes), (now, counting_status), observe)
     }
 
     fn concluded(
         &self,
         (plan, outcomes): (&Plan<'_>, &[Outcomes]),
-        (now, basis): (Timestamp, Basis),
-        observe: impl FnMut(Met<'_>),
+        (now, counting_status): (Timestamp, CountingStatus),
+        observe: impl FnMut(DescriptorResult<'_>),
     ) -> Decision {
         self.returns.count(outcomes);
-        let decision = conclude(plan, outcomes, (now, basis));
-        met::each(plan, outcomes, (&decision.statuses, now), observe);
+        let decision = conclude(plan, outcomes, (now, counting_status));
+        observe::each(plan, outcomes, (&decision.statuses, now), observe);
         decision
     }
 
-    /// Why a policy cannot be served with these counters; none if it can.
-    pub fn objection(&self, policy: &Policy) -> Option<String> {
+    /// Why a policy cannot be served with this store; `None` if it can.
+    pub fn incompatibility(&self, policy: &Policy) -> Option<IncompatiblePolicy> {
         let domains = policy.domains();
         let atomic = domains.iter().find(|domain| domain.atomic)?;
-        self.store.is_split().then(|| {
-            format!(
-                "the domain {:?} is `atomic`, and the parts of a cluster do not decide together; \
-                 share its counters in one Redis, or leave `atomic` out",
-                atomic.name
-            )
+        self.store.is_split().then(|| IncompatiblePolicy {
+            domain: Arc::clone(&atomic.name),
         })
     }
 
@@ -151,14 +166,14 @@ impl Engine {
     }
 
     /// Why counters cannot be shared now; none if they can, or are not to be.
-    pub fn store_trouble(&self) -> Option<String> {
-        self.store.trouble()
+    pub fn unavailable_reason(&self) -> Option<String> {
+        self.store.unavailable_reason()
     }
 
     /// Gives back the slots of a decision that nobody was told of. What was given back already stays so.
-    pub fn give_back(&self, grant: &Grant) {
+    pub fn release(&self, grant: &Grant) {
         self.store
-            .give_back(self.clock.now(), grant.lease, &grant.keys);
+            .release(self.clock.now(), grant.lease, &grant.keys);
     }
 
     /// What was given back without effect, since the start.

@@ -6,26 +6,29 @@
 //! [`apply`](check::apply) is the whole of it in one function; [`rate`] reads and writes limits as
 //! text, [`delta`] merges what was counted in two places.
 
-mod apart;
+mod check;
 mod concurrency;
 mod count;
+mod delta;
 pub(crate) mod encoding;
 mod fixed_window;
 mod rate;
 mod sliding_window;
 mod state;
-mod step;
+
 mod token_bucket;
 mod window;
 
-pub use apart::Apart;
+pub use check::{
+    Active, LeaseOutcome, Operation, Outcome, Outcomes, Scope, apply, check, check_and_apply,
+};
 pub use concurrency::{LeaseTable, MAX_IN_FLIGHT};
-pub use encoding::NoStates;
+pub use delta::Delta;
+pub use encoding::InvalidStates;
 pub use fixed_window::FixedWindowState;
 pub use rate::{Quota, Rate};
 pub use sliding_window::SlidingWindowState;
 pub use state::{State, States};
-pub use step::{Active, Call, Extent, LeaseOutcome, Outcome, Outcomes, carry_out, judge, step};
 pub use token_bucket::{InvalidBucket, TokenBucket, TokenBucketState};
 pub use window::Window;
 

@@ -28,7 +28,7 @@ use crate::clock::{Clock, ManualClock, Timestamp};
 use crate::engine::{Code, Engine};
 use crate::policy::Policy;
 use crate::request::Request;
-use crate::store::{MemoryConfig, NoRandomness, Stats, Store};
+use crate::store::{MemoryConfig, RngError, Stats, Store};
 use changes::Changes;
 use names::Masks;
 use tally::{Seen, Tally};
@@ -91,7 +91,7 @@ impl Replay {
         policy: Policy,
         against: Option<Policy>,
         memory: MemoryConfig,
-    ) -> Result<Self, NoRandomness> {
+    ) -> Result<Self, RngError> {
         let clock = ManualClock::new(Timestamp::default());
         let masks = Masks::default();
         let side = |policy| Side::new(policy, memory, (&clock, &masks));
@@ -138,7 +138,7 @@ impl Side {
         policy: Policy,
         memory: MemoryConfig,
         (clock, masks): (&ManualClock, &Masks),
-    ) -> Result<Self, NoRandomness> {
+    ) -> Result<Self, RngError> {
         let policy = Arc::new(policy);
         let (store, clock) = (Store::memory(memory)?, Clock::Manual(clock.clone()));
         Ok(Self {

@@ -45,7 +45,7 @@ pub struct Entry {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Cost {
     /// Asks without counting.
-    Look,
+    Peek,
     /// Counts so many hits; never 0.
     Hits(u32),
     /// Gives so many hits back.
@@ -61,7 +61,7 @@ pub struct LeaseId {
 
 impl LeaseId {
     /// A lease that nobody was ever granted: giving it back frees nothing.
-    pub const NOBODYS: Self = Self::from_bits(0);
+    pub const NIL: Self = Self::from_bits(0);
 
     /// The lease of these bits.
     pub const fn from_bits(bits: u128) -> Self {
@@ -76,14 +76,14 @@ impl LeaseId {
         (self.high as u128) << 64 | self.low as u128
     }
 
-    /// Reads what [`LeaseId`] is displayed as; [`LeaseId::NOBODYS`] for anything else.
-    pub fn read(text: &[u8]) -> Self {
+    /// Reads what [`LeaseId`] is displayed as; [`LeaseId::NIL`] for anything else.
+    pub fn parse(text: &[u8]) -> Self {
         let is_written = |byte: &u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
         let bits = std::str::from_utf8(text)
             .ok()
             .filter(|text| text.len() == 32 && text.as_bytes().iter().all(is_written))
             .and_then(|text| u128::from_str_radix(text, 16).ok());
-        bits.map_or(Self::NOBODYS, Self::from_bits)
+        bits.map_or(Self::NIL, Self::from_bits)
     }
 }
 
@@ -185,7 +185,7 @@ mod tests {
         let lease = LeaseId::from_bits(0x0123_4567_89ab_cdef);
         let text = lease.to_string();
         assert_eq!(text, "00000000000000000123456789abcdef");
-        assert_eq!(LeaseId::read(text.as_bytes()), lease);
+        assert_eq!(LeaseId::parse(text.as_bytes()), lease);
         let others = [
             "",
             "1",
@@ -197,7 +197,7 @@ mod tests {
             .map(|text| text.as_bytes())
             .chain([&[0xff; 32][..]])
         {
-            assert_eq!(LeaseId::read(other), LeaseId::NOBODYS);
+            assert_eq!(LeaseId::parse(other), LeaseId::NIL);
         }
     }
 }

@@ -1,16 +1,18 @@
 //! Counters: one [`States`](crate::limit::States) per rule and client key.
 
 mod batch;
+mod error;
 mod key;
-mod lease;
+mod lease_ids;
 mod memory;
 mod redis;
 
 pub use self::redis::{
     Identity, InvalidAddress, Login, Password, RedisAddress, RedisClock, RedisConfig, RedisTls,
 };
-pub use batch::{Batch, Hit, Verdict, Weight};
-pub use key::{HashKey, Key, KeyBuilder, KeyHasher};
+pub use batch::{Batch, Enforcement, Hit, RefusalTally};
+pub use error::{RngError, StoreError};
+pub use key::{CounterKey, HashKey, KeyBuilder, KeyHasher};
 pub use memory::MemoryConfig;
 
 use smallvec::SmallVec;
@@ -30,7 +32,7 @@ pub enum Store {
 
 /// What came of hits.
 #[derive(Clone, Debug)]
-pub struct Answer {
+pub struct BatchOutcome {
     /// The moment that they were taken at: of the store's clock, if it has one.
     pub now: Timestamp,
     /// How each counter stands, in the order of the hits.
@@ -82,7 +84,7 @@ pub struct SharedStats {
     pub writeback_hits: u64,
     /// Hits counted locally that will never reach Redis, because too many counters were waiting.
     pub writeback_dropped_hits: u64,
-    /// Whether Redis is available; [`Store::trouble`] names the reason if it is not.
+    /// Whether Redis is available; [`Store::unavailable_reason`] names the reason if it is not.
     pub is_up: bool,
 }
 
@@ -91,7 +93,7 @@ impl Store {
     ///
     /// # Errors
     /// When the system has no randomness for the key of its hash.
-    pub fn memory(config: MemoryConfig) -> Result<Self, NoRandomness> {
+    pub fn memory(config: MemoryConfig) -> Result<Self, RngError> {
         memory::Memory::new(config).map(Self::Memory)
     }
 
@@ -99,13 +101,13 @@ impl Store {
     ///
     /// # Errors
     /// When the system has no randomness for the key of a hash.
-    pub fn redis(config: RedisConfig, meanwhile: MemoryConfig) -> Result<Self, NoRandomness> {
+    pub fn redis(config: RedisConfig, meanwhile: MemoryConfig) -> Result<Self, RngError> {
         let meanwhile = memory::Memory::new(meanwhile)?;
         let redis = self::redis::Redis::new(config, meanwhile)?;
         Ok(Self::Redis(Box::new(redis)))
     }
 
-    /// What turns an identity into a [`Key`] of this store.
+    /// What turns an identity into a [`CounterKey`] of this store.
     pub fn hasher(&self) -> KeyHasher {
         match self {
             Self::Memory(memory) => memory.hasher(),
@@ -122,9 +124,9 @@ impl Store {
     }
 
     /// Takes the hits in their order, each seeing those before it, and says how each counter stands then.
-    pub async fn hit(&self, now: Timestamp, batch: &Batch<'_>) -> Answer {
+    pub async fn hit(&self, now: Timestamp, batch: &Batch<'_>) -> BatchOutcome {
         match self {
-            Self::Memory(memory) => Answer {
+            Self::Memory(memory) => BatchOutcome {
                 now,
                 outcomes: memory.hit(now, batch),
                 not_counted: SmallVec::new(),
@@ -134,14 +136,14 @@ impl Store {
     }
 
     /// Whether all counters are in this process, so that nobody waits for them.
-    pub fn is_here(&self) -> bool {
+    pub fn is_local(&self) -> bool {
         matches!(self, Self::Memory(_))
     }
 
     /// Takes hits in this process: all of them in a store in memory, else those that [`Store::hit`] could not count, and
     /// `why` has one for each of them, in their order. What those are charged is added to the shared counters as soon as
     /// that can be.
-    pub fn hit_here(
+    pub fn hit_local(
         &self,
         now: Timestamp,
         batch: &Batch<'_>,
@@ -149,16 +151,16 @@ impl Store {
     ) -> SmallVec<[Outcomes; 2]> {
         match self {
             Self::Memory(memory) => memory.hit(now, batch),
-            Self::Redis(redis) => redis.hit_meanwhile(now, batch, why),
+            Self::Redis(redis) => redis.hit_fallback(now, batch, why),
         }
     }
 
     /// Gives back what a lease holds at these counters, once for each time that a counter is named. Who calls does not
     /// wait, and nobody is told: what is not given back ends by itself.
-    pub fn give_back(&self, now: Timestamp, lease: LeaseId, keys: &[Key]) {
+    pub fn release(&self, now: Timestamp, lease: LeaseId, keys: &[CounterKey]) {
         match self {
-            Self::Memory(memory) => memory.give_back(now, lease, keys),
-            Self::Redis(redis) => redis.give_back(now, lease, keys),
+            Self::Memory(memory) => memory.release(now, lease, keys),
+            Self::Redis(redis) => redis.release(now, lease, keys),
         }
     }
 
@@ -187,7 +189,7 @@ impl Store {
     }
 
     /// Why counters cannot be shared now, without any secret; none if they can, or are not to be.
-    pub fn trouble(&self) -> Option<String> {
+    pub fn unavailable_reason(&self) -> Option<String> {
         match self {
             Self::Memory(_) => None,
             Self::Redis(redis) => redis.trouble(),
@@ -198,10 +200,13 @@ impl Store {
     ///
     /// # Errors
     /// When the counters are not here and cannot be reached.
-    pub async fn reset(&self, key: Key) -> Result<bool, String> {
+    pub async fn reset(&self, key: CounterKey) -> Result<bool, StoreError> {
         match self {
             Self::Memory(memory) => Ok(memory.reset(key)),
-            Self::Redis(redis) => redis.reset(key).await,
+            Self::Redis(redis) => redis
+                .reset(key)
+                .await
+                .map_err(|reason| StoreError::Unavailable { reason }),
         }
     }
 
@@ -211,21 +216,5 @@ impl Store {
             Self::Memory(memory) => memory.stats(),
             Self::Redis(redis) => redis.stats(),
         }
-    }
-}
-
-/// The system gave no random bytes.
-#[derive(Debug)]
-pub struct NoRandomness(getrandom::Error);
-
-impl std::fmt::Display for NoRandomness {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("the system has no random bytes to key the counters' hash with")
-    }
-}
-
-impl std::error::Error for NoRandomness {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        Some(&self.0)
     }
 }

@@ -139,7 +139,7 @@ fn domain(args: &ExplainArgs, policy: &Policy) -> Result<String, CliError> {
 
 fn request(args: &ExplainArgs, domain: String) -> Request {
     let cost = match args.peek {
-        true => Cost::Look,
+        true => Cost::Peek,
         false => Cost::Hits(args.hits),
     };
     let descriptors = pairs::descriptors(&args.entries).map(|entries| Descriptor {

@@ -58,8 +58,8 @@ struct ClientArgs {
 
 pub(super) fn run(args: &KeysArgs) -> Result<ExitCode, CliError> {
     let (path, client, cost) = match &args.command {
-        KeysCommand::Show(client) => ("/api/keys/show", client, Cost::Look),
-        KeysCommand::Reset(client) => ("/api/keys/reset", client, Cost::Look),
+        KeysCommand::Show(client) => ("/api/keys/show", client, Cost::Peek),
+        KeysCommand::Reset(client) => ("/api/keys/reset", client, Cost::Peek),
         KeysCommand::Credit { hits, client } => ("/api/keys/credit", client, Cost::Hits(*hits)),
     };
     let request = client.request(cost)?;

@@ -103,7 +103,7 @@ pub(super) fn run(args: QueryArgs) -> Result<ExitCode, CliError> {
 impl QueryArgs {
     fn request(&self) -> Request {
         let cost = match (self.peek, self.hits, self.refund) {
-            (true, ..) | (_, Some(0), _) | (_, _, Some(0)) => Cost::Look,
+            (true, ..) | (_, Some(0), _) | (_, _, Some(0)) => Cost::Peek,
             (_, Some(hits), _) => Cost::Hits(hits),
             (_, _, Some(hits)) => Cost::Refund(hits),
             (false, None, None) => Cost::default(),

@@ -76,8 +76,8 @@ async fn start(settings: ServeSettings) -> Result<Started, Box<dyn Error>> {
         Some(redis) => Store::redis(redis.read()?, settings.memory)?,
     };
     let engine = Arc::new(Engine::new(policy, store, Clock::System));
-    if let Some(objection) = engine.objection(&engine.policy()) {
-        return Err(objection.into());
+    if let Some(incompatibility) = engine.incompatibility(&engine.policy()) {
+        return Err(incompatibility.into());
     }
     let mut app = App::new(Arc::clone(&engine), settings.server);
     let traces = settings.traces.as_ref().map(Traces::new).transpose()?;

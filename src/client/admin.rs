@@ -173,7 +173,7 @@ fn request_json(request: &request::Request) -> Value {
         let entries =
             entries.map(|entry| json!({"key": text(&entry.key), "value": text(&entry.value)}));
         let (hits, is_refund) = match descriptor.cost {
-            Cost::Look => (0, false),
+            Cost::Peek => (0, false),
             Cost::Hits(hits) => (hits, false),
             Cost::Refund(hits) => (hits, true),
         };

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use super::decision::{Basis, Code, CurrentLimit, Decision, Grant, Status};
-use super::plan::{Counted, Meets, Plan, Target};
-use super::respond::{Facts, respond};
+use super::decision::{Code, CountingStatus, CurrentLimit, Decision, Grant, Status};
+use super::plan::{Match, MatchedLimits, Plan, Target};
+use super::respond::{TemplateContext, respond};
 use crate::clock::Timestamp;
 use crate::limit::{LeaseOutcome, Limit, Outcome, Outcomes};
 use crate::policy::{self, Domain, Metadata};
-use crate::store::Verdict;
+use crate::store::RefusalTally;
 
 /// A target that counts, with the limit that is reported for it.
 #[derive(Clone, Copy, Debug)]
@@ -25,14 +25,14 @@ pub(super) struct Reported<'p> {
 pub(super) fn conclude(
     plan: &Plan<'_>,
     outcomes: &[Outcomes],
-    (now, basis): (Timestamp, Basis),
+    (now, counting_status): (Timestamp, CountingStatus),
 ) -> Decision {
     let taken = plan.batch.hits.iter().zip(outcomes);
-    let taken = taken.filter(|(_, outcomes)| outcomes.lease == LeaseOutcome::Taken);
+    let taken = taken.filter(|(_, outcomes)| outcomes.lease == LeaseOutcome::Granted);
     let grant = Grant::of(taken.map(|(hit, _)| hit));
     let mut outcomes = outcomes.iter();
     let mut statuses = Vec::with_capacity(plan.targets.len());
-    let mut verdict = Verdict::default();
+    let mut verdict = RefusalTally::default();
     let mut told: Option<Reported<'_>> = None;
     for (index, target) in plan.targets.iter().enumerate() {
         let reported = target.counted().and_then(|counted| {
@@ -58,7 +58,7 @@ pub(super) fn conclude(
         (Some(domain), Some(told)) => {
             let (request, targets) = (plan.request, plan.targets.as_slice());
             respond(
-                &Facts {
+                &TemplateContext {
                     request,
                     domain,
                     targets,
@@ -77,7 +77,7 @@ pub(super) fn conclude(
         headers,
         body,
         metadata,
-        basis,
+        counting_status,
         grant,
     }
 }
@@ -85,8 +85,8 @@ pub(super) fn conclude(
 /// The status of a target of which no limit is reported.
 fn unreported(target: &Target<'_>) -> Status {
     match target.meets {
-        Meets::Unlimited => Status::UNLIMITED,
-        Meets::Nothing | Meets::Replaced | Meets::Limits(_) => Status::UNMATCHED,
+        Match::Unlimited => Status::UNLIMITED,
+        Match::Nothing | Match::Replaced | Match::Limits(_) => Status::UNMATCHED,
     }
 }
 
@@ -95,7 +95,7 @@ impl<'p> Reported<'p> {
     /// the one with the least remaining, the first of equals.
     fn of(
         outcomes: &'p Outcomes,
-        (index, target, counted): (usize, &'p Target<'p>, &'p Counted<'p>),
+        (index, target, counted): (usize, &'p Target<'p>, &'p MatchedLimits<'p>),
         domain: Option<&Domain>,
     ) -> Option<Self> {
         let limits = &counted.limits().limits;

@@ -7,7 +7,7 @@ use smallvec::SmallVec;
 use crate::limit::Quota;
 use crate::policy::Metadata;
 use crate::request::LeaseId;
-use crate::store::{Batch, Hit, Key};
+use crate::store::{Batch, CounterKey, Hit};
 
 /// The answer to one request.
 #[derive(Clone, Debug, PartialEq)]
@@ -23,14 +23,14 @@ pub struct Decision {
     /// What the matched rules say of themselves.
     pub metadata: Option<Arc<Metadata>>,
     /// What it rests on.
-    pub basis: Basis,
+    pub counting_status: CountingStatus,
     /// The slots that the request holds until they are given back; only when it may go on.
     pub grant: Option<Box<Grant>>,
 }
 
 /// What a decision rests on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Basis {
+pub enum CountingStatus {
     /// No descriptor met a limit.
     Unmatched,
     /// All hits were counted.
@@ -41,7 +41,7 @@ pub enum Basis {
     Failed,
 }
 
-impl Basis {
+impl CountingStatus {
     /// Of a decision all of whose hits are counted.
     pub(super) fn of(batch: &Batch<'_>) -> Self {
         match batch.hits.is_empty() {
@@ -57,7 +57,7 @@ pub struct Grant {
     /// What they are given back by.
     pub lease: LeaseId,
     /// The counters that hold them, each once for every time that it was met.
-    pub(super) keys: SmallVec<[Key; 2]>,
+    pub(super) keys: SmallVec<[CounterKey; 2]>,
 }
 
 impl Grant {

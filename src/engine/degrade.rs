@@ -2,25 +2,26 @@
 
 use smallvec::SmallVec;
 
-use super::decision::Basis;
-use super::plan::{Counted, Plan, Target};
+use super::decision::CountingStatus;
+use super::plan::{MatchedLimits, Plan, Target};
 use crate::clock::{Micros, Timestamp};
-use crate::limit::{Call, Outcomes, States, step};
+use crate::limit::{Operation, Outcomes, States, check_and_apply};
 use crate::policy::OnStoreError;
 use crate::request::Cost;
-use crate::store::{Answer, Batch, Hit, NotCounted, Store};
+use crate::store::{Batch, BatchOutcome, Hit, NotCounted, Store};
 
 /// What a client is told to wait when nobody knows how long.
 const WAIT: Micros = Micros::from_secs(1);
 
 /// Fills in the outcomes that are missing from the answer, as the rules' `on_store_error` have it.
-pub(super) fn degrade(plan: &Plan<'_>, answer: &mut Answer, store: &Store) -> Basis {
+pub(super) fn degrade(plan: &Plan<'_>, answer: &mut BatchOutcome, store: &Store) -> CountingStatus {
     let batch = &plan.batch;
     if answer.not_counted.is_empty() {
-        return Basis::of(batch);
+        return CountingStatus::of(batch);
     }
-    let counted: Vec<&Counted<'_>> = plan.targets.iter().filter_map(Target::counted).collect();
-    let mut basis = Basis::Degraded;
+    let counted: Vec<&MatchedLimits<'_>> =
+        plan.targets.iter().filter_map(Target::counted).collect();
+    let mut counting_status = CountingStatus::Degraded;
     let mut here = Batch {
         hits: SmallVec::new(),
         atomic: batch.atomic,
@@ -38,29 +39,29 @@ pub(super) fn degrade(plan: &Plan<'_>, answer: &mut Answer, store: &Store) -> Ba
             OnStoreError::Allow => untouched(answer.now, hit),
             OnStoreError::Deny => refused(answer.now, hit),
             OnStoreError::Error => {
-                basis = Basis::Failed;
+                counting_status = CountingStatus::Failed;
                 untouched(answer.now, hit)
             }
         };
     }
-    if basis == Basis::Degraded && !here.hits.is_empty() {
-        let counted_here = store.hit_here(answer.now, &here, &places);
+    if counting_status == CountingStatus::Degraded && !here.hits.is_empty() {
+        let counted_here = store.hit_local(answer.now, &here, &places);
         for (place, outcomes) in places.into_iter().zip(counted_here) {
             answer.outcomes[place.at] = outcomes;
         }
     }
-    basis
+    counting_status
 }
 
 /// As if nothing had been counted, this hit included.
 fn untouched(now: Timestamp, hit: &Hit<'_>) -> Outcomes {
     let mut states = States::fresh(hit.set);
-    let look = Call {
+    let look = Operation {
         now,
-        cost: Cost::Look,
+        cost: Cost::Peek,
         lease: None,
     };
-    step(hit.set, hit.active, &mut states, look)
+    check_and_apply(hit.set, hit.active, &mut states, look)
 }
 
 /// Over every limit that takes part; nobody knows until when. Giving back is never refused.

@@ -17,18 +17,18 @@ pub struct LeaseStats {
 
 /// Counts what came back in vain.
 #[derive(Debug, Default)]
-pub(super) struct Returns {
+pub(super) struct LeaseStatsCounter {
     not_held: AtomicU64,
     unnamed: AtomicU64,
 }
 
-impl Returns {
+impl LeaseStatsCounter {
     pub(super) fn count(&self, outcomes: &[Outcomes]) {
         for outcomes in outcomes {
             let counter = match outcomes.lease {
                 LeaseOutcome::NotHeld => &self.not_held,
-                LeaseOutcome::Unnamed => &self.unnamed,
-                LeaseOutcome::None | LeaseOutcome::Taken | LeaseOutcome::Freed => continue,
+                LeaseOutcome::MissingId => &self.unnamed,
+                LeaseOutcome::None | LeaseOutcome::Granted | LeaseOutcome::Released => continue,
             };
             counter.fetch_add(1, Ordering::Relaxed);
         }
@@ -44,16 +44,16 @@ impl Returns {
 
 /// What a batch may have taken while nobody knows its outcomes: given back when its decision is abandoned.
 #[derive(Debug)]
-pub(super) struct Taking<'e> {
+pub(super) struct ReleaseOnDrop<'e> {
     engine: &'e Engine,
     grant: Option<Box<Grant>>,
 }
 
-impl<'e> Taking<'e> {
+impl<'e> ReleaseOnDrop<'e> {
     pub(super) fn new(engine: &'e Engine, batch: &Batch<'_>) -> Self {
         Self {
             engine,
-            grant: Grant::of(batch.hits.iter().filter(|hit| hit.takes_slots())),
+            grant: Grant::of(batch.hits.iter().filter(|hit| hit.acquires_slots())),
         }
     }
 
@@ -63,10 +63,10 @@ impl<'e> Taking<'e> {
     }
 }
 
-impl Drop for Taking<'_> {
+impl Drop for ReleaseOnDrop<'_> {
     fn drop(&mut self) {
         if let Some(grant) = &self.grant {
-            self.engine.give_back(grant);
+            self.engine.release(grant);
         }
     }
 }

@@ -10,7 +10,7 @@ pub(super) struct Overrides(Box<[Option<LimitSet>]>);
 
 impl Overrides {
     /// Those of a request; the usual one has none.
-    pub(super) fn of(request: &Request) -> Self {
+    pub(super) fn from_request(request: &Request) -> Self {
         let descriptors = &request.descriptors;
         if descriptors
             .iter()
@@ -40,7 +40,7 @@ fn set(limit: Override) -> LimitSet {
 }
 
 /// Whether the rule that was found counts exactly as the override does, so that they share a counter.
-pub(super) fn is_just(found: &MatchedNode<'_>, set: &LimitSet) -> bool {
+pub(super) fn counts_like(found: &MatchedNode<'_>, set: &LimitSet) -> bool {
     let Some(Limits::Counted(own)) = found.rule.map(|rule| &rule.limits) else {
         return false;
     };

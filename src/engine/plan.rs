@@ -4,15 +4,15 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
+use super::enforcement::RequestEnforcement;
 use super::identity::{self, Parts};
 use super::overrides::{self, Overrides};
-use super::weights::Weights;
 use crate::limit::{Active, Limit, LimitSet};
 use crate::policy::{
     Domain, Limits, MatchedNode, Metadata, OnStoreError, Policy, ResponseTemplate, Rule,
 };
 use crate::request::{Cost, Descriptor, Entry, LeaseId, Request};
-use crate::store::{Batch, Hit, KeyBuilder, KeyHasher, Weight};
+use crate::store::{Batch, Enforcement, Hit, KeyBuilder, KeyHasher};
 
 /// A request, looked up.
 #[derive(Debug)]
@@ -25,7 +25,7 @@ pub(super) struct Plan<'a> {
     /// The calls at the store, one per target that counts, in order.
     pub(super) batch: Batch<'a>,
     /// What a refusal of each target means.
-    pub(super) weights: Weights<'a>,
+    pub(super) weights: RequestEnforcement<'a>,
 }
 
 /// What one descriptor meets.
@@ -33,11 +33,11 @@ pub(super) struct Plan<'a> {
 pub(super) struct Target<'a> {
     /// Where the walk of the tree ended.
     pub(super) found: Option<MatchedNode<'a>>,
-    pub(super) meets: Meets<'a>,
+    pub(super) meets: Match<'a>,
 }
 
 #[derive(Debug)]
-pub(super) enum Meets<'a> {
+pub(super) enum Match<'a> {
     /// No rule.
     Nothing,
     /// A rule that another rule of the request displaced.
@@ -45,12 +45,12 @@ pub(super) enum Meets<'a> {
     /// A rule that is never over.
     Unlimited,
     /// Limits.
-    Limits(Counted<'a>),
+    Limits(MatchedLimits<'a>),
 }
 
 /// What one descriptor is counted against.
 #[derive(Debug)]
-pub(super) struct Counted<'a> {
+pub(super) struct MatchedLimits<'a> {
     /// None of an override.
     rule: Option<&'a Rule>,
     set: &'a LimitSet,
@@ -69,7 +69,7 @@ impl<'a> Plan<'a> {
                 hits: SmallVec::new(),
                 atomic: domain.is_some_and(|domain| domain.atomic),
             },
-            weights: Weights::default(),
+            weights: RequestEnforcement::default(),
         }
     }
 
@@ -91,7 +91,7 @@ impl<'a> Plan<'a> {
             None => {
                 let nothing = || Target {
                     found: None,
-                    meets: Meets::Nothing,
+                    meets: Match::Nothing,
                 };
                 self.targets.resize_with(descriptors.len(), nothing);
             }
@@ -113,7 +113,7 @@ impl<'a> Plan<'a> {
         let rule = found.and_then(|found| found.rule);
         let (rule, set) = match (own, rule.map(|rule| (rule, &rule.limits))) {
             (Some(set), _) => {
-                if !found.is_some_and(|found| overrides::is_just(&found, set)) {
+                if !found.is_some_and(|found| overrides::counts_like(&found, set)) {
                     identity = *begun;
                     identity::add_override(&mut identity, entries, set);
                 }
@@ -121,16 +121,16 @@ impl<'a> Plan<'a> {
             }
             (None, Some((rule, Limits::Counted(set)))) => (Some(&**rule), set),
             (None, Some((_, Limits::Unlimited { .. }))) => {
-                let meets = Meets::Unlimited;
+                let meets = Match::Unlimited;
                 return self.targets.push(Target { found, meets });
             }
             (None, None) => {
-                let meets = Meets::Nothing;
+                let meets = Match::Nothing;
                 return self.targets.push(Target { found, meets });
             }
         };
         let active = Active::ALL;
-        let meets = Meets::Limits(Counted { rule, set, active });
+        let meets = Match::Limits(MatchedLimits { rule, set, active });
         self.targets.push(Target { found, meets });
         self.batch.hits.push(Hit {
             key: identity.key(),
@@ -138,7 +138,7 @@ impl<'a> Plan<'a> {
             active,
             cost: descriptor.cost,
             lease: named,
-            weight: Weight::Decides,
+            enforcement: Enforcement::Enforced,
         });
     }
 
@@ -177,16 +177,20 @@ impl<'a> Plan<'a> {
     }
 
     fn weigh(&mut self) {
-        self.weights = Weights::of(self.domain, &self.targets);
+        self.weights = RequestEnforcement::of(self.domain, &self.targets);
         let counted = self.targets.iter();
         let counted = counted.filter(|target| target.counted().is_some());
         for (hit, target) in self.batch.hits.iter_mut().zip(counted) {
-            hit.weight = self.weights.of_target(target);
+            hit.enforcement = self.weights.of_target(target);
         }
     }
 
     fn take_slots_by(&mut self, new_lease: impl FnOnce() -> LeaseId) {
-        let mut taking = self.batch.hits.iter_mut().filter(|hit| hit.takes_slots());
+        let mut taking = self
+            .batch
+            .hits
+            .iter_mut()
+            .filter(|hit| hit.acquires_slots());
         let Some(first) = taking.next() else { return };
         let lease = Some(new_lease());
         first.lease = lease;
@@ -211,25 +215,25 @@ fn is_replaced(rule: &Rule, name: Option<&Arc<str>>, replacing: &[&Rule]) -> boo
 impl<'a> Target<'a> {
     /// In a domain that is in quota mode everything is a quota, matched or not, but what is unlimited.
     pub(super) fn is_quota(&self, domain: Option<&Domain>) -> bool {
-        if matches!(self.meets, Meets::Unlimited) {
+        if matches!(self.meets, Match::Unlimited) {
             return false;
         }
-        let rule = self.counted().and_then(Counted::rule);
+        let rule = self.counted().and_then(MatchedLimits::rule);
         domain.is_some_and(|domain| domain.quota_mode) || rule.is_some_and(|rule| rule.quota_mode)
     }
 
-    pub(super) fn counted(&self) -> Option<&Counted<'a>> {
+    pub(super) fn counted(&self) -> Option<&MatchedLimits<'a>> {
         match &self.meets {
-            Meets::Limits(counted) => Some(counted),
-            Meets::Nothing | Meets::Replaced | Meets::Unlimited => None,
+            Match::Limits(counted) => Some(counted),
+            Match::Nothing | Match::Replaced | Match::Unlimited => None,
         }
     }
 
     /// What the matched node says of itself, unless its rule was displaced.
     pub(super) fn metadata(&self) -> Option<&'a Arc<Metadata>> {
         match self.meets {
-            Meets::Replaced | Meets::Nothing => None,
-            Meets::Unlimited | Meets::Limits(_) => self.found?.metadata,
+            Match::Replaced | Match::Nothing => None,
+            Match::Unlimited | Match::Limits(_) => self.found?.metadata,
         }
     }
 
@@ -245,9 +249,9 @@ impl<'a> Target<'a> {
     /// The rule of the policy that is in play; none for an override.
     fn rule(&self) -> Option<&'a Rule> {
         match &self.meets {
-            Meets::Nothing | Meets::Replaced => None,
-            Meets::Unlimited => self.found?.rule.map(Arc::as_ref),
-            Meets::Limits(counted) => counted.rule(),
+            Match::Nothing | Match::Replaced => None,
+            Match::Unlimited => self.found?.rule.map(Arc::as_ref),
+            Match::Limits(counted) => counted.rule(),
         }
     }
 
@@ -256,7 +260,7 @@ impl<'a> Target<'a> {
             Limits::Unlimited { name } => usize::from(!is_replaced(name.as_ref())),
             Limits::Counted(set) => set.limits.len(),
         };
-        if let Meets::Limits(counted) = &mut self.meets {
+        if let Match::Limits(counted) = &mut self.meets {
             let limits = counted.set.limits.iter().enumerate();
             for (index, _) in limits.filter(|(_, limit)| is_replaced(limit.name.as_ref())) {
                 counted.active = counted.active.without(index);
@@ -264,12 +268,12 @@ impl<'a> Target<'a> {
             }
         }
         if left == 0 {
-            self.meets = Meets::Replaced;
+            self.meets = Match::Replaced;
         }
     }
 }
 
-impl<'a> Counted<'a> {
+impl<'a> MatchedLimits<'a> {
     pub(super) fn limits(&self) -> &'a LimitSet {
         self.set
     }
@@ -299,7 +303,7 @@ impl<'a> Counted<'a> {
 fn given_back<'a>(domain: &Domain, descriptor: &'a Descriptor) -> (&'a [Entry], Option<LeaseId>) {
     match (descriptor.cost, descriptor.entries.split_last()) {
         (Cost::Refund(_), Some((last, entries))) if domain.lease_entry() == Some(&last.key) => {
-            (entries, Some(LeaseId::read(&last.value)))
+            (entries, Some(LeaseId::parse(&last.value)))
         }
         _ => (&descriptor.entries, None),
     }

@@ -6,14 +6,14 @@ use std::sync::Arc;
 use super::conclude::Reported;
 use super::decision::{Code, Header};
 use super::plan::Target;
-use super::standard::Enforced;
+use super::standard::EnforcedLimits;
 use crate::clock::Timestamp;
 use crate::limit::LimitKind;
 use crate::policy::{Domain, HeaderTemplate, Operator, Value, Values};
 use crate::request::Request;
 
 /// The headers and the body of an answer that reports a limit.
-pub(super) fn respond(facts: &Facts<'_>, code: Code) -> (Vec<Header>, Option<String>) {
+pub(super) fn respond(facts: &TemplateContext<'_>, code: Code) -> (Vec<Header>, Option<String>) {
     let Some(response) = facts.told.target.response(facts.domain) else {
         return (Vec::new(), None);
     };
@@ -31,7 +31,7 @@ pub(super) fn respond(facts: &Facts<'_>, code: Code) -> (Vec<Header>, Option<Str
 
 fn headers<'a>(
     templates: impl Iterator<Item = &'a HeaderTemplate>,
-    facts: &Facts<'_>,
+    facts: &TemplateContext<'_>,
 ) -> Vec<Header> {
     let filled_in = templates.filter_map(|template| {
         Some(Header {
@@ -44,7 +44,7 @@ fn headers<'a>(
 
 /// What the operators stand for.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Facts<'a> {
+pub(super) struct TemplateContext<'a> {
     pub(super) request: &'a Request,
     pub(super) domain: &'a Domain,
     /// One per descriptor.
@@ -54,7 +54,7 @@ pub(super) struct Facts<'a> {
     pub(super) now: Timestamp,
 }
 
-impl Values for Facts<'_> {
+impl Values for TemplateContext<'_> {
     fn write(&self, operator: &Operator, out: &mut Vec<u8>) -> bool {
         let limit = self.told.limit;
         let outcome = self.told.outcome;
@@ -81,14 +81,14 @@ impl Values for Facts<'_> {
             Operator::Domain => return append(out, Some(&*self.domain.name)),
             Operator::Metadata(key) => return append_value(out, self.metadata(key)),
             Operator::Entry(key) => return append(out, self.entry(key)),
-            Operator::EnforcedLimits => return Enforced::of(self).write_all(out),
-            Operator::ReportedLimit => return Enforced::of(self).write_reported(out),
+            Operator::EnforcedLimits => return EnforcedLimits::of(self).write_all(out),
+            Operator::ReportedLimit => return EnforcedLimits::of(self).write_reported(out),
         };
         write!(out, "{number}").is_ok()
     }
 }
 
-impl Facts<'_> {
+impl TemplateContext<'_> {
     /// What the reported rule says, else the first rule that says anything.
     fn metadata(&self, key: &str) -> Option<&Value> {
         let targets = std::iter::once(self.told.target).chain(self.targets);

@@ -10,20 +10,20 @@ use std::io::Write as _;
 use smallvec::SmallVec;
 
 use super::plan::Target;
-use super::respond::Facts;
+use super::respond::TemplateContext;
 use crate::limit::{Limit, Outcome, Window};
 
 /// The limits that are enforced in one request, each by a name of its own.
 #[derive(Debug)]
-pub(super) struct Enforced<'a> {
-    limits: SmallVec<[Named<'a>; 4]>,
+pub(super) struct EnforcedLimits<'a> {
+    limits: SmallVec<[NamedLimit<'a>; 4]>,
     /// The place of the reported one.
     reported: usize,
     outcome: Outcome,
 }
 
 #[derive(Debug)]
-struct Named<'a> {
+struct NamedLimit<'a> {
     limit: &'a Limit,
     name: String,
 }
@@ -31,9 +31,9 @@ struct Named<'a> {
 /// A request of 256 descriptors may meet thousands of limits; no proxy takes a header of them.
 const MAX_LISTED: usize = 32;
 
-impl<'a> Enforced<'a> {
+impl<'a> EnforcedLimits<'a> {
     /// In the order of the request; equal ones are one.
-    pub(super) fn of(facts: &Facts<'a>) -> Self {
+    pub(super) fn of(facts: &TemplateContext<'a>) -> Self {
         let mut enforced = Self {
             limits: SmallVec::new(),
             reported: 0,
@@ -62,7 +62,7 @@ impl<'a> Enforced<'a> {
             self.reported = self.limits.len();
         }
         let name = self.free_name(limit);
-        self.limits.push(Named { limit, name });
+        self.limits.push(NamedLimit { limit, name });
     }
 
     /// The name of the limit, or its window; with a number where that is taken.
@@ -84,7 +84,7 @@ impl<'a> Enforced<'a> {
 
     /// Appends the value of `RateLimit-Policy`.
     pub(super) fn write_all(&self, out: &mut Vec<u8>) -> bool {
-        for (at, Named { limit, name }) in self.limits.iter().enumerate() {
+        for (at, NamedLimit { limit, name }) in self.limits.iter().enumerate() {
             let comma = if at == 0 { "" } else { ", " };
             let quota = limit.quota().number();
             // Writing to memory does not fail.
@@ -103,7 +103,7 @@ impl<'a> Enforced<'a> {
 
     /// Appends the value of `RateLimit`.
     pub(super) fn write_reported(&self, out: &mut Vec<u8>) -> bool {
-        let Some(Named { name, .. }) = self.limits.get(self.reported) else {
+        let Some(NamedLimit { name, .. }) = self.limits.get(self.reported) else {
             return false;
         };
         let (remaining, reset) = (self.outcome.remaining, self.outcome.reset.secs_ceil());

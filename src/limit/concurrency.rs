@@ -57,7 +57,7 @@ impl LeaseTable {
     /// Releases one grant of that lease, and returns whether it had one that has not expired.
     pub(super) fn release(&mut self, now: Timestamp, lease: LeaseId) -> bool {
         self.remove_expired(now);
-        if lease == LeaseId::NOBODYS {
+        if lease == LeaseId::NIL {
             return false;
         }
         let found = self.held.iter().position(|held| held.lease == lease);

@@ -34,7 +34,7 @@ pub(super) trait Encode: Sized {
     fn decode(bytes: &mut &[u8]) -> Option<Self>;
 }
 
-/// What one limit counted apart from a remote state: `local` minus `remote`.
+/// What one limit counted delta from a remote state: `local` minus `remote`.
 #[derive(Debug)]
 pub(super) struct StateDelta<'a, T> {
     /// The remote state, as last reported.

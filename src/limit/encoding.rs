@@ -27,7 +27,7 @@ pub(crate) mod number {
 
 /// Bytes that are no states.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct NoStates;
+pub struct InvalidStates;
 
 impl States {
     /// Appends them.
@@ -53,13 +53,13 @@ impl States {
     ///
     /// # Errors
     /// When the bytes are something else.
-    pub fn decode(mut bytes: &[u8]) -> Result<Self, NoStates> {
+    pub fn decode(mut bytes: &[u8]) -> Result<Self, InvalidStates> {
         let mut states = SmallVec::<[State; 1]>::new();
         while bytes.has_remaining() {
-            states.push(decode_state(&mut bytes).ok_or(NoStates)?);
+            states.push(decode_state(&mut bytes).ok_or(InvalidStates)?);
         }
         match states.len() {
-            0 => Err(NoStates),
+            0 => Err(InvalidStates),
             1 => Ok(Self::One(states.remove(0))),
             _ => Ok(Self::Many(states.into_vec().into())),
         }

@@ -88,7 +88,7 @@ impl State {
         }
     }
 
-    /// Adds a delta of the same algorithm. Leases are never counted apart.
+    /// Adds a delta of the same algorithm. Leases are never counted delta.
     pub(super) fn merge(&mut self, limit: &Limit, delta: StateDelta<'_, Self>) {
         let at_least = delta.at_least;
         match (self, delta.remote, delta.local) {

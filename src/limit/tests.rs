@@ -23,8 +23,8 @@ fn bucket(requests: u32, burst: u32, window: Window) -> Limit {
     ))
 }
 
-fn call_at(micros: u64, cost: Cost) -> Call {
-    Call {
+fn call_at(micros: u64, cost: Cost) -> Operation {
+    Operation {
         now: Timestamp::from_micros(micros),
         cost,
         lease: None,
@@ -50,7 +50,7 @@ impl Counter {
     fn call(&mut self, micros: u64, cost: Cost) -> Outcomes {
         self.states.align(&self.set);
         let call = call_at(micros, cost);
-        step(&self.set, Active::ALL, &mut self.states, call)
+        check_and_apply(&self.set, Active::ALL, &mut self.states, call)
     }
 
     fn hit(&mut self, micros: u64, hits: u32) -> Outcome {
@@ -62,7 +62,7 @@ impl Counter {
     }
 
     fn look(&mut self, micros: u64) -> Outcome {
-        self.call(micros, Cost::Look).limits[0]
+        self.call(micros, Cost::Peek).limits[0]
     }
 }
 
@@ -186,7 +186,7 @@ fn a_limit_added_to_a_rule_leaves_the_others_their_counts() {
     counter.hit(0, 4);
     counter.set.limits = Box::new([limit(LimitKind::FixedWindow, 100, day), by_minute.clone()]);
     let remaining: Vec<_> = counter
-        .call(0, Cost::Look)
+        .call(0, Cost::Peek)
         .limits
         .iter()
         .map(|o| o.remaining)
@@ -194,7 +194,7 @@ fn a_limit_added_to_a_rule_leaves_the_others_their_counts() {
     assert_eq!(remaining, [100, 6]);
     counter.set.limits = Box::new([limit(LimitKind::SlidingWindow, 10, minute), by_minute]);
     let remaining: Vec<_> = counter
-        .call(0, Cost::Look)
+        .call(0, Cost::Peek)
         .limits
         .iter()
         .map(|o| o.remaining)
@@ -212,7 +212,7 @@ fn a_limit_that_is_displaced_is_neither_asked_nor_charged() {
     let mut counter = Counter::new(set, Charge::Allowed);
     for _ in 0..3 {
         let active = Active::ALL.without(0);
-        let outcomes = step(
+        let outcomes = check_and_apply(
             &counter.set,
             active,
             &mut counter.states,
@@ -281,7 +281,7 @@ fn the_largest_numbers_do_not_overflow() {
             for now in [0, 1 << 50, 1 << 52, u64::MAX >> 11] {
                 for cost in [
                     Cost::Hits(u32::MAX),
-                    Cost::Look,
+                    Cost::Peek,
                     Cost::Refund(u32::MAX),
                     Cost::Hits(1),
                 ] {
@@ -347,7 +347,7 @@ fn slots(max_in_flight: u32, lease_secs: u32) -> Limit {
 
 impl Counter {
     fn take(&mut self, micros: u64, lease: u128) -> bool {
-        self.lease_call(micros, Cost::Hits(1), lease).lease == LeaseOutcome::Taken
+        self.lease_call(micros, Cost::Hits(1), lease).lease == LeaseOutcome::Granted
     }
 
     fn give_back(&mut self, micros: u64, lease: u128) -> LeaseOutcome {
@@ -355,11 +355,11 @@ impl Counter {
     }
 
     fn lease_call(&mut self, micros: u64, cost: Cost, lease: u128) -> Outcomes {
-        let call = Call {
+        let call = Operation {
             lease: Some(LeaseId::from_bits(lease)),
             ..call_at(micros, cost)
         };
-        step(&self.set, Active::ALL, &mut self.states, call)
+        check_and_apply(&self.set, Active::ALL, &mut self.states, call)
     }
 }
 
@@ -371,7 +371,7 @@ fn slots_are_held_until_their_lease_is_given_back_or_ends() {
     assert!(refused.refused && refused.lease == LeaseOutcome::None);
     assert_eq!(refused.limits[0].reset, Micros::from_secs(1));
     assert_eq!(counter.give_back(30, 3), LeaseOutcome::NotHeld);
-    assert_eq!(counter.give_back(30, 1), LeaseOutcome::Freed);
+    assert_eq!(counter.give_back(30, 1), LeaseOutcome::Released);
     assert_eq!(counter.give_back(30, 1), LeaseOutcome::NotHeld);
     assert!(counter.take(40, 4) && !counter.take(40, 5));
     let end = 10 + 60 * SECOND;
@@ -387,10 +387,10 @@ fn a_call_takes_as_many_slots_as_hits_and_gives_them_back_at_once() {
     let second = counter.lease_call(0, Cost::Hits(2), 1);
     assert_eq!(second.limits[0].remaining, 0);
     assert_eq!(second.held_until, Some(Timestamp::from_secs(60)));
-    assert_eq!(counter.give_back(1, 1), LeaseOutcome::Freed);
+    assert_eq!(counter.give_back(1, 1), LeaseOutcome::Released);
     assert_eq!(counter.look(1).remaining, 3);
-    assert_eq!(counter.give_back(1, 1), LeaseOutcome::Freed);
-    let outcomes = counter.call(1, Cost::Look);
+    assert_eq!(counter.give_back(1, 1), LeaseOutcome::Released);
+    let outcomes = counter.call(1, Cost::Peek);
     assert_eq!(
         (outcomes.limits[0].remaining, outcomes.held_until),
         (5, None)
@@ -403,7 +403,7 @@ fn negative_hits_without_a_lease_free_no_slot() {
     let mut counter = Counter::new([slots(2, 60), minute], Charge::Allowed);
     counter.take(0, 1);
     let refund = counter.call(0, Cost::Refund(1));
-    assert_eq!(refund.lease, LeaseOutcome::Unnamed);
+    assert_eq!(refund.lease, LeaseOutcome::MissingId);
     let remaining = refund.limits.iter().map(|outcome| outcome.remaining);
     assert_eq!(remaining.collect::<Vec<_>>(), [1, 9]);
 }
@@ -422,7 +422,7 @@ fn a_lease_that_is_given_back_leaves_the_rates_of_its_list_alone() {
 fn nobodys_lease_is_not_given_back() {
     let mut counter = Counter::new([slots(2, 60)], Charge::Allowed);
     counter.hit(0, 1);
-    let nobodys = LeaseId::NOBODYS.bits();
+    let nobodys = LeaseId::NIL.bits();
     assert_eq!(counter.give_back(0, nobodys), LeaseOutcome::NotHeld);
     assert_eq!(counter.look(0).remaining, 1);
 }
@@ -435,5 +435,5 @@ fn leases_outlive_a_changed_number_and_length() {
     assert!(counter.take(0, 3) && !counter.take(0, 4));
     assert!(counter.take(10 * SECOND, 5));
     assert!(counter.take(20 * SECOND, 6) && !counter.take(29 * SECOND, 7));
-    assert_eq!(counter.give_back(59 * SECOND, 1), LeaseOutcome::Freed);
+    assert_eq!(counter.give_back(59 * SECOND, 1), LeaseOutcome::Released);
 }

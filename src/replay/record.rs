@@ -139,7 +139,7 @@ fn request(mut fields: Map<String, Value>, domain: Option<&str>) -> Result<Recor
     };
     let cost = match fields.get("hits").map(Value::as_u64) {
         None => Cost::default(),
-        Some(Some(0)) => Cost::Look,
+        Some(Some(0)) => Cost::Peek,
         Some(Some(hits)) => Cost::Hits(u32::try_from(hits).unwrap_or(u32::MAX)),
         Some(None) => return Err(Fault::new("`hits` is not a whole number")),
     };

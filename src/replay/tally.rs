@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::Outcome;
 use super::hardest::{Hardest, Refused};
 use super::names::{Masks, RuleId};
-use crate::engine::{Code, Met};
+use crate::engine::{Code, DescriptorResult};
 use crate::limit;
 use crate::policy::{Domain, Limits, Rule};
 use crate::request::{Descriptor, Request};
@@ -87,7 +87,7 @@ impl Tally {
     pub(super) fn add(
         &mut self,
         (request, domain): (&Request, Option<&Domain>),
-        met: Met<'_>,
+        met: DescriptorResult<'_>,
         line: u64,
     ) -> Seen {
         let refused = met.status.code == Code::OverLimit;

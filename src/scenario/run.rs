@@ -15,7 +15,7 @@ use crate::engine::{Decision, Engine};
 use crate::limit::Rate;
 use crate::policy::{HIDDEN, Policy, Position, Redactor};
 use crate::request::{Cost, Descriptor, Entry, LeaseId, Request};
-use crate::store::{MemoryConfig, NoRandomness, Store};
+use crate::store::{MemoryConfig, RngError, Store};
 
 /// Runs the tests whose name `is_selected` takes, one after the other.
 ///
@@ -24,12 +24,12 @@ use crate::store::{MemoryConfig, NoRandomness, Store};
 pub fn run(
     file: &TestFile,
     is_selected: impl Fn(&str) -> bool,
-) -> Result<Vec<TestReport>, NoRandomness> {
+) -> Result<Vec<TestReport>, RngError> {
     let selected = file.tests.iter().filter(|test| is_selected(&test.name));
     selected.map(run_test).collect()
 }
 
-fn run_test(test: &Test) -> Result<TestReport, NoRandomness> {
+fn run_test(test: &Test) -> Result<TestReport, RngError> {
     let clock = ManualClock::new(test.start);
     let store = Store::memory(MemoryConfig::default())?;
     let mut stage = Stage {
@@ -199,7 +199,7 @@ fn descriptor_in_words(descriptor: &Descriptor, redactor: Redactor<'_>) -> Strin
     match descriptor.cost {
         Cost::Hits(1) => {}
         Cost::Hits(hits) => text.push_str(&format!(", {hits} hits")),
-        Cost::Look => text.push_str(", a look"),
+        Cost::Peek => text.push_str(", a look"),
         Cost::Refund(hits) => text.push_str(&format!(", {hits} given back")),
     }
     if let Some(limit) = descriptor.limit {

@@ -54,7 +54,7 @@ impl Service<http::Request<Body>> for Services {
             return Box::pin(async { Ok(unary::respond(answer.await)) });
         }
         let trouble = match health::is_check(request.uri().path()) {
-            true => self.rate_limit.store_trouble(),
+            true => self.rate_limit.unavailable_reason(),
             false => None,
         };
         let response = self.others.call(request);

@@ -168,8 +168,8 @@ impl ReloadThread {
         match loaded.policy {
             // Whoever means that says it with an empty domain. A folder that is empty is being filled.
             Some(policy) if policy.domain_count() == 0 => Err("no domain is defined".to_owned()),
-            Some(policy) => match self.engine.objection(&policy) {
-                Some(objection) => Err(objection),
+            Some(policy) => match self.engine.incompatibility(&policy) {
+                Some(incompatibility) => Err(incompatibility.to_string()),
                 None => Ok(policy),
             },
             None => Err(errors(&loaded.diagnostics)),

@@ -5,10 +5,10 @@
 
 use smallvec::SmallVec;
 
-use super::Key;
+use super::CounterKey;
 use crate::clock::Timestamp;
 use crate::limit::{
-    Active, Call, Extent, LeaseOutcome, LimitSet, Outcomes, States, carry_out, judge,
+    Active, LeaseOutcome, LimitSet, Operation, Outcomes, Scope, States, apply, check,
 };
 use crate::request::{Cost, LeaseId};
 
@@ -25,7 +25,7 @@ pub struct Batch<'a> {
 #[derive(Clone, Copy, Debug)]
 pub struct Hit<'a> {
     /// The counter.
-    pub key: Key,
+    pub key: CounterKey,
     /// What it counts against.
     pub set: &'a LimitSet,
     /// Which limits of the set take part; at least one.
@@ -35,38 +35,38 @@ pub struct Hit<'a> {
     /// What its hits take slots by, or what its refund gives back.
     pub lease: Option<LeaseId>,
     /// What it means for the request if this hit is refused.
-    pub weight: Weight,
+    pub enforcement: Enforcement,
 }
 
 /// What a refused hit means for its request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Weight {
+pub enum Enforcement {
     /// It refuses the request.
-    Decides,
+    Enforced,
     /// It refuses the request if all quotas are refused.
     Quota,
-    /// Nothing.
-    None,
+    /// Nothing: its rule is in shadow mode.
+    Ignored,
 }
 
 /// Whether a request is refused, as far as its hits are known.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Verdict {
+pub struct RefusalTally {
     over: bool,
     quotas: u32,
     quotas_over: u32,
 }
 
-impl Verdict {
+impl RefusalTally {
     /// Takes in one more hit.
-    pub fn add(&mut self, weight: Weight, refused: bool) {
-        match weight {
-            Weight::Decides => self.over |= refused,
-            Weight::Quota => {
+    pub fn add(&mut self, enforcement: Enforcement, refused: bool) {
+        match enforcement {
+            Enforcement::Enforced => self.over |= refused,
+            Enforcement::Quota => {
                 self.quotas += 1;
                 self.quotas_over += u32::from(refused);
             }
-            Weight::None => {}
+            Enforcement::Ignored => {}
         }
     }
 
@@ -78,14 +78,14 @@ impl Verdict {
 
 impl Hit<'_> {
     /// Whether it takes slots, if it is let through.
-    pub fn takes_slots(&self) -> bool {
+    pub fn acquires_slots(&self) -> bool {
         matches!(self.cost, Cost::Hits(_)) && self.set.has_leases()
     }
 
-    /// Takes the call to the states of its counter, which are aligned; `freed` are the leases that the same request has
+    /// Takes the call to the states of its counter, which are aligned; `released` are the leases that the same request has
     /// given back before.
     ///
-    /// Where no slots are held, a refund that names a lease is taken if the lease has just freed some elsewhere: who was
+    /// Where no slots are held, a refund that names a lease is taken if the lease has just released some elsewhere: who was
     /// refused has none.
     ///
     /// `outcomes` say nothing yet. They are filled in where they are: to move them costs as much as the step.
@@ -93,11 +93,11 @@ impl Hit<'_> {
         &self,
         now: Timestamp,
         states: &mut States,
-        freed: &mut Freed,
+        released: &mut ReleasedLeases,
         outcomes: &mut Outcomes,
     ) {
         let Self { set, active, .. } = *self;
-        let mut call = Call {
+        let mut call = Operation {
             now,
             cost: self.cost,
             lease: self.lease,
@@ -106,13 +106,13 @@ impl Hit<'_> {
         if let (Cost::Refund(_), Some(lease)) = (self.cost, self.lease)
             && !set.has_leases()
         {
-            is_unproven = !freed.0.contains(&lease);
+            is_unproven = !released.0.contains(&lease);
             call.lease = self.lease.filter(|_| is_unproven);
         }
-        judge(set, active, states, call, outcomes);
-        carry_out(set, active, states, (call, Extent::Whole), outcomes);
+        check(set, active, states, call, outcomes);
+        apply(set, active, states, (call, Scope::Whole), outcomes);
         match outcomes.lease {
-            LeaseOutcome::Freed => freed.0.extend(self.lease),
+            LeaseOutcome::Released => released.0.extend(self.lease),
             _ if is_unproven => outcomes.lease = LeaseOutcome::NotHeld,
             _ => {}
         }
@@ -121,7 +121,7 @@ impl Hit<'_> {
 
 /// The leases that were given back so far in a request.
 #[derive(Debug, Default)]
-pub(super) struct Freed(SmallVec<[LeaseId; 1]>);
+pub(super) struct ReleasedLeases(SmallVec<[LeaseId; 1]>);
 
 impl<'a> Batch<'a> {
     /// One hit alone.
@@ -136,16 +136,16 @@ impl<'a> Batch<'a> {
 impl Batch<'_> {
     /// Whether the request is refused, by the outcomes of all its hits.
     pub(super) fn is_refused(&self, outcomes: &[Outcomes]) -> bool {
-        let mut verdict = Verdict::default();
+        let mut verdict = RefusalTally::default();
         for (hit, outcomes) in self.hits.iter().zip(outcomes) {
-            verdict.add(hit.weight, outcomes.refused);
+            verdict.add(hit.enforcement, outcomes.refused);
         }
         verdict.is_refused()
     }
 
     /// Whether what one hit meets decides on what is written for another one.
     pub fn is_joint(&self) -> bool {
-        self.hits.len() > 1 && (self.atomic || self.hits.iter().any(Hit::takes_slots))
+        self.hits.len() > 1 && (self.atomic || self.hits.iter().any(Hit::acquires_slots))
     }
 
     /// The first hit of each counter, and for each hit the place of its counter among them.
@@ -195,12 +195,12 @@ impl Batch<'_> {
         at: &[usize],
         states: &mut [States],
     ) -> SmallVec<[Outcomes; 2]> {
-        let mut freed = Freed::default();
+        let mut released = ReleasedLeases::default();
         let mut outcomes = self.no_outcomes();
         for ((hit, at), outcomes) in self.hits.iter().zip(at).zip(&mut outcomes) {
             let states = &mut states[*at];
             states.align(hit.set);
-            hit.step(now, states, &mut freed, outcomes);
+            hit.step(now, states, &mut released, outcomes);
         }
         outcomes
     }
@@ -213,10 +213,10 @@ impl Batch<'_> {
         outcomes: &mut [Outcomes],
     ) {
         let extent = match self.atomic {
-            true => Extent::OnlyAlways,
-            false => Extent::WithoutSlots,
+            true => Scope::OnlyAlways,
+            false => Scope::WithoutSlots,
         };
-        let mut freed = Freed::default();
+        let mut released = ReleasedLeases::default();
         for ((hit, at), outcomes) in self.hits.iter().zip(at).zip(outcomes) {
             let states = &mut states[*at];
             states.align(hit.set);
@@ -224,15 +224,15 @@ impl Batch<'_> {
                 // Giving back is never refused, and does the same again.
                 Cost::Refund(_) => {
                     *outcomes = Outcomes::default();
-                    hit.step(now, states, &mut freed, outcomes);
+                    hit.step(now, states, &mut released, outcomes);
                 }
-                Cost::Look | Cost::Hits(_) => {
-                    let call = Call {
+                Cost::Peek | Cost::Hits(_) => {
+                    let call = Operation {
                         now,
                         cost: hit.cost,
                         lease: hit.lease,
                     };
-                    carry_out(hit.set, hit.active, states, (call, extent), outcomes);
+                    apply(hit.set, hit.active, states, (call, extent), outcomes);
                 }
             }
         }

@@ -7,16 +7,16 @@ use std::hash::Hasher as _;
 
 use siphasher::sip128::{Hasher128 as _, SipHasher13};
 
-use super::NoRandomness;
+use super::RngError;
 
 /// A counter's name: 128 bits. (Two halves, for a `u128` makes whatever holds it a third larger.)
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Key {
+pub struct CounterKey {
     high: u64,
     low: u64,
 }
 
-impl Key {
+impl CounterKey {
     /// Bits that find it in a table.
     pub(super) const fn low_bits(self) -> u32 {
         self.low as u32
@@ -38,9 +38,9 @@ pub struct HashKey([u8; 16]);
 
 impl HashKey {
     /// A key that nobody else has.
-    pub(super) fn random() -> Result<Self, NoRandomness> {
+    pub(super) fn random() -> Result<Self, RngError> {
         let mut key = [0; 16];
-        getrandom::fill(&mut key).map_err(NoRandomness)?;
+        getrandom::fill(&mut key).map_err(RngError)?;
         Ok(Self(key))
     }
 
@@ -70,7 +70,7 @@ impl std::fmt::Debug for HashKey {
     }
 }
 
-impl Key {
+impl CounterKey {
     /// 32 hexadecimal digits.
     pub(super) fn hex(self) -> String {
         format!("{:016x}{:016x}", self.high, self.low)
@@ -83,7 +83,7 @@ impl KeyHasher {
     }
 
     /// A hasher whose key nobody else has.
-    pub(super) fn random() -> Result<Self, NoRandomness> {
+    pub(super) fn random() -> Result<Self, RngError> {
         HashKey::random().map(Self::new)
     }
 }
@@ -122,9 +122,9 @@ impl KeyBuilder {
     }
 
     /// The key of the parts so far.
-    pub fn key(&self) -> Key {
+    pub fn key(&self) -> CounterKey {
         let hash = self.0.finish128();
-        Key {
+        CounterKey {
             high: hash.h2,
             low: hash.h1,
         }
@@ -156,7 +156,7 @@ fn filled_up(rest: &[u8]) -> u64 {
 mod tests {
     use super::*;
 
-    fn key(hasher: &KeyHasher, parts: &[(u8, &str)]) -> Key {
+    fn key(hasher: &KeyHasher, parts: &[(u8, &str)]) -> CounterKey {
         let mut builder = KeyBuilder::new(hasher);
         for (kind, part) in parts {
             builder.add(*kind, part.as_bytes());

@@ -6,18 +6,18 @@
 //! The table decides nothing about time: a state that is past its window is read as fresh.
 
 mod shard;
-mod slots;
+mod slab;
 
 use parking_lot::Mutex;
 use smallvec::SmallVec;
 
-use super::batch::Freed;
-use super::lease::Leases;
-use super::{Batch, Hit, Key, KeyHasher, NoRandomness, Stats};
+use super::batch::ReleasedLeases;
+use super::lease_ids::LeaseIds;
+use super::{Batch, CounterKey, Hit, KeyHasher, RngError, Stats};
 use crate::clock::Timestamp;
 use crate::limit::{Outcomes, States};
 use crate::request::LeaseId;
-use shard::Shard;
+use shard::CounterShard;
 
 /// What a store in memory is given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,26 +45,26 @@ const MIN_SHARD_BYTES: u64 = 1 << 18;
 #[derive(Debug)]
 pub struct Memory {
     hasher: KeyHasher,
-    leases: Leases,
+    leases: LeaseIds,
     /// A power of two of them.
-    shards: Box<[Line]>,
+    shards: Box<[AlignedShard]>,
 }
 
 /// A shard on cache lines that it shares with no other.
 #[derive(Debug)]
 #[repr(align(128))]
-struct Line(Mutex<Shard>);
+struct AlignedShard(Mutex<CounterShard>);
 
 impl Memory {
-    pub(super) fn new(config: MemoryConfig) -> Result<Self, NoRandomness> {
+    pub(super) fn new(config: MemoryConfig) -> Result<Self, RngError> {
         let fitting = (config.budget_bytes / MIN_SHARD_BYTES).clamp(1, MAX_SHARDS);
         let shards = 1 << fitting.ilog2();
         let share = config.budget_bytes / shards;
         Ok(Self {
             hasher: KeyHasher::random()?,
-            leases: Leases::new()?,
+            leases: LeaseIds::new()?,
             shards: (0..shards)
-                .map(|_| Line(Mutex::new(Shard::new(share))))
+                .map(|_| AlignedShard(Mutex::new(CounterShard::new(share))))
                 .collect(),
         })
     }
@@ -81,16 +81,16 @@ impl Memory {
         if batch.is_joint() {
             return self.hit_jointly(now, batch);
         }
-        let mut freed = Freed::default();
+        let mut released = ReleasedLeases::default();
         let mut outcomes = batch.no_outcomes();
         for (hit, outcomes) in batch.hits.iter().zip(&mut outcomes) {
             let mut shard = self.shard(hit.key).lock();
-            shard.hit(now, hit, &mut freed, outcomes);
+            shard.hit(now, hit, &mut released, outcomes);
         }
         outcomes
     }
 
-    pub(super) fn reset(&self, key: Key) -> bool {
+    pub(super) fn reset(&self, key: CounterKey) -> bool {
         self.shard(key).lock().reset(key)
     }
 
@@ -101,16 +101,16 @@ impl Memory {
         shard.write(now, hit, states, []);
     }
 
-    pub(super) fn give_back(&self, now: Timestamp, lease: LeaseId, keys: &[Key]) {
+    pub(super) fn release(&self, now: Timestamp, lease: LeaseId, keys: &[CounterKey]) {
         for key in keys {
-            self.shard(*key).lock().give_back(now, lease, *key);
+            self.shard(*key).lock().release(now, lease, *key);
         }
     }
 
     /// Holds the locks of all shards that are met, taken in their order, while the hits are tried and written.
     fn hit_jointly(&self, now: Timestamp, batch: &Batch<'_>) -> SmallVec<[Outcomes; 2]> {
         let (hits, at) = batch.by_counter();
-        let number = |key: Key| key.high_bits() & (self.shards.len() - 1);
+        let number = |key: CounterKey| key.high_bits() & (self.shards.len() - 1);
         let mut numbers: SmallVec<[usize; 4]> = hits.iter().map(|hit| number(hit.key)).collect();
         numbers.sort_unstable();
         numbers.dedup();
@@ -136,14 +136,14 @@ impl Memory {
 
     pub(super) fn stats(&self) -> Stats {
         let mut stats = Stats::default();
-        for Line(shard) in &self.shards {
+        for AlignedShard(shard) in &self.shards {
             shard.lock().add_to(&mut stats);
         }
         stats
     }
 
-    fn shard(&self, key: Key) -> &Mutex<Shard> {
-        let Line(shard) = &self.shards[key.high_bits() & (self.shards.len() - 1)];
+    fn shard(&self, key: CounterKey) -> &Mutex<CounterShard> {
+        let AlignedShard(shard) = &self.shards[key.high_bits() & (self.shards.len() - 1)];
         shard
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! The states of a rule for one client key are one key in Redis, and one script takes all hits of a request, or of
 //! several that came together. It decides as [`crate::limit`] does, and gives back what it found; how a counter then stands
-//! is told by the same [`step`](crate::limit::step) that tells it in memory.
+//! is told by the same [`step`](crate::limit::check_and_apply) that tells it in memory.
 
 mod address;
 mod config;
@@ -31,7 +31,7 @@ pub use config::{Identity, RedisConfig, RedisTls};
 pub use script::RedisClock;
 
 use super::memory::Memory;
-use super::{Answer, Batch, Hit, Key, KeyHasher, NoRandomness, NotCounted, Stats};
+use super::{Batch, BatchOutcome, CounterKey, Hit, KeyHasher, NotCounted, RngError, Stats};
 use crate::clock::{Micros, Timestamp};
 use crate::limit::{LeaseOutcome, Outcomes, States};
 use crate::request::LeaseId;
@@ -64,7 +64,7 @@ pub struct Redis {
 }
 
 impl Redis {
-    pub(super) fn new(config: RedisConfig, meanwhile: Memory) -> Result<Self, NoRandomness> {
+    pub(super) fn new(config: RedisConfig, meanwhile: Memory) -> Result<Self, RngError> {
         let near = Near::new(
             micros(config.over_limit_cache_ttl),
             micros(config.flush_interval),
@@ -100,8 +100,8 @@ impl Redis {
         self.shared.connected().await;
     }
 
-    pub(super) async fn hit(&self, now: Timestamp, batch: &Batch<'_>) -> Answer {
-        let mut answer = Answer {
+    pub(super) async fn hit(&self, now: Timestamp, batch: &Batch<'_>) -> BatchOutcome {
+        let mut answer = BatchOutcome {
             now: self.shared.likely_moment(now),
             outcomes: batch.hits.iter().map(|_| Outcomes::default()).collect(),
             not_counted: SmallVec::new(),
@@ -121,7 +121,7 @@ impl Redis {
     }
 
     /// Takes hits in this process, which goes on from what is remembered of the counters. What they are charged is owed.
-    pub(super) fn hit_meanwhile(
+    pub(super) fn hit_fallback(
         &self,
         now: Timestamp,
         batch: &Batch<'_>,
@@ -162,9 +162,9 @@ impl Redis {
         Some(base)
     }
 
-    pub(super) fn give_back(&self, now: Timestamp, lease: LeaseId, keys: &[Key]) {
+    pub(super) fn release(&self, now: Timestamp, lease: LeaseId, keys: &[CounterKey]) {
         let here = self.shared.likely_moment(now);
-        self.meanwhile.give_back(here, lease, keys);
+        self.meanwhile.release(here, lease, keys);
         for key in keys {
             let batch = script::encode_give_back(now, lease);
             self.with_lane(|lane| lane.take(Call::unanswered(*key, batch)));
@@ -172,7 +172,7 @@ impl Redis {
     }
 
     /// Deletes a counter; what other weirs remember of it they forget by themselves.
-    pub(super) async fn reset(&self, key: Key) -> Result<bool, String> {
+    pub(super) async fn reset(&self, key: CounterKey) -> Result<bool, String> {
         self.near.forget(key);
         self.shared.owed.forget(key);
         self.meanwhile.reset(key);
@@ -203,7 +203,7 @@ impl Redis {
         &self,
         now: Timestamp,
         batch: &Batch<'_>,
-        answer: &mut Answer,
+        answer: &mut BatchOutcome,
     ) -> SmallVec<[usize; 2]> {
         if batch.is_joint() {
             return (0..batch.hits.len()).collect();
@@ -261,7 +261,7 @@ impl Redis {
     /// Takes the steps that the script took, and puts in how the counters stand then.
     fn fill_in(
         &self,
-        answer: &mut Answer,
+        answer: &mut BatchOutcome,
         now: Timestamp,
         part: &Part<'_>,
         taken: &Result<Taken, NotTaken>,

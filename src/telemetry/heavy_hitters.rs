@@ -16,7 +16,7 @@ use parking_lot::Mutex;
 pub use windows::HeavyHitter;
 
 use crate::clock::Timestamp;
-use crate::engine::Met;
+use crate::engine::DescriptorResult;
 use crate::request::Descriptor;
 use windows::{MOST_DOMAINS, Windows};
 
@@ -104,7 +104,7 @@ impl HitterRecorder {
     pub(super) fn note(
         &self,
         domain: u32,
-        met: &Met<'_>,
+        met: &DescriptorResult<'_>,
         descriptor: &Descriptor,
         hits: ClientHits,
     ) {

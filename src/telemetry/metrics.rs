@@ -24,7 +24,7 @@ pub use recorder::{CallRecorder, Recorder};
 use super::heavy_hitters::{HeavyHitters, TopClients};
 use super::refused_log::RefusedLog;
 use crate::clock::Timestamp;
-use crate::engine::Met;
+use crate::engine::DescriptorResult;
 use crate::policy::{Domain, Limits, Policy, Rule};
 use histogram::Histogram;
 use registry::Registry;
@@ -274,7 +274,7 @@ impl MatchKind {
         Self::UnknownDomain,
     ];
 
-    fn of(met: &Met<'_>) -> Self {
+    fn of(met: &DescriptorResult<'_>) -> Self {
         match (met.rule, met.outcomes.is_empty()) {
             _ if met.domain.is_none() => Self::UnknownDomain,
             (Some(rule), _) => match rule.limits {

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::heavy_hitters::client_label;
-use crate::engine::Met;
+use crate::engine::DescriptorResult;
 use crate::request::Descriptor;
 
 /// Says refusals in the log.
@@ -18,7 +18,12 @@ pub(super) struct RefusedLog {
 
 impl RefusedLog {
     /// Says it, unless enough was said in this second. Values of secret keys are hidden.
-    pub(super) fn say(&self, met: &Met<'_>, descriptor: &Descriptor, hash: impl FnOnce() -> u64) {
+    pub(super) fn say(
+        &self,
+        met: &DescriptorResult<'_>,
+        descriptor: &Descriptor,
+        hash: impl FnOnce() -> u64,
+    ) {
         let most = self.per_second.load(Ordering::Relaxed);
         if most == 0 {
             return;

@@ -15,7 +15,7 @@ use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::trace::{Sampler, SdkTracer, SdkTracerProvider, Span};
 
-use crate::engine::{Code, Decision, Met};
+use crate::engine::{Code, Decision, DescriptorResult};
 
 /// Where spans go, and how many.
 #[derive(Clone, Debug, PartialEq)]
@@ -98,7 +98,7 @@ impl Traces {
 
 impl DecisionSpan {
     /// What a descriptor has met: the policy's words, never the client's.
-    pub fn met(&mut self, met: &Met<'_>) {
+    pub fn met(&mut self, met: &DescriptorResult<'_>) {
         let Self(span) = self;
         if !span.is_recording() {
             return;

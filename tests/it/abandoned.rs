@@ -32,7 +32,7 @@ async fn free(engine: &Engine) -> u32 {
             key: "at_once".into(),
             value: "k".into(),
         }],
-        cost: Cost::Look,
+        cost: Cost::Peek,
         limit: None,
     };
     let request = Request {

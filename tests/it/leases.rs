@@ -209,7 +209,7 @@ fn what_a_dropped_answer_granted_can_be_given_back() {
     assert_eq!(weir.one("c", d("at_once=k").look()), "over 2 at once");
     let grant = unsent.grant.unwrap();
     for _ in 0..2 {
-        weir.engine().give_back(&grant);
+        weir.engine().release(&grant);
         assert_eq!(weir.one("c", d("at_once=k").look()), "ok 2 of 2 at once");
     }
     assert_eq!(weir.engine().lease_stats(), vain(0, 0));

@@ -152,7 +152,7 @@ impl With for Descriptor {
 
     fn look(self) -> Self {
         Self {
-            cost: Cost::Look,
+            cost: Cost::Peek,
             ..self
         }
     }

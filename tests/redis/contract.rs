@@ -94,7 +94,7 @@ fn an_atomic_batch_that_is_refused_charges_none() {
             .collect(),
             atomic: true,
         };
-        let refused = |answer: &weir::store::Answer| -> Vec<bool> {
+        let refused = |answer: &weir::store::BatchOutcome| -> Vec<bool> {
             answer
                 .outcomes
                 .iter()
@@ -103,7 +103,7 @@ fn an_atomic_batch_that_is_refused_charges_none() {
         };
         assert_eq!(refused(&store.hit(NOW, &batch()).await), [false, false]);
         assert_eq!(refused(&store.hit(NOW, &batch()).await), [false, true]);
-        let look = hit(key(&store, "wide"), &wide, Cost::Look);
+        let look = hit(key(&store, "wide"), &wide, Cost::Peek);
         let left = take(&store, NOW, &[look]).await.outcomes[0].limits[0].remaining;
         assert_eq!(left, 9);
     });
@@ -132,17 +132,17 @@ fn slots_are_held_until_they_are_given_back_or_end() {
             done.push((outcomes.refused, outcomes.lease));
         }
         let expected = [
-            (false, LeaseOutcome::Taken),
-            (false, LeaseOutcome::Taken),
+            (false, LeaseOutcome::Granted),
+            (false, LeaseOutcome::Granted),
             (true, LeaseOutcome::None),
-            (false, LeaseOutcome::Freed),
+            (false, LeaseOutcome::Released),
             (false, LeaseOutcome::NotHeld),
-            (false, LeaseOutcome::Taken),
+            (false, LeaseOutcome::Granted),
         ];
         assert_eq!(done, expected);
 
-        store.give_back(NOW, leases[1], &[slot]);
-        let look = hit(slot, &set, Cost::Look);
+        store.release(NOW, leases[1], &[slot]);
+        let look = hit(slot, &set, Cost::Peek);
         let left = async |now| take(&store, now, &[look]).await.outcomes[0].limits[0].remaining;
         assert_eq!(left(NOW).await, 1);
         assert_eq!(left(NOW.plus(Micros::from_secs(30))).await, 2);

@@ -7,7 +7,7 @@ use smallvec::SmallVec;
 use weir::clock::{Micros, Timestamp};
 use weir::limit::{Active, Charge, Limit, LimitKind, LimitSet, Window};
 use weir::request::{Cost, LeaseId};
-use weir::store::{Batch, Hit, MemoryConfig, Store, Weight};
+use weir::store::{Batch, Enforcement, Hit, MemoryConfig, Store};
 
 use crate::stores::{NOW, bucket, fresh, key, limit, rule, runtime, slots};
 
@@ -21,7 +21,7 @@ struct AnyHit {
     cost: Cost,
     active: u16,
     lease: Option<usize>,
-    weight: Weight,
+    enforcement: Enforcement,
 }
 
 #[derive(Clone, Debug)]
@@ -65,26 +65,26 @@ fn any_rule() -> impl Strategy<Value = Versions> {
 fn any_hit(rules: usize) -> impl Strategy<Value = AnyHit> {
     let cost = prop_oneof![
         6 => (1u32..4).prop_map(Cost::Hits),
-        1 => Just(Cost::Look),
+        1 => Just(Cost::Peek),
         2 => (1u32..4).prop_map(Cost::Refund),
         1 => Just(Cost::Hits(u32::MAX)),
     ];
     let active = prop_oneof![4 => Just(u16::MAX), 1 => 1u16..8];
-    let weight = prop_oneof![
-        3 => Just(Weight::Decides),
-        1 => Just(Weight::Quota),
-        1 => Just(Weight::None)
+    let enforcement = prop_oneof![
+        3 => Just(Enforcement::Enforced),
+        1 => Just(Enforcement::Quota),
+        1 => Just(Enforcement::Ignored)
     ];
     let version = prop::bool::weighted(0.1).prop_map(usize::from);
     let lease = prop::option::of(0usize..4);
-    (0..rules, version, cost, active, lease, weight).prop_map(
-        |(rule, version, cost, active, lease, weight)| AnyHit {
+    (0..rules, version, cost, active, lease, enforcement).prop_map(
+        |(rule, version, cost, active, lease, enforcement)| AnyHit {
             rule,
             version,
             cost,
             active,
             lease,
-            weight,
+            enforcement,
         },
     )
 }
@@ -121,7 +121,7 @@ fn batch<'a>(store: &Store, case: u32, rules: &'a [Versions], call: &AnyCall) ->
         let lease = match any.cost {
             Cost::Hits(_) => set.has_leases().then(|| any.lease.unwrap_or(0)),
             Cost::Refund(_) => any.lease,
-            Cost::Look => None,
+            Cost::Peek => None,
         };
         Hit {
             key: key(store, &format!("{case}/{}", any.rule)),
@@ -129,7 +129,7 @@ fn batch<'a>(store: &Store, case: u32, rules: &'a [Versions], call: &AnyCall) ->
             active: if is_none_active { Active::ALL } else { active },
             cost: any.cost,
             lease: lease.map(|nth| LeaseId::from_bits(nth as u128 + 1)),
-            weight: any.weight,
+            enforcement: any.enforcement,
         }
     });
     Batch {
@@ -157,7 +157,7 @@ fn both_stores_decide_the_same() {
             let at = Timestamp::from_micros(now.micros() - call.back);
             let here = runtime.block_on(memory.hit(at, &batch(&memory, case, &rules, call)));
             let there = runtime.block_on(redis.hit(at, &batch(&redis, case, &rules, call)));
-            prop_assert!(there.not_counted.is_empty(), "{:?}", redis.trouble());
+            prop_assert!(there.not_counted.is_empty(), "{:?}", redis.unavailable_reason());
             prop_assert_eq!(&here.outcomes, &there.outcomes, "call {} at {:?}", nth, at);
             prop_assert_eq!(here.now, there.now);
         }
@@ -193,7 +193,7 @@ fn both_stores_decide_the_same_at_the_largest_numbers() {
             for round in 0..40 {
                 let costs = [
                     Cost::Hits(u32::MAX),
-                    Cost::Look,
+                    Cost::Peek,
                     Cost::Hits(1),
                     Cost::Refund(u32::MAX),
                     Cost::Hits(7),

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use weir::clock::{Micros, Timestamp};
-use weir::engine::{Basis, Code, Engine};
+use weir::engine::{Code, CountingStatus, Engine};
 use weir::limit::{Charge, LeaseOutcome, LimitKind, LimitSet, Outcomes};
 use weir::request::Cost;
 use weir::store::{Batch, Hit, Password, RedisAddress, RedisConfig, Store};
@@ -40,16 +40,22 @@ fn without_redis_each_rule_says_what_to_answer() {
         let address = format!("redis://127.0.0.1:{}", free_port());
         let engine = weir(RedisConfig::new(address.parse().unwrap()));
         for _ in 0..LIMIT {
-            assert_eq!(ask(&engine, "plain").await, (Code::Ok, Basis::Degraded));
+            assert_eq!(
+                ask(&engine, "plain").await,
+                (Code::Ok, CountingStatus::Degraded)
+            );
         }
-        let over = (Code::OverLimit, Basis::Degraded);
+        let over = (Code::OverLimit, CountingStatus::Degraded);
         assert_eq!(ask(&engine, "plain").await, over);
         for _ in 0..3 {
-            assert_eq!(ask(&engine, "allow").await, (Code::Ok, Basis::Degraded));
+            assert_eq!(
+                ask(&engine, "allow").await,
+                (Code::Ok, CountingStatus::Degraded)
+            );
             assert_eq!(ask(&engine, "deny").await, over);
-            assert_eq!(ask(&engine, "error").await.1, Basis::Failed);
+            assert_eq!(ask(&engine, "error").await.1, CountingStatus::Failed);
         }
-        assert!(engine.store_trouble().is_some());
+        assert!(engine.unavailable_reason().is_some());
         assert!(engine.stats().shared.unwrap().fallback_hits >= 100);
     });
 }
@@ -64,11 +70,17 @@ fn a_redis_that_comes_later_is_used_from_then_on() {
         let engine = weir(RedisConfig::new(
             format!("redis://127.0.0.1:{port}").parse().unwrap(),
         ));
-        assert_eq!(ask(&engine, "plain").await, (Code::Ok, Basis::Degraded));
+        assert_eq!(
+            ask(&engine, "plain").await,
+            (Code::Ok, CountingStatus::Degraded)
+        );
         let _redis = RedisServer::start_at(port, &[]);
-        until(&engine, Basis::Counted).await;
-        assert_eq!(ask(&engine, "plain").await, (Code::Ok, Basis::Counted));
-        assert_eq!(engine.store_trouble(), None);
+        until(&engine, CountingStatus::Counted).await;
+        assert_eq!(
+            ask(&engine, "plain").await,
+            (Code::Ok, CountingStatus::Counted)
+        );
+        assert_eq!(engine.unavailable_reason(), None);
     });
 }
 
@@ -76,9 +88,12 @@ fn a_redis_that_comes_later_is_used_from_then_on() {
 fn what_redis_has_counted_is_not_granted_again_while_it_is_away() {
     with_redis(|mut redis| async move {
         let engine = weir(patient(address(redis.url())));
-        until(&engine, Basis::Counted).await;
+        until(&engine, CountingStatus::Counted).await;
         for _ in 0..60 {
-            assert_eq!(ask(&engine, "plain").await, (Code::Ok, Basis::Counted));
+            assert_eq!(
+                ask(&engine, "plain").await,
+                (Code::Ok, CountingStatus::Counted)
+            );
         }
         redis.kill();
         let mut passed = 60;
@@ -94,7 +109,7 @@ async fn hammer(engine: Arc<Engine>, stop: Arc<AtomicU32>) -> u32 {
     let mut passed = 0;
     while stop.load(Ordering::Relaxed) == 0 {
         let (code, basis) = ask(&engine, "plain").await;
-        assert_ne!(basis, Basis::Failed);
+        assert_ne!(basis, CountingStatus::Failed);
         passed += u32::from(code == Code::Ok);
         tokio::task::yield_now().await;
     }
@@ -105,16 +120,16 @@ async fn hammer(engine: Arc<Engine>, stop: Arc<AtomicU32>) -> u32 {
 fn a_redis_that_is_killed_under_load_costs_no_answer() {
     with_redis(|mut redis| async move {
         let engine = weir(RedisConfig::new(address(redis.url())));
-        until(&engine, Basis::Counted).await;
+        until(&engine, CountingStatus::Counted).await;
         let stop = Arc::new(AtomicU32::new(0));
         let callers: Vec<_> = (0..8)
             .map(|_| tokio::spawn(hammer(Arc::clone(&engine), Arc::clone(&stop))))
             .collect();
         tokio::task::yield_now().await;
         redis.kill();
-        until(&engine, Basis::Degraded).await;
+        until(&engine, CountingStatus::Degraded).await;
         redis.restart();
-        until(&engine, Basis::Counted).await;
+        until(&engine, CountingStatus::Counted).await;
         stop.store(1, Ordering::Relaxed);
         let mut passed = passed_of(&engine, 2 * LIMIT).await;
         for caller in callers {
@@ -130,7 +145,7 @@ async fn passed_of(engine: &Engine, calls: u32) -> u32 {
     let mut passed = 0;
     for _ in 0..calls {
         let (code, basis) = ask(engine, "plain").await;
-        assert_eq!(basis, Basis::Counted);
+        assert_eq!(basis, CountingStatus::Counted);
         passed += u32::from(code == Code::Ok);
     }
     passed
@@ -138,8 +153,8 @@ async fn passed_of(engine: &Engine, calls: u32) -> u32 {
 
 /// What Redis says is left.
 async fn left(engine: &Engine) -> u32 {
-    let look = engine.decide(&request("plain", "v", Cost::Look)).await;
-    assert_eq!(look.basis, Basis::Counted);
+    let look = engine.decide(&request("plain", "v", Cost::Peek)).await;
+    assert_eq!(look.counting_status, CountingStatus::Counted);
     look.statuses[0].remaining
 }
 
@@ -147,18 +162,21 @@ async fn left(engine: &Engine) -> u32 {
 fn a_frozen_redis_costs_no_answer_and_no_limit() {
     with_redis(|redis| async move {
         let engine = weir(RedisConfig::new(address(redis.url())));
-        until(&engine, Basis::Counted).await;
+        until(&engine, CountingStatus::Counted).await;
         redis.freeze();
         let mut passed = 0;
         for _ in 0..500 {
             let (code, basis) = ask(&engine, "plain").await;
-            assert_eq!(basis, Basis::Degraded);
+            assert_eq!(basis, CountingStatus::Degraded);
             passed += u32::from(code == Code::Ok);
         }
         assert_eq!(passed, LIMIT);
         redis.thaw();
-        until(&engine, Basis::Counted).await;
-        assert_eq!(ask(&engine, "deny").await, (Code::Ok, Basis::Counted));
+        until(&engine, CountingStatus::Counted).await;
+        assert_eq!(
+            ask(&engine, "deny").await,
+            (Code::Ok, CountingStatus::Counted)
+        );
         // What was let through meanwhile is used up.
         assert_eq!(passed_of(&engine, 50).await, 0);
         assert!(engine.stats().shared.unwrap().writeback_hits > 0);
@@ -173,20 +191,20 @@ fn after_an_outage_all_know_what_each_has_let_through() {
             weir(RedisConfig::new(address(redis.url()))),
         ];
         for engine in &weirs {
-            until(engine, Basis::Counted).await;
+            until(engine, CountingStatus::Counted).await;
             assert_eq!(passed_of(engine, 20).await, 20);
         }
         redis.freeze();
         let mut passed = 40;
         for engine in &weirs {
-            until(engine, Basis::Degraded).await;
+            until(engine, CountingStatus::Degraded).await;
             for _ in 0..15 {
                 passed += u32::from(ask(engine, "plain").await.0 == Code::Ok);
             }
         }
         redis.thaw();
         for engine in &weirs {
-            until(engine, Basis::Counted).await;
+            until(engine, CountingStatus::Counted).await;
         }
         for engine in &weirs {
             passed += passed_of(engine, LIMIT).await;
@@ -199,14 +217,14 @@ fn after_an_outage_all_know_what_each_has_let_through() {
 fn a_redis_that_makes_its_clients_wait_costs_no_limit() {
     with_redis(|redis| async move {
         let engine = weir(RedisConfig::new(address(redis.url())));
-        until(&engine, Basis::Counted).await;
+        until(&engine, CountingStatus::Counted).await;
         assert_eq!(passed_of(&engine, 30).await, 30);
         redis.run(&["client", "pause", "500"]);
         let mut passed = 30;
         for _ in 0..40 {
             passed += u32::from(ask(&engine, "plain").await.0 == Code::Ok);
         }
-        until(&engine, Basis::Counted).await;
+        until(&engine, CountingStatus::Counted).await;
         assert_eq!(passed + passed_of(&engine, LIMIT).await, LIMIT);
     });
 }
@@ -216,14 +234,17 @@ fn a_redis_slower_than_the_deadline_is_as_good_as_none() {
     with_redis(|redis| async move {
         let proxy = SlowProxy::start(&redis).await;
         let engine = weir(RedisConfig::new(address(proxy.url())));
-        until(&engine, Basis::Counted).await;
+        until(&engine, CountingStatus::Counted).await;
         proxy.delay(Duration::from_millis(100));
-        until(&engine, Basis::Degraded).await;
+        until(&engine, CountingStatus::Degraded).await;
         for _ in 0..20 {
-            assert_eq!(ask(&engine, "plain").await, (Code::Ok, Basis::Degraded));
+            assert_eq!(
+                ask(&engine, "plain").await,
+                (Code::Ok, CountingStatus::Degraded)
+            );
         }
         proxy.delay(Duration::ZERO);
-        until(&engine, Basis::Counted).await;
+        until(&engine, CountingStatus::Counted).await;
         // Whether Redis has counted some of them in time, and the answer was late, or not.
         assert_eq!(left(&engine).await, LIMIT - 20);
     });
@@ -238,9 +259,12 @@ fn a_redis_that_is_slow_but_in_time_is_counted_in() {
             deadline: Duration::from_secs(20),
             ..RedisConfig::new(address(proxy.url()))
         });
-        until(&engine, Basis::Counted).await;
+        until(&engine, CountingStatus::Counted).await;
         for _ in 0..20 {
-            assert_eq!(ask(&engine, "plain").await, (Code::Ok, Basis::Counted));
+            assert_eq!(
+                ask(&engine, "plain").await,
+                (Code::Ok, CountingStatus::Counted)
+            );
         }
     });
 }
@@ -249,17 +273,26 @@ fn a_redis_that_is_slow_but_in_time_is_counted_in() {
 fn a_full_redis_counts_nothing_new_but_can_be_looked_at() {
     with_redis(|redis| async move {
         let engine = weir(RedisConfig::new(address(redis.url())));
-        until(&engine, Basis::Counted).await;
-        assert_eq!(ask(&engine, "plain").await, (Code::Ok, Basis::Counted));
+        until(&engine, CountingStatus::Counted).await;
+        assert_eq!(
+            ask(&engine, "plain").await,
+            (Code::Ok, CountingStatus::Counted)
+        );
         redis.refuse_writes();
-        assert_eq!(ask(&engine, "plain").await, (Code::Ok, Basis::Degraded));
-        let trouble = engine.store_trouble().unwrap();
+        assert_eq!(
+            ask(&engine, "plain").await,
+            (Code::Ok, CountingStatus::Degraded)
+        );
+        let trouble = engine.unavailable_reason().unwrap();
         assert!(trouble.contains("OOM"), "{trouble}");
-        let look = engine.decide(&request("plain", "v", Cost::Look)).await;
-        assert_eq!(look.basis, Basis::Counted);
+        let look = engine.decide(&request("plain", "v", Cost::Peek)).await;
+        assert_eq!(look.counting_status, CountingStatus::Counted);
         assert_eq!(look.statuses[0].remaining, LIMIT - 1);
         redis.accept_writes();
-        assert_eq!(ask(&engine, "plain").await, (Code::Ok, Basis::Counted));
+        assert_eq!(
+            ask(&engine, "plain").await,
+            (Code::Ok, CountingStatus::Counted)
+        );
         assert_eq!(left(&engine).await, LIMIT - 3);
     });
 }
@@ -275,7 +308,7 @@ async fn anyhow(store: &Store, now: Timestamp, hit: Hit<'_>) -> Outcomes {
                 hits,
                 atomic: false,
             };
-            store.hit_here(answer.now, &batch, why).remove(0)
+            store.hit_local(answer.now, &batch, why).remove(0)
         }
     }
 }
@@ -283,7 +316,7 @@ async fn anyhow(store: &Store, now: Timestamp, hit: Hit<'_>) -> Outcomes {
 /// Hits that would pass, as soon as Redis says so.
 async fn remaining(store: &Store, now: Timestamp, hit: Hit<'_>) -> u32 {
     let look = Hit {
-        cost: Cost::Look,
+        cost: Cost::Peek,
         ..hit
     };
     loop {
@@ -322,21 +355,21 @@ fn what_was_counted_meanwhile_is_added_as_of_then_whatever_the_algorithm() {
         redis.kill();
         for nth in 0..sets.len() {
             anyhow(&store, NOW, named(nth, Cost::Hits(20))).await;
-            anyhow(&store, NOW, named(nth, Cost::Look)).await;
+            anyhow(&store, NOW, named(nth, Cost::Peek)).await;
             let over = anyhow(&store, NOW, named(nth, Cost::Hits(51))).await;
             assert!(over.refused);
             anyhow(&store, NOW, named(nth, Cost::Refund(5))).await;
         }
         redis.restart();
         // Who comes first says by which key counters are named.
-        remaining(&store, NOW, named(0, Cost::Look)).await;
+        remaining(&store, NOW, named(0, Cost::Peek)).await;
         let store_too = stores::connected(config).await;
         for (nth, set) in sets.iter().enumerate() {
             let left = match set.charge {
                 Charge::Allowed => 100 - 30 - 20 + 5,
                 Charge::Always => 100 + 5 - 30 - 20 - 51,
             };
-            let hit = named(nth, Cost::Look);
+            let hit = named(nth, Cost::Peek);
             assert_eq!(remaining(&store, NOW, hit).await, left, "{set:?}");
             assert_eq!(remaining(&store_too, NOW, hit).await, left, "{set:?}");
             let later = NOW.plus(Micros::from_secs(180));
@@ -415,9 +448,9 @@ fn a_wrong_password_is_said_but_not_shown() {
         let wrong = with("open-barley");
         assert!(!format!("{wrong:?}").contains("barley"));
         let engine = weir(wrong);
-        until(&engine, Basis::Degraded).await;
+        until(&engine, CountingStatus::Degraded).await;
         let trouble = loop {
-            match engine.store_trouble() {
+            match engine.unavailable_reason() {
                 Some(trouble) => break trouble,
                 None => tokio::task::yield_now().await,
             }
@@ -425,7 +458,7 @@ fn a_wrong_password_is_said_but_not_shown() {
         assert!(!trouble.contains("barley"), "{trouble}");
         assert!(trouble.to_lowercase().contains("password"), "{trouble}");
         let engine = weir(with("open-sesame"));
-        until(&engine, Basis::Counted).await;
+        until(&engine, CountingStatus::Counted).await;
     });
 }
 
@@ -439,16 +472,22 @@ fn a_password_that_changes_costs_no_answer() {
         let redis = RedisServer::start_with(&["--requirepass", ours]);
         let address = address(redis.url()).with_password(Password::new(ours));
         let engine = weir(RedisConfig::new(address));
-        until(&engine, Basis::Counted).await;
+        until(&engine, CountingStatus::Counted).await;
         redis.change_password(ours, other);
         redis.disconnect_clients(other);
-        until(&engine, Basis::Degraded).await;
-        assert_eq!(ask(&engine, "plain").await, (Code::Ok, Basis::Degraded));
-        let denied = (Code::OverLimit, Basis::Degraded);
+        until(&engine, CountingStatus::Degraded).await;
+        assert_eq!(
+            ask(&engine, "plain").await,
+            (Code::Ok, CountingStatus::Degraded)
+        );
+        let denied = (Code::OverLimit, CountingStatus::Degraded);
         assert_eq!(ask(&engine, "deny").await, denied);
         redis.change_password(other, ours);
-        until(&engine, Basis::Counted).await;
-        assert_eq!(ask(&engine, "deny").await, (Code::Ok, Basis::Counted));
+        until(&engine, CountingStatus::Counted).await;
+        assert_eq!(
+            ask(&engine, "deny").await,
+            (Code::Ok, CountingStatus::Counted)
+        );
     });
 }
 
@@ -475,8 +514,8 @@ fn a_lease_granted_while_redis_was_away_can_be_given_back() {
             hits: [slot].into_iter().collect(),
             atomic: false,
         };
-        let granted = store.hit_here(stores::NOW, &batch, &answer.not_counted);
-        assert_eq!(granted[0].lease, LeaseOutcome::Taken);
+        let granted = store.hit_local(stores::NOW, &batch, &answer.not_counted);
+        assert_eq!(granted[0].lease, LeaseOutcome::Granted);
         redis.restart();
         let back = Hit {
             cost: Cost::Refund(1),
@@ -489,6 +528,6 @@ fn a_lease_granted_while_redis_was_away_can_be_given_back() {
             }
             tokio::task::yield_now().await;
         };
-        assert_eq!(freed, LeaseOutcome::Freed);
+        assert_eq!(freed, LeaseOutcome::Released);
     });
 }

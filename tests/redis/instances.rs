@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use weir::clock::Clock;
-use weir::engine::{Basis, Code, Decision, Engine};
+use weir::engine::{Code, CountingStatus, Decision, Engine};
 use weir::request::{Cost, Descriptor, Entry, Request};
 use weir::store::{MemoryConfig, RedisConfig, Store};
 
@@ -47,19 +47,19 @@ pub(crate) async fn decide(engine: &Engine, key: &str) -> Decision {
 }
 
 /// What is answered, and what it rests on.
-pub(crate) async fn ask(engine: &Engine, key: &str) -> (Code, Basis) {
+pub(crate) async fn ask(engine: &Engine, key: &str) -> (Code, CountingStatus) {
     let decision = decide(engine, key).await;
-    (decision.code, decision.basis)
+    (decision.code, decision.counting_status)
 }
 
 /// Looks until a decision rests on that.
-pub(crate) async fn until(engine: &Engine, basis: Basis) {
-    let look = request("plain", "somebody else", Cost::Look);
+pub(crate) async fn until(engine: &Engine, basis: CountingStatus) {
+    let look = request("plain", "somebody else", Cost::Peek);
     for _ in 0..10_000 {
-        if engine.decide(&look).await.basis == basis {
+        if engine.decide(&look).await.counting_status == basis {
             return;
         }
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
-    panic!("never {basis:?}: {:?}", engine.store_trouble());
+    panic!("never {basis:?}: {:?}", engine.unavailable_reason());
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use weir::clock::{Micros, Timestamp};
 use weir::limit::{Charge, LimitKind, LimitSet};
 use weir::request::Cost;
-use weir::store::{Key, RedisConfig, Store};
+use weir::store::{CounterKey, RedisConfig, Store};
 
 use crate::stores::{
     NOW, address, common_server, connected, exact, hit, key, limit, prefix, rule, runtime, take,
@@ -27,7 +27,7 @@ fn by_hour(requests: u32, charge: Charge) -> LimitSet {
     rule([limit(LimitKind::FixedWindow, requests, 3_600)], charge)
 }
 
-async fn passes(store: &Store, now: Timestamp, (key, set): (Key, &LimitSet)) -> bool {
+async fn passes(store: &Store, now: Timestamp, (key, set): (CounterKey, &LimitSet)) -> bool {
     let answer = take(store, now, &[hit(key, set, Cost::Hits(1))]).await;
     assert!(answer.not_counted.is_empty());
     !answer.outcomes[0].refused
@@ -74,7 +74,7 @@ fn what_is_charged_although_it_is_refused_follows_the_answer() {
         let look = [hit(name, &wide, Cost::Refund(1))];
         let left = take(&store, NOW, &look).await.outcomes[0].limits[0].remaining;
         assert_eq!(left, 80);
-        let look = [hit(name, &wide, Cost::Look)];
+        let look = [hit(name, &wide, Cost::Peek)];
         let left = take(&other, NOW, &look).await.outcomes[0].limits[0].remaining;
         assert_eq!(left, 80);
     });

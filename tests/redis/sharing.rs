@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use weir::clock::{Clock, Micros};
-use weir::engine::Basis;
+use weir::engine::CountingStatus;
 use weir::limit::{Charge, LimitKind};
 use weir::request::Cost;
 use weir::store::{HashKey, RedisClock, RedisConfig, Store};
@@ -73,7 +73,7 @@ fn names_hold_no_value_and_every_key_ends() {
     runtime().block_on(async {
         let redis = RedisServer::start();
         let engine = weir(RedisConfig::new(address(redis.url())));
-        until(&engine, Basis::Counted).await;
+        until(&engine, CountingStatus::Counted).await;
         for key in ["plain", "allow", "deny"] {
             instances::decide(&engine, key).await;
             engine
@@ -111,7 +111,7 @@ async fn trouble(config: RedisConfig) -> String {
     let store = Store::redis(config, weir::store::MemoryConfig::default()).unwrap();
     store.prepare();
     loop {
-        if let Some(trouble) = store.trouble() {
+        if let Some(trouble) = store.unavailable_reason() {
             return trouble;
         }
         tokio::task::yield_now().await;

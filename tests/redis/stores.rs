@@ -9,8 +9,8 @@ use weir::clock::Timestamp;
 use weir::limit::{Active, Charge, Limit, LimitKind, LimitSet, Rate, TokenBucket, Window};
 use weir::request::{Cost, LeaseId, Unit};
 use weir::store::{
-    Answer, Batch, Hit, Key, KeyBuilder, MemoryConfig, RedisAddress, RedisClock, RedisConfig,
-    Store, Weight,
+    Batch, BatchOutcome, CounterKey, Enforcement, Hit, KeyBuilder, MemoryConfig, RedisAddress,
+    RedisClock, RedisConfig, Store,
 };
 
 use weir_harness::{RedisServer, program};
@@ -47,7 +47,7 @@ pub(crate) async fn connected(config: RedisConfig) -> Store {
     store.prepare();
     let patience = Duration::from_secs(20);
     let connected = tokio::time::timeout(patience, store.connected()).await;
-    assert!(connected.is_ok(), "{:?}", store.trouble());
+    assert!(connected.is_ok(), "{:?}", store.unavailable_reason());
     store
 }
 
@@ -74,7 +74,7 @@ pub(crate) fn runtime() -> Runtime {
         .unwrap()
 }
 
-pub(crate) fn key(store: &Store, name: &str) -> Key {
+pub(crate) fn key(store: &Store, name: &str) -> CounterKey {
     let mut identity = KeyBuilder::new(&store.hasher());
     identity.add(0, name.as_bytes());
     identity.key()
@@ -104,14 +104,14 @@ pub(crate) fn rule(limits: impl Into<Box<[Limit]>>, charge: Charge) -> LimitSet 
     }
 }
 
-pub(crate) fn hit(key: Key, set: &LimitSet, cost: Cost) -> Hit<'_> {
+pub(crate) fn hit(key: CounterKey, set: &LimitSet, cost: Cost) -> Hit<'_> {
     Hit {
         key,
         set,
         active: Active::ALL,
         cost,
         lease: None,
-        weight: Weight::Decides,
+        enforcement: Enforcement::Enforced,
     }
 }
 
@@ -122,7 +122,7 @@ pub(crate) fn with_lease(hit: Hit<'_>, lease: LeaseId) -> Hit<'_> {
     }
 }
 
-pub(crate) async fn take(store: &Store, now: Timestamp, hits: &[Hit<'_>]) -> Answer {
+pub(crate) async fn take(store: &Store, now: Timestamp, hits: &[Hit<'_>]) -> BatchOutcome {
     let batch = Batch {
         hits: hits.iter().copied().collect(),
         atomic: false,
@@ -133,6 +133,10 @@ pub(crate) async fn take(store: &Store, now: Timestamp, hits: &[Hit<'_>]) -> Ans
 /// Whether one hit passes, which must be counted.
 pub(crate) async fn passes(store: &Store, name: &str, set: &LimitSet) -> bool {
     let answer = take(store, NOW, &[hit(key(store, name), set, Cost::Hits(1))]).await;
-    assert!(answer.not_counted.is_empty(), "{:?}", store.trouble());
+    assert!(
+        answer.not_counted.is_empty(),
+        "{:?}",
+        store.unavailable_reason()
+    );
     !answer.outcomes[0].refused
 }

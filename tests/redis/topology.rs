@@ -5,7 +5,7 @@ use rcgen::{
     KeyPair,
 };
 use tempfile::TempDir;
-use weir::engine::{Basis, Code};
+use weir::engine::{Code, CountingStatus};
 use weir::limit::{Charge, LeaseOutcome, LimitKind};
 use weir::request::Cost;
 use weir::store::{Batch, Identity, RedisAddress, RedisConfig, RedisTls};
@@ -36,7 +36,11 @@ fn a_cluster_counts_as_one_and_follows_slots_that_move() {
             .collect();
         for round in 0..4 {
             let answer = take(&store, NOW, &hits).await;
-            assert!(answer.not_counted.is_empty(), "{:?}", store.trouble());
+            assert!(
+                answer.not_counted.is_empty(),
+                "{:?}",
+                store.unavailable_reason()
+            );
             assert!(
                 answer
                     .outcomes
@@ -53,7 +57,11 @@ fn a_cluster_counts_as_one_and_follows_slots_that_move() {
         cluster.drain(&nodes[0]);
         assert_eq!(nodes[0].cli(&["dbsize"]), "0");
         let answer = take(&store, NOW, &hits).await;
-        assert!(answer.not_counted.is_empty(), "{:?}", store.trouble());
+        assert!(
+            answer.not_counted.is_empty(),
+            "{:?}",
+            store.unavailable_reason()
+        );
         assert!(answer.outcomes.iter().all(|outcomes| outcomes.refused));
     });
 }
@@ -82,7 +90,7 @@ fn slots_of_a_request_that_another_part_of_the_cluster_refuses_are_free_again() 
             };
             let answer = store.hit(NOW, &batch).await;
             assert_eq!(answer.outcomes[0].lease, LeaseOutcome::None);
-            let look = [hit(slot.key, &one_slot, Cost::Look)];
+            let look = [hit(slot.key, &one_slot, Cost::Peek)];
             let left = take(&store, NOW, &look).await.outcomes[0].limits[0].remaining;
             assert_eq!(left, 1);
         }
@@ -124,17 +132,20 @@ fn a_failover_by_sentinels_is_followed() {
     runtime().block_on(async {
         let mut watched = Sentinels::start();
         let engine = weir(patient(address(watched.url())));
-        until(&engine, Basis::Counted).await;
+        until(&engine, CountingStatus::Counted).await;
         for _ in 0..60 {
-            assert_eq!(ask(&engine, "plain").await, (Code::Ok, Basis::Counted));
+            assert_eq!(
+                ask(&engine, "plain").await,
+                (Code::Ok, CountingStatus::Counted)
+            );
         }
         watched.master.run(&["wait", "1", "1000"]);
         watched.master.kill();
-        until(&engine, Basis::Degraded).await;
-        until(&engine, Basis::Counted).await;
+        until(&engine, CountingStatus::Degraded).await;
+        until(&engine, CountingStatus::Counted).await;
         let mut passed = 60;
         for _ in 0..60 {
-            passed += u32::from(ask(&engine, "plain").await == (Code::Ok, Basis::Counted));
+            passed += u32::from(ask(&engine, "plain").await == (Code::Ok, CountingStatus::Counted));
         }
         // What the replica had is not forgotten.
         assert_eq!(passed, 100);
@@ -230,7 +241,7 @@ fn redis_is_spoken_to_in_tls_by_own_certificates() {
             },
         ] {
             let engine = weir(with(wrong));
-            until(&engine, Basis::Degraded).await;
+            until(&engine, CountingStatus::Degraded).await;
         }
     });
 }

@@ -38,7 +38,7 @@ pub(in crate::cli) fn text(explanation: &Explanation) -> String {
         let cost = match explained.cost {
             Cost::Hits(1) => "1 hit".to_owned(),
             Cost::Hits(hits) => format!("{hits} hits"),
-            Cost::Look => "a look".to_owned(),
+            Cost::Peek => "a look".to_owned(),
             Cost::Refund(hits) => format!("{hits} given back"),
         };
         line(&mut out, 0, &format!("descriptor {}, {cost}", at + 1));

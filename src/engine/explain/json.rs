@@ -46,7 +46,7 @@ impl Explained {
             None => json!({"key": key, "secret": true}),
         });
         let (hits, refund) = match self.cost {
-            Cost::Look => (0, 0),
+            Cost::Peek => (0, 0),
             Cost::Hits(hits) => (hits, 0),
             Cost::Refund(hits) => (0, hits),
         };

@@ -7,12 +7,12 @@ use super::{
 use crate::clock::Timestamp;
 use crate::engine::conclude::conclude;
 use crate::engine::overrides::Overrides;
-use crate::engine::plan::{Meets, Plan, Target};
-use crate::engine::{Basis, Engine};
-use crate::limit::{Call, Outcomes, States, step};
+use crate::engine::plan::{Match, Plan, Target};
+use crate::engine::{CountingStatus, Engine};
+use crate::limit::{Operation, Outcomes, States, check_and_apply};
 use crate::policy::{CountedBy, Domain, HIDDEN, MatcherText, Policy, Redactor, Rule, TracedLevel};
 use crate::request::{Cost, Descriptor, LeaseId, Request};
-use crate::store::{Batch, Hit, KeyHasher};
+use crate::store::{Batch, Hit, KeyHasher, StoreError};
 
 impl Engine {
     /// Tells what a look at the counters of a request meets now; none if they cannot be reached. Nothing is counted.
@@ -21,14 +21,14 @@ impl Engine {
         let hasher = self.store.hasher();
         let mut looked = request.clone();
         for descriptor in &mut looked.descriptors {
-            descriptor.cost = Cost::Look;
+            descriptor.cost = Cost::Peek;
         }
         let mut scene = Scene {
             policy: &policy,
             hasher: &hasher,
             now: self.clock.now(),
         };
-        let overrides = Overrides::of(&looked);
+        let overrides = Overrides::from_request(&looked);
         let plan = scene.plan(&looked, &overrides);
         let answer = self.store.hit(scene.now, &plan.batch).await;
         if !answer.not_counted.is_empty() {
@@ -47,7 +47,7 @@ impl Engine {
     ///
     /// # Errors
     /// When the counters are not here and cannot be reached.
-    pub async fn reset(&self, request: &Request) -> Result<usize, String> {
+    pub async fn reset(&self, request: &Request) -> Result<usize, StoreError> {
         let policy = self.policy.load_full();
         let hasher = self.store.hasher();
         let scene = Scene {
@@ -55,7 +55,7 @@ impl Engine {
             hasher: &hasher,
             now: self.clock.now(),
         };
-        let overrides = Overrides::of(request);
+        let overrides = Overrides::from_request(request);
         let plan = scene.plan(request, &overrides);
         let mut forgotten = 0;
         for hit in &plan.batch.hits {
@@ -90,13 +90,13 @@ impl<'a> Scene<'a> {
         'a: 'p,
     {
         let mut plan = Plan::new(self.policy, request);
-        plan.look_up(overrides, self.hasher, || LeaseId::NOBODYS);
+        plan.look_up(overrides, self.hasher, || LeaseId::NIL);
         plan
     }
 
     /// Tells what a request would meet; `counted` says what a counter holds, aligned to its limits.
     fn explain(&self, request: &Request, counted: impl FnMut(&Hit<'_>) -> States) -> Explanation {
-        let overrides = Overrides::of(request);
+        let overrides = Overrides::from_request(request);
         let plan = self.plan(request, &overrides);
         let batch = &plan.batch;
         let (hits, places) = batch.by_counter();
@@ -109,7 +109,7 @@ impl<'a> Scene<'a> {
     /// Tells of a plan what its hits met before and after.
     fn told(&self, plan: &Plan<'_>, before: Vec<Outcomes>, after: Vec<Outcomes>) -> Explanation {
         let request = plan.request;
-        let decision = conclude(plan, &after, (self.now, Basis::of(&plan.batch)));
+        let decision = conclude(plan, &after, (self.now, CountingStatus::of(&plan.batch)));
         let steps: Vec<(Outcomes, Outcomes)> = before.into_iter().zip(after).collect();
         let mut steps = steps.iter();
         let pairs = plan.targets.iter().zip(&request.descriptors);
@@ -132,14 +132,14 @@ impl<'a> Scene<'a> {
         let hits = batch.hits.iter().zip(places);
         let looks = hits.map(|(hit, at)| {
             let states = &mut states[*at];
-            let mut call = Call {
+            let mut call = Operation {
                 now: self.now,
-                cost: Cost::Look,
+                cost: Cost::Peek,
                 lease: hit.lease,
             };
-            let look = step(hit.set, hit.active, states, call);
+            let look = check_and_apply(hit.set, hit.active, states, call);
             call.cost = hit.cost;
-            step(hit.set, hit.active, states, call);
+            check_and_apply(hit.set, hit.active, states, call);
             look
         });
         looks.collect()
@@ -178,12 +178,12 @@ impl<'a> Scene<'a> {
 fn end(domain: Option<&Domain>, target: &Target<'_>) -> End {
     match (&target.meets, target.found) {
         _ if domain.is_none() => End::UnknownDomain,
-        (Meets::Nothing, None) => End::NotFound,
-        (Meets::Nothing, Some(_)) => End::NoRule,
-        (Meets::Replaced, _) => End::Replaced,
-        (Meets::Unlimited, _) => End::Unlimited,
-        (Meets::Limits(counted), _) if counted.rule().is_none() => End::Override,
-        (Meets::Limits(_), _) => End::Rule,
+        (Match::Nothing, None) => End::NotFound,
+        (Match::Nothing, Some(_)) => End::NoRule,
+        (Match::Replaced, _) => End::Replaced,
+        (Match::Unlimited, _) => End::Unlimited,
+        (Match::Limits(counted), _) if counted.rule().is_none() => End::Override,
+        (Match::Limits(_), _) => End::Rule,
     }
 }
 

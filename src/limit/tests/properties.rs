@@ -132,7 +132,7 @@ proptest! {
             let wait = refused.reset.get();
             let retry = |counter: &Counter, at| {
                 let mut states = counter.states.clone();
-                !step(&counter.set, Active::ALL, &mut states, call_at(at, Cost::Hits(hits))).refused
+                !check_and_apply(&counter.set, Active::ALL, &mut states, call_at(at, Cost::Hits(hits))).refused
             };
             prop_assert!(wait > 0);
             prop_assert!(retry(&counter, now + wait));
@@ -202,7 +202,7 @@ proptest! {
             now += pause;
             let fits = alone.iter_mut().all(|one| {
                 let mut states = one.states.clone();
-                !step(&one.set, Active::ALL, &mut states, call_at(now, Cost::Hits(hits))).refused
+                !check_and_apply(&one.set, Active::ALL, &mut states, call_at(now, Cost::Hits(hits))).refused
             });
             if fits {
                 for one in &mut alone {
@@ -235,7 +235,7 @@ proptest! {
                     let fits = held + hits <= max_in_flight;
                     let outcomes = counter.lease_call(now, Cost::Hits(hits), lease);
                     prop_assert_eq!(outcomes.refused, !fits);
-                    prop_assert_eq!(outcomes.lease == LeaseOutcome::Taken, fits);
+                    prop_assert_eq!(outcomes.lease == LeaseOutcome::Granted, fits);
                     if fits {
                         model.push((lease, now + LEASE * SECOND, hits));
                     }
@@ -244,7 +244,7 @@ proptest! {
                     let own = |(of, end, _): &(u128, u64, u32)| *of == lease && *end > now && lease != 0;
                     let found = model.iter().position(own);
                     let outcome = counter.give_back(now, lease);
-                    prop_assert_eq!(outcome == LeaseOutcome::Freed, found.is_some());
+                    prop_assert_eq!(outcome == LeaseOutcome::Released, found.is_some());
                     found.map(|at| model.remove(at));
                 }
                 _ => {

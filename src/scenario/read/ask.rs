@@ -197,7 +197,7 @@ impl Reader<'_> {
         self.one_per_descriptor(field, descriptors, |reader, node, descriptor| {
             let cost = match field.name {
                 "look" => scalar::boolean(node, reader.report).map(|is| match is {
-                    true => Cost::Look,
+                    true => Cost::Peek,
                     false => Cost::default(),
                 }),
                 "refund" => scalars::number(node, reader.report).map(Cost::Refund),
@@ -254,7 +254,7 @@ impl Reader<'_> {
 fn cost_of(hits: i64) -> Cost {
     let count = u32::try_from(hits.unsigned_abs()).unwrap_or(u32::MAX);
     match hits {
-        0 => Cost::Look,
+        0 => Cost::Peek,
         1.. => Cost::Hits(count),
         _ => Cost::Refund(count),
     }

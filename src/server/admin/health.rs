@@ -24,7 +24,7 @@ pub(super) async fn ready(
     State(shared): State<Arc<AdminState>>,
 ) -> (StatusCode, Cow<'static, str>) {
     match shared.admin.readiness.stage() {
-        ServingStage::Serving => match shared.admin.engine.store_trouble() {
+        ServingStage::Serving => match shared.admin.engine.unavailable_reason() {
             None => (StatusCode::OK, "serving\n".into()),
             Some(trouble) => {
                 let told = format!("serving, but counters are not shared: {trouble}\n");

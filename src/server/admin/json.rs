@@ -9,7 +9,7 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 
 use super::AdminState;
-use crate::engine::{Basis, Code};
+use crate::engine::{Code, CountingStatus};
 use crate::server::grpc::NOT_COUNTED;
 
 pub(super) async fn decide(State(shared): State<Arc<AdminState>>, body: Bytes) -> Response {
@@ -24,9 +24,9 @@ pub(super) async fn decide(State(shared): State<Arc<AdminState>>, body: Bytes) -
         .decide_observed(&request, |met| call.met(&request, &met))
         .await;
     call.end(&decision);
-    if decision.basis == Basis::Failed {
+    if decision.counting_status == CountingStatus::Failed {
         if let Some(grant) = &decision.grant {
-            shared.admin.engine.give_back(grant);
+            shared.admin.engine.release(grant);
         }
         let reason = format!("{NOT_COUNTED}\n");
         return (StatusCode::SERVICE_UNAVAILABLE, reason).into_response();

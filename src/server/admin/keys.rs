@@ -11,7 +11,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 
 use super::{AdminState, audit, guard, out_of_reach, told};
-use crate::engine::Basis;
+use crate::engine::CountingStatus;
 use crate::request::{Cost, Request};
 
 /// What is to be done with the counters.
@@ -74,7 +74,10 @@ async fn act(
         KeysAction::Credit => {
             let hits = refund(&mut request);
             let credited = engine.decide(&request).await;
-            if matches!(credited.basis, Basis::Degraded | Basis::Failed) {
+            if matches!(
+                credited.counting_status,
+                CountingStatus::Degraded | CountingStatus::Failed
+            ) {
                 return out_of_reach();
             }
             ("credit", format!("{hits} hits given back"))

@@ -152,7 +152,7 @@ fn standing(shared: &AdminState) -> Value {
             "pinned": pinned,
             "evicted": evicted,
             "evicted_over_limit": unpinned_early,
-            "shared": shared_stats.map(|_| match shared.admin.engine.store_trouble() {
+            "shared": shared_stats.map(|_| match shared.admin.engine.unavailable_reason() {
                 Some(trouble) => trouble,
                 None => "shared".to_owned(),
             }),

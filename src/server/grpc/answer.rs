@@ -48,7 +48,7 @@ impl UnsentGrant {
 impl Drop for UnsentGrant {
     fn drop(&mut self) {
         if let Some((grant, engine)) = &self.0 {
-            engine.give_back(grant);
+            engine.release(grant);
         }
     }
 }

@@ -99,7 +99,7 @@ fn cost(message: &RateLimitDescriptor, hits: u32) -> Cost {
         None => hits,
     };
     match (hits, message.is_negative_hits) {
-        (0, _) => Cost::Look,
+        (0, _) => Cost::Peek,
         (hits, false) => Cost::Hits(hits),
         (hits, true) => Cost::Refund(hits),
     }

@@ -7,7 +7,7 @@ use tonic::body::Body;
 
 use super::answer::GrantedResponse;
 use super::{codec, convert, unary};
-use crate::engine::{Basis, Engine, Met};
+use crate::engine::{CountingStatus, DescriptorResult, Engine};
 use crate::telemetry::{DecisionSpan, Recorder, Traces};
 
 /// The service's name, and with its one method its path.
@@ -44,8 +44,8 @@ impl RateLimit {
     }
 
     /// Why counters cannot be shared now; none if they can, or are not to be.
-    pub(super) fn store_trouble(&self) -> Option<String> {
-        self.0.engine.store_trouble()
+    pub(super) fn unavailable_reason(&self) -> Option<String> {
+        self.0.engine.unavailable_reason()
     }
 
     /// Answers a call of a method of this service.
@@ -80,7 +80,7 @@ impl WorkerContext {
         let message = codec::decode(unary::read(request).await?)?;
         let request = convert::request(message)?;
         let mut call = self.recorder.begin();
-        let observe = |met: Met<'_>| {
+        let observe = |met: DescriptorResult<'_>| {
             call.met(&request, &met);
             if let Some(span) = &mut span {
                 span.met(&met);
@@ -91,7 +91,7 @@ impl WorkerContext {
         if let Some(span) = span {
             span.decided(&decision);
         }
-        let is_failed = decision.basis == Basis::Failed;
+        let is_failed = decision.counting_status == CountingStatus::Failed;
         let grant = decision.grant.take();
         let lease = grant.as_ref().map(|grant| grant.lease);
         let granted = grant.map(|grant| (grant, Arc::clone(&self.engine)));

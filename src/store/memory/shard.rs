@@ -1,6 +1,6 @@
 //! A table of counters within its share of the budget.
 //!
-//! When it is full, a hand that goes round the slots drops the first counter that was not used again
+//! When it is full, a hand that goes round the slab drops the first counter that was not used again
 //! since it came or the hand last passed it (the "second chance" or CLOCK policy): every newcomer gets
 //! a place, and what is forgotten is least, often a single hit.
 //!
@@ -13,35 +13,35 @@ use std::collections::BTreeSet;
 
 use hashbrown::HashTable;
 
-use super::slots::Slots;
+use super::slab::Slab;
 use crate::clock::Timestamp;
 use crate::limit::{Outcomes, States};
 use crate::request::{Cost, LeaseId};
-use crate::store::batch::Freed;
-use crate::store::{Hit, Key, Stats};
+use crate::store::batch::ReleasedLeases;
+use crate::store::{CounterKey, Hit, Stats};
 
 /// How many pins that are past their reset go when a new one comes: more than come, so they do not pile up.
 const REAPED_AT_ONCE: usize = 2;
 
 /// Resident bytes of a counter with one fixed window or token bucket, as `cargo bench -p weir-bench --bench resident`
-/// measures them: its slot, and four places of nine bytes in an index that may be half empty and that
+/// measures them: its index, and four places of nine bytes in an index that may be half empty and that
 /// left its last, smaller table to the allocator. Longer states hold more on the heap.
-const COUNTER_BYTES: usize = size_of::<Option<Counter>>() + 4 * (size_of::<Place>() + 1);
+const COUNTER_BYTES: usize = size_of::<Option<CounterEntry>>() + 4 * (size_of::<IndexEntry>() + 1);
 
 /// What a pin takes in its ordered set, whose nodes are half full at worst.
 const PIN_BYTES: u64 = 2 * size_of::<(u32, u32)>() as u64;
 
 #[derive(Debug)]
-pub(super) struct Shard {
-    index: HashTable<Place>,
-    slots: Slots,
-    /// Pinned counters: until when, in seconds since the epoch, and their slot.
+pub(super) struct CounterShard {
+    index: HashTable<IndexEntry>,
+    slab: Slab,
+    /// Pinned counters: until when, in seconds since the epoch, and their index.
     pins: BTreeSet<(u32, u32)>,
     budget_bytes: u64,
     bytes: u64,
     /// Those of `bytes` that pinned counters take.
     pinned_bytes: u64,
-    /// The slot that the hand looks at next.
+    /// The index that the hand looks at next.
     hand: u32,
     evicted: u64,
     unpinned_early: u64,
@@ -49,14 +49,14 @@ pub(super) struct Shard {
 
 /// Where a counter stands, with the bits of its key that find it.
 #[derive(Clone, Copy, Debug)]
-struct Place {
+struct IndexEntry {
     key_bits: u32,
-    slot: u32,
+    index: u32,
 }
 
 #[derive(Debug)]
-pub(super) struct Counter {
-    key: Key,
+pub(super) struct CounterEntry {
+    key: CounterKey,
     states: States,
     /// Until when it is pinned, in seconds since the epoch; 0 if it is not.
     pinned_until_secs: u32,
@@ -64,11 +64,11 @@ pub(super) struct Counter {
     used: bool,
 }
 
-impl Shard {
+impl CounterShard {
     pub(super) fn new(budget_bytes: u64) -> Self {
         Self {
             index: HashTable::new(),
-            slots: Slots::default(),
+            slab: Slab::default(),
             pins: BTreeSet::new(),
             budget_bytes,
             bytes: 0,
@@ -84,19 +84,19 @@ impl Shard {
         &mut self,
         now: Timestamp,
         hit: &Hit<'_>,
-        freed: &mut Freed,
+        released: &mut ReleasedLeases,
         outcomes: &mut Outcomes,
     ) {
         let found = self.find(hit.key);
-        let slot = match (found, hit.cost) {
-            (Some(slot), _) => slot,
+        let index = match (found, hit.cost) {
+            (Some(index), _) => index,
             (None, Cost::Hits(_)) => self.insert(now, hit.key, States::fresh(hit.set)),
             // They change nothing where nothing is counted, so they make no counter.
-            (None, Cost::Look | Cost::Refund(_)) => {
-                return hit.step(now, &mut States::fresh(hit.set), freed, outcomes);
+            (None, Cost::Peek | Cost::Refund(_)) => {
+                return hit.step(now, &mut States::fresh(hit.set), released, outcomes);
             }
         };
-        let Some(counter) = self.slots.get_mut(slot) else {
+        let Some(counter) = self.slab.get_mut(index) else {
             return;
         };
         counter.used |= found.is_some();
@@ -105,26 +105,26 @@ impl Shard {
         if may_resize {
             counter.states.align(hit.set);
         }
-        hit.step(now, &mut counter.states, freed, outcomes);
-        let grown = before.is_some_and(|before| self.weigh_again(slot, before));
-        self.keep(now, (slot, hit), [&*outcomes]);
+        hit.step(now, &mut counter.states, released, outcomes);
+        let grown = before.is_some_and(|before| self.weigh_again(index, before));
+        self.keep(now, (index, hit), [&*outcomes]);
         if grown {
             self.make_room(now, 0);
         }
     }
 
     /// Takes a counter out, pinned or not.
-    pub(super) fn reset(&mut self, key: Key) -> bool {
-        let Some(slot) = self.find(key) else {
+    pub(super) fn reset(&mut self, key: CounterKey) -> bool {
+        let Some(index) = self.find(key) else {
             return false;
         };
-        self.unpin(slot);
-        self.remove(slot)
+        self.unpin(index);
+        self.remove(index)
     }
 
     /// The states of a counter, if there is one.
-    pub(super) fn states(&self, key: Key) -> Option<States> {
-        let counter = self.slots.get(self.find(key)?)?;
+    pub(super) fn states(&self, key: CounterKey) -> Option<States> {
+        let counter = self.slab.get(self.find(key)?)?;
         Some(counter.states.clone())
     }
 
@@ -137,61 +137,61 @@ impl Shard {
         states: States,
         outcomes: impl IntoIterator<Item = &'o Outcomes>,
     ) {
-        let slot = match self.find(hit.key) {
-            Some(slot) => slot,
+        let index = match self.find(hit.key) {
+            Some(index) => index,
             None if states == States::fresh(hit.set) => return,
             None => {
-                let slot = self.insert(now, hit.key, states);
-                self.keep(now, (slot, hit), outcomes);
+                let index = self.insert(now, hit.key, states);
+                self.keep(now, (index, hit), outcomes);
                 return;
             }
         };
-        let Some(counter) = self.slots.get_mut(slot) else {
+        let Some(counter) = self.slab.get_mut(index) else {
             return;
         };
         let before = counter.bytes();
         counter.used = true;
         counter.states = states;
-        let grown = self.weigh_again(slot, before);
-        self.keep(now, (slot, hit), outcomes);
+        let grown = self.weigh_again(index, before);
+        self.keep(now, (index, hit), outcomes);
         if grown {
             self.make_room(now, 0);
         }
     }
 
     /// Frees what one take of a lease holds.
-    pub(super) fn give_back(&mut self, now: Timestamp, lease: LeaseId, key: Key) {
-        let Some(slot) = self.find(key) else {
+    pub(super) fn release(&mut self, now: Timestamp, lease: LeaseId, key: CounterKey) {
+        let Some(index) = self.find(key) else {
             return;
         };
-        let Some(counter) = self.slots.get_mut(slot) else {
+        let Some(counter) = self.slab.get_mut(index) else {
             return;
         };
         let before = counter.bytes();
         counter.states.release(now, lease);
-        self.weigh_again(slot, before);
+        self.weigh_again(index, before);
     }
 
     /// Pins a counter for as long as it is over a limit or holds leases.
     fn keep<'o>(
         &mut self,
         now: Timestamp,
-        (slot, hit): (u32, &Hit<'_>),
+        (index, hit): (u32, &Hit<'_>),
         outcomes: impl IntoIterator<Item = &'o Outcomes>,
     ) {
         for outcomes in outcomes {
             match outcomes.blocked_until.max(outcomes.held_until) {
-                Some(until) => self.pin(now, slot, until),
+                Some(until) => self.pin(now, index, until),
                 // Nothing but leases has pinned it, and the last was given back.
-                None if hit.set.limits.len() == 1 && hit.set.has_leases() => self.unpin(slot),
+                None if hit.set.limits.len() == 1 && hit.set.has_leases() => self.unpin(index),
                 None => {}
             }
         }
     }
 
     /// Reckons with a counter that had so many bytes before; tells whether it has more now.
-    fn weigh_again(&mut self, slot: u32, before: u64) -> bool {
-        let Some(counter) = self.slots.get(slot) else {
+    fn weigh_again(&mut self, index: u32, before: u64) -> bool {
+        let Some(counter) = self.slab.get(index) else {
             return false;
         };
         let after = counter.bytes();
@@ -203,28 +203,28 @@ impl Shard {
     }
 
     pub(super) fn add_to(&self, stats: &mut Stats) {
-        stats.counters += u64::from(self.slots.len());
+        stats.counters += u64::from(self.slab.len());
         stats.bytes += self.bytes;
         stats.pinned += self.pins.len() as u64;
         stats.evicted += self.evicted;
         stats.unpinned_early += self.unpinned_early;
     }
 
-    fn find(&self, key: Key) -> Option<u32> {
+    fn find(&self, key: CounterKey) -> Option<u32> {
         let bits = key.low_bits();
-        let is_there = |place: &Place| {
+        let is_there = |place: &IndexEntry| {
             place.key_bits == bits
                 && self
-                    .slots
-                    .get(place.slot)
+                    .slab
+                    .get(place.index)
                     .is_some_and(|counter| counter.key == key)
         };
         let place = self.index.find(hash(bits), is_there)?;
-        Some(place.slot)
+        Some(place.index)
     }
 
-    fn insert(&mut self, now: Timestamp, key: Key, states: States) -> u32 {
-        let counter = Counter {
+    fn insert(&mut self, now: Timestamp, key: CounterKey, states: States) -> u32 {
+        let counter = CounterEntry {
             key,
             states,
             pinned_until_secs: 0,
@@ -232,72 +232,72 @@ impl Shard {
         };
         self.make_room(now, counter.bytes());
         self.bytes += counter.bytes();
-        let slot = self.slots.insert(counter);
+        let index = self.slab.insert(counter);
         let key_bits = key.low_bits();
-        let place = Place { key_bits, slot };
+        let place = IndexEntry { key_bits, index };
         self.index
             .insert_unique(hash(key_bits), place, |place| hash(place.key_bits));
-        slot
+        index
     }
 
     /// Drops counters until there is room for so many bytes. Two rounds of the hand find what can be dropped.
     fn make_room(&mut self, now: Timestamp, bytes: u64) {
-        let mut steps = 2 * u64::from(self.slots.span());
+        let mut steps = 2 * u64::from(self.slab.span());
         while self.bytes + bytes > self.budget_bytes && steps > 0 {
             steps -= 1;
-            let slot = self.hand;
-            self.hand = if slot + 1 < self.slots.span() {
-                slot + 1
+            let index = self.hand;
+            self.hand = if index + 1 < self.slab.span() {
+                index + 1
             } else {
                 0
             };
-            let Some(counter) = self.slots.get_mut(slot) else {
+            let Some(counter) = self.slab.get_mut(index) else {
                 continue;
             };
             if counter.pinned_until_secs == 0 && !counter.used {
-                self.evict(slot);
+                self.evict(index);
                 continue;
             }
             counter.used = false;
             if counter.pinned_until_secs != 0 && counter.pinned_until() <= now {
-                self.unpin(slot);
+                self.unpin(index);
             }
         }
     }
 
-    fn evict(&mut self, slot: u32) {
-        self.evicted += u64::from(self.remove(slot));
+    fn evict(&mut self, index: u32) {
+        self.evicted += u64::from(self.remove(index));
     }
 
     /// Takes out a counter that is not pinned.
-    fn remove(&mut self, slot: u32) -> bool {
-        let Some(counter) = self.slots.remove(slot) else {
+    fn remove(&mut self, index: u32) -> bool {
+        let Some(counter) = self.slab.remove(index) else {
             return false;
         };
         self.bytes -= counter.bytes();
         let hash = hash(counter.key.low_bits());
-        if let Ok(place) = self.index.find_entry(hash, |place| place.slot == slot) {
+        if let Ok(place) = self.index.find_entry(hash, |place| place.index == index) {
             place.remove();
         }
         true
     }
 
     /// Pins a counter, or moves its pin, and gives up the pins that are past or too many.
-    fn pin(&mut self, now: Timestamp, slot: u32, until: Timestamp) {
+    fn pin(&mut self, now: Timestamp, index: u32, until: Timestamp) {
         let until_secs = u32::try_from(until.secs_ceil()).unwrap_or(u32::MAX);
-        match self.slots.get(slot) {
+        match self.slab.get(index) {
             Some(counter) if counter.pinned_until_secs < until_secs => {}
             _ => return,
         }
-        self.unpin(slot);
-        if let Some(counter) = self.slots.get_mut(slot) {
+        self.unpin(index);
+        if let Some(counter) = self.slab.get_mut(index) {
             counter.pinned_until_secs = until_secs;
-            self.pins.insert((until_secs, slot));
+            self.pins.insert((until_secs, index));
             self.bytes += PIN_BYTES;
             self.pinned_bytes += counter.bytes() + PIN_BYTES;
         }
         let mut reaped = 0;
-        while let Some((until_secs, slot)) = self.pins.first().copied() {
+        while let Some((until_secs, index)) = self.pins.first().copied() {
             let is_past = Timestamp::from_secs(until_secs.into()) <= now;
             let are_too_many = self.pinned_bytes > self.budget_bytes / 2;
             let has_to_go = are_too_many || (is_past && reaped < REAPED_AT_ONCE);
@@ -306,15 +306,15 @@ impl Shard {
             }
             reaped += 1;
             self.unpinned_early += u64::from(!is_past);
-            self.unpin(slot);
+            self.unpin(index);
         }
     }
 
-    fn unpin(&mut self, slot: u32) {
-        let Some(counter) = self.slots.get_mut(slot) else {
+    fn unpin(&mut self, index: u32) {
+        let Some(counter) = self.slab.get_mut(index) else {
             return;
         };
-        if self.pins.remove(&(counter.pinned_until_secs, slot)) {
+        if self.pins.remove(&(counter.pinned_until_secs, index)) {
             counter.pinned_until_secs = 0;
             self.bytes -= PIN_BYTES;
             self.pinned_bytes -= counter.bytes() + PIN_BYTES;
@@ -322,7 +322,7 @@ impl Shard {
     }
 }
 
-impl Counter {
+impl CounterEntry {
     fn bytes(&self) -> u64 {
         (COUNTER_BYTES + self.states.heap_bytes()) as u64
     }

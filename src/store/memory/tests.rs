@@ -6,7 +6,7 @@ use crate::limit::{
     Active, Charge, LeaseOutcome, Limit, LimitKind, LimitSet, Rate, TokenBucket, Window,
 };
 use crate::request::{Cost, Unit};
-use crate::store::{Hit, KeyBuilder, Weight};
+use crate::store::{Enforcement, Hit, KeyBuilder};
 
 const NOW: Timestamp = Timestamp::from_secs(1_700_000_000);
 
@@ -30,20 +30,20 @@ fn by_hour(requests: u32) -> LimitSet {
     rule([limit(LimitKind::FixedWindow, requests)])
 }
 
-fn key(memory: &Memory, name: &str) -> Key {
+fn key(memory: &Memory, name: &str) -> CounterKey {
     let mut identity = KeyBuilder::new(&memory.hasher());
     identity.add(0, name.as_bytes());
     identity.key()
 }
 
-fn hit(key: Key, set: &LimitSet, cost: Cost) -> Hit<'_> {
+fn hit(key: CounterKey, set: &LimitSet, cost: Cost) -> Hit<'_> {
     Hit {
         key,
         set,
         active: Active::ALL,
         cost,
         lease: None,
-        weight: Weight::Decides,
+        enforcement: Enforcement::Enforced,
     }
 }
 
@@ -233,13 +233,13 @@ fn pins_past_their_reset_make_room_for_new_ones() {
 fn looks_and_refunds_make_no_counter() {
     let memory = memory(1 << 20);
     let set = by_hour(5);
-    for cost in [Cost::Look, Cost::Refund(3)] {
+    for cost in [Cost::Peek, Cost::Refund(3)] {
         assert_eq!(call(&memory, "a", &set, (NOW, cost)).limits[0].remaining, 5);
     }
     assert_eq!(memory.stats().counters, 0);
     passes(&memory, "a", &set);
     assert_eq!(
-        call(&memory, "a", &set, (NOW, Cost::Look)).limits[0].remaining,
+        call(&memory, "a", &set, (NOW, Cost::Peek)).limits[0].remaining,
         4
     );
     assert_eq!(
@@ -316,7 +316,7 @@ fn leases_are_pinned_until_they_end_and_let_go_when_they_are_given_back() {
     };
     assert_eq!(
         memory.hit(NOW, &batch([back]))[0].lease,
-        LeaseOutcome::Freed
+        LeaseOutcome::Released
     );
     assert_eq!(memory.stats().pinned, 1);
     for n in 0..20_000 {
@@ -325,7 +325,7 @@ fn leases_are_pinned_until_they_end_and_let_go_when_they_are_given_back() {
     let (_, again) = take(&memory, "held", &held);
     assert!(memory.hit(NOW, &batch([again]))[0].refused);
     assert_eq!(memory.stats().unpinned_early, 0);
-    memory.give_back(NOW, lease, &[back.key]);
+    memory.release(NOW, lease, &[back.key]);
 }
 
 #[test]
@@ -343,7 +343,7 @@ fn the_bytes_of_leases_are_reckoned_with() {
     assert!(full > 32_000, "{full}");
     let key = key(&memory, "k");
     for lease in leases {
-        memory.give_back(NOW, lease, &[key]);
+        memory.release(NOW, lease, &[key]);
     }
     let (_, hit) = take(&memory, "k", &set);
     assert_eq!(memory.hit(NOW, &batch([hit]))[0].limits[0].remaining, 999);
@@ -380,7 +380,7 @@ fn threads_that_meet_the_same_counters_in_any_order_are_charged_together() {
     });
     assert_eq!(passed.into_inner(), 500);
     for name in &names {
-        let looked = call(&memory, name, &free, (NOW, Cost::Look));
+        let looked = call(&memory, name, &free, (NOW, Cost::Peek));
         assert_eq!(looked.limits[0].remaining, u32::MAX - 500);
     }
 }

@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use redis::{RedisError, Value, cmd};
 
 use super::connect::Link;
-use crate::store::{HashKey, KeyHasher, NoRandomness};
+use crate::store::{HashKey, KeyHasher, RngError};
 
 /// The format of counters, of their names, and of what the script is asked. One that is changed is another.
 pub(super) const FORMAT: u32 = 1;
@@ -31,7 +31,7 @@ pub(super) struct Agreement {
 
 impl Agreement {
     /// Nothing is agreed on yet: names are made with the key that was given, or with one of our own.
-    pub(super) fn new(prefix: &str, given: Option<HashKey>) -> Result<Self, NoRandomness> {
+    pub(super) fn new(prefix: &str, given: Option<HashKey>) -> Result<Self, RngError> {
         let key = match given {
             Some(key) => key,
             None => HashKey::random()?,

@@ -13,9 +13,9 @@ use tokio::time::Instant;
 
 use super::pending_write::{Charged, Debit};
 use crate::clock::{Micros, Timestamp};
-use crate::limit::{Call, Outcomes, States, step};
+use crate::limit::{Operation, Outcomes, States, check_and_apply};
 use crate::request::Cost;
-use crate::store::{Hit, Key};
+use crate::store::{CounterKey, Hit};
 
 const SHARDS: usize = 64;
 
@@ -40,8 +40,8 @@ const NEVER: Timestamp = Timestamp::from_micros(0);
 /// Counters by key; those that were not asked for since the shard was last full stand among the old.
 #[derive(Debug, Default)]
 struct Shard {
-    young: HashMap<Key, Known>,
-    old: HashMap<Key, Known>,
+    young: HashMap<CounterKey, Known>,
+    old: HashMap<CounterKey, Known>,
 }
 
 /// A counter as Redis last had it, and what was charged here since.
@@ -72,7 +72,7 @@ pub(super) struct Remembered {
 }
 
 /// What is to be added in Redis to counters.
-pub(super) type Debits = Vec<(Key, Debit)>;
+pub(super) type Debits = Vec<(CounterKey, Debit)>;
 
 /// What memory says of a hit.
 #[derive(Debug)]
@@ -117,12 +117,12 @@ impl Near {
     }
 
     /// Forgets a counter, and what was counted here and not told yet.
-    pub(super) fn forget(&self, key: Key) {
+    pub(super) fn forget(&self, key: CounterKey) {
         self.shard(key).lock().remove(key);
     }
 
     /// What is remembered of a counter, however old; it is forgotten.
-    pub(super) fn take(&self, key: Key) -> Option<Remembered> {
+    pub(super) fn take(&self, key: CounterKey) -> Option<Remembered> {
         let known = self.shard(key).lock().remove(key)?;
         Some(Remembered {
             states: known.states,
@@ -219,7 +219,7 @@ impl Near {
         Some(Memory::Known(outcomes, moment))
     }
 
-    fn shard(&self, key: Key) -> &Mutex<Shard> {
+    fn shard(&self, key: CounterKey) -> &Mutex<Shard> {
         &self.shards[key.high_bits() % SHARDS]
     }
 }
@@ -237,30 +237,30 @@ impl Known {
         let mut states = self.states.clone();
         states.align(hit.set);
         self.is_idle = false;
-        let call = Call {
+        let call = Operation {
             now: moment,
             cost: hit.cost,
             lease: None,
         };
-        let outcomes = step(hit.set, hit.active, &mut states, call);
+        let outcomes = check_and_apply(hit.set, hit.active, &mut states, call);
         (outcomes, moment, states)
     }
 
-    fn settle(&mut self, key: Key) -> Option<(Key, Debit)> {
+    fn settle(&mut self, key: CounterKey) -> Option<(CounterKey, Debit)> {
         Some((key, self.owed.take()?))
     }
 }
 
 impl Shard {
     /// Finds a counter, and takes it among the young.
-    fn find(&mut self, key: Key) -> Option<&mut Known> {
+    fn find(&mut self, key: CounterKey) -> Option<&mut Known> {
         if let Some(known) = self.old.remove(&key) {
             self.young.insert(key, known);
         }
         self.young.get_mut(&key)
     }
 
-    fn remember(&mut self, key: Key, known: Known, debits: &mut Debits) {
+    fn remember(&mut self, key: CounterKey, known: Known, debits: &mut Debits) {
         if self.young.len() >= SHARD_COUNTERS && !self.young.contains_key(&key) {
             let gone = mem::replace(&mut self.old, mem::take(&mut self.young));
             for (key, mut known) in gone {
@@ -270,7 +270,7 @@ impl Shard {
         self.young.insert(key, known);
     }
 
-    fn remove(&mut self, key: Key) -> Option<Known> {
+    fn remove(&mut self, key: CounterKey) -> Option<Known> {
         self.young.remove(&key).or_else(|| self.old.remove(&key))
     }
 }

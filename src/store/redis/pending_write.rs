@@ -1,7 +1,7 @@
 //! What is owed for one counter, and the hits that it comes from.
 
 use crate::clock::Timestamp;
-use crate::limit::{Active, Apart, Charge, LeaseOutcome, LimitSet, Outcomes, States};
+use crate::limit::{Active, Charge, Delta, LeaseOutcome, LimitSet, Outcomes, States};
 use crate::request::Cost;
 use crate::store::Hit;
 
@@ -9,7 +9,7 @@ use crate::store::Hit;
 #[derive(Clone, Debug)]
 pub(super) struct Debit {
     pub(super) set: LimitSet,
-    pub(super) apart: Apart,
+    pub(super) apart: Delta,
     pub(super) hits: u64,
     /// When it was last charged, by the store's clock.
     pub(super) charged: Timestamp,
@@ -44,7 +44,7 @@ impl<'a> Charged<'a> {
         let mut bits = 0;
         for outcome in &outcomes.limits {
             let is_charged = match hit.cost {
-                Cost::Look => false,
+                Cost::Peek => false,
                 Cost::Refund(_) => is_given_back,
                 Cost::Hits(_) => always || !(is_withheld || outcomes.refused || outcome.over),
             };
@@ -67,7 +67,7 @@ impl Debit {
         base.align(set);
         Self {
             set: set.clone(),
-            apart: Apart::new(base, restores),
+            apart: Delta::new(base, restores),
             hits: 0,
             charged: Timestamp::default(),
         }

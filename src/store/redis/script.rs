@@ -6,9 +6,9 @@ use smallvec::SmallVec;
 
 use crate::clock::Timestamp;
 use crate::limit::encoding::number;
-use crate::limit::{Active, Apart, Charge, Limit, LimitKind, LimitSet, States};
+use crate::limit::{Active, Charge, Delta, Limit, LimitKind, LimitSet, States};
 use crate::request::{Cost, LeaseId};
-use crate::store::{Batch, Weight};
+use crate::store::{Batch, Enforcement};
 
 /// The script, in the order in which its parts need each other.
 pub(super) const SOURCE: &str = concat!(
@@ -73,7 +73,7 @@ pub(super) fn encode(now: Timestamp, batch: &Batch<'_>, at: &[usize], counters: 
     put_batch(&mut out, (batch.atomic, batch.is_joint()), counters, now);
     for (hit, at) in batch.hits.iter().zip(at) {
         let (kind, hits) = match hit.cost {
-            Cost::Look => (kind::LOOK, 0),
+            Cost::Peek => (kind::LOOK, 0),
             Cost::Hits(hits) => (kind::HITS, hits),
             Cost::Refund(hits) => (kind::REFUND, hits),
         };
@@ -81,10 +81,10 @@ pub(super) fn encode(now: Timestamp, batch: &Batch<'_>, at: &[usize], counters: 
         out.put_u16_le(*at as u16 + 1);
         out.put_u8(kind);
         out.put_u8(u8::from(hit.set.charge == Charge::Always));
-        out.put_u8(match hit.weight {
-            Weight::Decides => 0,
-            Weight::Quota => 1,
-            Weight::None => 2,
+        out.put_u8(match hit.enforcement {
+            Enforcement::Enforced => 0,
+            Enforcement::Quota => 1,
+            Enforcement::Ignored => 2,
         });
         out.put_u32_le(hits);
         put_limits(&mut out, hit.active, hit.lease, hit.set);
@@ -93,7 +93,7 @@ pub(super) fn encode(now: Timestamp, batch: &Batch<'_>, at: &[usize], counters: 
 }
 
 /// Adds what was counted apart at one counter; it is aligned to `set`.
-pub(super) fn encode_settlement(now: Timestamp, set: &LimitSet, apart: &Apart) -> Vec<u8> {
+pub(super) fn encode_settlement(now: Timestamp, set: &LimitSet, apart: &Delta) -> Vec<u8> {
     let mut out = Vec::with_capacity(160);
     put_batch(&mut out, (false, false), 1, now);
     out.put_u16_le(1);

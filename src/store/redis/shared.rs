@@ -15,7 +15,7 @@ use super::handshake::{Agreement, Disagreement, FORMAT};
 use super::script::{self, RedisClock};
 use super::write_back::Owed;
 use crate::clock::Timestamp;
-use crate::store::{Key, NoRandomness, SharedStats};
+use crate::store::{CounterKey, RngError, SharedStats};
 
 /// What all lanes of a store have in common.
 #[derive(Debug)]
@@ -43,7 +43,7 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    pub(super) fn new(config: RedisConfig) -> Result<Self, NoRandomness> {
+    pub(super) fn new(config: RedisConfig) -> Result<Self, RngError> {
         let kept_millis = u64::try_from(config.grace_ttl.as_millis()).unwrap_or(u64::MAX);
         Ok(Self {
             agreement: Agreement::new(&config.prefix, config.hash_key)?,
@@ -67,12 +67,12 @@ impl Shared {
     }
 
     /// The name of a counter in Redis.
-    pub(super) fn name(&self, key: Key) -> String {
+    pub(super) fn name(&self, key: CounterKey) -> String {
         format!("{}{}", self.prefix, key.hex())
     }
 
     /// The slot of a counter in a cluster.
-    pub(super) fn slot(&self, key: Key) -> u16 {
+    pub(super) fn slot(&self, key: CounterKey) -> u16 {
         dispatch::slot(self.name(key).as_bytes())
     }
 

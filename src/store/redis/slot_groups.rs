@@ -7,7 +7,7 @@ use super::Redis;
 use crate::clock::Timestamp;
 use crate::limit::LeaseOutcome;
 use crate::request::{Cost, LeaseId};
-use crate::store::{Answer, Batch, Hit};
+use crate::store::{Batch, BatchOutcome, Hit};
 
 /// The hits of a batch that one server takes together.
 #[derive(Debug)]
@@ -49,28 +49,28 @@ impl Redis {
         now: Timestamp,
         batch: &Batch<'_>,
         parts: SmallVec<[Part<'_>; 1]>,
-        answer: &mut Answer,
+        answer: &mut BatchOutcome,
     ) {
         let (proofs, mut others): (Vec<_>, Vec<_>) =
             parts.into_iter().partition(|part| part.hits(gives_back));
         self.take_all(now, &proofs, answer).await;
-        let freed: SmallVec<[LeaseId; 1]> = batch
+        let released: SmallVec<[LeaseId; 1]> = batch
             .hits
             .iter()
             .zip(&answer.outcomes)
-            .filter(|(_, outcomes)| outcomes.lease == LeaseOutcome::Freed)
+            .filter(|(_, outcomes)| outcomes.lease == LeaseOutcome::Released)
             .filter_map(|(hit, _)| hit.lease)
             .collect();
         for hit in others.iter_mut().flat_map(|part| &mut part.batch.hits) {
             if matches!(hit.cost, Cost::Refund(_)) {
-                hit.lease = hit.lease.filter(|lease| !freed.contains(lease));
+                hit.lease = hit.lease.filter(|lease| !released.contains(lease));
             }
         }
         self.take_all(now, &others, answer).await;
         self.release_refused(now, batch, answer);
     }
 
-    async fn take_all(&self, now: Timestamp, parts: &[Part<'_>], answer: &mut Answer) {
+    async fn take_all(&self, now: Timestamp, parts: &[Part<'_>], answer: &mut BatchOutcome) {
         let taken = join_all(parts.iter().map(|part| self.take(now, part))).await;
         for (part, taken) in parts.iter().zip(&taken) {
             self.fill_in(answer, now, part, taken);
@@ -97,16 +97,16 @@ impl Redis {
     }
 
     /// Gives back what was taken in one slot of a cluster for a request that another slot refuses.
-    fn release_refused(&self, now: Timestamp, batch: &Batch<'_>, answer: &mut Answer) {
+    fn release_refused(&self, now: Timestamp, batch: &Batch<'_>, answer: &mut BatchOutcome) {
         if !batch.is_joint() || !batch.is_refused(&answer.outcomes) {
             return;
         }
         for (hit, outcomes) in batch.hits.iter().zip(&mut answer.outcomes) {
-            if outcomes.lease == LeaseOutcome::Taken
+            if outcomes.lease == LeaseOutcome::Granted
                 && let Some(lease) = hit.lease
             {
                 outcomes.lease = LeaseOutcome::None;
-                self.give_back(now, lease, &[hit.key]);
+                self.release(now, lease, &[hit.key]);
             }
         }
     }

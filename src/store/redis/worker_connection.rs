@@ -21,7 +21,7 @@ use super::script::Found;
 use super::shared::Shared;
 use super::write_back::{Owed, Owing};
 use crate::clock::Timestamp;
-use crate::store::Key;
+use crate::store::CounterKey;
 
 /// The most calls that travel in one command; more would keep Redis from its other clients.
 const MAX_CALLS: usize = 128;
@@ -52,7 +52,7 @@ pub(super) struct Lane {
 #[derive(Debug)]
 pub(super) struct Call {
     /// Its counters; in a cluster all of one slot.
-    pub(super) counters: SmallVec<[Key; 2]>,
+    pub(super) counters: SmallVec<[CounterKey; 2]>,
     /// As the script reads it.
     pub(super) batch: Vec<u8>,
     /// Who is to know what came of it.
@@ -83,7 +83,7 @@ pub(super) enum Fate {
 impl Call {
     /// A batch at those counters, and what comes of it.
     pub(super) fn asking(
-        counters: SmallVec<[Key; 2]>,
+        counters: SmallVec<[CounterKey; 2]>,
         batch: Vec<u8>,
     ) -> (Self, oneshot::Receiver<Fate>) {
         let (answer, fate) = oneshot::channel();
@@ -97,7 +97,7 @@ impl Call {
     }
 
     /// A batch at one counter, for whose outcome nobody waits.
-    pub(super) fn unanswered(counter: Key, batch: Vec<u8>) -> Self {
+    pub(super) fn unanswered(counter: CounterKey, batch: Vec<u8>) -> Self {
         Self {
             counters: SmallVec::from_buf_and_len([counter; 2], 1),
             batch,

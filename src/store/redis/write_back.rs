@@ -16,7 +16,7 @@ use super::pending_write::{Charged, Debit};
 use super::script;
 use crate::clock::Timestamp;
 use crate::limit::States;
-use crate::store::{Hit, Key};
+use crate::store::{CounterKey, Hit};
 
 /// Counters that something is owed for, at most; those that were charged least recently are forgotten then.
 const COUNTERS: usize = 65_536;
@@ -36,9 +36,9 @@ pub(super) struct Owed {
 
 #[derive(Debug, Default)]
 struct Ledger {
-    entries: HashMap<Key, Entry>,
+    entries: HashMap<CounterKey, Entry>,
     /// Entries that wait, least recently charged first.
-    order: BTreeMap<u64, Key>,
+    order: BTreeMap<u64, CounterKey>,
     next: u64,
 }
 
@@ -55,7 +55,7 @@ struct Entry {
 #[derive(Debug)]
 pub(super) struct Owing {
     owed: Arc<Owed>,
-    key: Key,
+    key: CounterKey,
     /// None when that is settled.
     debit: Option<Debit>,
 }
@@ -67,7 +67,7 @@ impl Owed {
     }
 
     /// Notes a charge; `base` is what Redis last said of the counter.
-    pub(super) fn charge(&self, key: Key, base: Option<States>, charged: &Charged<'_>) {
+    pub(super) fn charge(&self, key: CounterKey, base: Option<States>, charged: &Charged<'_>) {
         let base = || base.unwrap_or_else(|| States::fresh(charged.set));
         self.note(key, |entry| match entry {
             Some(debit) => {
@@ -95,7 +95,7 @@ impl Owed {
     }
 
     /// Keeps a debit that could not be sent.
-    pub(super) fn keep(&self, key: Key, debit: Debit) {
+    pub(super) fn keep(&self, key: CounterKey, debit: Debit) {
         self.note(key, |entry| match entry {
             Some(owed) => {
                 owed.join(debit);
@@ -118,7 +118,7 @@ impl Owed {
     }
 
     /// What waits for a counter, to be sent.
-    pub(super) fn take(self: &Arc<Self>, key: Key) -> Option<Owing> {
+    pub(super) fn take(self: &Arc<Self>, key: CounterKey) -> Option<Owing> {
         if self.is_empty() {
             return None;
         }
@@ -155,7 +155,7 @@ impl Owed {
     }
 
     /// Forgets what waits for a counter.
-    pub(super) fn forget(&self, key: Key) {
+    pub(super) fn forget(&self, key: CounterKey) {
         let mut ledger = self.ledger.lock();
         if ledger.take(key).is_some() {
             self.waiting.fetch_sub(1, Ordering::Relaxed);
@@ -179,7 +179,7 @@ impl Owed {
     }
 
     /// Changes what is owed for a counter, or begins it.
-    fn note(&self, key: Key, change: impl FnOnce(Option<&mut Debit>) -> Option<Debit>) {
+    fn note(&self, key: CounterKey, change: impl FnOnce(Option<&mut Debit>) -> Option<Debit>) {
         let mut ledger = self.ledger.lock();
         match ledger.entries.get_mut(&key) {
             Some(entry) => drop(change(Some(&mut entry.debit))),
@@ -211,7 +211,7 @@ impl Owed {
 
 impl Ledger {
     /// Takes out what waits for a counter.
-    fn take(&mut self, key: Key) -> Option<Debit> {
+    fn take(&mut self, key: CounterKey) -> Option<Debit> {
         let entry = self.entries.get_mut(&key)?;
         self.order.remove(&entry.place.take()?);
         entry.on_their_way += 1;
@@ -219,7 +219,7 @@ impl Ledger {
     }
 
     /// Lets a counter wait behind all others; tells whether it did not wait before.
-    fn put_last(&mut self, key: Key) -> bool {
+    fn put_last(&mut self, key: CounterKey) -> bool {
         let place = self.next;
         let Some(entry) = self.entries.get_mut(&key) else {
             return false;
@@ -236,7 +236,7 @@ impl Ledger {
     }
 
     /// What was on its way for a counter has arrived, or come back.
-    fn arrived(&mut self, key: Key) {
+    fn arrived(&mut self, key: CounterKey) {
         if let Some(entry) = self.entries.get_mut(&key) {
             entry.on_their_way = entry.on_their_way.saturating_sub(1);
             if entry.on_their_way == 0 && entry.place.is_none() {
@@ -247,7 +247,7 @@ impl Ledger {
 }
 
 impl Owing {
-    pub(super) fn new(owed: &Arc<Owed>, key: Key, debit: Debit) -> Self {
+    pub(super) fn new(owed: &Arc<Owed>, key: CounterKey, debit: Debit) -> Self {
         Self {
             owed: Arc::clone(owed),
             key,
@@ -255,7 +255,7 @@ impl Owing {
         }
     }
 
-    pub(super) fn key(&self) -> Key {
+    pub(super) fn key(&self) -> CounterKey {
         self.key
     }
 

@@ -1,6 +1,6 @@
 //! The label of a client.
 
-use crate::engine::Met;
+use crate::engine::DescriptorResult;
 use crate::policy::Redactor;
 use crate::request::Descriptor;
 
@@ -8,7 +8,7 @@ use crate::request::Descriptor;
 ///
 /// The tag of a hidden value tells two clients apart as long as the process runs, not longer.
 pub(in crate::telemetry) fn label(
-    met: &Met<'_>,
+    met: &DescriptorResult<'_>,
     descriptor: &Descriptor,
     hash: u64,
 ) -> (Box<str>, Box<str>) {

@@ -10,7 +10,7 @@ use super::registry::{Detail, Registry};
 use super::thread_metrics::{RuleCounters, ThreadMetrics};
 use super::{MatchKind, NEAR_TENTHS, UNKNOWN_DOMAIN};
 use crate::clock::{Stopwatch, Timestamp};
-use crate::engine::{Basis, Code, Decision, Met};
+use crate::engine::{Code, CountingStatus, Decision, DescriptorResult};
 use crate::limit::{Limit, Outcome};
 use crate::policy::{Limits, Rule};
 use crate::request::{Cost, Descriptor, Request};
@@ -117,7 +117,7 @@ fn weight_of_next(count: &AtomicU64) -> u64 {
 impl CallRecorder<'_> {
     /// What a descriptor has met.
     #[inline]
-    pub fn met(&mut self, request: &Request, met: &Met<'_>) {
+    pub fn met(&mut self, request: &Request, met: &DescriptorResult<'_>) {
         self.now = met.now;
         if let Some(domain) = met.domain {
             self.domain = domain
@@ -159,7 +159,7 @@ impl CallRecorder<'_> {
 
     /// HitterRecorder who asks, and who is refused.
     #[inline]
-    fn note(&self, met: &Met<'_>, descriptor: &Descriptor) {
+    fn note(&self, met: &DescriptorResult<'_>, descriptor: &Descriptor) {
         let is_refused = met.status.code == Code::OverLimit && !self.in_shadow;
         let Recorder {
             pace,
@@ -198,10 +198,10 @@ impl CallRecorder<'_> {
                 tally.shadow.add(1);
             }
         }
-        match decision.basis {
-            Basis::Degraded => shard.degraded.add(1),
-            Basis::Failed => shard.failed.add(1),
-            Basis::Counted | Basis::Unmatched => {}
+        match decision.counting_status {
+            CountingStatus::Degraded => shard.degraded.add(1),
+            CountingStatus::Failed => shard.failed.add(1),
+            CountingStatus::Counted | CountingStatus::Unmatched => {}
         }
         if let Some(watch) = self.watch {
             shard.took.record(watch.elapsed(), self.weight);
@@ -232,7 +232,7 @@ struct HitClass {
 }
 
 impl HitClass {
-    fn of(rule: &Rule, met: &Met<'_>) -> Self {
+    fn of(rule: &Rule, met: &DescriptorResult<'_>) -> Self {
         let mut seen = Self {
             near: false,
             over: false,

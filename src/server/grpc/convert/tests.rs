@@ -3,7 +3,7 @@ use std::sync::Arc;
 use prost::Message;
 
 use super::*;
-use crate::engine::Basis;
+use crate::engine::CountingStatus;
 use crate::limit::Quota;
 
 /// The message of a gRPC frame that was seen on the wire, in hex with spaces.
@@ -54,7 +54,7 @@ fn what_envoy_1_40_sends_is_understood() {
         ),
         (
             "00000000150a017412100a0c0a076170695f6b657912016b 1a00",
-            api_key(Cost::Look, None),
+            api_key(Cost::Peek, None),
         ),
         (
             "00000000190a017412140a0c0a076170695f6b657912016b 1a020805 2001",
@@ -97,12 +97,12 @@ fn a_cost_is_the_descriptors_or_else_the_requests() {
         (0, None, false, Cost::Hits(1)),
         (7, None, false, Cost::Hits(7)),
         (u32::MAX, None, false, Cost::Hits(u32::MAX)),
-        (7, Some(0), false, Cost::Look),
+        (7, Some(0), false, Cost::Peek),
         (7, Some(2), false, Cost::Hits(2)),
         (7, Some(u64::MAX), false, Cost::Hits(u32::MAX)),
         (0, None, true, Cost::Refund(1)),
         (7, None, true, Cost::Refund(7)),
-        (7, Some(0), true, Cost::Look),
+        (7, Some(0), true, Cost::Peek),
         (7, Some(1 << 32), true, Cost::Refund(u32::MAX)),
     ] {
         let case = (of_request, of_descriptor, negative);
@@ -183,7 +183,7 @@ fn decision() -> Decision {
         headers: Vec::new(),
         body: None,
         metadata: None,
-        basis: Basis::Counted,
+        counting_status: CountingStatus::Counted,
         grant: None,
     }
 }

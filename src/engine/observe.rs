@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use super::decision::Status;
-use super::plan::{Counted, Meets, Plan, Target};
+use super::plan::{Match, MatchedLimits, Plan, Target};
 use crate::clock::Timestamp;
 use crate::limit::{Outcome, Outcomes};
 use crate::policy::{Domain, Rule};
 
 /// What one descriptor has met.
 #[derive(Clone, Copy, Debug)]
-pub struct Met<'a> {
+pub struct DescriptorResult<'a> {
     /// The moment of the call.
     pub now: Timestamp,
     /// The domain that was asked; none if nobody knows it.
@@ -30,12 +30,12 @@ pub(super) fn each(
     plan: &Plan<'_>,
     outcomes: &[Outcomes],
     (statuses, now): (&[Status], Timestamp),
-    mut observe: impl FnMut(Met<'_>),
+    mut observe: impl FnMut(DescriptorResult<'_>),
 ) {
     let mut outcomes = outcomes.iter();
     for (descriptor, (target, status)) in plan.targets.iter().zip(statuses).enumerate() {
         let counted = target.counted().and_then(|_| outcomes.next());
-        observe(Met {
+        observe(DescriptorResult {
             now,
             domain: plan.domain,
             descriptor,
@@ -48,9 +48,9 @@ pub(super) fn each(
 
 fn rule<'a>(target: &Target<'a>) -> Option<&'a Arc<Rule>> {
     let is_in_play = match &target.meets {
-        Meets::Nothing | Meets::Replaced => false,
-        Meets::Unlimited => true,
-        Meets::Limits(counted) => Counted::rule(counted).is_some(),
+        Match::Nothing | Match::Replaced => false,
+        Match::Unlimited => true,
+        Match::Limits(counted) => MatchedLimits::rule(counted).is_some(),
     };
     target.found.filter(|_| is_in_play)?.rule
 }

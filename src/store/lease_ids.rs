@@ -4,21 +4,21 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use siphasher::sip128::SipHasher24;
 
-use super::NoRandomness;
+use super::RngError;
 use crate::request::LeaseId;
 
 /// Makes leases: keyed hashes of a counter, which without the key nobody tells from random bits.
 ///
 /// The key is of this process alone, so the leases of several that share counters do not meet.
-pub(super) struct Leases {
+pub(super) struct LeaseIds {
     hasher: SipHasher24,
     next: AtomicU64,
 }
 
-impl Leases {
-    pub(super) fn new() -> Result<Self, NoRandomness> {
+impl LeaseIds {
+    pub(super) fn new() -> Result<Self, RngError> {
         let mut key = [0; 16];
-        getrandom::fill(&mut key).map_err(NoRandomness)?;
+        getrandom::fill(&mut key).map_err(RngError)?;
         Ok(Self {
             hasher: SipHasher24::new_with_key(&key),
             next: AtomicU64::new(0),
@@ -31,8 +31,8 @@ impl Leases {
     }
 }
 
-impl std::fmt::Debug for Leases {
+impl std::fmt::Debug for LeaseIds {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Leases")
+        f.write_str("LeaseIds")
     }
 }

@@ -1,4 +1,4 @@
-//! What was counted apart from states that others have, to be added to them afterwards.
+//! What was counted delta from states that others have, to be added to them afterwards.
 //!
 //! It keeps what the others had, as far as they have said, and the same with what was counted since. Their difference is
 //! what they are to get, at the moments when it was counted: what belongs to a window that has ended meanwhile is not
@@ -10,17 +10,17 @@ use super::{Active, LimitKind, LimitSet};
 use crate::clock::Timestamp;
 use crate::request::Cost;
 
-/// What was counted apart from states, of all limits but slots.
+/// What was counted delta from states, of all limits but slots.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Apart {
+pub struct Delta {
     base: States,
     own: States,
     /// Whether they may have forgotten what they had, so that they are to be at least that again.
     restores: bool,
 }
 
-impl Apart {
-    /// Nothing was counted apart yet; `base` is what they have.
+impl Delta {
+    /// Nothing was counted delta yet; `base` is what they have.
     pub fn new(base: States, restores: bool) -> Self {
         Self {
             own: base.clone(),
@@ -74,7 +74,7 @@ impl Apart {
         }
     }
 
-    /// Takes in what was counted apart besides; both are aligned to `set`.
+    /// Takes in what was counted delta besides; both are aligned to `set`.
     pub fn join(&mut self, set: &LimitSet, other: &Self) {
         let had = Self {
             own: other.base.clone(),
@@ -83,12 +83,12 @@ impl Apart {
         let mut base = self.base.clone();
         had.add_to(set, &mut base);
         let mut own = base.clone();
-        for apart in [&*self, other] {
-            let apart = Self {
+        for delta in [&*self, other] {
+            let delta = Self {
                 restores: false,
-                ..apart.clone()
+                ..delta.clone()
             };
-            apart.add_to(set, &mut own);
+            delta.add_to(set, &mut own);
         }
         let restores = self.restores || other.restores;
         *self = Self {
@@ -134,7 +134,7 @@ fn charge(states: &mut States, (set, active): (&LimitSet, Active), now: Timestam
 
 fn write<C: Count>(count: &mut C, params: &C::Params, now: Timestamp, cost: Cost) {
     match cost {
-        Cost::Look => {}
+        Cost::Peek => {}
         Cost::Hits(hits) => count.add(params, now, hits.into()),
         Cost::Refund(hits) => count.refund(params, now, hits.into()),
     }
@@ -144,7 +144,7 @@ fn write<C: Count>(count: &mut C, params: &C::Params, now: Timestamp, cost: Cost
 mod tests {
     use super::*;
     use crate::clock::Micros;
-    use crate::limit::{Call, Charge, Limit, Rate, TokenBucket, step};
+    use crate::limit::{Charge, Limit, Operation, Rate, TokenBucket, check_and_apply};
 
     const NOW: Timestamp = Timestamp::from_secs(1_700_000_000);
 
@@ -169,19 +169,19 @@ mod tests {
     }
 
     fn remaining(set: &LimitSet, states: &States, now: Timestamp) -> u32 {
-        let look = Call {
+        let look = Operation {
             now,
-            cost: Cost::Look,
+            cost: Cost::Peek,
             lease: None,
         };
         let mut states = states.clone();
-        step(set, Active::ALL, &mut states, look).limits[0].remaining
+        check_and_apply(set, Active::ALL, &mut states, look).limits[0].remaining
     }
 
-    fn apart(set: &LimitSet, base: &States, hits: u32, at: Timestamp) -> Apart {
-        let mut apart = Apart::new(base.clone(), true);
-        apart.charge(set, Active::ALL, at, Cost::Hits(hits));
-        apart
+    fn delta(set: &LimitSet, base: &States, hits: u32, at: Timestamp) -> Delta {
+        let mut delta = Delta::new(base.clone(), true);
+        delta.charge(set, Active::ALL, at, Cost::Hits(hits));
+        delta
     }
 
     #[test]
@@ -190,7 +190,7 @@ mod tests {
             let base = with(set, 10, NOW);
             let mut theirs = base.clone();
             charge(&mut theirs, (set, Active::ALL), NOW, Cost::Hits(7));
-            apart(set, &base, 20, NOW).add_to(set, &mut theirs);
+            delta(set, &base, 20, NOW).add_to(set, &mut theirs);
             assert_eq!(remaining(set, &theirs, NOW), 63, "{set:?}");
         }
     }
@@ -199,12 +199,12 @@ mod tests {
     fn what_they_have_forgotten_is_told_them_again() {
         for set in &sets() {
             let base = with(set, 10, NOW);
-            let apart = apart(set, &base, 20, NOW);
+            let delta = delta(set, &base, 20, NOW);
             let mut empty = States::fresh(set);
-            apart.add_to(set, &mut empty);
+            delta.add_to(set, &mut empty);
             assert_eq!(remaining(set, &empty, NOW), 70, "{set:?}");
             // Another that knew the same adds only its own.
-            apart.add_to(set, &mut empty);
+            delta.add_to(set, &mut empty);
             assert_eq!(remaining(set, &empty, NOW), 50, "{set:?}");
         }
     }
@@ -213,14 +213,14 @@ mod tests {
     fn what_they_may_have_counted_is_not_counted_twice() {
         for set in &sets() {
             let base = with(set, 10, NOW);
-            let mut doubtful = Apart::new(base.clone(), false);
+            let mut doubtful = Delta::new(base.clone(), false);
             doubtful.charge_in_doubt(set, Active::ALL, NOW, Cost::Hits(5));
             let (mut with_it, mut without) = (with(set, 15, NOW), base);
             for theirs in [&mut with_it, &mut without] {
                 doubtful.add_to(set, theirs);
                 assert_eq!(remaining(set, theirs, NOW), 85, "{set:?}");
             }
-            let mut sent = apart(set, &with_it, 20, NOW);
+            let mut sent = delta(set, &with_it, 20, NOW);
             sent.add_to(set, &mut with_it);
             sent.doubt();
             sent.add_to(set, &mut with_it);
@@ -232,9 +232,9 @@ mod tests {
     fn what_has_ended_or_was_paid_back_meanwhile_is_not_owed() {
         let later = NOW.plus(Micros::from_secs(180));
         for set in &sets() {
-            let apart = apart(set, &with(set, 10, NOW), 20, NOW);
+            let delta = delta(set, &with(set, 10, NOW), 20, NOW);
             let mut theirs = with(set, 30, later);
-            apart.add_to(set, &mut theirs);
+            delta.add_to(set, &mut theirs);
             assert_eq!(remaining(set, &theirs, later), 70, "{set:?}");
         }
     }
@@ -243,10 +243,10 @@ mod tests {
     fn what_was_given_back_apart_is_given_back() {
         for set in &sets() {
             let base = with(set, 30, NOW);
-            let mut apart = Apart::new(base.clone(), true);
-            apart.charge(set, Active::ALL, NOW, Cost::Refund(10));
+            let mut delta = Delta::new(base.clone(), true);
+            delta.charge(set, Active::ALL, NOW, Cost::Refund(10));
             let mut theirs = base;
-            apart.add_to(set, &mut theirs);
+            delta.add_to(set, &mut theirs);
             assert_eq!(remaining(set, &theirs, NOW), 80, "{set:?}");
         }
     }
@@ -255,8 +255,8 @@ mod tests {
     fn what_was_counted_apart_twice_is_as_if_it_were_at_once() {
         for set in &sets() {
             let base = with(set, 10, NOW);
-            let mut joined = apart(set, &base, 20, NOW);
-            joined.join(set, &apart(set, &with(set, 15, NOW), 5, NOW));
+            let mut joined = delta(set, &base, 20, NOW);
+            joined.join(set, &delta(set, &with(set, 15, NOW), 5, NOW));
             for (had, left) in [(10, 60), (15, 60), (20, 55)] {
                 let mut theirs = with(set, had, NOW);
                 joined.add_to(set, &mut theirs);

@@ -77,18 +77,18 @@ pub enum LeaseOutcome {
     #[default]
     None,
     /// It holds slots now.
-    Taken,
+    Granted,
     /// It gave back what its lease held.
-    Freed,
-    /// It freed nothing: its lease holds nothing here. It was never granted, was given back or has ended.
+    Released,
+    /// It released nothing: its lease holds nothing here. It was never granted, was given back or has ended.
     NotHeld,
-    /// It freed nothing: it would give slots back, and names no lease.
-    Unnamed,
+    /// It released nothing: it would give slots back, and names no lease.
+    MissingId,
 }
 
 /// One call, as the limits of a set see it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Call {
+pub struct Operation {
     /// When it comes.
     pub now: Timestamp,
     /// What it costs.
@@ -99,7 +99,7 @@ pub struct Call {
 
 /// How much of a call is carried out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Extent {
+pub enum Scope {
     /// All of it.
     Whole,
     /// All but slots: what they would be held for does not happen.
@@ -113,19 +113,24 @@ pub enum Extent {
 /// A look writes nothing. Under [`Charge::Allowed`] hits that any active limit refuses are charged to none; a limit in
 /// shadow mode refuses nobody, and is charged with what it would let pass. A refund that names a lease frees what that
 /// lease holds, and touches nothing else.
-pub fn step(set: &LimitSet, active: Active, states: &mut States, call: Call) -> Outcomes {
+pub fn check_and_apply(
+    set: &LimitSet,
+    active: Active,
+    states: &mut States,
+    call: Operation,
+) -> Outcomes {
     let mut outcomes = Outcomes::default();
-    judge(set, active, states, call, &mut outcomes);
-    carry_out(set, active, states, (call, Extent::Whole), &mut outcomes);
+    check(set, active, states, call, &mut outcomes);
+    apply(set, active, states, (call, Scope::Whole), &mut outcomes);
     outcomes
 }
 
 /// Says, in `outcomes` that say nothing yet, which limits a call is over: the first half of a [`step`].
-pub fn judge(
+pub fn check(
     set: &LimitSet,
     active: Active,
     states: &mut States,
-    call: Call,
+    call: Operation,
     outcomes: &mut Outcomes,
 ) {
     for (index, limit, state) in pairs(set, active, states.as_mut_slice()) {
@@ -142,11 +147,11 @@ pub fn judge(
 
 /// Writes as much of a call as `extent` says, whose `outcomes` say already which limits it is over, and says how the
 /// states stand then.
-pub fn carry_out(
+pub fn apply(
     set: &LimitSet,
     active: Active,
     states: &mut States,
-    (call, extent): (Call, Extent),
+    (call, extent): (Operation, Scope),
     outcomes: &mut Outcomes,
 ) {
     outcomes.blocked_until = None;
@@ -159,8 +164,8 @@ pub fn carry_out(
     {
         let charged = match (set.charge, extent) {
             (Charge::Always, _) => true,
-            (Charge::Allowed, Extent::OnlyAlways) => false,
-            (Charge::Allowed, Extent::WithoutSlots) if limit.is_concurrency() => false,
+            (Charge::Allowed, Scope::OnlyAlways) => false,
+            (Charge::Allowed, Scope::WithoutSlots) if limit.is_concurrency() => false,
             (Charge::Allowed, _) => !outcomes.refused && !outcome.over,
         };
         // One dispatch by algorithm for all that is done: this is the hot path.
@@ -184,10 +189,10 @@ pub fn carry_out(
                 if let Cost::Hits(slots) = call.cost
                     && charged
                 {
-                    let lease = call.lease.unwrap_or(LeaseId::NOBODYS);
+                    let lease = call.lease.unwrap_or(LeaseId::NIL);
                     let length = Micros::from_secs(u64::from(*lease_secs));
                     leases.grant(call.now, lease, slots, length);
-                    outcomes.lease = LeaseOutcome::Taken;
+                    outcomes.lease = LeaseOutcome::Granted;
                 }
                 apply_one(max_in_flight, &mut **leases, call, charged, outcome)
             }
@@ -205,14 +210,14 @@ pub fn carry_out(
 fn apply_one<C: Count>(
     params: &C::Params,
     count: &mut C,
-    call: Call,
+    call: Operation,
     charged: bool,
     outcome: &mut Outcome,
 ) -> Option<Timestamp> {
     match call.cost {
         Cost::Hits(hits) if charged => count.add(params, call.now, hits.into()),
         Cost::Refund(hits) if call.lease.is_none() => count.refund(params, call.now, hits.into()),
-        Cost::Hits(_) | Cost::Refund(_) | Cost::Look => {}
+        Cost::Hits(_) | Cost::Refund(_) | Cost::Peek => {}
     }
     report(params, count, call, outcome);
     let is_blocked = outcome.over && !count.admits(params, call.now, 1);
@@ -221,8 +226,8 @@ fn apply_one<C: Count>(
 
 fn give_back(states: &mut States, now: Timestamp, lease: Option<LeaseId>) -> LeaseOutcome {
     match lease {
-        None => LeaseOutcome::Unnamed,
-        Some(lease) if states.release(now, lease) => LeaseOutcome::Freed,
+        None => LeaseOutcome::MissingId,
+        Some(lease) if states.release(now, lease) => LeaseOutcome::Released,
         Some(_) => LeaseOutcome::NotHeld,
     }
 }
@@ -239,7 +244,7 @@ fn pairs<'a>(
 }
 
 /// Whether the call exceeds the limit as it is before the call.
-fn is_over(charge: Charge, limit: &Limit, state: &State, call: Call) -> bool {
+fn is_over(charge: Charge, limit: &Limit, state: &State, call: Operation) -> bool {
     // envoyproxy/ratelimit compares the count alone, so a peek at a limit just used up is OK.
     let peek = match (charge, &limit.kind) {
         (Charge::Always, LimitKind::FixedWindow(_)) => 0,
@@ -247,7 +252,7 @@ fn is_over(charge: Charge, limit: &Limit, state: &State, call: Call) -> bool {
     };
     let hits = match call.cost {
         Cost::Hits(hits) => hits.into(),
-        Cost::Look => peek,
+        Cost::Peek => peek,
         Cost::Refund(_) => return false,
     };
     let now = call.now;
@@ -270,12 +275,12 @@ fn is_over(charge: Charge, limit: &Limit, state: &State, call: Call) -> bool {
 }
 
 /// Reports on the limit as it is after the call.
-fn report<C: Count>(params: &C::Params, count: &C, call: Call, outcome: &mut Outcome) {
+fn report<C: Count>(params: &C::Params, count: &C, call: Operation, outcome: &mut Outcome) {
     let now = call.now;
     if outcome.over {
         let hits = match call.cost {
             Cost::Hits(hits) => hits.into(),
-            Cost::Look | Cost::Refund(_) => 1,
+            Cost::Peek | Cost::Refund(_) => 1,
         };
         // An earlier check of the same request may have found a longer wait.
         outcome.reset = outcome.reset.max(count.until_admitted(params, now, hits));
