@@ -20,8 +20,11 @@ pub use code::ScenarioCode;
 pub use json_schema::schema;
 pub use junit::junit;
 pub use keys::{KEYS, Key, Level, Shape};
-pub use load::{Loaded, find, load};
+pub use load::{LoadedTestFile, find, load};
 pub use report::{Difference, Failure, FileReport, TestReport};
 pub use run::run;
-pub use test_file::{Action, Ask, Expectation, Standing, Step, Tally, Test, TestFile, Word};
+pub use test_file::{
+    Expectation, ExpectedCode, ExpectedCounts, ExpectedStatus, StepAction, Test, TestFile,
+    TestRequest, TestStep,
+};
 pub use time::parse_timestamp;

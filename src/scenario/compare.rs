@@ -3,7 +3,7 @@
 use serde_json::Value as Json;
 
 use super::report::Difference;
-use super::test_file::{Expectation, ExpectedBody, ExpectedHeader, Standing, Word};
+use super::test_file::{Expectation, ExpectedBody, ExpectedCode, ExpectedHeader, ExpectedStatus};
 use crate::engine::{Code, Decision, Header, Status};
 use crate::policy::{Metadata, Value};
 
@@ -12,9 +12,9 @@ pub(super) fn differences(expect: &Expectation, got: &Decision) -> Vec<Differenc
     let mut found = Found(Vec::new());
     if let Some(word) = expect.code {
         let code = match word {
-            Word::Ok | Word::OverLimit => Some(overall(got).as_str().to_owned()),
+            ExpectedCode::Ok | ExpectedCode::OverLimit => Some(overall(got).as_str().to_owned()),
             // Said of the whole answer it is said of each descriptor.
-            Word::NoLimit | Word::Unlimited => {
+            ExpectedCode::NoLimit | ExpectedCode::Unlimited => {
                 let others = got.statuses.iter().filter(|status| word_of(status) != word);
                 (others.count() > 0).then(|| words(&got.statuses))
             }
@@ -26,8 +26,8 @@ pub(super) fn differences(expect: &Expectation, got: &Decision) -> Vec<Differenc
             code.unwrap_or_else(|| expected.to_owned()),
         );
     }
-    for (at, (standing, status)) in expect.standings.iter().zip(&got.statuses).enumerate() {
-        let of = match expect.standings.len() {
+    for (at, (standing, status)) in expect.statuses.iter().zip(&got.statuses).enumerate() {
+        let of = match expect.statuses.len() {
             1 => String::new(),
             _ => format!("descriptor {} ", at + 1),
         };
@@ -58,19 +58,19 @@ pub(super) fn differences(expect: &Expectation, got: &Decision) -> Vec<Differenc
 }
 
 /// The whole answer in one word.
-pub(super) fn overall(decision: &Decision) -> Word {
+pub(super) fn overall(decision: &Decision) -> ExpectedCode {
     match decision.code {
-        Code::Ok => Word::Ok,
-        Code::OverLimit => Word::OverLimit,
+        Code::Ok => ExpectedCode::Ok,
+        Code::OverLimit => ExpectedCode::OverLimit,
     }
 }
 
-fn word_of(status: &Status) -> Word {
+fn word_of(status: &Status) -> ExpectedCode {
     match (status.code, &status.limit) {
-        (Code::OverLimit, _) => Word::OverLimit,
-        (Code::Ok, Some(_)) => Word::Ok,
-        (Code::Ok, None) if *status == Status::UNLIMITED => Word::Unlimited,
-        (Code::Ok, None) => Word::NoLimit,
+        (Code::OverLimit, _) => ExpectedCode::OverLimit,
+        (Code::Ok, Some(_)) => ExpectedCode::Ok,
+        (Code::Ok, None) if *status == Status::UNLIMITED => ExpectedCode::Unlimited,
+        (Code::Ok, None) => ExpectedCode::NoLimit,
     }
 }
 
@@ -100,10 +100,10 @@ impl Found {
         }
     }
 
-    fn standing(&mut self, of: &str, expect: &Standing, got: &Status) {
-        if let Some(word) = expect.word {
+    fn standing(&mut self, of: &str, expect: &ExpectedStatus, got: &Status) {
+        if let Some(word) = expect.code {
             let own = word_of(got);
-            let fits = own == word || (word == Word::Ok && own != Word::OverLimit);
+            let fits = own == word || (word == ExpectedCode::Ok && own != ExpectedCode::OverLimit);
             if !fits {
                 self.add(
                     format!("{of}code"),
@@ -117,7 +117,7 @@ impl Found {
             let what = format!("{of}remaining");
             self.compare(what, remaining.to_string(), got.remaining.to_string());
         }
-        if let Some(secs) = expect.reset_secs {
+        if let Some(secs) = expect.reset_after_secs {
             let own = got
                 .reset_after_secs
                 .map_or_else(none, |secs| format!("{secs}s"));

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::keys::{Level, Shape};
-use super::test_file::Word;
+use super::test_file::ExpectedCode;
 
 /// The schema, in draft 2020-12.
 pub fn schema() -> Value {
@@ -48,7 +48,7 @@ fn shape(shape: Shape) -> Value {
     };
     let or_list =
         |one: Value| json!({"anyOf": [one, {"type": "array", "items": one, "minItems": 1}]});
-    let word = || json!({"enum": Word::ALL.map(|(word, _)| word)});
+    let word = || json!({"enum": ExpectedCode::ALL.map(|(word, _)| word)});
     let rate = || json!({"type": "string", "pattern": "^[0-9]+( per |/)([0-9]+ )?[A-Za-z]+$"});
     match shape {
         Shape::Text => scalar(),

@@ -17,8 +17,8 @@ const MERGED: LoadOptions = LoadOptions {
 
 /// What came of reading one file.
 #[derive(Debug)]
-pub struct Loaded {
-    /// The test_file; none if there is an error among the diagnostics.
+pub struct LoadedTestFile {
+    /// The tests; `None` if a diagnostic is an error.
     pub test_file: Option<TestFile>,
     /// What is wrong with the file, and with the policies that it names; warnings are not among it.
     pub diagnostics: Vec<Diagnostic>,
@@ -45,7 +45,7 @@ pub fn find(paths: &[PathBuf]) -> Result<Vec<PathBuf>, LoadError> {
 ///
 /// # Errors
 /// When the file cannot be read at all; everything else is a diagnostic.
-pub fn load(file: &Path) -> Result<Loaded, LoadError> {
+pub fn load(file: &Path) -> Result<LoadedTestFile, LoadError> {
     let bytes = files::read(file)?;
     let mut report = Report::new(file);
     let mut policies = Policies::new(file);
@@ -57,7 +57,7 @@ pub fn load(file: &Path) -> Result<Loaded, LoadError> {
     diagnostics.extend(policies.diagnostics);
     diagnostics.retain(|found| found.severity == Severity::Error);
     let file = file.to_owned();
-    Ok(Loaded {
+    Ok(LoadedTestFile {
         test_file: diagnostics.is_empty().then_some(TestFile { file, tests }),
         diagnostics,
     })

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use super::keys::Level;
 use super::load::Policies;
-use super::test_file::{Action, Step, Test};
+use super::test_file::{StepAction, Test, TestStep};
 use super::time::DEFAULT_START;
 use crate::clock::Timestamp;
 use crate::document::{
@@ -65,7 +65,7 @@ enum Choice {
 }
 
 /// What the steps of one test are read with.
-struct Scene {
+struct StepContext {
     policy: Arc<Policy>,
     domain: Option<String>,
 }
@@ -113,7 +113,7 @@ impl Reader<'_> {
         let Choice::This(policy) = choice else {
             return None;
         };
-        let scene = Scene {
+        let context = StepContext {
             policy,
             domain: setting.domain,
         };
@@ -124,17 +124,17 @@ impl Reader<'_> {
             return None;
         };
         self.kept.clear();
-        let steps = self.each(steps, |reader, node| reader.step(node, &scene));
+        let steps = self.each(steps, |reader, node| reader.step(node, &context));
         Some(Test {
             name: name?,
             position: node.position,
-            policy: scene.policy,
+            policy: context.policy,
             start: setting.start.unwrap_or(DEFAULT_START),
             steps,
         })
     }
 
-    fn step(&mut self, node: &Node, scene: &Scene) -> Option<Step> {
+    fn step(&mut self, node: &Node, context: &StepContext) -> Option<TestStep> {
         let fields = Fields::of(node, Level::Step, self.report)?;
         let position = node.position;
         let actions: Vec<&Known<'_>> = ACTIONS
@@ -156,10 +156,10 @@ impl Reader<'_> {
             return None;
         };
         if action.name == "ask" {
-            let ask = self.ask(&fields, (action, position), scene)?;
-            return Some(Step {
+            let ask = self.ask(&fields, (action, position), context)?;
+            return Some(TestStep {
                 position,
-                action: Action::Ask(Box::new(ask)),
+                action: StepAction::Request(Box::new(ask)),
             });
         }
         for stray in fields.iter().filter(|field| field.name != action.name) {
@@ -168,14 +168,14 @@ impl Reader<'_> {
                 .add(ScenarioCode::InvalidStep, Some(stray.position), message);
         }
         let action = self.within(action, |reader| match action.name {
-            "wait" => scalars::span(action.node, reader.report).map(Action::Wait),
-            "at" => scalars::moment(action.node, reader.report).map(Action::At),
+            "wait" => scalars::span(action.node, reader.report).map(StepAction::Wait),
+            "at" => scalars::moment(action.node, reader.report).map(StepAction::At),
             _ => match reader.policy(action) {
-                Choice::This(policy) => Some(Action::Reload(policy)),
+                Choice::This(policy) => Some(StepAction::Reload(policy)),
                 Choice::Broken => None,
             },
         })?;
-        Some(Step { position, action })
+        Some(TestStep { position, action })
     }
 
     /// The policy of files that are named.

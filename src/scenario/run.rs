@@ -9,7 +9,7 @@ use bytes::Bytes;
 
 use super::compare::{differences, overall};
 use super::report::{Difference, Failure, TestReport};
-use super::test_file::{Action, Ask, Tally, Test, TestFile, Word};
+use super::test_file::{ExpectedCode, ExpectedCounts, StepAction, Test, TestFile, TestRequest};
 use crate::clock::{Clock, ManualClock, Micros};
 use crate::engine::{Decision, Engine};
 use crate::limit::Rate;
@@ -32,7 +32,7 @@ pub fn run(
 fn run_test(test: &Test) -> Result<TestReport, RngError> {
     let clock = ManualClock::new(test.start);
     let store = Store::memory(MemoryConfig::default())?;
-    let mut stage = Stage {
+    let mut runner = Runner {
         engine: Engine::new(
             Arc::clone(&test.policy),
             store,
@@ -45,13 +45,13 @@ fn run_test(test: &Test) -> Result<TestReport, RngError> {
     let mut failure = None;
     for step in &test.steps {
         match &step.action {
-            Action::Wait(span) => stage.pass(*span),
-            Action::At(moment) => stage.clock.set(*moment),
-            Action::Reload(policy) => {
-                stage.engine.replace_policy(Arc::clone(policy));
-                stage.policy = policy;
+            StepAction::Wait(span) => runner.pass(*span),
+            StepAction::At(moment) => runner.clock.set(*moment),
+            StepAction::Reload(policy) => {
+                runner.engine.replace_policy(Arc::clone(policy));
+                runner.policy = policy;
             }
-            Action::Ask(ask) => failure = stage.ask(ask, step.position),
+            StepAction::Request(ask) => failure = runner.ask(ask, step.position),
         }
         // What comes after a failure would fail because of it.
         if failure.is_some() {
@@ -66,23 +66,23 @@ fn run_test(test: &Test) -> Result<TestReport, RngError> {
 }
 
 /// Where a test takes place.
-struct Stage<'t> {
+struct Runner<'t> {
     engine: Engine,
     policy: &'t Policy,
     clock: ManualClock,
     /// By the names under which they are kept.
-    leases: HashMap<&'t str, Kept>,
+    leases: HashMap<&'t str, SavedLeases>,
 }
 
 /// Leases of one name, in the order in which they were granted.
 #[derive(Debug, Default)]
-struct Kept {
+struct SavedLeases {
     leases: Vec<LeaseId>,
     /// How many were given back.
     given_back: usize,
 }
 
-impl Kept {
+impl SavedLeases {
     /// The oldest that was not given back; when all were, the last one again.
     fn next(&mut self) -> Option<LeaseId> {
         let lease = self.leases.get(self.given_back).or(self.leases.last())?;
@@ -91,22 +91,22 @@ impl Kept {
     }
 }
 
-impl<'t> Stage<'t> {
+impl<'t> Runner<'t> {
     fn pass(&self, span: Micros) {
         self.clock.set(self.clock.now().plus(span));
     }
 
-    fn ask(&mut self, ask: &'t Ask, position: Position) -> Option<Failure> {
-        let mut codes = Codes::default();
+    fn ask(&mut self, ask: &'t TestRequest, position: Position) -> Option<Failure> {
+        let mut codes = CodeRuns::default();
         for time in 1..=ask.times {
             if time > 1 {
                 self.pass(ask.every);
             }
-            let failed = |stage: &Self, differences| Failure {
+            let failed = |runner: &Self, differences| Failure {
                 position,
-                asked: stage.words(ask),
+                asked: runner.words(ask),
                 time: (time, ask.times),
-                at: stage.clock.now().to_rfc3339(),
+                at: runner.clock.now().to_rfc3339(),
                 differences,
             };
             let Some(request) = self.request(ask) else {
@@ -121,7 +121,7 @@ impl<'t> Stage<'t> {
                     .push(grant.lease);
             }
             codes.add(overall(&decision));
-            let found = match ask.expect.tally {
+            let found = match ask.expect.counts {
                 Some(_) if time < ask.times => Vec::new(),
                 Some(tally) => {
                     let counts = codes.unlike(tally).into_iter();
@@ -137,7 +137,7 @@ impl<'t> Stage<'t> {
     }
 
     /// What is asked, with the lease that is given back; none if there is no such lease.
-    fn request(&mut self, ask: &Ask) -> Option<Request> {
+    fn request(&mut self, ask: &TestRequest) -> Option<Request> {
         let mut request = Request {
             domain: ask.domain.clone(),
             descriptors: ask.descriptors.clone(),
@@ -171,7 +171,7 @@ impl<'t> Stage<'t> {
     }
 
     /// The request as people write it, without the values of secret keys.
-    fn words(&self, ask: &Ask) -> String {
+    fn words(&self, ask: &TestRequest) -> String {
         let redactor = Redactor::new(self.policy.domain(&ask.domain));
         let descriptors = ask.descriptors.iter();
         let words: Vec<String> = descriptors
@@ -181,7 +181,7 @@ impl<'t> Stage<'t> {
     }
 }
 
-fn nothing_to_give_back(ask: &Ask) -> Difference {
+fn nothing_to_give_back(ask: &TestRequest) -> Difference {
     Difference {
         what: "lease".to_owned(),
         expected: ask.give_back.clone().unwrap_or_default(),
@@ -210,20 +210,23 @@ fn descriptor_in_words(descriptor: &Descriptor, redactor: Redactor<'_>) -> Strin
 
 /// The codes of many answers: how many alike came one after the other.
 #[derive(Debug, Default)]
-struct Codes(Vec<(Word, u32)>);
+struct CodeRuns(Vec<(ExpectedCode, u32)>);
 
-impl Codes {
-    fn add(&mut self, word: Word) {
+impl CodeRuns {
+    fn add(&mut self, word: ExpectedCode) {
         match self.0.last_mut() {
             Some((last, count)) if *last == word => *count += 1,
             _ => self.0.push((word, 1)),
         }
     }
 
-    fn unlike(&self, tally: Tally) -> Option<Difference> {
-        let expected = [(Word::Ok, tally.ok), (Word::OverLimit, tally.over_limit)];
+    fn unlike(&self, tally: ExpectedCounts) -> Option<Difference> {
+        let expected = [
+            (ExpectedCode::Ok, tally.ok),
+            (ExpectedCode::OverLimit, tally.over_limit),
+        ];
         let expected = expected.into_iter().filter(|(_, count)| *count > 0);
-        let expected: Vec<(Word, u32)> = expected.collect();
+        let expected: Vec<(ExpectedCode, u32)> = expected.collect();
         (self.0 != expected).then(|| Difference {
             what: "codes".to_owned(),
             expected: counts(&expected),
@@ -233,7 +236,7 @@ impl Codes {
 }
 
 /// Such as `600 ok, 1 over_limit`.
-fn counts(codes: &[(Word, u32)]) -> String {
+fn counts(codes: &[(ExpectedCode, u32)]) -> String {
     const MOST: usize = 4;
     let shown = codes.iter().take(MOST);
     let shown = shown.map(|(word, count)| format!("{count} {}", word.as_str()));

@@ -1,4 +1,4 @@
-//! A scenario file, read: tests, and what they do step by step.
+//! The content of a scenario file: tests and their steps.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -16,145 +16,145 @@ use crate::request::Descriptor;
 pub struct TestFile {
     /// The file.
     pub file: PathBuf,
-    /// In the order of the file.
+    /// The tests, in the order of the file.
     pub tests: Vec<Test>,
 }
 
-/// One test: it begins with fresh counters.
+/// One test. It starts with fresh counters.
 #[derive(Debug)]
 pub struct Test {
-    /// What it is about.
+    /// The name of the test.
     pub name: String,
-    /// Where it stands.
+    /// The position in the file.
     pub position: Position,
-    /// In force when it begins.
+    /// The policy at the start.
     pub policy: Arc<Policy>,
-    /// When it begins.
+    /// The time at the start.
     pub start: Timestamp,
-    /// One after the other.
-    pub steps: Vec<Step>,
+    /// The steps, in order.
+    pub steps: Vec<TestStep>,
 }
 
-/// One thing that happens.
+/// One step of a test.
 #[derive(Debug)]
-pub struct Step {
-    /// Where it stands.
+pub struct TestStep {
+    /// The position in the file.
     pub position: Position,
-    /// What happens.
-    pub action: Action,
+    /// The action.
+    pub action: StepAction,
 }
 
-/// What can happen.
+/// The action of a step.
 #[derive(Debug)]
-pub enum Action {
-    /// A request, or several alike.
-    Ask(Box<Ask>),
-    /// Time passes.
+pub enum StepAction {
+    /// `ask`: one request, repeated or not.
+    Request(Box<TestRequest>),
+    /// `wait`: move the clock forward.
     Wait(Micros),
-    /// It is that time, be it later or earlier than before.
+    /// `at`: set the clock, forwards or back.
     At(Timestamp),
-    /// Another policy is in force; counters stay.
+    /// `reload`: replace the policy and keep the counters.
     Reload(Arc<Policy>),
 }
 
-/// Requests that are all alike.
+/// A request, and how often it is sent.
 #[derive(Debug)]
-pub struct Ask {
-    /// The domain that is asked.
+pub struct TestRequest {
+    /// The domain of the request.
     pub domain: Bytes,
     /// At least one.
     pub descriptors: Vec<Descriptor>,
-    /// How often it is asked; at least once.
+    /// The number of calls; at least 1.
     pub times: u32,
-    /// How long it is from one to the next.
+    /// The time between two calls.
     pub every: Micros,
-    /// The name under which the leases that are granted are kept.
+    /// `keep`: the name under which granted leases are saved.
     pub keep: Option<String>,
-    /// The name of the leases that are given back, one at a time, by each descriptor that gives hits back.
+    /// `give_back`: the name of the saved leases of which each call releases one.
     pub give_back: Option<String>,
-    /// What is expected of the answers.
+    /// What the answers must be.
     pub expect: Expectation,
 }
 
-/// What is expected of answers; what is not named may be anything.
+/// The expected properties of an answer. `None` allows any value.
 #[derive(Debug, Default)]
 pub struct Expectation {
-    /// How many are let through before the others are refused. Without it each answer is as the rest says, with it the
-    /// last one.
-    pub tally: Option<Tally>,
-    /// Of the whole answer.
-    pub code: Option<Word>,
-    /// One per descriptor, or none.
-    pub standings: Vec<Standing>,
-    /// All headers, in any order.
+    /// How many calls are admitted before the rest is refused. With it, the other expectations apply to the last answer
+    /// only; without it, to each.
+    pub counts: Option<ExpectedCounts>,
+    /// The code of the whole answer.
+    pub code: Option<ExpectedCode>,
+    /// One per descriptor, or empty.
+    pub statuses: Vec<ExpectedStatus>,
+    /// All headers of the answer, in any order.
     pub headers: Option<Vec<ExpectedHeader>>,
-    /// Some of the headers.
+    /// Some headers of the answer.
     pub headers_include: Vec<ExpectedHeader>,
     /// The body.
     pub body: Option<ExpectedBody>,
     /// Whether a lease is granted.
     pub lease: Option<bool>,
-    /// All metadata.
+    /// All metadata of the answer.
     pub metadata: Option<Metadata>,
 }
 
-/// So many pass, then so many are refused.
+/// `ok` admitted calls, followed by `over_limit` refused calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Tally {
-    /// Let through.
+pub struct ExpectedCounts {
+    /// Admitted calls.
     pub ok: u32,
-    /// Refused after them.
+    /// Refused calls after them.
     pub over_limit: u32,
 }
 
-/// How a descriptor is expected to stand.
+/// The expected status of a descriptor. `None` allows any value.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Standing {
-    /// In one word.
-    pub word: Option<Word>,
-    /// Hits that would still pass.
+pub struct ExpectedStatus {
+    /// The code.
+    pub code: Option<ExpectedCode>,
+    /// Hits that would still be admitted.
     pub remaining: Option<u32>,
-    /// Whole seconds until there is room again.
-    pub reset_secs: Option<u64>,
-    /// The limit that is reported.
+    /// Seconds until the limit resets.
+    pub reset_after_secs: Option<u64>,
+    /// The reported limit.
     pub limit: Option<Quota>,
-    /// That limit's name; empty for none.
+    /// The name of the reported limit; empty for no name.
     pub name: Option<String>,
 }
 
-/// How something stands, in one word.
+/// The expected code of an answer or of a descriptor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Word {
-    /// Let through, for whatever reason.
+pub enum ExpectedCode {
+    /// Admitted, for any reason.
     Ok,
     /// Refused.
     OverLimit,
-    /// Let through because there is no limit for it.
+    /// Admitted because no rule matches.
     NoLimit,
-    /// Let through because its rule is `unlimited`.
+    /// Admitted because the rule is `unlimited`.
     Unlimited,
 }
 
-/// A header and its value; none if there must be no such header.
+/// An expected header; `None` if the answer must not have it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ExpectedHeader {
-    /// In any case.
+    /// The name; case does not matter.
     pub name: String,
-    /// Compared exactly.
+    /// The exact value.
     pub value: Option<String>,
 }
 
-/// A body.
+/// An expected body.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ExpectedBody {
-    /// Compared byte by byte; empty for none.
+    /// The exact text; empty for no body.
     Text(String),
-    /// Compared by what the JSON says.
+    /// JSON that is equal to this value.
     Json(Value),
 }
 
-impl Word {
-    /// Every word, as it is written.
+impl ExpectedCode {
+    /// Every code with its text.
     pub const ALL: [(&'static str, Self); 4] = [
         ("ok", Self::Ok),
         ("over_limit", Self::OverLimit),
@@ -162,7 +162,7 @@ impl Word {
         ("unlimited", Self::Unlimited),
     ];
 
-    /// The word as it is written.
+    /// The text of the code.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Ok => "ok",

@@ -3,13 +3,13 @@
 use bytes::Bytes;
 
 use super::fields::{Fields, Known};
-use super::{Reader, Scene, scalars};
+use super::{Reader, StepContext, scalars};
 use crate::document::{
     DocumentCode, Kind, Node, PathElement, Position, mapping, scalar, wrong_type,
 };
 use crate::request::{Cost, Descriptor, Entry};
 use crate::scenario::ScenarioCode;
-use crate::scenario::test_file::Ask;
+use crate::scenario::test_file::TestRequest;
 
 /// The most requests of one step.
 pub(super) const MAX_TIMES: u32 = 10_000_000;
@@ -19,10 +19,10 @@ impl Reader<'_> {
         &mut self,
         fields: &Fields<'_>,
         (ask, position): (&Known<'_>, Position),
-        scene: &Scene,
-    ) -> Option<Ask> {
+        context: &StepContext,
+    ) -> Option<TestRequest> {
         let (mut descriptors, is_sound) = self.within(ask, |reader| reader.descriptors(ask.node));
-        let domain = self.domain(fields, position, scene);
+        let domain = self.domain(fields, position, context);
         let keep = self.lease_name(fields, "keep");
         let give_back = self.lease_name(fields, "give_back");
         if give_back.is_some() {
@@ -47,9 +47,9 @@ impl Reader<'_> {
             Some(expect) => expect?,
             None => Default::default(),
         };
-        let tally = expect.tally.map(|tally| tally.ok + tally.over_limit);
+        let tally = expect.counts.map(|tally| tally.ok + tally.over_limit);
         is_sound.then_some(())?;
-        Some(Ask {
+        Some(TestRequest {
             domain: domain?,
             descriptors,
             times: times.or(tally).unwrap_or(1),
@@ -91,15 +91,20 @@ impl Reader<'_> {
     }
 
     /// The domain that is named nearest, else the only one there is.
-    fn domain(&mut self, fields: &Fields<'_>, position: Position, scene: &Scene) -> Option<Bytes> {
+    fn domain(
+        &mut self,
+        fields: &Fields<'_>,
+        position: Position,
+        context: &StepContext,
+    ) -> Option<Bytes> {
         if let Some(field) = fields.find("domain") {
             let name = self.within(field, |reader| reader.name(field.node))?;
             return Some(name.into());
         }
-        if let Some(domain) = &scene.domain {
+        if let Some(domain) = &context.domain {
             return Some(domain.clone().into());
         }
-        match scene.policy.domains()[..] {
+        match context.policy.domains()[..] {
             [only] => Some(Bytes::copy_from_slice(only.name.as_bytes())),
             _ => {
                 let message = "which domain is asked? The policy does not have exactly one";

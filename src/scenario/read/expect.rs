@@ -10,7 +10,7 @@ use crate::scenario::ScenarioCode;
 use crate::scenario::compare::from_json;
 use crate::scenario::keys::Level;
 use crate::scenario::test_file::{
-    Expectation, ExpectedBody, ExpectedHeader, Standing, Tally, Word,
+    Expectation, ExpectedBody, ExpectedCode, ExpectedCounts, ExpectedHeader, ExpectedStatus,
 };
 
 /// What can be said of one descriptor, here or in an element of `descriptors`.
@@ -30,12 +30,12 @@ impl Reader<'_> {
             return Some(expect);
         }
         let fields = Fields::of(node, Level::Expect, self.report)?;
-        expect.tally = self.tally(&fields, times);
-        expect.standings = self.standings(&fields, descriptors);
+        expect.counts = self.tally(&fields, times);
+        expect.statuses = self.statuses(&fields, descriptors);
         for field in fields.iter() {
             self.within(field, |reader| reader.fill(&mut expect, field));
         }
-        if let Some(code) = fields.find("code").filter(|_| expect.tally.is_some()) {
+        if let Some(code) = fields.find("code").filter(|_| expect.counts.is_some()) {
             let message = "`code` beside the counts of `ok` and `over_limit`";
             self.report.add(
                 ScenarioCode::InvalidExpectation,
@@ -76,7 +76,7 @@ impl Reader<'_> {
     }
 
     /// So many pass, then the others do not.
-    fn tally(&mut self, fields: &Fields<'_>, times: Option<u32>) -> Option<Tally> {
+    fn tally(&mut self, fields: &Fields<'_>, times: Option<u32>) -> Option<ExpectedCounts> {
         let mut count = |name| {
             let field = fields.find(name)?;
             self.within(field, |reader| scalars::number(field.node, reader.report))
@@ -95,7 +95,7 @@ impl Reader<'_> {
         let tally = ok.zip(over_limit).and_then(|(ok, over_limit)| {
             let all = ok.checked_add(over_limit)?;
             let is_all = times.is_none_or(|times| times == all) && (1..=MAX_TIMES).contains(&all);
-            is_all.then_some(Tally { ok, over_limit })
+            is_all.then_some(ExpectedCounts { ok, over_limit })
         });
         if tally.is_none() {
             let message = "the counts of `ok` and `over_limit` are not as many as are asked";
@@ -106,7 +106,7 @@ impl Reader<'_> {
     }
 
     /// One per descriptor, or none.
-    fn standings(&mut self, fields: &Fields<'_>, descriptors: usize) -> Vec<Standing> {
+    fn statuses(&mut self, fields: &Fields<'_>, descriptors: usize) -> Vec<ExpectedStatus> {
         let direct = fields.iter().find(|field| OF_ONE.contains(&field.name));
         let listed = fields.find("descriptors");
         match (direct, listed) {
@@ -130,7 +130,7 @@ impl Reader<'_> {
         }
     }
 
-    fn listed(&mut self, node: &Node, descriptors: usize) -> Vec<Standing> {
+    fn listed(&mut self, node: &Node, descriptors: usize) -> Vec<ExpectedStatus> {
         let nodes = list(node, self.report).unwrap_or_default();
         if nodes.len() != descriptors && matches!(node.kind, Kind::List(_)) {
             let have = nodes.len();
@@ -140,43 +140,43 @@ impl Reader<'_> {
             self.report
                 .add(ScenarioCode::InvalidExpectation, position, message);
         }
-        let mut standings = Vec::with_capacity(nodes.len());
+        let mut statuses = Vec::with_capacity(nodes.len());
         for (at, node) in nodes.iter().enumerate() {
             self.report.enter(PathElement::Index(at));
-            standings.push(self.element(node));
+            statuses.push(self.element(node));
             self.report.leave();
         }
-        standings
+        statuses
     }
 
-    fn element(&mut self, node: &Node) -> Standing {
+    fn element(&mut self, node: &Node) -> ExpectedStatus {
         if let Kind::Scalar(..) = node.kind {
             let word = scalars::word(node, self.report);
-            return Standing {
-                word,
-                ..Standing::default()
+            return ExpectedStatus {
+                code: word,
+                ..ExpectedStatus::default()
             };
         }
         let Some(fields) = Fields::of(node, Level::Descriptor, self.report) else {
-            return Standing::default();
+            return ExpectedStatus::default();
         };
-        let word: Option<Word> = fields.find("code").and_then(|field| {
+        let word: Option<ExpectedCode> = fields.find("code").and_then(|field| {
             self.within(field, |reader| scalars::word(field.node, reader.report))
         });
-        Standing {
-            word,
+        ExpectedStatus {
+            code: word,
             ..self.standing(&fields)
         }
     }
 
-    fn standing(&mut self, fields: &Fields<'_>) -> Standing {
-        let mut standing = Standing::default();
+    fn standing(&mut self, fields: &Fields<'_>) -> ExpectedStatus {
+        let mut standing = ExpectedStatus::default();
         for field in fields.iter() {
             self.within(field, |reader| {
                 let (node, report) = (field.node, &mut *reader.report);
                 match field.name {
                     "remaining" => standing.remaining = scalars::number(node, report),
-                    "reset" => standing.reset_secs = scalars::seconds(node, report),
+                    "reset" => standing.reset_after_secs = scalars::seconds(node, report),
                     "limit" => standing.limit = scalars::quota(node, report),
                     "name" => standing.name = scalars::written(node, report),
                     _ => {}

@@ -1,6 +1,6 @@
 //! Scalars that only scenarios have.
 
-use super::super::test_file::Word;
+use super::super::test_file::ExpectedCode;
 use super::super::time;
 use crate::clock::{Micros, Timestamp};
 use crate::document::{DocumentCode, Kind, Node, Report, Style, did_you_mean, scalar, wrong_type};
@@ -71,14 +71,14 @@ pub(super) fn quota(node: &Node, report: &mut Report) -> Option<Quota> {
 }
 
 /// A word for how something stands.
-pub(super) fn word(node: &Node, report: &mut Report) -> Option<Word> {
+pub(super) fn word(node: &Node, report: &mut Report) -> Option<ExpectedCode> {
     let Some(text) = text(node).filter(|_| !node.is_null()) else {
         wrong_type(node, "`ok` or `over_limit`", report);
         return None;
     };
-    let found = Word::ALL.iter().find(|(word, _)| *word == text);
+    let found = ExpectedCode::ALL.iter().find(|(word, _)| *word == text);
     if found.is_none() {
-        let names = Word::ALL.iter().map(|(word, _)| *word);
+        let names = ExpectedCode::ALL.iter().map(|(word, _)| *word);
         let hint = did_you_mean(text, names)
             .unwrap_or_else(|| "it is ok, over_limit, no_limit or unlimited".to_owned());
         let message = "this word says nothing of an answer";
