@@ -61,6 +61,8 @@ pub mod replay;
 
 pub mod telemetry;
 
+pub mod top_k;
+
 pub mod settings;
 
 pub mod cli;

@@ -6,23 +6,23 @@
 mod ahead;
 mod changes;
 mod fields;
-mod hardest;
 mod lines;
 mod names;
 mod record;
 mod tally;
 mod template;
 mod time;
+mod top_refused;
 
 use std::sync::Arc;
 
 pub use ahead::{Batch, Said, read_ahead};
 pub use changes::Change;
-pub use hardest::Refused;
 pub use names::RuleId;
 pub use record::{Fault, Mapping, Record, Shape};
 pub use tally::{Peak, RuleTally};
 pub use template::{DescriptorTemplate, InvalidTemplate};
+pub use top_refused::RefusedClient;
 
 use crate::clock::{Clock, ManualClock, Timestamp};
 use crate::engine::{Code, Engine};

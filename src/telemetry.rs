@@ -1,4 +1,6 @@
-//! What weir tells its operators.
+//! Telemetry: metrics, their recent history, heavy hitters, logs and traces.
+//!
+//! It observes decisions ([`crate::engine::Met`]) and never influences one.
 
 mod heavy_hitters;
 mod history;

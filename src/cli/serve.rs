@@ -87,7 +87,7 @@ async fn start(settings: ServeSettings) -> Result<Started, Box<dyn Error>> {
     app.metrics.loaded(PolicyLoad {
         generation: 1,
         at: Clock::System.now(),
-        refused: None,
+        error: None,
         diagnostics,
     });
     let watched = (engine, Arc::clone(&app.metrics));

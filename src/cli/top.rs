@@ -100,7 +100,7 @@ fn text(args: &TopArgs, overview: &Value, top: &Value) -> String {
     text.push_str(&rates(&domains(overview), &overview["step_secs"]));
     for domain in domains(top) {
         let name = said(&domain["name"]);
-        for (kind, title) in [("refused", "refused most"), ("asked", "ask most")] {
+        for (kind, title) in [("refused", "most refused"), ("requested", "most hits")] {
             let hitters = domain[kind].as_array().map_or(&[][..], Vec::as_slice);
             if hitters.is_empty() {
                 continue;
@@ -135,13 +135,13 @@ fn rates(domains: &[Value], step_secs: &Value) -> String {
 fn table(hitters: &[Value]) -> String {
     let mut table = TextTable::new([
         ("hits", Align::Right),
-        ("who", Align::Left),
+        ("client", Align::Left),
         ("rule", Align::Left),
     ]);
     for hitter in hitters {
         table.row([
             said(&hitter["hits"]),
-            said(&hitter["who"]),
+            said(&hitter["client"]),
             said(&hitter["rule"]),
         ]);
     }

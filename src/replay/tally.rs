@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::Outcome;
-use super::hardest::{Hardest, Refused};
 use super::names::{Masks, RuleId};
+use super::top_refused::{RefusedClient, TopRefused};
 use crate::engine::{Code, DescriptorResult};
 use crate::limit;
 use crate::policy::{Domain, Limits, Rule};
@@ -42,7 +42,7 @@ struct Counts {
     refused: u64,
     shadowed: u64,
     peak: Option<Peak>,
-    hardest: Hardest,
+    refused_most: TopRefused,
 }
 
 /// What one rule did.
@@ -59,7 +59,7 @@ pub struct RuleTally {
     /// The nearest that anybody came to a limit; none if nothing is counted.
     pub peak: Option<Peak>,
     /// Who was refused most.
-    pub hardest: Vec<Refused>,
+    pub refused_most: Vec<RefusedClient>,
 }
 
 /// How much of a limit one client had used.
@@ -104,7 +104,7 @@ impl Tally {
             counts.refused += 1;
             let (masks, entries) = (&self.masks, descriptor.entries.as_slice());
             counts
-                .hardest
+                .refused_most
                 .add(masks.hash(entries), line, || masks.who(entries, domain));
         } else if met.outcomes.iter().any(|outcome| outcome.over) {
             counts.shadowed += 1;
@@ -141,7 +141,7 @@ impl Tally {
                 refused: 0,
                 shadowed: 0,
                 peak: None,
-                hardest: Hardest::default(),
+                refused_most: TopRefused::default(),
             });
             self.rules.len() - 1
         })
@@ -184,7 +184,7 @@ impl Counts {
             refused: self.refused,
             shadowed: self.shadowed,
             peak: self.peak,
-            hardest: self.hardest.top(TOP),
+            refused_most: self.refused_most.top(TOP),
         }
     }
 }

@@ -185,7 +185,7 @@ impl ReloadThread {
             load_ms,
             "policies reloaded"
         );
-        self.metrics.adopt(&policy);
+        self.metrics.register(&policy);
         let before = self.engine.replace_policy(policy);
         if Arc::strong_count(&before) > 1 {
             self.retired.push(before);
@@ -203,11 +203,11 @@ impl ReloadThread {
         ReloadOutcome::Failed
     }
 
-    fn say(&self, refused: Option<String>, diagnostics: Vec<String>) {
+    fn say(&self, error: Option<String>, diagnostics: Vec<String>) {
         self.metrics.loaded(PolicyLoad {
             generation: self.generation,
             at: self.clock.now(),
-            refused,
+            error,
             diagnostics,
         });
     }

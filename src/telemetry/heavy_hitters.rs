@@ -1,8 +1,7 @@
-//! Heavy hitters: who asks most, and who is refused most.
+//! Heavy hitters: the clients with the most hits, and with the most refused hits.
 //!
-//! Each thread keeps the top of what it sees by itself, in a fixed number of places (the "space-saving" algorithm of
-//! Metwally, Agrawal and El Abbadi, 2005): whoever is not in takes the place of the least, with its count as the
-//! possible error. Who reads adds up the threads.
+//! Each thread counts the clients that it sees in a [`crate::top_k::TopK`] per domain, so recording
+//! takes an uncontended lock. [`HeavyHitters::top`] sums the threads.
 
 pub(super) mod client_label;
 mod windows;
@@ -18,73 +17,78 @@ pub use windows::HeavyHitter;
 use crate::clock::Timestamp;
 use crate::engine::DescriptorResult;
 use crate::request::Descriptor;
-use windows::{MOST_DOMAINS, Windows};
+use client_label::ClientLabel;
+use windows::Windows;
 
-/// All threads' heavy hitters.
+/// Domains that one thread keeps clients of.
+const MAX_DOMAINS: usize = 256;
+
+/// The heavy hitters of all threads.
 #[derive(Debug, Default)]
 pub struct HeavyHitters {
-    /// One hash for all threads, so that their hitters can be added up; nobody can choose values that meet in it.
+    /// Shared by all threads, so that their clients can be summed; its key is random, so nobody can
+    /// choose values that collide.
     hash: RandomState,
     threads: Mutex<Vec<Arc<Mutex<ThreadHitters>>>>,
 }
 
-/// What one thread has seen, by the domain's number.
+/// The clients of one thread, by the number of the domain.
 type ThreadHitters = HashMap<u32, DomainHitters>;
 
 #[derive(Debug, Default)]
 struct DomainHitters {
-    asked: Windows,
+    requested: Windows,
     refused: Windows,
 }
 
 /// The heavy hitters of a domain, the heaviest first.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TopClients {
-    /// By the hits that they asked for.
-    pub asked: Vec<HeavyHitter>,
+    /// By the hits that they requested.
+    pub requested: Vec<HeavyHitter>,
     /// By the hits that were refused.
     pub refused: Vec<HeavyHitter>,
-    /// Since when it was counted.
+    /// The beginning of the time that is counted: 5 to 10 minutes ago.
     pub since: Timestamp,
 }
 
-/// Where one thread notes what it sees.
+/// Records the clients that one thread sees.
 #[derive(Clone, Debug)]
 pub(super) struct HitterRecorder {
     hash: RandomState,
-    seen: Arc<Mutex<ThreadHitters>>,
+    clients: Arc<Mutex<ThreadHitters>>,
 }
 
-/// Hits that are to be noted.
+/// Hits of a client, weighted if they are a sample.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ClientHits {
-    pub(super) asked: u64,
+    pub(super) requested: u64,
     pub(super) refused: u64,
 }
 
 impl HeavyHitters {
-    /// A thread more.
-    pub(super) fn notes(&self) -> HitterRecorder {
-        let notes = HitterRecorder {
+    /// A recorder for another thread.
+    pub(super) fn recorder(&self) -> HitterRecorder {
+        let recorder = HitterRecorder {
             hash: self.hash.clone(),
-            seen: Arc::default(),
+            clients: Arc::default(),
         };
-        self.threads.lock().push(Arc::clone(&notes.seen));
-        notes
+        self.threads.lock().push(Arc::clone(&recorder.clients));
+        recorder
     }
 
-    /// The heaviest of the domain with that number, over all threads.
+    /// The heavy hitters of the domain with that number, over all threads.
     pub(super) fn top(&self, domain: u32, now: Timestamp) -> TopClients {
-        let mut asked = HashMap::new();
+        let mut requested = HashMap::new();
         let mut refused = HashMap::new();
         for thread in self.threads.lock().iter() {
-            if let Some(seen) = thread.lock().get(&domain) {
-                seen.asked.add_to(&mut asked, now);
-                seen.refused.add_to(&mut refused, now);
+            if let Some(clients) = thread.lock().get(&domain) {
+                clients.requested.add_to(&mut requested, now);
+                clients.refused.add_to(&mut refused, now);
             }
         }
         TopClients {
-            asked: windows::heaviest(asked),
+            requested: windows::heaviest(requested),
             refused: windows::heaviest(refused),
             since: windows::since(now),
         }
@@ -92,7 +96,7 @@ impl HeavyHitters {
 }
 
 impl HitterRecorder {
-    /// What tells a descriptor from all others.
+    /// The hash that identifies a client in this process.
     pub(super) fn hash(&self, descriptor: &Descriptor) -> u64 {
         let entries = descriptor.entries.iter();
         entries.fold(0, |hash, entry| {
@@ -100,8 +104,8 @@ impl HitterRecorder {
         })
     }
 
-    /// HitterRecorder what a descriptor has met.
-    pub(super) fn note(
+    /// Counts the hits of a descriptor in the domain with that number.
+    pub(super) fn record(
         &self,
         domain: u32,
         met: &DescriptorResult<'_>,
@@ -109,19 +113,17 @@ impl HitterRecorder {
         hits: ClientHits,
     ) {
         let hash = self.hash(descriptor);
-        let mut seen = self.seen.lock();
-        if seen.len() >= MOST_DOMAINS && !seen.contains_key(&domain) {
+        let mut clients = self.clients.lock();
+        if clients.len() >= MAX_DOMAINS && !clients.contains_key(&domain) {
             return;
         }
-        let of_domain = seen.entry(domain).or_default();
-        let name = || client_label::label(met, descriptor, hash);
-        for (windows, hits) in [
-            (&mut of_domain.asked, hits.asked),
-            (&mut of_domain.refused, hits.refused),
-        ] {
-            if hits > 0 {
-                windows.add(met.now, hash, hits, name);
-            }
+        let domain = clients.entry(domain).or_default();
+        let label = || ClientLabel::new(met, descriptor, hash);
+        if hits.requested > 0 {
+            domain.requested.add(met.now, hash, hits.requested, label);
+        }
+        if hits.refused > 0 {
+            domain.refused.add(met.now, hash, hits.refused, label);
         }
     }
 }

@@ -1,106 +1,101 @@
-//! The last quarter of an hour, if a step is five seconds long: what every rule and domain counted, step by step.
+//! The recent history of rules and domains, as shown on the admin page.
+//!
+//! History is divided into steps. With steps of 5 seconds, [`HISTORY_STEPS`] of them are 15 minutes.
 
 use std::collections::{HashMap, VecDeque};
 
 use super::metrics::{DomainDecisions, Metrics, RuleHits};
-use crate::clock::Timestamp;
 use crate::policy::{Domain, Policy, Rule};
 
-/// Steps that are kept.
+/// Number of steps that are kept.
 pub const HISTORY_STEPS: usize = 180;
 
-/// Rules whose steps are kept, those that were met first.
-const MOST_RULES: usize = 5_000;
+/// Number of rules whose history is kept, those that are matched first.
+const MAX_RULES: usize = 5_000;
 
-/// What was counted in a step.
+/// What was counted in one step: hits of a rule, or requests of a domain.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct HistoryStep {
-    /// Within the limits; of a domain, calls that were OK.
+    /// Within the limits.
     pub ok: u32,
-    /// Of those the ones near a limit; of a domain always 0.
+    /// Part of `ok`: near a limit. Always 0 for a domain.
     pub near: u32,
     /// Refused.
     pub over: u32,
-    /// Let pass by shadow mode.
+    /// Allowed by shadow mode.
     pub shadow: u32,
 }
 
-/// Steps of all rules and domains, the oldest first.
+/// The steps of all rules and domains.
 #[derive(Debug, Default)]
 pub struct History {
-    /// The end of the last step.
-    at: Timestamp,
-    /// How many steps there were.
+    /// Number of steps since the start.
     steps: u64,
-    /// By number.
+    /// By metric ID.
     rules: HashMap<u32, Series<RuleHits>>,
     domains: HashMap<u32, Series<DomainDecisions>>,
 }
 
+/// The steps of one rule or domain.
 #[derive(Debug)]
 struct Series<T> {
+    /// The counters at the end of the last step.
     last: T,
-    /// The step after the last of these; what lies between is 0.
+    /// The number of steps at which the series ends; later ones are 0.
     end: u64,
     steps: VecDeque<HistoryStep>,
 }
 
 impl History {
-    /// A step has ended.
-    pub fn step(&mut self, policy: &Policy, metrics: &Metrics, now: Timestamp) {
-        self.at = now;
+    /// Ends a step: adds what was counted since the one before.
+    pub fn step(&mut self, policy: &Policy, metrics: &Metrics) {
         self.steps += 1;
         for domain in policy.domains() {
-            if let [number] = domain.metric_ids.get() {
-                let all = metrics.domain(Some(domain));
-                let series = self.domains.entry(*number).or_insert_with(Series::new);
-                series.add(self.steps, all, |now, last| HistoryStep {
-                    ok: less(now.ok - now.shadow, last.ok - last.shadow),
+            if let [id] = domain.metric_ids.get() {
+                let total = metrics.domain(Some(domain));
+                let series = self.domains.entry(*id).or_insert_with(Series::new);
+                series.add(self.steps, total, |now, last| HistoryStep {
+                    ok: increase(now.ok - now.shadow, last.ok - last.shadow),
                     near: 0,
-                    over: less(now.over_limit, last.over_limit),
-                    shadow: less(now.shadow, last.shadow),
+                    over: increase(now.over_limit, last.over_limit),
+                    shadow: increase(now.shadow, last.shadow),
                 });
             }
             for rule in domain.rules() {
-                self.step_of_rule(rule, metrics);
+                self.step_rule(rule, metrics);
             }
         }
     }
 
-    fn step_of_rule(&mut self, rule: &Rule, metrics: &Metrics) {
-        let Some(number) = rule.metric_ids.get().first() else {
+    fn step_rule(&mut self, rule: &Rule, metrics: &Metrics) {
+        let Some(id) = rule.metric_ids.get().first() else {
             return;
         };
-        let hits = metrics.rule(rule);
-        let is_full = self.rules.len() >= MOST_RULES;
-        if hits.total() == 0 || (is_full && !self.rules.contains_key(number)) {
+        let total = metrics.rule(rule);
+        let is_full = self.rules.len() >= MAX_RULES;
+        if total.total() == 0 || (is_full && !self.rules.contains_key(id)) {
             return;
         }
-        let series = self.rules.entry(*number).or_insert_with(Series::new);
-        series.add(self.steps, hits, |now, last| HistoryStep {
-            ok: less(now.within, last.within),
-            near: less(now.near, last.near),
-            over: less(now.over - now.shadow, last.over - last.shadow),
-            shadow: less(now.shadow, last.shadow),
+        let series = self.rules.entry(*id).or_insert_with(Series::new);
+        series.add(self.steps, total, |now, last| HistoryStep {
+            ok: increase(now.within, last.within),
+            near: increase(now.near, last.near),
+            over: increase(now.over - now.shadow, last.over - last.shadow),
+            shadow: increase(now.shadow, last.shadow),
         });
     }
 
-    /// The end of the last step.
-    pub fn at(&self) -> Timestamp {
-        self.at
-    }
-
-    /// The steps of a rule up to now, at most [`HISTORY_STEPS`]; those before the first were 0.
+    /// The steps of a rule, the oldest first, at most [`HISTORY_STEPS`]. Missing steps are 0.
     pub fn of_rule(&self, rule: &Rule) -> Vec<HistoryStep> {
-        let number = rule.metric_ids.get().first();
-        let series = number.and_then(|number| self.rules.get(number));
+        let id = rule.metric_ids.get().first();
+        let series = id.and_then(|id| self.rules.get(id));
         series.map_or_else(Vec::new, |series| series.until(self.steps))
     }
 
-    /// The steps of a domain up to now.
+    /// The steps of a domain, the oldest first, at most [`HISTORY_STEPS`].
     pub fn of_domain(&self, domain: &Domain) -> Vec<HistoryStep> {
-        let number = domain.metric_ids.get().first();
-        let series = number.and_then(|number| self.domains.get(number));
+        let id = domain.metric_ids.get().first();
+        let series = id.and_then(|id| self.domains.get(id));
         series.map_or_else(Vec::new, |series| series.until(self.steps))
     }
 }
@@ -114,14 +109,14 @@ impl<T: Copy + Default> Series<T> {
         }
     }
 
-    fn add(&mut self, step: u64, now: T, since: impl FnOnce(&T, &T) -> HistoryStep) {
+    fn add(&mut self, step: u64, now: T, difference: impl FnOnce(&T, &T) -> HistoryStep) {
         self.fill(step - 1);
-        self.push(since(&now, &self.last));
+        self.push(difference(&now, &self.last));
         self.end = step;
         self.last = now;
     }
 
-    /// A rule that was away counted nothing.
+    /// Adds empty steps for the time in which the policy did not have the rule.
     fn fill(&mut self, end: u64) {
         let missing = end.saturating_sub(self.end).min(HISTORY_STEPS as u64);
         if self.end > 0 {
@@ -146,6 +141,6 @@ impl<T: Copy + Default> Series<T> {
     }
 }
 
-fn less(now: u64, last: u64) -> u32 {
+fn increase(now: u64, last: u64) -> u32 {
     u32::try_from(now.saturating_sub(last)).unwrap_or(u32::MAX)
 }

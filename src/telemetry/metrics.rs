@@ -1,17 +1,19 @@
-//! Metrics: what is counted, by whom, and how it is read.
+//! Metrics: counters of decisions, and their text for Prometheus.
 //!
-//! Each thread that decides has a [`Recorder`] with numbers of its own, which nobody else writes: counting a decision
-//! is a few additions. Rules know their numbers ([`crate::policy::MetricIds`]) before they are served, so nothing is looked
-//! up by name. Who reads adds up the numbers of all threads.
+//! Each thread that decides has a [`Recorder`] whose counters nobody else writes, so counting a
+//! decision takes a few additions. Rules know the IDs of their counters
+//! ([`crate::policy::MetricIds`]) before they are served, so nothing is looked up by name. A request
+//! for `/metrics` sums the counters of all threads. The list of all metrics is [`FAMILIES`].
 
+mod counter;
 mod envoy_ratelimit;
-mod expose;
 mod families;
 mod histogram;
 mod recorder;
 mod registry;
+mod scrape;
 mod text;
-mod thread_metrics;
+mod thread;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -24,244 +26,254 @@ pub use recorder::{CallRecorder, Recorder};
 use super::heavy_hitters::{HeavyHitters, TopClients};
 use super::refused_log::RefusedLog;
 use crate::clock::Timestamp;
-use crate::engine::DescriptorResult;
+use crate::engine::{DescriptorResult, Engine};
 use crate::policy::{Domain, Limits, Policy, Rule};
 use histogram::Histogram;
 use registry::Registry;
-use thread_metrics::{RuleCounters, ThreadMetrics};
+use scrape::Scrape;
+use text::PrometheusText;
+use thread::{RuleCounters, ThreadMetrics};
 
-/// A hit is near a limit when more than so many tenths of it are used up.
-const NEAR_TENTHS: u64 = 8;
-
-/// The number of what no domain of the policy was asked for.
+/// The number under which requests for unknown domains are counted.
 const UNKNOWN_DOMAIN: u32 = 0;
 
-/// gRPC's status code UNKNOWN.
-const UNKNOWN: usize = 2;
+/// The gRPC status code UNKNOWN.
+const GRPC_UNKNOWN: usize = 2;
 
-/// All that is counted.
+/// Everything that is counted.
 #[derive(Debug, Default)]
 pub struct Metrics {
     registry: Arc<Mutex<Registry>>,
-    shards: Mutex<Vec<Arc<ThreadMetrics>>>,
+    threads: Mutex<Vec<Arc<ThreadMetrics>>>,
     reloads: ReloadStats,
     hitters: HeavyHitters,
-    refusals: Arc<RefusedLog>,
+    refused_log: Arc<RefusedLog>,
 }
 
-/// How loading the policies went.
+/// Statistics of policy loads.
 #[derive(Debug, Default)]
 struct ReloadStats {
     generation: AtomicU64,
-    replaced: AtomicU64,
-    kept: AtomicU64,
-    replaced_at_secs: AtomicU64,
+    successes: AtomicU64,
+    failures: AtomicU64,
+    loaded_at_secs: AtomicU64,
     last: Mutex<Option<PolicyLoad>>,
 }
 
-/// What came of loading the policies.
+/// The result of loading the policies.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PolicyLoad {
-    /// The number of the policy in force since then; the first is 1.
+    /// The number of the policy in force afterwards; the first is 1.
     pub generation: u64,
-    /// When it was.
+    /// When it was loaded.
     pub at: Timestamp,
-    /// Why what was loaded is not served, if so.
-    pub refused: Option<String>,
-    /// What was found in the files, as the log has it.
+    /// Why the loaded policy was rejected; `None` if it is in force.
+    pub error: Option<String>,
+    /// The diagnostics of the files, as logged.
     pub diagnostics: Vec<String>,
 }
 
-/// What a descriptor met.
+/// What a descriptor matched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum MatchKind {
     Rule,
     Unlimited,
     Override,
-    Nothing,
+    None,
     UnknownDomain,
 }
 
 /// Hits at a rule, over all threads.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RuleHits {
-    /// Within all its limits.
+    /// Within all limits of the rule.
     pub within: u64,
-    /// Of those the ones that came near one.
+    /// Part of `within`: near one of the limits.
     pub near: u64,
-    /// Over one of its limits.
+    /// Over one of the limits.
     pub over: u64,
-    /// Of those the ones that shadow mode let pass.
+    /// Part of `over`: allowed by shadow mode.
     pub shadow: u64,
 }
 
-/// Decisions of a domain, over all threads.
+/// Decisions in a domain, over all threads.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct DomainDecisions {
-    /// The client may go on.
+    /// Requests that were allowed.
     pub ok: u64,
-    /// It may not.
+    /// Requests that were refused.
     pub over_limit: u64,
-    /// Of those that are OK the ones that the domain's shadow mode made so.
+    /// Part of `ok`: would be refused without the domain's shadow mode.
     pub shadow: u64,
 }
 
 impl Metrics {
-    /// Metrics of a server whose first policy is this.
+    /// Metrics of a server that starts with this policy.
     pub fn new(policy: &Policy) -> Self {
         let metrics = Self::default();
-        metrics.adopt(policy);
+        metrics.register(policy);
         metrics.reloads.generation.store(1, Ordering::Relaxed);
         metrics
     }
 
-    /// Makes ready to count what meets the rules of a policy that is not in force yet.
-    pub fn adopt(&self, policy: &Policy) {
-        self.registry.lock().adopt(policy);
+    /// Assigns metric IDs to the rules of a policy, before it comes into force.
+    pub fn register(&self, policy: &Policy) {
+        self.registry.lock().register(policy);
     }
 
-    /// Says refusals in the log, at most so many a second.
+    /// Sets the maximum number of refused requests that are logged per second; 0 disables that.
     pub fn log_refused_per_second(&self, per_second: u64) {
-        self.refusals
-            .per_second
-            .store(per_second, Ordering::Relaxed);
+        self.refused_log.set_rate(per_second);
     }
 
-    /// Counts for a thread that decides and has connections.
+    /// A recorder for a worker thread, which has connections.
     pub fn worker_recorder(&self) -> Recorder {
         self.recorder(true)
     }
 
-    /// Counts for a thread that decides now and then.
+    /// A recorder for the admin server, which seldom decides.
     pub fn admin_recorder(&self) -> Recorder {
         self.recorder(false)
     }
 
     fn recorder(&self, is_worker: bool) -> Recorder {
-        let shard = Arc::new(ThreadMetrics {
+        let thread = Arc::new(ThreadMetrics {
             is_worker,
             ..ThreadMetrics::default()
         });
-        self.shards.lock().push(Arc::clone(&shard));
-        let heard = (self.hitters.notes(), Arc::clone(&self.refusals));
-        Recorder::new(shard, Arc::clone(&self.registry), heard)
+        self.threads.lock().push(Arc::clone(&thread));
+        let registry = Arc::clone(&self.registry);
+        let refused_log = Arc::clone(&self.refused_log);
+        Recorder::new(thread, registry, self.hitters.recorder(), refused_log)
     }
 
-    /// The policies were loaded, the first time or anew.
+    /// Records that the policies were loaded.
     pub fn loaded(&self, load: PolicyLoad) {
         let reloads = &self.reloads;
         reloads.generation.store(load.generation, Ordering::Relaxed);
-        match load.refused {
-            Some(_) => reloads.kept.fetch_add(1, Ordering::Relaxed),
+        match load.error {
+            Some(_) => reloads.failures.fetch_add(1, Ordering::Relaxed),
             None => {
                 let at_secs = load.at.micros() / 1_000_000;
-                reloads.replaced_at_secs.store(at_secs, Ordering::Relaxed);
-                reloads.replaced.fetch_add(1, Ordering::Relaxed)
+                reloads.loaded_at_secs.store(at_secs, Ordering::Relaxed);
+                reloads.successes.fetch_add(1, Ordering::Relaxed)
             }
         };
         *reloads.last.lock() = Some(load);
     }
 
-    /// The last time that the policies were loaded.
+    /// The last load of the policies.
     pub fn last_load(&self) -> Option<PolicyLoad> {
         self.reloads.last.lock().clone()
     }
 
-    /// Counts the policies that were in force; the first is 1.
+    /// The number of the policy in force; the first is 1.
     pub fn generation(&self) -> u64 {
         self.reloads.generation.load(Ordering::Relaxed)
     }
 
-    /// What was counted at a rule.
+    /// The hits at a rule since the start.
     pub fn rule(&self, rule: &Rule) -> RuleHits {
         let number = rule.metric_ids.get().first();
         number.map_or_else(RuleHits::default, |number| self.hits(*number))
     }
 
-    /// What was decided in a domain; none for all that no domain was found for.
+    /// The decisions in a domain since the start; `None` for unknown domains.
     pub fn domain(&self, domain: Option<&Domain>) -> DomainDecisions {
         let number = domain.map_or(Some(UNKNOWN_DOMAIN), |domain| {
             domain.metric_ids.get().first().copied()
         });
         let mut sum = DomainDecisions::default();
         let Some(number) = number else { return sum };
-        for shard in self.shards.lock().iter() {
-            if let Some(tally) = shard.domains.peek(number) {
-                sum.ok += tally.ok.get();
-                sum.over_limit += tally.over_limit.get();
-                sum.shadow += tally.shadow.get();
+        for thread in self.threads.lock().iter() {
+            if let Some(counters) = thread.domains.get(number) {
+                sum.ok += counters.ok.get();
+                sum.over_limit += counters.over_limit.get();
+                sum.shadow += counters.shadow.get();
             }
         }
         sum
     }
 
-    /// Who asks most in a domain, and who is refused most.
+    /// The heavy hitters of a domain.
     pub fn top(&self, domain: &Domain, now: Timestamp) -> TopClients {
         let number = domain.metric_ids.get().first();
         number.map_or_else(TopClients::default, |number| self.hitters.top(*number, now))
     }
 
-    /// How many connections each worker has.
+    /// All metrics in Prometheus' text format; with `envoy_names`, also those of
+    /// envoyproxy/ratelimit.
+    pub fn text(&self, engine: &Engine, envoy_names: bool) -> String {
+        let policy = engine.policy();
+        let scrape = Scrape::new(self, engine, &policy);
+        let mut text = PrometheusText::default();
+        for family in FAMILIES {
+            (family.read)(&scrape, &mut text.family(family));
+        }
+        if envoy_names {
+            envoy_ratelimit::expose(&scrape, &mut text);
+        }
+        text.into_string()
+    }
+
+    /// The number of open connections of each worker.
     fn connections(&self) -> Vec<usize> {
-        let shards = self.shards.lock();
-        let of = |shard: &Arc<ThreadMetrics>| shard.connections.load(Ordering::Relaxed);
-        shards
-            .iter()
-            .filter(|shard| shard.is_worker)
-            .map(of)
+        let threads = self.threads.lock();
+        let workers = threads.iter().filter(|thread| thread.is_worker);
+        workers
+            .map(|thread| thread.connections.load(Ordering::Relaxed))
             .collect()
     }
 
     fn hits(&self, number: u32) -> RuleHits {
         let mut sum = RuleHits::default();
-        for shard in self.shards.lock().iter() {
-            if let Some(tally) = shard.rules.peek(number) {
-                sum.add(tally);
+        for thread in self.threads.lock().iter() {
+            if let Some(counters) = thread.rules.get(number) {
+                sum.add(&counters.into());
             }
         }
         sum
     }
 
     fn over_limit(&self, number: u32) -> u64 {
-        self.sum(|shard| {
-            shard
-                .limits
-                .peek(number)
-                .map_or(0, thread_metrics::ThreadCounter::get)
-        })
+        self.sum(|thread| thread.limits.get(number).map_or(0, |count| count.get()))
     }
 
-    fn sum(&self, of: impl Fn(&ThreadMetrics) -> u64) -> u64 {
-        self.shards.lock().iter().map(|shard| of(shard)).sum()
+    fn sum(&self, value: impl Fn(&ThreadMetrics) -> u64) -> u64 {
+        self.threads.lock().iter().map(|thread| value(thread)).sum()
     }
 
-    fn took(&self) -> Histogram {
-        let mut all = Histogram::default();
-        for shard in self.shards.lock().iter() {
-            shard.took.add_to(&mut all);
+    fn decision_time(&self) -> Histogram {
+        let mut sum = Histogram::default();
+        for thread in self.threads.lock().iter() {
+            thread.decision_time.add_to(&mut sum);
         }
-        all
+        sum
     }
 }
 
 impl RuleHits {
-    /// All of them.
+    /// All hits, within the limits or over one.
     pub fn total(&self) -> u64 {
         self.within + self.over
     }
 
-    fn add_all(&mut self, other: &Self) {
+    fn add(&mut self, other: &Self) {
         self.within += other.within;
         self.near += other.near;
         self.over += other.over;
         self.shadow += other.shadow;
     }
+}
 
-    fn add(&mut self, tally: &RuleCounters) {
-        self.within += tally.within.get();
-        self.near += tally.near.get();
-        self.over += tally.over.get();
-        self.shadow += tally.shadow.get();
+impl From<&RuleCounters> for RuleHits {
+    fn from(counters: &RuleCounters) -> Self {
+        Self {
+            within: counters.within.get(),
+            near: counters.near.get(),
+            over: counters.over.get(),
+            shadow: counters.shadow.get(),
+        }
     }
 }
 
@@ -270,7 +282,7 @@ impl MatchKind {
         Self::Rule,
         Self::Unlimited,
         Self::Override,
-        Self::Nothing,
+        Self::None,
         Self::UnknownDomain,
     ];
 
@@ -282,7 +294,7 @@ impl MatchKind {
                 Limits::Counted(_) => Self::Rule,
             },
             (None, false) => Self::Override,
-            (None, true) => Self::Nothing,
+            (None, true) => Self::None,
         }
     }
 
@@ -291,7 +303,7 @@ impl MatchKind {
             Self::Rule => "rule",
             Self::Unlimited => "unlimited",
             Self::Override => "override",
-            Self::Nothing => "none",
+            Self::None => "none",
             Self::UnknownDomain => "unknown_domain",
         }
     }

@@ -1,50 +1,56 @@
-//! Refused decisions in the log, as many a second as somebody asked for.
+//! Log lines for refused requests, at a bounded rate.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::heavy_hitters::client_label;
+use super::heavy_hitters::client_label::ClientLabel;
 use crate::engine::DescriptorResult;
 use crate::request::Descriptor;
 
-/// Says refusals in the log.
+/// Logs refused descriptors of all threads, at most a set number per second.
 #[derive(Debug, Default)]
 pub(super) struct RefusedLog {
-    /// The most lines of a second; 0 is none.
-    pub(super) per_second: AtomicU64,
+    /// Lines per second; 0 disables the log.
+    per_second: AtomicU64,
     second: AtomicU64,
-    said: AtomicU64,
-    withheld: AtomicU64,
+    logged_in_second: AtomicU64,
+    /// Not logged since the last line.
+    suppressed: AtomicU64,
 }
 
 impl RefusedLog {
-    /// Says it, unless enough was said in this second. Values of secret keys are hidden.
-    pub(super) fn say(
+    /// Sets the maximum number of lines per second; 0 disables the log.
+    pub(super) fn set_rate(&self, per_second: u64) {
+        self.per_second.store(per_second, Ordering::Relaxed);
+    }
+
+    /// Logs a refused descriptor, unless the second's lines are used up. Hidden values are masked.
+    pub(super) fn log(
         &self,
         met: &DescriptorResult<'_>,
         descriptor: &Descriptor,
         hash: impl FnOnce() -> u64,
     ) {
-        let most = self.per_second.load(Ordering::Relaxed);
-        if most == 0 {
+        let rate = self.per_second.load(Ordering::Relaxed);
+        if rate == 0 {
             return;
         }
         let second = met.now.micros() / 1_000_000;
         if self.second.swap(second, Ordering::Relaxed) != second {
-            self.said.store(0, Ordering::Relaxed);
+            self.logged_in_second.store(0, Ordering::Relaxed);
         }
-        if self.said.fetch_add(1, Ordering::Relaxed) >= most {
-            self.withheld.fetch_add(1, Ordering::Relaxed);
+        if self.logged_in_second.fetch_add(1, Ordering::Relaxed) >= rate {
+            self.suppressed.fetch_add(1, Ordering::Relaxed);
             return;
         }
-        let (who, rule) = client_label::label(met, descriptor, hash());
+        let ClientLabel { client, rule } = ClientLabel::new(met, descriptor, hash());
         tracing::info!(
             target: "weir::refused",
             domain = met.domain.map(|domain| &*domain.name),
-            client = %who,
+            %client,
             %rule,
             limit = met.status.limit.as_ref().and_then(|limit| limit.name.as_deref()),
             reset_secs = met.status.reset_after_secs,
-            suppressed = self.withheld.swap(0, Ordering::Relaxed),
+            suppressed = self.suppressed.swap(0, Ordering::Relaxed),
             "request rate limited"
         );
     }

@@ -49,7 +49,7 @@ fn hitters(of: &Value) -> Vec<(String, String, u64)> {
     hitters
         .map(|one| {
             (
-                text(&one["who"]),
+                text(&one["client"]),
                 text(&one["rule"]),
                 one["hits"].as_u64().unwrap(),
             )
@@ -70,9 +70,12 @@ async fn the_top_tells_who_is_refused_by_which_rule_and_no_secret() {
     assert!(refused[1].0.starts_with("api_key=***"), "{refused:?}");
     assert_eq!((&*refused[1].1, refused[1].2), ("api_key", 2));
     assert_eq!(refused.len(), 2);
-    let asked = hitters(&shop["asked"]);
-    assert_eq!((&*asked[0].0, asked[0].2), ("remote_address=10.0.0.7", 5));
-    assert_eq!(asked.len(), 4);
+    let requested = hitters(&shop["requested"]);
+    assert_eq!(
+        (&*requested[0].0, requested[0].2),
+        ("remote_address=10.0.0.7", 5)
+    );
+    assert_eq!(requested.len(), 4);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -168,8 +171,8 @@ async fn top_shows_it_in_a_terminal() {
     assert_eq!(shown.status.code(), Some(0), "{}", stderr(&shown));
     let text = stdout(&shown);
     assert!(text.contains(", serving, policy 1, 4 counters\n"), "{text}");
-    let refused = "\nshop, refused most:\n\
-                   hits  who                      rule\n   \
+    let refused = "\nshop, most refused:\n\
+                   hits  client                   rule\n   \
                    3  remote_address=10.0.0.7  remote_address\n";
     assert!(text.contains(refused), "{text}");
     let without = weir(&["top", &server]).output().unwrap();

@@ -20,7 +20,7 @@ pub(super) fn text(report: &Report, read: Read) -> String {
         more(&mut out, report.policy.rules.len());
     }
     for rule in report.policy.rules.iter().take(ROWS) {
-        hardest(&mut out, rule);
+        refused_most(&mut out, rule);
     }
     if let Some(against) = &report.against {
         let (refused, requests) = (against.refused, against.requests);
@@ -111,25 +111,21 @@ fn rules(rules: &[RuleTally]) -> TextTable {
     table
 }
 
-fn hardest(out: &mut String, tally: &RuleTally) {
-    if tally.hardest.is_empty() {
+fn refused_most(out: &mut String, tally: &RuleTally) {
+    if tally.refused_most.is_empty() {
         return;
     }
-    add(out, format_args!("\nrefused most by {}\n", tally.rule));
+    add(out, format_args!("\nmost refused by {}\n", tally.rule));
     let mut table = TextTable::new([
         ("  descriptor", Align::Left),
         ("refused", Align::Right),
         ("line", Align::Right),
     ]);
-    for refused in &tally.hardest {
-        let at_most = if refused.at_most_too_high > 0 {
-            "≤"
-        } else {
-            ""
-        };
+    for refused in &tally.refused_most {
+        let at_most = if refused.overcount > 0 { "≤" } else { "" };
         table.row([
-            format!("  {}", refused.who),
-            format!("{at_most}{}", refused.times),
+            format!("  {}", refused.client),
+            format!("{at_most}{}", refused.refused),
             refused.line.to_string(),
         ]);
     }
@@ -202,10 +198,10 @@ fn outcome(outcome: &Outcome) -> Value {
             "refused": tally.refused,
             "shadow": tally.shadowed,
             "peak": tally.peak.map(|peak| json!({"used": peak.used, "of": peak.of})),
-            "refused_most": tally.hardest.iter().map(|refused| json!({
-                "descriptor": refused.who,
-                "refused": refused.times,
-                "at_most_too_high": refused.at_most_too_high,
+            "refused_most": tally.refused_most.iter().map(|refused| json!({
+                "descriptor": refused.client,
+                "refused": refused.refused,
+                "overcount": refused.overcount,
                 "line": refused.line,
             })).collect::<Vec<_>>(),
         })).collect::<Vec<_>>(),

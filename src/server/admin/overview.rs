@@ -35,9 +35,9 @@ pub(super) async fn events(State(shared): State<Arc<AdminState>>) -> impl IntoRe
 
 /// Takes a step: what was counted since the last one goes into the history, and to who watches.
 pub(super) fn step(shared: &AdminState) {
-    let (policy, now) = (shared.admin.engine.policy(), shared.admin.engine.now());
+    let policy = shared.admin.engine.policy();
     let mut history = shared.history.lock();
-    history.step(&policy, &shared.admin.metrics, now);
+    history.step(&policy, &shared.admin.metrics);
     drop(history);
     if shared.steps.receiver_count() > 0 {
         // Nobody else sends.
@@ -96,7 +96,7 @@ fn all(shared: &AdminState) -> Value {
     all["most_steps"] = HISTORY_STEPS.into();
     all["last_load"] = json!({
         "at_secs": load.at.micros() / 1_000_000,
-        "error": load.refused,
+        "error": load.error,
         "diagnostics": load.diagnostics,
     });
     all["has_token"] = shared.admin.token.is_some().into();

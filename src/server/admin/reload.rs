@@ -29,7 +29,7 @@ pub(super) async fn reload(
     let mut answer = told(json!({
         "outcome": word,
         "generation": load.generation,
-        "error": load.refused,
+        "error": load.error,
         "diagnostics": load.diagnostics,
     }));
     *answer.status_mut() = status;

@@ -27,7 +27,7 @@ pub(super) async fn top(
         json!({
             "name": &*domain.name,
             "since_secs": top.since.micros() / 1_000_000,
-            "asked": top.asked.iter().map(hitter).collect::<Vec<_>>(),
+            "requested": top.requested.iter().map(hitter).collect::<Vec<_>>(),
             "refused": top.refused.iter().map(hitter).collect::<Vec<_>>(),
         })
     });
@@ -39,9 +39,9 @@ pub(super) async fn top(
 
 fn hitter(hitter: &HeavyHitter) -> Value {
     json!({
-        "who": &*hitter.who,
+        "client": &*hitter.client,
         "rule": &*hitter.rule,
         "hits": hitter.hits,
-        "error": hitter.error,
+        "overcount": hitter.overcount,
     })
 }

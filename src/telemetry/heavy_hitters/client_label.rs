@@ -1,19 +1,33 @@
-//! The label of a client.
+//! The label of a client in metrics, logs and the list of heavy hitters.
 
 use crate::engine::DescriptorResult;
 use crate::policy::Redactor;
 use crate::request::Descriptor;
 
-/// The descriptor without hidden values, and the name of the rule that it met.
-///
-/// The tag of a hidden value tells two clients apart as long as the process runs, not longer.
-pub(in crate::telemetry) fn label(
-    met: &DescriptorResult<'_>,
-    descriptor: &Descriptor,
-    hash: u64,
-) -> (Box<str>, Box<str>) {
-    let redactor = Redactor::new(met.domain);
-    let client = redactor.describe(&descriptor.entries, |_| hash as u16);
-    let rule = met.rule.map(|rule| rule.name.to_string());
-    (client.into(), rule.unwrap_or_default().into())
+/// What is shown of a client.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::telemetry) struct ClientLabel {
+    /// The descriptor with hidden values masked.
+    pub(in crate::telemetry) client: Box<str>,
+    /// The name of the rule that it matched; empty if none.
+    pub(in crate::telemetry) rule: Box<str>,
+}
+
+impl ClientLabel {
+    /// The label of a descriptor whose hash is `hash`.
+    ///
+    /// The tag of a hidden value distinguishes two clients as long as the process runs, not longer.
+    pub(in crate::telemetry) fn new(
+        met: &DescriptorResult<'_>,
+        descriptor: &Descriptor,
+        hash: u64,
+    ) -> Self {
+        let redactor = Redactor::new(met.domain);
+        let client = redactor.describe(&descriptor.entries, |_| hash as u16);
+        let rule = met.rule.map(|rule| rule.name.to_string());
+        Self {
+            client: client.into(),
+            rule: rule.unwrap_or_default().into(),
+        }
+    }
 }

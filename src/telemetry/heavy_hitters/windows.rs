@@ -1,131 +1,103 @@
-//! The heaviest of a stream, in a fixed number of places.
+//! The heaviest clients of the present window and of the one before it.
 
 use std::collections::HashMap;
 
+use super::client_label::ClientLabel;
 use crate::clock::Timestamp;
+use crate::top_k::TopK;
 
-/// Places in one thread's top.
-const PLACES: usize = 100;
+/// Clients that one thread counts per domain and window.
+const CAPACITY: usize = 100;
 
-/// How many are told.
-const TOLD: usize = 50;
+/// Clients that are reported.
+const MAX_REPORTED: usize = 50;
 
-/// Domains of which a thread keeps a top.
-pub(super) const MOST_DOMAINS: usize = 256;
-
-/// After so long a top begins anew; the one before is told with it.
+/// Length of a window; its clients are reported until the end of the next one.
 const WINDOW_SECS: u64 = 300;
 
-/// One who asks.
+/// A client with many hits, or with many refused ones.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HeavyHitter {
-    /// The descriptor that was sent; values of secret keys are hidden.
-    pub who: Box<str>,
-    /// The rule that it met last.
+    /// The descriptor that was sent, with the values of secret keys masked.
+    pub client: Box<str>,
+    /// The rule that it matched last; empty if none.
     pub rule: Box<str>,
-    /// Hits.
+    /// Hits, never too few.
     pub hits: u64,
-    /// So many of them may be somebody else's.
-    pub error: u64,
+    /// By how much `hits` may be too high.
+    pub overcount: u64,
 }
 
-/// The top of this window and of the one before.
-#[derive(Debug, Default)]
+/// The clients that one thread counted in the last two windows.
+#[derive(Debug)]
 pub(super) struct Windows {
+    /// The number of the present window since the epoch.
     number: u64,
-    current: Places,
-    before: Places,
+    current: TopK<ClientLabel>,
+    previous: TopK<ClientLabel>,
 }
 
-#[derive(Debug, Default)]
-struct Places {
-    /// Place by hash.
-    index: HashMap<u64, usize>,
-    hitters: Vec<(u64, HeavyHitter)>,
+impl Default for Windows {
+    fn default() -> Self {
+        Self {
+            number: 0,
+            current: TopK::new(CAPACITY),
+            previous: TopK::new(CAPACITY),
+        }
+    }
 }
 
 impl Windows {
+    /// Counts hits of a client.
     pub(super) fn add(
         &mut self,
         now: Timestamp,
-        hash: u64,
+        client: u64,
         hits: u64,
-        name: impl FnOnce() -> (Box<str>, Box<str>),
+        label: impl FnOnce() -> ClientLabel,
     ) {
         let number = window(now);
         if number != self.number {
-            let ended = std::mem::take(&mut self.current);
-            // Of a window that nobody saw the end of nothing is told any more.
-            self.before = match self.number + 1 == number {
+            let ended = std::mem::replace(&mut self.current, TopK::new(CAPACITY));
+            self.previous = match self.number + 1 == number {
                 true => ended,
-                false => Places::default(),
+                false => TopK::new(CAPACITY),
             };
             self.number = number;
         }
-        self.current.add(hash, hits, name);
+        self.current.add(client, hits, label);
     }
 
-    /// Adds what it holds of this window and the one before.
+    /// Adds the clients of both windows to the sums of all threads.
     pub(super) fn add_to(&self, sums: &mut HashMap<u64, HeavyHitter>, now: Timestamp) {
         let age = window(now).saturating_sub(self.number);
-        let places: &[&Places] = match age {
-            0 => &[&self.current, &self.before],
+        let windows: &[&TopK<ClientLabel>] = match age {
+            0 => &[&self.current, &self.previous],
             1 => &[&self.current],
             _ => &[],
         };
-        for (hash, hitter) in places.iter().flat_map(|places| &places.hitters) {
-            sums.entry(*hash)
-                .and_modify(|sum| {
-                    sum.hits += hitter.hits;
-                    sum.error += hitter.error;
-                })
-                .or_insert_with(|| hitter.clone());
+        for entry in windows.iter().flat_map(|top| top.entries()) {
+            let sum = sums.entry(entry.key).or_insert_with(|| HeavyHitter {
+                client: entry.value.client.clone(),
+                rule: entry.value.rule.clone(),
+                hits: 0,
+                overcount: 0,
+            });
+            sum.hits += entry.count;
+            sum.overcount += entry.overcount;
         }
     }
 }
 
-impl Places {
-    fn add(&mut self, hash: u64, hits: u64, name: impl FnOnce() -> (Box<str>, Box<str>)) {
-        if let Some(&at) = self.index.get(&hash) {
-            self.hitters[at].1.hits += hits;
-            return;
-        }
-        let (who, rule) = name();
-        let mut hitter = HeavyHitter {
-            who,
-            rule,
-            hits,
-            error: 0,
-        };
-        if self.hitters.len() < PLACES {
-            self.index.insert(hash, self.hitters.len());
-            self.hitters.push((hash, hitter));
-            return;
-        }
-        let least = self.hitters.iter().enumerate();
-        let least = least.min_by_key(|(_, (_, hitter))| hitter.hits);
-        let Some((at, (gone, least))) =
-            least.map(|(at, (hash, hitter))| (at, (*hash, hitter.hits)))
-        else {
-            return;
-        };
-        hitter.error = least;
-        hitter.hits += least;
-        self.index.remove(&gone);
-        self.index.insert(hash, at);
-        self.hitters[at] = (hash, hitter);
-    }
-}
-
-/// The heaviest first, those of the same weight by name.
+/// The clients with the most hits first; those with equal hits by name.
 pub(super) fn heaviest(sums: HashMap<u64, HeavyHitter>) -> Vec<HeavyHitter> {
     let mut hitters: Vec<HeavyHitter> = sums.into_values().collect();
-    hitters.sort_by(|a, b| b.hits.cmp(&a.hits).then_with(|| a.who.cmp(&b.who)));
-    hitters.truncate(TOLD);
+    hitters.sort_by(|a, b| b.hits.cmp(&a.hits).then_with(|| a.client.cmp(&b.client)));
+    hitters.truncate(MAX_REPORTED);
     hitters
 }
 
-/// Since when a top of now is counted.
+/// The start of the window before the present one.
 pub(super) fn since(now: Timestamp) -> Timestamp {
     Timestamp::from_secs(window(now).saturating_sub(1) * WINDOW_SECS)
 }
@@ -140,53 +112,52 @@ mod tests {
 
     const NOW: Timestamp = Timestamp::from_secs(1_700_000_000);
 
-    fn add(windows: &mut Windows, now: Timestamp, who: u64, hits: u64) {
-        windows.add(now, who, hits, || (who.to_string().into(), "".into()));
+    fn add(windows: &mut Windows, now: Timestamp, client: u64, hits: u64) {
+        windows.add(now, client, hits, || ClientLabel {
+            client: client.to_string().into(),
+            rule: "".into(),
+        });
     }
 
-    fn told(windows: &Windows, now: Timestamp) -> Vec<(String, u64, u64)> {
+    fn reported(windows: &Windows, now: Timestamp) -> Vec<(String, u64)> {
         let mut sums = HashMap::new();
         windows.add_to(&mut sums, now);
         let hitters = heaviest(sums).into_iter();
         hitters
-            .map(|hitter| (hitter.who.into(), hitter.hits, hitter.error))
+            .map(|hitter| (hitter.client.into(), hitter.hits))
             .collect()
     }
 
     #[test]
-    fn the_heavy_stay_whatever_comes_between() {
+    fn clients_with_more_hits_come_first() {
         let mut windows = Windows::default();
-        for round in 0..20_000 {
-            add(&mut windows, NOW, 1_000_000 + round, 1);
-            if round % 10 == 0 {
-                add(&mut windows, NOW, 7, 1);
-            }
-            if round % 20 == 0 {
-                add(&mut windows, NOW, 8, 1);
-            }
+        for (client, hits) in [(1, 2), (2, 5), (3, 2), (1, 1)] {
+            add(&mut windows, NOW, client, hits);
         }
-        let told = told(&windows, NOW);
-        assert_eq!((&*told[0].0, &*told[1].0), ("7", "8"));
-        // The count is right within the error, which is at most the stream's share of a place.
-        let (hits, error) = (told[0].1, told[0].2);
-        assert!(hits - error <= 2_000 && 2_000 <= hits, "{hits} {error}");
-        assert!(error <= 23_000 / PLACES as u64);
-        assert_eq!(windows.current.hitters.len(), PLACES);
+        let expected = [
+            ("2".to_owned(), 5),
+            ("1".to_owned(), 3),
+            ("3".to_owned(), 2),
+        ];
+        assert_eq!(reported(&windows, NOW), expected);
     }
 
     #[test]
-    fn what_is_old_is_forgotten() {
+    fn old_windows_are_not_reported() {
         let mut windows = Windows::default();
         let later = |secs| Timestamp::from_secs(1_700_000_000 + secs);
         add(&mut windows, NOW, 1, 5);
-        assert_eq!(told(&windows, later(0)), [("1".to_owned(), 5, 0)]);
+        assert_eq!(reported(&windows, later(0)), [("1".to_owned(), 5)]);
         add(&mut windows, later(WINDOW_SECS), 1, 2);
-        assert_eq!(told(&windows, later(WINDOW_SECS)), [("1".to_owned(), 7, 0)]);
+        assert_eq!(
+            reported(&windows, later(WINDOW_SECS)),
+            [("1".to_owned(), 7)]
+        );
         let end = 2 * WINDOW_SECS;
-        assert_eq!(told(&windows, later(end)), [("1".to_owned(), 2, 0)]);
-        assert_eq!(told(&windows, later(end + WINDOW_SECS)), []);
+        assert_eq!(reported(&windows, later(end)), [("1".to_owned(), 2)]);
+        assert_eq!(reported(&windows, later(end + WINDOW_SECS)), []);
         add(&mut windows, later(10 * WINDOW_SECS), 2, 1);
         let ten = later(10 * WINDOW_SECS);
-        assert_eq!(told(&windows, ten), [("2".to_owned(), 1, 0)]);
+        assert_eq!(reported(&windows, ten), [("2".to_owned(), 1)]);
     }
 }

@@ -1,125 +1,103 @@
-//! The names that envoyproxy/ratelimit's own Prometheus mapping gives, so that existing graphs go on.
+//! Metrics under the names of envoyproxy/ratelimit's Prometheus mapping, so that existing
+//! dashboards keep working.
 //!
-//! A rule is known there by the first two levels of its path: `key`, or `key_value` where the policy has a value. What
-//! is deeper is added up.
+//! That server names a rule by the first two levels of its path, as `key` or `key_value` if the
+//! policy has a value. Rules with deeper paths are summed.
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::sync::atomic::Ordering;
 
-use super::expose::{Exposable, histogram};
+use super::RuleHits;
 use super::families::MetricKind;
 use super::registry::Detail;
+use super::scrape::Scrape;
 use super::text::PrometheusText;
-use super::{Metrics, RuleHits};
-use crate::policy::{LevelName, Limits, Policy};
+use crate::policy::{LevelName, Limits};
 
-/// The rpc, as the reference's interceptor names it.
+/// The RPC, as the interceptor of envoyproxy/ratelimit labels it.
 const METHOD: (&str, &str) = ("grpc_method", "ShouldRateLimit");
 
 /// Domain, first level, second level.
-type Path = (String, String, Option<String>);
+type RulePath = (String, String, Option<String>);
 
-pub(super) fn expose(
-    metrics: &Metrics,
-    policy: &Policy,
-    rules: &[Exposable<'_>],
-    text: &mut PrometheusText,
-) {
-    let by_path = by_path(rules);
-    type Of = fn(&RuleHits) -> u64;
-    let of_rules: [(&str, Of); 5] = [
-        ("total_hits", |hits| hits.total()),
-        ("within_limit", |hits| hits.within),
-        ("near_limit", |hits| hits.near),
-        ("over_limit", |hits| hits.over),
-        ("shadow_mode", |hits| hits.shadow),
-    ];
-    for (what, of) in of_rules {
+/// Metrics of rules, by the end of their names.
+const RULE_METRICS: [(&str, fn(&RuleHits) -> u64); 5] = [
+    ("total_hits", |hits| hits.total()),
+    ("within_limit", |hits| hits.within),
+    ("near_limit", |hits| hits.near),
+    ("over_limit", |hits| hits.over),
+    ("shadow_mode", |hits| hits.shadow),
+];
+
+/// Writes all of them.
+pub(super) fn expose(scrape: &Scrape<'_>, text: &mut PrometheusText) {
+    let by_path = sum_by_path(scrape);
+    for (what, value) in RULE_METRICS {
         let name = format!("ratelimit_service_rate_limit_{what}");
         text.begin(&name, MetricKind::Counter);
         for ((domain, first, second), hits) in &by_path {
             let mut labels = vec![("domain", domain.as_str()), ("key1", first)];
             labels.extend(second.iter().map(|second| ("key2", second.as_str())));
-            text.sample(&name, &labels, of(hits));
+            text.sample(&name, &labels, value(hits));
         }
     }
-    let took = metrics.took();
-    text.begin("ratelimit_service_total_requests", MetricKind::Counter);
-    let failed = metrics.sum(|shard| {
-        shard
-            .errors
-            .iter()
-            .map(super::thread_metrics::ThreadCounter::get)
-            .sum()
-    });
-    let decided: u64 = {
-        let domains = policy.domains().into_iter().map(Some).chain([None]);
-        let decisions = domains.map(|domain| metrics.domain(domain));
-        decisions.map(|one| one.ok + one.over_limit).sum()
-    };
-    text.sample(
-        "ratelimit_service_total_requests",
-        &[METHOD],
-        decided + failed,
-    );
-    text.begin(
-        "ratelimit_service_response_time_seconds",
-        MetricKind::Histogram,
-    );
-    histogram(
-        "ratelimit_service_response_time_seconds",
-        &[METHOD],
-        &took,
-        text,
-    );
-    text.begin(
-        "ratelimit_service_should_rate_limit_error",
-        MetricKind::Counter,
-    );
-    let failed = metrics.sum(|shard| shard.failed.get());
-    for (kind, count) in [
-        ("service_error", failed - failed.min(failed)),
-        ("redis_error", failed),
-    ] {
-        let labels = [("err_type", kind)];
-        text.sample("ratelimit_service_should_rate_limit_error", &labels, count);
-    }
-    let loads = [
+    let metrics = scrape.metrics;
+    let errors = metrics.sum(|thread| thread.errors.iter().map(|count| count.get()).sum());
+    let store_errors = metrics.sum(|thread| thread.failed.get());
+    let decisions = scrape.decisions();
+    let decided: u64 = decisions.map(|(_, one)| one.ok + one.over_limit).sum();
+
+    let name = "ratelimit_service_total_requests";
+    text.begin(name, MetricKind::Counter);
+    text.sample(name, &[METHOD], decided + errors);
+    let name = "ratelimit_service_response_time_seconds";
+    text.begin(name, MetricKind::Histogram);
+    text.histogram(name, &[METHOD], &metrics.decision_time());
+    let name = "ratelimit_service_should_rate_limit_error";
+    text.begin(name, MetricKind::Counter);
+    let service_errors = errors.saturating_sub(store_errors);
+    text.sample(name, &[("err_type", "service_error")], service_errors);
+    text.sample(name, &[("err_type", "redis_error")], store_errors);
+    for (name, count) in [
         (
             "ratelimit_service_config_load_success",
-            &metrics.reloads.replaced,
+            &metrics.reloads.successes,
         ),
-        ("ratelimit_service_config_load_error", &metrics.reloads.kept),
-    ];
-    for (name, count) in loads {
+        (
+            "ratelimit_service_config_load_error",
+            &metrics.reloads.failures,
+        ),
+    ] {
         text.begin(name, MetricKind::Counter);
         text.sample(name, &[], count.load(Ordering::Relaxed));
     }
 }
 
-fn by_path(rules: &[Exposable<'_>]) -> BTreeMap<Path, RuleHits> {
-    let mut sums: BTreeMap<Path, RuleHits> = BTreeMap::new();
-    // The reference counts nothing of a rule that is unlimited.
-    let counted = |one: &&Exposable<'_>| matches!(one.rule.limits, Limits::Counted(_));
-    for one in rules.iter().filter(counted) {
-        let levels = &*one.rule.name.levels;
+fn sum_by_path(scrape: &Scrape<'_>) -> BTreeMap<RulePath, RuleHits> {
+    let mut sums: BTreeMap<RulePath, RuleHits> = BTreeMap::new();
+    for series in &scrape.rules {
+        // envoyproxy/ratelimit does not count hits at unlimited rules.
+        if !matches!(series.rule.limits, Limits::Counted(_)) {
+            continue;
+        }
+        let levels = &*series.rule.name.levels;
         let mut add = |values: Option<&Detail>, hits: &RuleHits| {
-            let level = |at: usize| {
-                let value = values.and_then(|values| values.get(at));
+            let level = |index: usize| {
+                let value = values.and_then(|values| values.get(index));
                 levels
-                    .get(at)
-                    .map(|level| key(level, value.map(AsRef::as_ref)))
+                    .get(index)
+                    .map(|level| label(level, value.map(AsRef::as_ref)))
             };
             let path = (
-                one.domain.name.to_string(),
+                series.domain.name.to_string(),
                 level(0).unwrap_or_default(),
                 level(1),
             );
-            sums.entry(path).or_default().add_all(hits);
+            sums.entry(path).or_default().add(hits);
         };
-        match &one.details {
-            None => add(None, &one.hits),
+        match &series.details {
+            None => add(None, &series.hits),
             Some(details) => {
                 for (values, hits) in details {
                     add(values.as_deref(), hits);
@@ -130,8 +108,8 @@ fn by_path(rules: &[Exposable<'_>]) -> BTreeMap<Path, RuleHits> {
     sums
 }
 
-/// `key` or `key_value`, without what statsd takes for its own.
-fn key(level: &LevelName, sent: Option<&str>) -> String {
+/// `key` or `key_value`, without the characters that statsd reserves.
+fn label(level: &LevelName, sent: Option<&str>) -> String {
     let sent = sent.filter(|value| !value.is_empty());
     let text = match sent.or(level.matcher_text.as_deref()) {
         Some(value) if value.parse::<Ipv4Addr>().is_ok() => {

@@ -1,31 +1,45 @@
-//! Every metric there is.
+//! Every metric of weir: its name, its labels, its help text, and the reader of its samples.
+//!
+//! A metric is one row of [`FAMILIES`]. A row contains its reader, so a metric that is listed is
+//! exposed, and `docs/operations.md` is generated from the same rows.
 
-/// Metrics of the same name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+use std::sync::atomic::Ordering::Relaxed;
+
+use super::MatchKind;
+use super::scrape::Scrape;
+use super::text::Samples;
+use crate::limit::{Quota, Window};
+
+/// Metrics of one name.
+#[derive(Clone, Copy, Debug)]
 pub struct MetricFamily {
-    /// The name that Prometheus knows it by.
+    /// Its name in Prometheus.
     pub name: &'static str,
-    /// What kind of number it is.
+    /// Its type in Prometheus.
     pub kind: MetricKind,
     /// The names of its labels.
     pub labels: &'static [&'static str],
-    /// What it says, in a sentence.
+    /// Its help text, one sentence.
     pub help: &'static str,
+    pub(super) read: Read,
 }
 
-/// What kind of number a metric is.
+/// Writes all samples of a family.
+type Read = fn(&Scrape<'_>, &mut Samples<'_>);
+
+/// The type of a metric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MetricKind {
-    /// Goes up only.
+    /// Only increases.
     Counter,
-    /// Goes up and down.
+    /// Increases and decreases.
     Gauge,
-    /// Counts by size.
+    /// Counts values by size.
     Histogram,
 }
 
 impl MetricKind {
-    /// Its name in Prometheus' format.
+    /// Its name in the text format.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Counter => "counter",
@@ -39,12 +53,14 @@ const fn counter(
     name: &'static str,
     labels: &'static [&'static str],
     help: &'static str,
+    read: Read,
 ) -> MetricFamily {
     MetricFamily {
         name,
         kind: MetricKind::Counter,
         labels,
         help,
+        read,
     }
 }
 
@@ -52,198 +68,343 @@ const fn gauge(
     name: &'static str,
     labels: &'static [&'static str],
     help: &'static str,
+    read: Read,
 ) -> MetricFamily {
     MetricFamily {
         name,
         kind: MetricKind::Gauge,
         labels,
         help,
+        read,
     }
 }
 
-const OF_RULE: &[&str] = &["domain", "rule", "values"];
-const OF_LIMIT: &[&str] = &["domain", "rule", "limit"];
+const RULE: &[&str] = &["domain", "rule", "values"];
+const LIMIT: &[&str] = &["domain", "rule", "limit"];
 
-/// All of them, in the order in which they are written.
+/// All metrics, in the order of `/metrics`.
 pub const FAMILIES: &[MetricFamily] = &[
-    gauge("weir_info", &["version"], "1, with the version of weir."),
+    gauge(
+        "weir_info",
+        &["version"],
+        "1, labelled with the version of weir.",
+        |_, out| out.labelled(&[env!("CARGO_PKG_VERSION")], 1),
+    ),
     counter(
         "weir_decisions_total",
         &["domain", "code"],
-        "Calls that were decided: code is ok or over_limit; domain is empty if no policy has the one that was asked.",
+        "Decisions by code, ok or over_limit; the domain is empty if no policy defines it.",
+        |scrape, out| {
+            for (domain, decisions) in scrape.decisions() {
+                out.labelled(&[domain, "ok"], decisions.ok);
+                out.labelled(&[domain, "over_limit"], decisions.over_limit);
+            }
+        },
     ),
     counter(
         "weir_decisions_shadowed_total",
         &["domain"],
-        "Calls that are OK only because the domain is in shadow mode.",
+        "Decisions that are OK only because the domain is in shadow mode.",
+        |scrape, out| {
+            for (domain, decisions) in scrape.decisions() {
+                out.labelled(&[domain], decisions.shadow);
+            }
+        },
     ),
     MetricFamily {
         name: "weir_decision_duration_seconds",
         kind: MetricKind::Histogram,
         labels: &["le"],
-        help: "Time from a request read to its decision. Beyond 1000 calls a second and worker one of 64 is measured and counts for all.",
+        help: "Time from a request read to its decision. Above 1000 calls per second and worker, one in 64 is measured and weighted accordingly.",
+        read: |scrape, out| out.histogram(&scrape.metrics.decision_time()),
     },
     counter(
         "weir_descriptors_total",
         &["match"],
         "Descriptors by what they matched: rule, unlimited, override, none or unknown_domain.",
+        |scrape, out| {
+            for kind in MatchKind::ALL {
+                let sum = |index: usize| scrape.metrics.sum(|t| t.descriptors[index].get());
+                out.labelled(&[kind.as_str()], sum(kind as usize));
+            }
+        },
     ),
-    counter("weir_rule_hits_total", OF_RULE, "Hits that met a rule."),
+    counter(
+        "weir_rule_hits_total",
+        RULE,
+        "Hits that matched a rule.",
+        |scrape, out| scrape.rule_samples(out, |hits| hits.total()),
+    ),
     counter(
         "weir_rule_within_limit_total",
-        OF_RULE,
+        RULE,
         "Hits that were within all limits of the rule.",
+        |scrape, out| scrape.rule_samples(out, |hits| hits.within),
     ),
     counter(
         "weir_rule_near_limit_total",
-        OF_RULE,
-        "Hits within, after which more than 0.8 of a limit was used up.",
+        RULE,
+        "Hits within all limits after which more than 80 % of a limit was used.",
+        |scrape, out| scrape.rule_samples(out, |hits| hits.near),
     ),
     counter(
         "weir_rule_over_limit_total",
-        OF_RULE,
-        "Hits of calls that were over a limit of the rule, let pass by shadow mode or not.",
+        RULE,
+        "Hits of requests that were over a limit of the rule, whether refused or allowed by shadow mode.",
+        |scrape, out| scrape.rule_samples(out, |hits| hits.over),
     ),
     counter(
         "weir_rule_shadow_total",
-        OF_RULE,
-        "Hits over a limit that shadow mode, the rule's or its domain's, let pass.",
+        RULE,
+        "Hits over a limit that were allowed by shadow mode of the rule or its domain.",
+        |scrape, out| scrape.rule_samples(out, |hits| hits.shadow),
     ),
     counter(
         "weir_limit_over_total",
-        OF_LIMIT,
-        "Hits over one limit of a rule that has a list of them, limits in shadow mode included.",
+        LIMIT,
+        "Hits over one limit of a rule that has several, limits in shadow mode included.",
+        |scrape, out| scrape.over_limit_samples(out),
     ),
     gauge(
         "weir_limit_requests",
-        OF_LIMIT,
+        LIMIT,
         "Hits that a limit allows per window.",
+        |scrape, out| {
+            scrape.limit_samples(out, |limit| match limit.quota() {
+                Quota::Rate(rate) => Some(rate.requests),
+                Quota::Concurrent(_) => None,
+            });
+        },
     ),
     gauge(
         "weir_limit_window_seconds",
-        OF_LIMIT,
-        "The length of a limit's window.",
+        LIMIT,
+        "Length of the window of a limit.",
+        |scrape, out| scrape.limit_samples(out, |limit| limit.window().map(Window::secs)),
     ),
     gauge(
         "weir_limit_slots",
-        OF_LIMIT,
+        LIMIT,
         "Slots of a concurrency limit.",
+        |scrape, out| {
+            scrape.limit_samples(out, |limit| match limit.quota() {
+                Quota::Rate(_) => None,
+                Quota::Concurrent(slots) => Some(slots),
+            });
+        },
     ),
     counter(
         "weir_errors_total",
         &["code"],
         "Calls that were answered with an error, by gRPC status code.",
+        |scrape, out| {
+            for (code, name) in GRPC_CODES.iter().enumerate().skip(1) {
+                out.labelled(&[name], scrape.metrics.sum(|t| t.errors[code].get()));
+            }
+        },
     ),
     counter(
         "weir_requests_cancelled_total",
         &[],
-        "Calls that their client gave up before they were decided.",
+        "Requests that were cancelled before their decision.",
+        |scrape, out| out.value(scrape.metrics.sum(|t| t.cancelled.get())),
     ),
     counter(
         "weir_series_capped_total",
         &[],
-        "Hits counted under values=\"other\", because the rule has 1000 series by value already.",
+        "Hits counted under values=\"other\" because the rule already has 1000 series by value.",
+        |scrape, out| out.value(scrape.metrics.registry.lock().capped),
     ),
     gauge(
         "weir_policy_generation",
         &[],
-        "How many policies were in force since the start.",
+        "Number of the policy in force; the first is 1.",
+        |scrape, out| out.value(scrape.metrics.generation()),
     ),
     gauge(
         "weir_policy_domains",
         &[],
         "Domains of the policy in force.",
+        |scrape, out| out.value(scrape.policy.domain_count()),
     ),
-    gauge("weir_policy_rules", &[], "Rules of the policy in force."),
+    gauge(
+        "weir_policy_rules",
+        &[],
+        "Rules of the policy in force.",
+        |scrape, out| out.value(scrape.policy.rule_count()),
+    ),
     gauge(
         "weir_policy_loaded_timestamp_seconds",
         &[],
-        "When the policy in force was loaded, in Unix seconds.",
+        "Unix time at which the policy in force was loaded.",
+        |scrape, out| out.value(scrape.metrics.reloads.loaded_at_secs.load(Relaxed)),
     ),
     counter(
         "weir_reloads_total",
         &["outcome"],
-        "Policy loads: success, or failure if the files have errors and the previous policy stays in force.",
+        "Policy loads: success, or failure if the previous policy stays in force.",
+        |scrape, out| {
+            let reloads = &scrape.metrics.reloads;
+            out.labelled(&["success"], reloads.successes.load(Relaxed));
+            out.labelled(&["failure"], reloads.failures.load(Relaxed));
+        },
     ),
-    gauge("weir_store_counters", &[], "Counters in the store."),
+    gauge(
+        "weir_store_counters",
+        &[],
+        "Counters in the store.",
+        |scrape, out| out.value(scrape.store.counters),
+    ),
     gauge(
         "weir_store_bytes",
         &[],
-        "Bytes that the counters are reckoned to take.",
+        "Estimated memory of the counters, in bytes.",
+        |scrape, out| out.value(scrape.store.bytes),
     ),
     gauge(
         "weir_store_pinned",
         &[],
-        "Counters over their limit that are kept whatever else comes.",
+        "Counters over their limit, which are not evicted.",
+        |scrape, out| out.value(scrape.store.pinned),
     ),
     counter(
         "weir_store_evicted_total",
         &[],
-        "Counters that were forgotten for want of memory.",
+        "Counters that were evicted because memory was full.",
+        |scrape, out| out.value(scrape.store.evicted),
     ),
     counter(
         "weir_store_evicted_over_limit_total",
         &[],
-        "Counters over their limit that were forgotten for want of memory.",
+        "Counters over their limit that were evicted because memory was full.",
+        |scrape, out| out.value(scrape.store.unpinned_early),
     ),
     counter(
         "weir_decisions_degraded_total",
         &["outcome"],
-        "Decisions with hits that could not be counted where they should be: answered as on_store_error says, or failed.",
+        "Decisions with hits that the store did not count in time: answered according to on_store_error, or failed.",
+        |scrape, out| {
+            out.labelled(&["answered"], scrape.metrics.sum(|t| t.degraded.get()));
+            out.labelled(&["failed"], scrape.metrics.sum(|t| t.failed.get()));
+        },
     ),
     gauge(
         "weir_store_up",
         &[],
-        "1 if counters are in memory or Redis is reachable, 0 if it is not; the log says why.",
+        "1 if counters are in memory or Redis is available, 0 if it is not; the log states why.",
+        |scrape, out| {
+            let is_up = scrape.store.shared.is_none_or(|redis| redis.is_up);
+            out.value(u8::from(is_up));
+        },
     ),
     gauge(
         "weir_store_connections",
         &[],
-        "Connections to Redis that take calls.",
+        "Open connections to Redis.",
+        |scrape, out| out.value(scrape.store.shared.unwrap_or_default().connections),
     ),
     counter(
         "weir_store_connects_total",
         &[],
-        "Connections to Redis that were made.",
+        "Connections to Redis that were opened.",
+        |scrape, out| out.value(scrape.store.shared.unwrap_or_default().connects),
     ),
     counter(
         "weir_store_round_trips_total",
         &[],
         "Commands that were sent to Redis.",
+        |scrape, out| out.value(scrape.store.shared.unwrap_or_default().round_trips),
     ),
     counter(
         "weir_store_local_answers_total",
         &[],
         "Hits that were answered without asking Redis.",
+        |scrape, out| out.value(scrape.store.shared.unwrap_or_default().local_answers),
     ),
     counter(
         "weir_store_fallback_hits_total",
         &[],
-        "Hits that could not be counted in Redis, so that the rules' on_store_error held.",
+        "Hits that Redis did not count in time, so that on_store_error applied.",
+        |scrape, out| out.value(scrape.store.shared.unwrap_or_default().fallback_hits),
     ),
     counter(
         "weir_store_writeback_hits_total",
         &[],
-        "Hits that were counted here, in an outage or a batch, and added in Redis afterwards.",
+        "Hits that were counted locally and later flushed to Redis.",
+        |scrape, out| out.value(scrape.store.shared.unwrap_or_default().writeback_hits),
     ),
     counter(
         "weir_store_writeback_dropped_hits_total",
         &[],
-        "Hits that were counted here in an outage and never added in Redis: of too many counters.",
+        "Hits that were counted locally and never flushed to Redis, because of too many counters.",
+        |scrape, out| {
+            out.value(
+                scrape
+                    .store
+                    .shared
+                    .unwrap_or_default()
+                    .writeback_dropped_hits,
+            )
+        },
     ),
     counter(
         "weir_lease_releases_invalid_total",
         &["reason"],
         "Releases that freed no slot: unknown if the lease holds none (expired, already released, or of another key), missing if the request names no lease.",
+        |scrape, out| {
+            out.labelled(&["unknown"], scrape.leases.not_held);
+            out.labelled(&["missing"], scrape.leases.unnamed);
+        },
     ),
     gauge(
         "weir_connections",
         &["worker"],
-        "Connections that a worker has.",
+        "Open gRPC connections of a worker.",
+        |scrape, out| {
+            for (worker, connections) in scrape.metrics.connections().iter().enumerate() {
+                out.labelled(&[&worker.to_string()], connections);
+            }
+        },
     ),
     gauge(
         "process_resident_memory_bytes",
         &[],
         "Resident memory of the process.",
+        |_, out| {
+            if let Some(bytes) = resident_bytes() {
+                out.value(bytes);
+            }
+        },
     ),
 ];
+
+/// gRPC status codes by number.
+const GRPC_CODES: [&str; 17] = [
+    "OK",
+    "CANCELLED",
+    "UNKNOWN",
+    "INVALID_ARGUMENT",
+    "DEADLINE_EXCEEDED",
+    "NOT_FOUND",
+    "ALREADY_EXISTS",
+    "PERMISSION_DENIED",
+    "RESOURCE_EXHAUSTED",
+    "FAILED_PRECONDITION",
+    "ABORTED",
+    "OUT_OF_RANGE",
+    "UNIMPLEMENTED",
+    "INTERNAL",
+    "UNAVAILABLE",
+    "DATA_LOSS",
+    "UNAUTHENTICATED",
+];
+
+/// From `/proc`; `None` if it is not Linux.
+fn resident_bytes() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kib * 1024)
+}

@@ -1,4 +1,4 @@
-//! Where a decision is counted: in numbers that only the thread has that decides.
+//! Recording of decisions by one thread, in counters that only this thread writes.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use parking_lot::Mutex;
 
 use super::registry::{Detail, Registry};
-use super::thread_metrics::{RuleCounters, ThreadMetrics};
-use super::{MatchKind, NEAR_TENTHS, UNKNOWN_DOMAIN};
+use super::thread::{RuleCounters, ThreadMetrics};
+use super::{GRPC_UNKNOWN, MatchKind, UNKNOWN_DOMAIN};
 use crate::clock::{Stopwatch, Timestamp};
 use crate::engine::{Code, CountingStatus, Decision, DescriptorResult};
 use crate::limit::{Limit, Outcome};
@@ -17,94 +17,115 @@ use crate::request::{Cost, Descriptor, Request};
 use crate::telemetry::heavy_hitters::{ClientHits, HitterRecorder};
 use crate::telemetry::refused_log::RefusedLog;
 
-/// Calls of a second that are looked at one by one, to take their time and note who asks …
+/// Calls per second that are all measured, for the decision time and the heavy hitters …
 const SAMPLE_ALL_BELOW: u64 = 1_000;
-/// … and of how many beyond them one is, which then stands for all.
+/// … and one in how many of the calls beyond those, with a weight of that many.
 const SAMPLE_ONE_IN: u64 = 64;
 
-/// Bytes of a value that a metric shows.
-const LONGEST_SHOWN: usize = 128;
+/// A hit is near a limit if more than this many tenths of the capacity are used after it.
+const NEAR_TENTHS: u64 = 8;
 
-/// Counts what one thread decides.
+/// The longest value in a label, in bytes.
+const MAX_VALUE_LEN: usize = 128;
+
+/// Records what one thread decides. Clones record for the same thread.
 #[derive(Clone, Debug)]
 pub struct Recorder {
-    shard: Arc<ThreadMetrics>,
-    pace: Arc<SampleCounts>,
-    notes: HitterRecorder,
-    refusals: Arc<RefusedLog>,
+    thread: Arc<ThreadMetrics>,
+    counts: Arc<SampleCounts>,
+    hitters: HitterRecorder,
+    refused_log: Arc<RefusedLog>,
     registry: Arc<Mutex<Registry>>,
-    /// Numbers of details that this thread has met, so that it need not ask the registry.
+    /// Series by value that this thread has used, by the number of the rule.
     details: Arc<Mutex<HashMap<u32, SeriesCache>>>,
 }
 
-/// Numbers of one rule's details.
+/// Numbers of the series of one rule.
 type SeriesCache = HashMap<Box<Detail>, u32>;
 
-/// How often the thread decides.
+/// What the thread has decided in the present second.
 #[derive(Debug, Default)]
 struct SampleCounts {
     second: AtomicU64,
-    in_second: AtomicU64,
-    refused_in_second: AtomicU64,
+    calls: AtomicU64,
+    refused: AtomicU64,
 }
 
-/// A call, from its beginning to its end.
+/// Records one call, from the request read to its decision.
 #[derive(Debug)]
 pub struct CallRecorder<'r> {
     recorder: &'r Recorder,
-    watch: Option<Stopwatch>,
+    /// Running if the call is sampled.
+    stopwatch: Option<Stopwatch>,
+    /// The number of calls that this one represents; 0 if it is not sampled.
     weight: u64,
     now: Timestamp,
     domain: u32,
-    in_shadow: bool,
-    has_ended: bool,
+    is_shadowed: bool,
+    is_decided: bool,
 }
 
 impl Recorder {
     pub(super) fn new(
-        shard: Arc<ThreadMetrics>,
+        thread: Arc<ThreadMetrics>,
         registry: Arc<Mutex<Registry>>,
-        (notes, refusals): (HitterRecorder, Arc<RefusedLog>),
+        hitters: HitterRecorder,
+        refused_log: Arc<RefusedLog>,
     ) -> Self {
         Self {
-            shard,
-            notes,
-            refusals,
+            thread,
+            hitters,
+            refused_log,
             registry,
-            pace: Arc::default(),
+            counts: Arc::default(),
             details: Arc::default(),
         }
     }
 
-    /// How many connections the thread has; whoever gives it some counts them.
+    /// The number of open connections of the thread, maintained by the acceptor.
     pub fn connections(&self) -> &Arc<AtomicUsize> {
-        &self.shard.connections
+        &self.thread.connections
     }
 
-    /// A call has failed with that gRPC status code.
+    /// Records a call that failed with that gRPC status code.
     pub fn failed(&self, code: usize) {
-        let unknown = &self.shard.errors[super::UNKNOWN];
-        self.shard.errors.get(code).unwrap_or(unknown).add(1);
+        let unknown = &self.thread.errors[GRPC_UNKNOWN];
+        self.thread.errors.get(code).unwrap_or(unknown).add(1);
     }
 
-    /// A call begins. If it is dropped before its end, its client gave it up.
+    /// Starts to record a call. Dropping it before [`CallRecorder::end`] records a cancelled call.
     pub fn begin(&self) -> CallRecorder<'_> {
-        let weight = weight_of_next(&self.pace.in_second);
+        let weight = next_weight(&self.counts.calls);
         CallRecorder {
             recorder: self,
-            watch: (weight > 0).then(Stopwatch::start),
+            stopwatch: (weight > 0).then(Stopwatch::start),
             weight,
             now: Timestamp::default(),
             domain: UNKNOWN_DOMAIN,
-            in_shadow: false,
-            has_ended: false,
+            is_shadowed: false,
+            is_decided: false,
         }
+    }
+
+    /// The number of a rule's series for these values.
+    fn detail(&self, rule: u32, values: Box<Detail>) -> u32 {
+        let mut details = self.details.lock();
+        let cache = details.entry(rule).or_default();
+        if let Some(number) = cache.get(&values) {
+            return *number;
+        }
+        let (number, is_own) = self.registry.lock().detail(rule, &values);
+        // The series for all others is not cached: that cache would grow with every value.
+        if is_own {
+            cache.insert(values, number);
+        }
+        number
     }
 }
 
-/// For how many the next one stands; 0 if it is not looked at.
+/// The number of events that the next one represents; 0 if it is not sampled.
 #[inline]
-fn weight_of_next(count: &AtomicU64) -> u64 {
+fn next_weight(count: &AtomicU64) -> u64 {
     let before = count.load(Ordering::Relaxed);
     count.store(before + 1, Ordering::Relaxed);
     match before {
@@ -115,115 +136,113 @@ fn weight_of_next(count: &AtomicU64) -> u64 {
 }
 
 impl CallRecorder<'_> {
-    /// What a descriptor has met.
+    /// Records the result of one descriptor.
     #[inline]
     pub fn met(&mut self, request: &Request, met: &DescriptorResult<'_>) {
         self.now = met.now;
         if let Some(domain) = met.domain {
-            self.domain = domain
-                .metric_ids
-                .get()
-                .first()
-                .copied()
-                .unwrap_or(UNKNOWN_DOMAIN);
-            self.in_shadow |= domain.shadow_mode && met.status.code == Code::OverLimit;
+            let ids = domain.metric_ids.get();
+            self.domain = ids.first().copied().unwrap_or(UNKNOWN_DOMAIN);
+            self.is_shadowed |= domain.shadow_mode && met.status.code == Code::OverLimit;
         }
-        let shard = &self.recorder.shard;
-        shard.descriptors[MatchKind::of(met) as usize].add(1);
+        let thread = &self.recorder.thread;
+        thread.descriptors[MatchKind::of(met) as usize].add(1);
         let Some(descriptor) = request.descriptors.get(met.descriptor) else {
             return;
         };
-        self.note(met, descriptor);
+        self.record_client(met, descriptor);
         let Some(rule) = met.rule else { return };
         let (Cost::Hits(hits), Some((&number, limits))) =
             (descriptor.cost, rule.metric_ids.get().split_first())
         else {
             return;
         };
-        let seen = HitClass::of(rule, met);
-        if let Some(tally) = shard.rules.get(number) {
-            seen.count(tally, hits);
+        let class = HitClass::new(rule, met);
+        if let Some(counters) = thread.rules.get_or_insert(number) {
+            class.count(counters, hits);
         }
-        for number in over(limits, met.outcomes) {
-            if let Some(over) = shard.limits.get(number) {
+        for number in limits_over(limits, met.outcomes) {
+            if let Some(over) = thread.limits.get_or_insert(number) {
                 over.add(hits.into());
             }
         }
         if rule.metric.detailed || rule.metric.value_levels != 0 {
             let number = self.recorder.detail(number, detail(rule, descriptor));
-            if let Some(tally) = shard.rules.get(number) {
-                seen.count(tally, hits);
+            if let Some(counters) = thread.rules.get_or_insert(number) {
+                class.count(counters, hits);
             }
         }
     }
 
-    /// HitterRecorder who asks, and who is refused.
+    /// Records the client among the heavy hitters, and in the log if it was refused.
     #[inline]
-    fn note(&self, met: &DescriptorResult<'_>, descriptor: &Descriptor) {
-        let is_refused = met.status.code == Code::OverLimit && !self.in_shadow;
+    fn record_client(&self, met: &DescriptorResult<'_>, descriptor: &Descriptor) {
+        let is_refused = met.status.code == Code::OverLimit && !self.is_shadowed;
         let Recorder {
-            pace,
-            notes,
-            refusals,
+            counts,
+            hitters,
+            refused_log,
             ..
         } = self.recorder;
-        let mut refused = 0;
+        let mut refused_weight = 0;
         if is_refused {
-            refused = weight_of_next(&pace.refused_in_second);
-            refusals.say(met, descriptor, || notes.hash(descriptor));
+            refused_weight = next_weight(&counts.refused);
+            refused_log.log(met, descriptor, || hitters.hash(descriptor));
         }
         let Cost::Hits(hits) = descriptor.cost else {
             return;
         };
-        if (self.weight > 0 || refused > 0) && self.domain != UNKNOWN_DOMAIN {
-            let noted = ClientHits {
-                asked: self.weight * u64::from(hits),
-                refused: refused * u64::from(hits),
+        if (self.weight > 0 || refused_weight > 0) && self.domain != UNKNOWN_DOMAIN {
+            let hits = ClientHits {
+                requested: self.weight * u64::from(hits),
+                refused: refused_weight * u64::from(hits),
             };
-            notes.note(self.domain, met, descriptor, noted);
+            hitters.record(self.domain, met, descriptor, hits);
         }
     }
 
-    /// It was decided.
+    /// Records the decision.
     #[inline]
     pub fn end(mut self, decision: &Decision) {
-        self.has_ended = true;
-        let Recorder { shard, pace, .. } = self.recorder;
-        if let Some(tally) = shard.domains.get(self.domain) {
+        self.is_decided = true;
+        let Recorder { thread, counts, .. } = self.recorder;
+        if let Some(counters) = thread.domains.get_or_insert(self.domain) {
             match decision.code {
-                Code::Ok => tally.ok.add(1),
-                Code::OverLimit => tally.over_limit.add(1),
+                Code::Ok => counters.ok.add(1),
+                Code::OverLimit => counters.over_limit.add(1),
             }
-            if self.in_shadow && decision.code == Code::Ok {
-                tally.shadow.add(1);
+            if self.is_shadowed && decision.code == Code::Ok {
+                counters.shadow.add(1);
             }
         }
         match decision.counting_status {
-            CountingStatus::Degraded => shard.degraded.add(1),
-            CountingStatus::Failed => shard.failed.add(1),
+            CountingStatus::Degraded => thread.degraded.add(1),
+            CountingStatus::Failed => thread.failed.add(1),
             CountingStatus::Counted | CountingStatus::Unmatched => {}
         }
-        if let Some(watch) = self.watch {
-            shard.took.record(watch.elapsed(), self.weight);
+        if let Some(stopwatch) = self.stopwatch {
+            thread
+                .decision_time
+                .record(stopwatch.elapsed(), self.weight);
         }
         let second = self.now.micros() / 1_000_000;
-        if pace.second.load(Ordering::Relaxed) != second {
-            pace.second.store(second, Ordering::Relaxed);
-            pace.in_second.store(0, Ordering::Relaxed);
-            pace.refused_in_second.store(0, Ordering::Relaxed);
+        if counts.second.load(Ordering::Relaxed) != second {
+            counts.second.store(second, Ordering::Relaxed);
+            counts.calls.store(0, Ordering::Relaxed);
+            counts.refused.store(0, Ordering::Relaxed);
         }
     }
 }
 
 impl Drop for CallRecorder<'_> {
     fn drop(&mut self) {
-        if !self.has_ended {
-            self.recorder.shard.abandoned.add(1);
+        if !self.is_decided {
+            self.recorder.thread.cancelled.add(1);
         }
     }
 }
 
-/// How the hits of a descriptor count.
+/// How the hits of a descriptor are counted at its rule.
 #[derive(Clone, Copy, Debug)]
 struct HitClass {
     near: bool,
@@ -232,91 +251,74 @@ struct HitClass {
 }
 
 impl HitClass {
-    fn of(rule: &Rule, met: &DescriptorResult<'_>) -> Self {
-        let mut seen = Self {
+    fn new(rule: &Rule, met: &DescriptorResult<'_>) -> Self {
+        let mut class = Self {
             near: false,
             over: false,
             shadow: false,
         };
         let Limits::Counted(set) = &rule.limits else {
-            return seen;
+            return class;
         };
         for outcome in met.outcomes {
             match set.limits.get(usize::from(outcome.limit)) {
                 Some(limit) if !limit.shadow_mode => {
-                    seen.over |= outcome.over;
-                    seen.near |= is_near(limit, outcome);
+                    class.over |= outcome.over;
+                    class.near |= is_near(limit, outcome);
                 }
                 _ => {}
             }
         }
         let is_shadow = rule.shadow_mode || met.domain.is_some_and(|domain| domain.shadow_mode);
-        seen.shadow = seen.over && is_shadow;
-        seen
+        class.shadow = class.over && is_shadow;
+        class
     }
 
     #[inline]
-    fn count(self, tally: &RuleCounters, hits: u32) {
+    fn count(self, counters: &RuleCounters, hits: u32) {
         let hits = u64::from(hits);
         if self.over {
-            tally.over.add(hits);
+            counters.over.add(hits);
             if self.shadow {
-                tally.shadow.add(hits);
+                counters.shadow.add(hits);
             }
             return;
         }
-        tally.within.add(hits);
+        counters.within.add(hits);
         if self.near {
-            tally.near.add(hits);
+            counters.near.add(hits);
         }
     }
 }
 
-/// Whether more than eight tenths of a limit are used up.
+/// Whether more than eight tenths of the capacity are used.
 fn is_near(limit: &Limit, outcome: &Outcome) -> bool {
-    let most = limit.capacity();
-    let near = u64::from(most) * NEAR_TENTHS / 10;
-    u64::from(most.saturating_sub(outcome.remaining)) > near
+    let capacity = limit.capacity();
+    let near = u64::from(capacity) * NEAR_TENTHS / 10;
+    u64::from(capacity.saturating_sub(outcome.remaining)) > near
 }
 
-/// The numbers of those limits of a list that the call was over.
-fn over(numbers: &[u32], outcomes: &[Outcome]) -> impl Iterator<Item = u32> {
+/// The metric IDs of those limits that the hits were over.
+fn limits_over(ids: &[u32], outcomes: &[Outcome]) -> impl Iterator<Item = u32> {
     let over = outcomes.iter().filter(|outcome| outcome.over);
-    over.filter_map(|outcome| numbers.get(usize::from(outcome.limit)).copied())
+    over.filter_map(|outcome| ids.get(usize::from(outcome.limit)).copied())
 }
 
-impl Recorder {
-    /// The number of the series of a rule for what was sent.
-    fn detail(&self, rule: u32, values: Box<Detail>) -> u32 {
-        let mut known = self.details.lock();
-        let known = known.entry(rule).or_default();
-        if let Some(number) = known.get(&values) {
-            return *number;
-        }
-        let (number, is_own) = self.registry.lock().detail(rule, &values);
-        // Of `other` there is no end: it is asked for each time.
-        if is_own {
-            known.insert(values, number);
-        }
-        number
-    }
-}
-
-/// What was sent at those levels whose values the policy wants to see; nothing at the others.
+/// The values at the levels that the policy shows in metrics, empty at the others.
 fn detail(rule: &Rule, descriptor: &Descriptor) -> Box<Detail> {
     let levels = rule.name.levels.iter().zip(&descriptor.entries);
-    let shown = levels.enumerate().map(|(at, (level, entry))| {
-        let is_wanted = rule.metric.detailed || rule.metric.value_levels >> at & 1 == 1;
-        match is_wanted && !level.is_shared && !level.is_secret {
-            true => shown(&entry.value),
+    let shown = levels.enumerate().map(|(index, (level, entry))| {
+        let is_shown = rule.metric.detailed || rule.metric.value_levels >> index & 1 == 1;
+        match is_shown && !level.is_shared && !level.is_secret {
+            true => truncated(&entry.value),
             false => "".into(),
         }
     });
     shown.collect()
 }
 
-/// A value as text of a bounded length.
-fn shown(value: &[u8]) -> Box<str> {
-    let begin = value.get(..LONGEST_SHOWN).unwrap_or(value);
-    String::from_utf8_lossy(begin).into()
+/// A value as text of bounded length.
+fn truncated(value: &[u8]) -> Box<str> {
+    let start = value.get(..MAX_VALUE_LEN).unwrap_or(value);
+    String::from_utf8_lossy(start).into()
 }

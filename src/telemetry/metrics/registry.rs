@@ -1,4 +1,7 @@
-//! Which number a rule, a limit or a domain has: the same after every reload, as long as it has the same name.
+//! The metric IDs of rules, limits and domains.
+//!
+//! An ID belongs to a name and survives reloads, so the counters of a rule continue as long as the
+//! rule keeps its name.
 
 use std::borrow::Borrow;
 use std::collections::{HashMap, HashSet};
@@ -8,32 +11,32 @@ use std::sync::Arc;
 use crate::limit::Limit;
 use crate::policy::{Domain, Limits, Policy, Rule};
 
-/// The most series that the values which requests bring make of one rule.
-pub(super) const MOST_DETAILS: usize = 1_000;
+/// Maximum number of series by value of one rule.
+pub(super) const MAX_DETAILS: usize = 1_000;
 
-/// Names and their numbers.
+/// IDs by name.
 #[derive(Debug, Default)]
 pub(super) struct Registry {
     domains: Names<Arc<str>>,
     rules: Names<(u32, Arc<str>)>,
     limits: Names<(u32, Arc<str>)>,
-    /// By the rule's number.
+    /// By the ID of the rule.
     details: HashMap<u32, Details>,
-    /// Calls that were counted under `other`.
+    /// Hits that were counted in the series `other`.
     pub(super) capped: u64,
 }
 
-/// The series of one rule, by what was sent.
+/// The series of one rule by the values that were sent.
 #[derive(Debug, Default)]
 struct Details {
     numbers: HashMap<Arc<Detail>, u32>,
     other: Option<u32>,
 }
 
-/// What was sent, as a metric shows it: one text per level.
+/// The values of one series: one per level, empty if the level does not show it.
 pub(super) type Detail = [Box<str>];
 
-/// Names of one kind.
+/// IDs of one kind of name.
 #[derive(Debug)]
 struct Names<T> {
     numbers: HashMap<T, u32>,
@@ -59,23 +62,23 @@ impl<T: Hash + Eq> Names<T> {
 }
 
 impl Registry {
-    /// Gives numbers to all that a policy holds.
-    pub(super) fn adopt(&mut self, policy: &Policy) {
+    /// Assigns IDs to the domains, rules and limits of a policy.
+    pub(super) fn register(&mut self, policy: &Policy) {
         for domain in policy.domains() {
-            // Number 0 is for calls that ask no domain that anybody knows.
+            // ID 0 is for requests with an unknown domain.
             let number = 1 + self.domains.number(Arc::clone(&domain.name));
             domain.metric_ids.set(&[number]);
             for (rule, name) in named_rules(domain) {
-                self.adopt_rule(number, rule, name);
+                self.register_rule(number, rule, name);
             }
         }
     }
 
-    /// The first number is the rule's, those after it are those of its limits if it has a list of them.
-    fn adopt_rule(&mut self, domain: u32, rule: &Rule, name: Arc<str>) {
+    /// The first ID is the rule's, followed by those of its limits if it has several.
+    fn register_rule(&mut self, domain: u32, rule: &Rule, name: Arc<str>) {
         let number = self.rules.number((domain, name));
         let mut numbers = vec![number];
-        if let Some(limits) = list(rule) {
+        if let Some(limits) = several_limits(rule) {
             let names = limit_names(limits);
             let limits = names.into_iter().map(|name| (number, name.into()));
             numbers.extend(limits.map(|name| self.limits.number(name)));
@@ -83,7 +86,7 @@ impl Registry {
         rule.metric_ids.set(&numbers);
     }
 
-    /// The number of a rule's series for these values, and whether it is theirs alone.
+    /// The ID of a rule's series for these values, and whether it is for these values alone.
     pub(super) fn detail(&mut self, rule: u32, values: &Detail) -> (u32, bool) {
         let details = self.details.entry(rule).or_default();
         if let Some(number) = details.numbers.get(values) {
@@ -94,7 +97,7 @@ impl Registry {
             rules.next += 1;
             rules.next - 1
         };
-        if details.numbers.len() >= MOST_DETAILS {
+        if details.numbers.len() >= MAX_DETAILS {
             self.capped += 1;
             return (*details.other.get_or_insert_with(next), false);
         }
@@ -103,7 +106,7 @@ impl Registry {
         (number, true)
     }
 
-    /// The series of a rule by what was sent, and the one for all others.
+    /// The series of a rule by values, and the one for all other values.
     pub(super) fn details(&self, rule: u32) -> (Vec<(Arc<Detail>, u32)>, Option<u32>) {
         let Some(details) = self.details.get(&rule) else {
             return (Vec::new(), None);
@@ -118,44 +121,43 @@ impl Registry {
     }
 }
 
-/// The rules of a domain with their names, no two alike: what is hidden of a name may be what tells it from another.
+/// The rules of a domain with unique names: two names can differ only in what is hidden of them.
 pub(super) fn named_rules(domain: &Domain) -> impl Iterator<Item = (&Arc<Rule>, Arc<str>)> {
-    let mut taken: HashSet<Arc<str>> = HashSet::new();
+    let mut used: HashSet<Arc<str>> = HashSet::new();
     domain.rules().iter().map(move |rule| {
-        let name: Arc<str> = unlike(&taken, rule.name.to_string()).into();
-        taken.insert(Arc::clone(&name));
+        let name: Arc<str> = unique(&used, rule.name.to_string()).into();
+        used.insert(Arc::clone(&name));
         (rule, name)
     })
 }
 
-/// What each limit of a list is called: by its name, else by its window.
+/// The name of each limit of a rule; without one, its window or `concurrency`.
 pub(super) fn limit_names(limits: &[Limit]) -> Vec<String> {
     let mut names: Vec<String> = Vec::new();
     for limit in limits {
-        let name = match &limit.name {
-            Some(name) => name.to_string(),
-            None => match limit.window() {
-                Some(window) => window.to_string(),
-                None => limit.algorithm().as_str().to_owned(),
-            },
+        let name = match (&limit.name, limit.window()) {
+            (Some(name), _) => name.to_string(),
+            (None, Some(window)) => window.to_string(),
+            (None, None) => limit.algorithm().as_str().to_owned(),
         };
-        let taken: HashSet<String> = names.iter().cloned().collect();
-        names.push(unlike(&taken, name));
+        let used: HashSet<String> = names.iter().cloned().collect();
+        names.push(unique(&used, name));
     }
     names
 }
 
-fn unlike<T: Borrow<str> + Hash + Eq>(taken: &HashSet<T>, name: String) -> String {
-    if !taken.contains(&*name) {
+/// The name, with a number appended if it is in use.
+fn unique<T: Borrow<str> + Hash + Eq>(used: &HashSet<T>, name: String) -> String {
+    if !used.contains(&*name) {
         return name;
     }
     let numbered = (2..).map(|number| format!("{name} #{number}"));
-    let mut free = numbered.filter(|name| !taken.contains(&**name));
+    let mut free = numbered.filter(|name| !used.contains(&**name));
     free.next().unwrap_or(name)
 }
 
 /// The limits of a rule that has more than one.
-pub(super) fn list(rule: &Rule) -> Option<&[Limit]> {
+pub(super) fn several_limits(rule: &Rule) -> Option<&[Limit]> {
     match &rule.limits {
         Limits::Counted(set) if set.limits.len() > 1 => Some(&set.limits),
         Limits::Counted(_) | Limits::Unlimited { .. } => None,

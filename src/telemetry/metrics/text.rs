@@ -1,48 +1,74 @@
 //! Prometheus' text format, version 0.0.4.
 //!
-//! Written here rather than by a library: the ones there are insist on OpenMetrics' names, and those of
-//! envoyproxy/ratelimit are others.
+//! [`PrometheusText`] writes any family. [`Samples`] writes those of one listed family, and takes
+//! the names of family and labels from the list.
 
 use std::fmt::{Display, Write as _};
 
-use super::families::MetricFamily;
+use super::families::{MetricFamily, MetricKind};
+use super::histogram::{BOUNDS_NS, Histogram};
 
-/// PrometheusText that grows.
+/// Families and their samples, as text.
 #[derive(Debug, Default)]
 pub(super) struct PrometheusText(String);
 
+/// Writes the samples of one family.
+#[derive(Debug)]
+pub(super) struct Samples<'t> {
+    text: &'t mut PrometheusText,
+    family: &'static MetricFamily,
+}
+
 impl PrometheusText {
-    /// Begins a family; its samples follow.
-    pub(super) fn family(&mut self, family: &MetricFamily) {
-        let (name, help) = (family.name, family.help);
-        let kind = family.kind.as_str();
-        // Writing to a String never fails.
-        let _ = writeln!(self.0, "# HELP {name} {help}\n# TYPE {name} {kind}");
+    /// Starts a listed family; its samples follow.
+    pub(super) fn family(&mut self, family: &'static MetricFamily) -> Samples<'_> {
+        // Writing to a String is infallible.
+        let _ = writeln!(self.0, "# HELP {} {}", family.name, family.help);
+        self.begin(family.name, family.kind);
+        Samples { text: self, family }
     }
 
-    /// Begins a family that needs no explanation.
-    pub(super) fn begin(&mut self, name: &str, kind: super::MetricKind) {
+    /// Starts a family without a help text.
+    pub(super) fn begin(&mut self, name: &str, kind: MetricKind) {
         let _ = writeln!(self.0, "# TYPE {name} {}", kind.as_str());
     }
 
-    /// One sample.
+    /// Writes one sample.
     pub(super) fn sample(&mut self, name: &str, labels: &[(&str, &str)], value: impl Display) {
         self.0.push_str(name);
-        for (at, (label, text)) in labels.iter().enumerate() {
-            self.0.push(if at == 0 { '{' } else { ',' });
+        for (index, (label, text)) in labels.iter().enumerate() {
+            self.0.push(if index == 0 { '{' } else { ',' });
             let _ = write!(self.0, "{label}=\"");
-            self.escaped(text);
+            self.push_escaped(text);
             self.0.push('"');
         }
         let close = if labels.is_empty() { "" } else { "}" };
         let _ = writeln!(self.0, "{close} {value}");
     }
 
-    pub(super) fn finish(self) -> String {
+    /// Writes the buckets, the sum and the count of a histogram, in seconds.
+    pub(super) fn histogram(&mut self, name: &str, labels: &[(&str, &str)], histogram: &Histogram) {
+        let bucket = format!("{name}_bucket");
+        let mut cumulative = 0;
+        let bounds = BOUNDS_NS
+            .iter()
+            .map(|bound| (*bound as f64 / 1e9).to_string());
+        for (bound, count) in bounds.chain(["+Inf".to_owned()]).zip(histogram.counts) {
+            cumulative += count;
+            let labels = [labels, &[("le", bound.as_str())]].concat();
+            self.sample(&bucket, &labels, cumulative);
+        }
+        let sum_secs = histogram.sum_ns as f64 / 1e9;
+        self.sample(&format!("{name}_sum"), labels, sum_secs);
+        self.sample(&format!("{name}_count"), labels, cumulative);
+    }
+
+    /// The whole text.
+    pub(super) fn into_string(self) -> String {
         self.0
     }
 
-    fn escaped(&mut self, text: &str) {
+    fn push_escaped(&mut self, text: &str) {
         for letter in text.chars() {
             match letter {
                 '\\' => self.0.push_str("\\\\"),
@@ -54,15 +80,37 @@ impl PrometheusText {
     }
 }
 
+impl Samples<'_> {
+    /// Writes the only sample of a family without labels.
+    pub(super) fn value(&mut self, value: impl Display) {
+        self.labelled(&[], value);
+    }
+
+    /// Writes a sample with a value for each label of the family; the last labels can be left out.
+    pub(super) fn labelled(&mut self, values: &[&str], value: impl Display) {
+        let names = self.family.labels.iter().copied();
+        let labels: Vec<_> = names.zip(values.iter().copied()).collect();
+        self.text.sample(self.family.name, &labels, value);
+    }
+
+    /// Writes a histogram without labels of its own.
+    pub(super) fn histogram(&mut self, histogram: &Histogram) {
+        self.text.histogram(self.family.name, &[], histogram);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn what_would_end_a_label_is_escaped() {
+    fn label_values_are_escaped() {
         let mut text = PrometheusText::default();
         text.sample("m", &[("a", "x\"y\\z\n"), ("b", "é")], 1);
         text.sample("n", &[], 2.5);
-        assert_eq!(text.finish(), "m{a=\"x\\\"y\\\\z\\n\",b=\"é\"} 1\nn 2.5\n");
+        assert_eq!(
+            text.into_string(),
+            "m{a=\"x\\\"y\\\\z\\n\",b=\"é\"} 1\nn 2.5\n"
+        );
     }
 }
