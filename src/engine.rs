@@ -15,8 +15,8 @@ mod standard;
 
 pub use decision::{Code, CountingStatus, CurrentLimit, Decision, Grant, Header, Status};
 pub use explain::{
-    End, Explained, ExplainedCandidate, ExplainedLevel, ExplainedLimit, Explanation, LimitStanding,
-    RulePlace, Verdict,
+    CounterSource, ExplainedDescriptor, ExplainedEntry, ExplainedLimit, ExplainedRule,
+    ExplainedStatus, Explanation, LimitNumbers, LimitState, MatchResult,
 };
 pub use lease::LeaseStats;
 pub use observe::DescriptorResult;

@@ -34,6 +34,8 @@ pub use window::Window;
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 /// The highest number a counter reaches; it stays there.
 pub const MAX_COUNT: u64 = 1 << 52;
 
@@ -83,7 +85,8 @@ pub enum LimitKind {
 }
 
 /// The name of an algorithm.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Algorithm {
     /// See [`LimitKind::FixedWindow`].
     FixedWindow,

@@ -35,7 +35,7 @@ pub use rule::{
     CounterIdentity, IdentityPart, Limits, MatchedNode, MetricDetail, OnStoreError, Rule,
 };
 pub use template::{BodyTemplate, HeaderValueTemplate, Operator, Values};
-pub use trace::{Candidate, CountedBy, MatcherText, Trace, TracedLevel};
+pub use trace::{Candidate, CountedBy, MatcherKind, TracedLevel, Verdict};
 pub use tree::{Domain, Policy};
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 use std::fmt;
 
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 
 /// The most hits that one call can charge to one descriptor.
 ///
@@ -42,7 +43,8 @@ pub struct Entry {
 }
 
 /// What a call does to the counters it meets.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Cost {
     /// Asks without counting.
     Peek,

@@ -1,5 +1,6 @@
 //! Where the admin server is, for the commands that ask it.
 
+use std::env;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -7,17 +8,16 @@ use clap::Args;
 use super::CliError;
 use crate::client::{AdminClient, AdminError};
 
+/// Where `weir serve` listens for the commands unless it is configured otherwise.
+const DEFAULT_SERVER: &str = "127.0.0.1:8080";
+
 /// How the admin server of a running weir is reached.
 #[derive(Args, Clone, Debug)]
 pub(super) struct AdminArgs {
-    /// Address of the admin server (`weir serve --http`)
-    #[arg(
-        long,
-        value_name = "HOST:PORT",
-        env = "WEIR_ADMIN",
-        default_value = "127.0.0.1:8080"
-    )]
-    server: String,
+    /// Address of the admin server (`weir serve --http`) [env: WEIR_ADMIN] [default: 127.0.0.1:8080]
+    // Not `env` and `default_value`: `weir explain` asks a server only if the flag is given.
+    #[arg(long, value_name = "HOST:PORT")]
+    pub(super) server: Option<String>,
     /// File with the admin token (`weir serve --admin-token-file`)
     #[arg(long, value_name = "PATH", env = "WEIR_ADMIN_TOKEN_FILE")]
     admin_token_file: Option<PathBuf>,
@@ -26,7 +26,10 @@ pub(super) struct AdminArgs {
 impl AdminArgs {
     pub(super) fn client(&self) -> Result<AdminClient, CliError> {
         let token = self.admin_token_file.as_deref();
-        AdminClient::new(&self.server, token).map_err(CliError::new)
+        let server = self.server.clone();
+        let server = server.or_else(|| env::var("WEIR_ADMIN").ok());
+        let server = server.unwrap_or_else(|| DEFAULT_SERVER.to_owned());
+        AdminClient::new(&server, token).map_err(CliError::new)
     }
 }
 

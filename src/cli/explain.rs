@@ -1,22 +1,20 @@
-//! `weir explain`: what a request would meet and why, without counting: offline, or in a running server.
-
-mod text;
-
-pub(super) use text::text;
+//! `weir explain`: what a request would meet and why, offline or in a running server.
+//!
+//! Nothing is counted.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
 
-use super::admin::wait_for;
+use super::admin::{AdminArgs, wait_for};
 use super::output::{Format, print};
 use super::pairs::{self, EntryArg};
 use super::policies;
 use super::{CliError, DONE};
-use crate::client::{AdminClient, MediaType};
+use crate::client::MediaType;
 use crate::clock::{Clock, ManualClock, Timestamp};
-use crate::engine::Engine;
+use crate::engine::{Engine, Explanation};
 use crate::policy::{LoadOptions, Policy};
 use crate::request::{Cost, Descriptor, Override, Request};
 use crate::scenario::parse_timestamp;
@@ -55,59 +53,48 @@ pub(super) struct ExplainArgs {
     #[arg(long, value_name = "LIMIT", value_parser = pairs::limit)]
     limit: Option<Override>,
     /// Time of the request, such as 2026-01-01T00:00:00Z or Unix seconds [default: now]
-    #[arg(long, value_name = "TIME", value_parser = time, conflicts_with = "server")]
+    #[arg(long, value_name = "TIME", value_parser = time, conflicts_with_all = ["live", "server"])]
     at: Option<Timestamp>,
-    /// Use the policies and counters of a running server (`weir serve --http`) [default: 127.0.0.1:8080]
+    /// Use the policies and counters of a running server; implied by --server
     ///
-    /// A live explanation reads the current state and ignores --hits.
-    #[arg(
-        long,
-        value_name = "HOST:PORT",
-        num_args = 0..=1,
-        require_equals = true,
-        default_missing_value = "127.0.0.1:8080",
-        requires = "domain"
-    )]
-    server: Option<String>,
-    /// File with the admin token; without it the server does not show its counters
-    #[arg(long, value_name = "PATH", env = "WEIR_ADMIN_TOKEN_FILE")]
-    admin_token_file: Option<PathBuf>,
+    /// A live explanation reads the current state and ignores --hits. Without a token the server
+    /// explains the request with fresh counters.
+    #[arg(long)]
+    live: bool,
+    #[command(flatten)]
+    admin: AdminArgs,
     /// Output format
     #[arg(long, value_enum, default_value_t = Format::Human)]
     format: Format,
 }
 
 pub(super) fn run(args: &ExplainArgs) -> Result<ExitCode, CliError> {
-    let mut written = match &args.server {
-        Some(server) => of_server(args, server)?,
-        None => of_policies(args)?,
+    let explanation = match args.live || args.admin.server.is_some() {
+        true => live(args)?,
+        false => offline(args)?,
     };
-    if !written.ends_with('\n') {
-        written.push('\n');
+    match args.format {
+        Format::Human => print(explanation)?,
+        Format::Json => {
+            let json = serde_json::to_string_pretty(&explanation).map_err(CliError::new)?;
+            print(json + "\n")?;
+        }
     }
-    print(written)?;
     Ok(ExitCode::from(DONE))
 }
 
-/// By a server's own policies and counters.
-fn of_server(args: &ExplainArgs, server: &str) -> Result<String, CliError> {
-    let request = request(args, args.domain.clone().unwrap_or_default());
-    let token = args.admin_token_file.as_deref();
-    let admin = AdminClient::new(server, token).map_err(CliError::new)?;
-    let accept = match args.format {
-        Format::Human => MediaType::Text,
-        Format::Json => MediaType::Json,
-    };
-    let answer = wait_for(admin.post("/api/explain", &request, accept))?;
-    if args.format == Format::Human {
-        return Ok(answer);
-    }
-    let answer: serde_json::Value = serde_json::from_str(&answer).map_err(CliError::new)?;
-    Ok(format!("{answer:#}"))
+/// With a server's own policies and counters.
+fn live(args: &ExplainArgs) -> Result<Explanation, CliError> {
+    let domain = args.domain.clone();
+    let domain = domain.ok_or_else(|| CliError::new("a live explanation needs --domain"))?;
+    let request = request(args, domain);
+    let admin = args.admin.client()?;
+    let answer = wait_for(admin.post("/api/explain", &request, MediaType::Json))?;
+    serde_json::from_str(&answer).map_err(CliError::new)
 }
 
-/// By policies of this machine, with fresh counters.
-fn of_policies(args: &ExplainArgs) -> Result<String, CliError> {
+/// With local policies and fresh counters.
+fn offline(args: &ExplainArgs) -> Result<Explanation, CliError> {
     let options = LoadOptions {
         merge_domains: args.merge_domains,
         ..LoadOptions::default()
@@ -118,11 +105,7 @@ fn of_policies(args: &ExplainArgs) -> Result<String, CliError> {
         args.at.unwrap_or_else(|| Clock::System.now()),
     ));
     let store = Store::memory(MemoryConfig::default()).map_err(CliError::new)?;
-    let explanation = Engine::new(policy, store, clock).explain(&request);
-    Ok(match args.format {
-        Format::Human => text(&explanation),
-        Format::Json => format!("{:#}", explanation.to_json()),
-    })
+    Ok(Engine::new(policy, store, clock).explain(&request))
 }
 
 fn domain(args: &ExplainArgs, policy: &Policy) -> Result<String, CliError> {
@@ -132,7 +115,9 @@ fn domain(args: &ExplainArgs, policy: &Policy) -> Result<String, CliError> {
         (None, domains) => {
             let names: Vec<&str> = domains.iter().map(|domain| &*domain.name).collect();
             let names = names.join(", ");
-            Err(CliError::new(format!("which --domain? There are: {names}")))
+            Err(CliError::new(format!(
+                "which --domain? The policies have: {names}"
+            )))
         }
     }
 }

@@ -114,7 +114,7 @@ fn text(answer: &Value) -> String {
             .collect();
         let rule = match descriptor["rule"]["path"].as_str() {
             Some(path) => path.to_owned(),
-            None => format!("no rule: {}", said(&descriptor["meets"])),
+            None => format!("no rule: {}", said(&descriptor["result"])),
         };
         text.push_str(&format!("{}\n{rule}\n", entries.join(" ")));
         let mut table = TextTable::new([
@@ -145,9 +145,9 @@ fn row(limit: &Value) -> [String; 5] {
         Value::Null => String::new(),
         other => other.to_string(),
     };
-    let standing = &limit["standing"];
+    let state = &limit["state"];
     let notes = [
-        (standing["over"] == true, "over"),
+        (state["over_limit"] == true, "over"),
         (limit["shadow_mode"] == true, "shadow"),
     ];
     let notes: Vec<&str> = notes
@@ -157,8 +157,8 @@ fn row(limit: &Value) -> [String; 5] {
     [
         said(&limit["name"]),
         said(&limit["text"]),
-        said(&standing["remaining"]),
-        format!("{}s", said(&standing["reset_after_secs"])),
+        said(&state["remaining"]),
+        format!("{}s", said(&state["reset_after_secs"])),
         notes.join(", "),
     ]
 }

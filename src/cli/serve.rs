@@ -12,7 +12,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
 use super::check::Summary;
-use super::{CliError, DONE, FAILED, UNUSABLE, explain};
+use super::{CliError, DONE, FAILED, UNUSABLE};
 use crate::clock::Clock;
 use crate::engine::Engine;
 use crate::policy::{LoadOptions, Policy};
@@ -128,7 +128,6 @@ fn start_admin(
         metrics: Arc::clone(&app.metrics),
         reloader: Arc::clone(reloader),
         readiness: app.readiness.clone(),
-        in_words: explain::text,
         token: token.transpose()?,
         config,
     };

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
 use crate::limit::Quota;
@@ -79,12 +80,23 @@ impl Grant {
 }
 
 /// Go on, or not.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Code {
     /// Within every limit that is enforced.
     Ok,
     /// Over one.
     OverLimit,
+}
+
+impl Code {
+    /// Its name on the wire.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "OK",
+            Self::OverLimit => "OVER_LIMIT",
+        }
+    }
 }
 
 /// How one descriptor stands.
@@ -128,7 +140,7 @@ pub struct CurrentLimit {
 }
 
 /// A header for the client.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Header {
     /// As written in the policy.
     pub name: Arc<str>,

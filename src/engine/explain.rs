@@ -1,146 +1,224 @@
-//! What a request would meet and why, without counting it.
+//! Explanations: what a request would meet and why, without counting it.
 //!
-//! The same plan and the same conclusion as a decision, between them a step that nobody keeps. All
-//! that is told is owned, and values of secret keys are left out of it: it may be shown to anybody
-//! who may see the policy.
+//! An explanation uses the plan and the conclusion of a decision, with an update of the counters
+//! in between that is thrown away. It is owned and serializable (its JSON is the derive), and it
+//! contains no hidden values (see [`crate::policy::Redactor`]): everybody who may see the policy
+//! may see it. Go on to `build` for how it is made, and to `text` for how it is printed.
 
-mod json;
-mod scene;
+mod build;
+mod text;
 
 use std::path::PathBuf;
 
-use super::Decision;
+use serde::{Deserialize, Serialize};
+
+use super::{Code, Header};
 use crate::clock::Timestamp;
-use crate::limit::Limit;
-use crate::policy::Position;
+use crate::limit::{Algorithm, Limit, LimitKind, Quota};
+use crate::policy::TracedLevel;
 use crate::request::Cost;
 
 /// What a request would meet.
-#[derive(Clone, Debug)]
+///
+/// Its [`Display`](std::fmt::Display) is for people, its JSON for programs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Explanation {
-    /// The moment for which it is told.
+    /// The time it is for.
+    #[serde(rename = "at_micros")]
     pub at: Timestamp,
-    /// The domain that was asked.
+    /// The domain of the request.
     pub domain: String,
-    /// Whether it is told by what a server has counted, rather than with fresh counters.
-    pub is_live: bool,
     /// Whether the policy has that domain.
-    pub is_known: bool,
+    pub domain_is_known: bool,
+    /// The counters it is based on.
+    pub counters: CounterSource,
     /// One per descriptor of the request.
-    pub descriptors: Vec<Explained>,
-    /// What would be answered.
-    pub decision: Decision,
+    pub descriptors: Vec<ExplainedDescriptor>,
+    /// The code of the response.
+    pub code: Code,
+    /// The headers of the response, in the order of the policy.
+    pub headers: Vec<Header>,
+    /// The body of the response.
+    pub body: Option<String>,
+    /// Whether the request would get a lease for its slots.
+    pub lease_granted: bool,
+}
+
+/// The counters that an explanation is based on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CounterSource {
+    /// Nothing has been counted.
+    Fresh,
+    /// The counters of the server.
+    Live,
 }
 
 /// What one descriptor would meet.
-#[derive(Clone, Debug)]
-pub struct Explained {
-    /// Its entries; a value is none if its key is secret.
-    pub entries: Vec<(String, Option<String>)>,
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExplainedDescriptor {
+    /// Its entries, and what each met in the tree.
+    pub entries: Vec<ExplainedEntry>,
     /// What it costs.
     pub cost: Cost,
-    /// One per entry, up to the one where the walk of the tree ended.
-    pub levels: Vec<ExplainedLevel>,
-    /// What was found there.
-    pub end: End,
+    /// Where the walk of the tree ended.
+    pub result: MatchResult,
     /// The rule that was found.
-    pub rule: Option<RulePlace>,
-    /// Each limit that it counts against.
+    pub rule: Option<ExplainedRule>,
+    /// The limits that it counts against.
     pub limits: Vec<ExplainedLimit>,
+    /// Its status in the response.
+    pub status: ExplainedStatus,
 }
 
-/// What one entry met in the tree.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ExplainedLevel {
-    /// The tree has no level for it.
-    TooDeep,
-    /// No descriptor of the level has its key, but these.
-    UnknownKey(Vec<String>),
-    /// Descriptors with its key.
-    Known {
-        /// In the order in which they are tried.
-        candidates: Vec<ExplainedCandidate>,
-        /// What the counter is known by at this level.
-        counter: Vec<String>,
-        /// The one that was taken has a rule, for requests that end here.
-        has_rule: bool,
-    },
+/// An entry of a descriptor.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExplainedEntry {
+    /// Its key.
+    pub key: String,
+    /// Its value; `None` if it is hidden.
+    pub value: Option<String>,
+    /// What it met; `None` if the walk ended at an earlier entry.
+    pub level: Option<TracedLevel>,
 }
 
-/// A descriptor of the policy that was tried.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ExplainedCandidate {
-    /// `value`, `sha256`, `pattern`, `cidr`, `wildcard` or `any value`.
-    pub kind: &'static str,
-    /// Its text in the policy; of values only how many there are.
-    pub text: String,
-    /// What became of it.
-    pub verdict: Verdict,
-}
-
-/// What became of a candidate.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    /// It fits, and was taken.
-    Taken,
-    /// It fits, but another one goes first.
-    PassedOver,
-    /// It does not fit.
-    DoesNotFit,
-}
-
-/// What a descriptor meets in the end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum End {
+/// What a descriptor matches in the end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MatchResult {
     /// The policy does not have the domain.
     UnknownDomain,
-    /// The walk ended before the last entry, or there was none.
+    /// No node: the walk ended before the last entry, or there is no entry.
     NotFound,
-    /// The descriptor of the last entry has no `rate_limit`.
+    /// A node without `rate_limit`.
     NoRule,
     /// A rule that another descriptor's rule replaces.
     Replaced,
     /// A rule that is `unlimited`.
     Unlimited,
-    /// The limits of a rule.
+    /// A rule with limits.
     Rule,
     /// The limit that came with the request.
     Override,
 }
 
-/// A rule and where it stands.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RulePlace {
-    /// Its path in the tree.
+/// A rule and where it is in the policy.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExplainedRule {
+    /// Its path in the tree, such as `descriptors[2].descriptors[0]`.
     pub path: String,
     /// Its file.
     pub file: Option<PathBuf>,
-    /// The place of its `rate_limit` there.
-    pub position: Option<Position>,
+    /// The line of its `rate_limit`, from 1.
+    pub line: Option<u32>,
+    /// The column of its `rate_limit`, from 1.
+    pub column: Option<u32>,
     /// Counted and reported, never refused.
     pub shadow_mode: bool,
-    /// Refuses only when every quota of the request is over.
+    /// Refuses only when every quota of the request is over limit.
     pub quota_mode: bool,
 }
 
-/// A limit and how it would stand.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A limit and its state.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ExplainedLimit {
-    /// The limit.
-    pub limit: Limit,
-    /// How it would stand; none if it is replaced, and so not counted.
-    pub standing: Option<LimitStanding>,
+    /// Its name in the policy.
+    pub name: Option<String>,
+    /// The limit as text, such as `60 per minute, burst 90`.
+    pub text: String,
+    /// How hits are counted.
+    pub algorithm: Algorithm,
+    /// The numbers in the policy that `text` is made from.
+    #[serde(flatten)]
+    pub numbers: LimitNumbers,
+    /// Counted, never refused.
+    pub shadow_mode: bool,
+    /// Its state; `None` if the limit is replaced, and so not counted.
+    pub state: Option<LimitState>,
 }
 
-/// How a limit would stand.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LimitStanding {
-    /// Hits that would pass before the request.
-    pub before: u32,
-    /// Whether the request is over it.
-    pub over: bool,
-    /// Hits that would pass after it.
-    pub after: u32,
-    /// Seconds, rounded up, until there is room again.
+/// The numbers of a limit, under their keys in a policy. Keys that do not belong to its algorithm
+/// are left out.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct LimitNumbers {
+    /// Hits per window.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub requests_per_unit: Option<u32>,
+    /// The unit of the window.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unit: Option<String>,
+    /// The length of the window in units.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unit_multiplier: Option<u32>,
+    /// The size of the bucket.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub burst: Option<u32>,
+    /// Slots.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_in_flight: Option<u32>,
+    /// Seconds until a lease that is not released expires.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lease_seconds: Option<u32>,
+}
+
+/// The state of a limit around a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LimitState {
+    /// Hits that would be admitted before the request.
+    pub remaining_before: u32,
+    /// Hits that would be admitted after it.
+    pub remaining: u32,
+    /// Whether the request exceeds the limit.
+    pub over_limit: bool,
+    /// Seconds, rounded up, until the limit has room again.
     pub reset_after_secs: u64,
+}
+
+/// The status of a descriptor in the response.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExplainedStatus {
+    /// The code of this descriptor alone.
+    pub code: Code,
+    /// The reported limit, such as `60 per minute`; `None` if no limit applies.
+    pub limit: Option<String>,
+    /// Hits that would be admitted after the request.
+    pub remaining: u32,
+    /// Seconds, rounded up, until the limit has room again.
+    pub reset_after_secs: Option<u64>,
+}
+
+impl MatchResult {
+    /// Its name, as in JSON.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::UnknownDomain => "unknown_domain",
+            Self::NotFound => "not_found",
+            Self::NoRule => "no_rule",
+            Self::Replaced => "replaced",
+            Self::Unlimited => "unlimited",
+            Self::Rule => "rule",
+            Self::Override => "override",
+        }
+    }
+}
+
+impl From<&Limit> for LimitNumbers {
+    fn from(limit: &Limit) -> Self {
+        let mut numbers = Self::default();
+        match limit.quota() {
+            Quota::Rate(rate) => {
+                numbers.requests_per_unit = Some(rate.requests);
+                numbers.unit = Some(rate.window.unit().name().to_owned());
+                numbers.unit_multiplier = Some(rate.window.multiplier());
+            }
+            Quota::Concurrent(slots) => numbers.max_in_flight = Some(slots),
+        }
+        match limit.kind {
+            LimitKind::TokenBucket(bucket) => numbers.burst = Some(bucket.burst()),
+            LimitKind::Concurrency { lease_secs, .. } => numbers.lease_seconds = Some(lease_secs),
+            LimitKind::FixedWindow(_) | LimitKind::SlidingWindow(_) => {}
+        }
+        numbers
+    }
 }

@@ -1,182 +1,220 @@
-//! A walk of the tree, told level by level: what there was to choose from, and what was selected.
+//! A walk of the tree, level by level: what there was to choose from, and what was selected.
 //!
-//! It costs more the more there is to tell, so it is for people, never for a decision.
+//! A trace is owned, serializable and free of hidden values (see [`Redactor`]). It takes time
+//! linear in the size of the levels, so it is for people, never for a decision.
 
-use std::sync::Arc;
+use serde::{Deserialize, Serialize};
 
 use super::matchers::path::{PathPattern, PathTrie};
 use super::matchers::sha256::Sha256Hash;
 use super::tree::{Domain, KeyNodes, Matchers};
-use super::{CounterIdentity, IdentityPart, MatchedNode, Rule};
+use super::{CounterIdentity, HIDDEN, IdentityPart, Redactor};
 use crate::request::Entry;
 
-/// A walk and its end.
-#[derive(Debug)]
-pub struct Trace<'p> {
-    /// One per entry, up to the one where the walk ended.
-    pub levels: Vec<TracedLevel<'p>>,
-    /// What [`Domain::walk`] finds.
-    pub found: Option<MatchedNode<'p>>,
-}
-
-/// What one entry met.
-#[derive(Debug)]
-pub enum TracedLevel<'p> {
-    /// The tree has no level for it.
+/// What one entry met in the tree.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "outcome", rename_all = "snake_case")]
+pub enum TracedLevel {
+    /// The tree ends above this entry.
     TooDeep,
-    /// No descriptor of this level has its key.
+    /// No node of the level has the entry's key.
     UnknownKey {
-        /// The keys that they have, sorted.
-        known: Vec<&'p [u8]>,
+        /// The keys of the level, sorted.
+        known_keys: Vec<String>,
     },
-    /// Descriptors with its key.
-    Known {
+    /// Nodes with the entry's key, but none that matches its value.
+    NoMatch {
         /// In the order in which they are tried.
-        candidates: Vec<Candidate<'p>>,
-        /// The position among them of the one that was selected.
-        selected: Option<usize>,
-        /// What it adds to the counter's identity, the key excepted.
-        counter: Vec<CountedBy>,
-        /// The rule of the one that was selected, for requests that end here.
-        rule: Option<&'p Arc<Rule>>,
+        candidates: Vec<Candidate>,
+    },
+    /// A node was selected.
+    Selected {
+        /// In the order in which they are tried.
+        candidates: Vec<Candidate>,
+        /// What the counter depends on at this level, besides the key.
+        counted_by: Vec<CountedBy>,
+        /// Whether the selected node has a rule, which applies to requests that end at this level.
+        has_rule: bool,
     },
 }
 
-/// A descriptor of the policy, or several that are tried as one.
-#[derive(Debug)]
-pub struct Candidate<'p> {
-    /// What it matches.
-    pub matcher: MatcherText<'p>,
-    /// Whether that is the value.
-    pub matches: bool,
+/// A node of a level, or several exact values that are tried together.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Candidate {
+    /// How it matches a value.
+    pub kind: MatcherKind,
+    /// The matcher as in the policy; of exact values and hashes only the number; empty for any.
+    pub text: String,
+    /// Whether it was selected, and if not, why.
+    pub verdict: Verdict,
 }
 
-/// How a policy says what a descriptor matches.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum MatcherText<'p> {
-    /// `value` or `values` without a wildcard, so many at this level together.
-    Values(usize),
-    /// `value_sha256`, so many at this level together.
-    Hashes(usize),
+/// How a node matches a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MatcherKind {
+    /// `value` or `values`, without a wildcard.
+    Value,
+    /// `value_sha256`.
+    Sha256,
     /// `pattern`.
-    Pattern(&'p str),
-    /// A block of `cidr`.
-    Cidr(String),
+    Pattern,
+    /// `cidr`.
+    Cidr,
     /// `value` with a wildcard.
-    Wildcard(&'p [u8]),
+    Wildcard,
     /// None of them: any value.
     Any,
 }
 
-/// A part of what makes a counter its own.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What became of a candidate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// It matches, and was selected.
+    Selected,
+    /// It matches, but another one has precedence.
+    Outranked,
+    /// It does not match.
+    NoMatch,
+}
+
+/// A part of what identifies a counter.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum CountedBy {
-    /// Each value, or each address of a block, has its own.
+    /// The value, or the address that a CIDR block contains.
     Value,
-    /// One for the pattern …
+    /// The pattern …
     Pattern,
-    /// … and this piece of the value.
-    Capture(Vec<u8>),
-    /// One for the wildcard or the block.
+    /// … and this capture of it.
+    Capture(String),
+    /// The wildcard or the CIDR block, whose values share one counter.
     Shared,
 }
 
 impl Domain {
-    /// Walks the tree as [`Domain::walk`] does, and tells of it.
-    pub fn trace(&self, entries: &[Entry]) -> Trace<'_> {
-        let mut trace = Trace {
-            levels: Vec::with_capacity(entries.len()),
-            found: self.walk(entries, &mut TracedIdentity::default()),
-        };
+    /// Walks the tree as [`Domain::walk`] does: one level per entry, up to the one where the walk
+    /// ends.
+    pub fn trace(&self, entries: &[Entry]) -> Vec<TracedLevel> {
+        let mut levels = Vec::with_capacity(entries.len());
         let mut below = self.top;
         for entry in entries {
             let Some(level) = below else {
-                trace.levels.push(TracedLevel::TooDeep);
+                levels.push(TracedLevel::TooDeep);
                 break;
             };
             let keys = &self.levels[level as usize].keys;
-            let Some(choice) = keys.get(&entry.key) else {
-                let known = keys.keys();
-                trace.levels.push(TracedLevel::UnknownKey { known });
+            let Some(nodes) = keys.get(&entry.key) else {
+                let known_keys = keys.keys().into_iter().map(text).collect();
+                levels.push(TracedLevel::UnknownKey { known_keys });
                 break;
             };
-            let mut parts = TracedIdentity::default();
-            let chosen = choice.choose(&entry.value, &mut parts);
-            let node = chosen.map(|(node, _)| &self.nodes[node as usize]);
-            let candidates = choice.candidates(&entry.value);
-            trace.levels.push(TracedLevel::Known {
-                selected: node.and_then(|_| selected(choice, &candidates, &entry.value)),
+            let mut identity = TracedIdentity {
+                hides_values: Redactor::new(Some(self)).hides(&entry.key),
+                parts: Vec::new(),
+            };
+            let candidates = nodes.candidates(&entry.value);
+            let Some((node, _)) = nodes.choose(&entry.value, &mut identity) else {
+                levels.push(TracedLevel::NoMatch { candidates });
+                break;
+            };
+            let node = &self.nodes[node as usize];
+            levels.push(TracedLevel::Selected {
                 candidates,
-                counter: parts.0,
-                rule: node.and_then(|node| node.rule.as_ref()),
+                counted_by: identity.parts,
+                has_rule: node.rule.is_some(),
             });
-            let Some(node) = node else { break };
             below = node.below;
         }
-        trace
+        levels
     }
 }
 
-/// Which candidate a choice takes: the first that matches, but among patterns the most specific one.
-fn selected(choice: &KeyNodes, candidates: &[Candidate<'_>], value: &[u8]) -> Option<usize> {
-    let first = candidates.iter().position(|candidate| candidate.matches)?;
-    let best = choice.matchers.as_ref().and_then(|by| by.pattern(value));
-    let is_best = |candidate: &Candidate<'_>| {
-        best.is_some_and(|best| candidate.matcher == MatcherText::Pattern(best))
-    };
-    match candidates[first].matcher {
-        MatcherText::Pattern(_) => candidates.iter().position(is_best),
-        _ => Some(first),
+impl MatcherKind {
+    /// Its name, as in JSON.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Value => "value",
+            Self::Sha256 => "sha256",
+            Self::Pattern => "pattern",
+            Self::Cidr => "cidr",
+            Self::Wildcard => "wildcard",
+            Self::Any => "any",
+        }
     }
 }
 
 impl KeyNodes {
-    fn candidates(&self, value: &[u8]) -> Vec<Candidate<'_>> {
+    fn candidates(&self, value: &[u8]) -> Vec<Candidate> {
         let mut candidates = Vec::new();
-        let mut add = |matcher, matches| candidates.push(Candidate { matcher, matches });
+        let mut add = |kind, text: String, matches| {
+            let verdict = match matches {
+                true => Verdict::Outranked,
+                false => Verdict::NoMatch,
+            };
+            candidates.push(Candidate {
+                kind,
+                text,
+                verdict,
+            });
+        };
+        let mut best_pattern = None;
         if self.exact.len() > 0 {
-            add(
-                MatcherText::Values(self.exact.len()),
-                self.exact.get(value).is_some(),
-            );
+            let matches = self.exact.get(value).is_some();
+            add(MatcherKind::Value, count(self.exact.len()), matches);
         }
-        if let Some(by) = &self.matchers {
-            if !by.hashes.is_empty() {
-                let matches = by.hashes.contains_key(&Sha256Hash::of(value));
-                add(MatcherText::Hashes(by.hashes.len()), matches);
+        if let Some(matchers) = &self.matchers {
+            best_pattern = matchers.pattern(value);
+            if !matchers.hashes.is_empty() {
+                let matches = matchers.hashes.contains_key(&Sha256Hash::of(value));
+                add(MatcherKind::Sha256, count(matchers.hashes.len()), matches);
             }
-            for pattern in &by.patterns {
-                add(
-                    MatcherText::Pattern(&pattern.text),
-                    matches_pattern(&pattern.text, value),
-                );
+            for pattern in &matchers.patterns {
+                let matches = matches_pattern(&pattern.text, value);
+                add(MatcherKind::Pattern, pattern.text.to_string(), matches);
             }
-            for (cidr, matches) in by.cidrs.tried(value) {
-                add(MatcherText::Cidr(cidr.to_string()), matches);
+            for (cidr, matches) in matchers.cidrs.tried(value) {
+                add(MatcherKind::Cidr, cidr.to_string(), matches);
             }
-            for (wildcard, _) in by.wildcards.iter() {
-                add(
-                    MatcherText::Wildcard(wildcard.text()),
-                    wildcard.matches(value),
-                );
+            for (wildcard, _) in matchers.wildcards.iter() {
+                let matches = wildcard.matches(value);
+                add(MatcherKind::Wildcard, text(wildcard.text()), matches);
             }
         }
         if self.any.is_some() {
-            add(MatcherText::Any, true);
+            add(MatcherKind::Any, String::new(), true);
         }
+        select(&mut candidates, best_pattern);
         candidates
     }
 }
 
+/// Selects the first candidate that matches, but among patterns the most specific one.
+fn select(candidates: &mut [Candidate], best_pattern: Option<&str>) {
+    let matches = |candidate: &Candidate| candidate.verdict == Verdict::Outranked;
+    let Some(first) = candidates.iter().position(matches) else {
+        return;
+    };
+    let is_best = |candidate: &Candidate| {
+        candidate.kind == MatcherKind::Pattern && best_pattern == Some(&*candidate.text)
+    };
+    let selected = match candidates[first].kind {
+        MatcherKind::Pattern => candidates.iter().position(is_best).unwrap_or(first),
+        _ => first,
+    };
+    candidates[selected].verdict = Verdict::Selected;
+}
+
 impl Matchers {
-    /// The text of the pattern that a value meets.
+    /// The text of the most specific pattern that matches.
     fn pattern(&self, value: &[u8]) -> Option<&str> {
         let found = self.trie.find(value)?;
         Some(&self.patterns[found.target as usize].text)
     }
 }
 
-/// Whether a value would fit if there were no other pattern.
+/// Whether a value would match if there were no other pattern.
 fn matches_pattern(text: &str, value: &[u8]) -> bool {
     let mut alone = PathTrie::default();
     let Ok(pattern) = PathPattern::parse(text) else {
@@ -185,19 +223,33 @@ fn matches_pattern(text: &str, value: &[u8]) -> bool {
     alone.insert(&pattern, 0).is_ok() && alone.find(value).is_some()
 }
 
-/// Gathers what a counter depends on.
-#[derive(Default)]
-struct TracedIdentity(Vec<CountedBy>);
+fn count(values: usize) -> String {
+    match values {
+        1 => "1 value".to_owned(),
+        values => format!("{values} values"),
+    }
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// Collects what a counter depends on at one level.
+struct TracedIdentity {
+    hides_values: bool,
+    parts: Vec<CountedBy>,
+}
 
 impl CounterIdentity for TracedIdentity {
     fn add(&mut self, part: IdentityPart<'_>) {
-        match part {
-            IdentityPart::Key(_) => {}
-            IdentityPart::Value(_) => self.0.push(CountedBy::Value),
-            IdentityPart::Pattern(_) => self.0.push(CountedBy::Pattern),
-            IdentityPart::Capture(piece) => self.0.push(CountedBy::Capture(piece.to_vec())),
-            IdentityPart::Shared(_) => self.0.push(CountedBy::Shared),
-        }
+        self.parts.push(match part {
+            IdentityPart::Key(_) => return,
+            IdentityPart::Value(_) => CountedBy::Value,
+            IdentityPart::Pattern(_) => CountedBy::Pattern,
+            IdentityPart::Capture(_) if self.hides_values => CountedBy::Capture(HIDDEN.to_owned()),
+            IdentityPart::Capture(piece) => CountedBy::Capture(text(piece)),
+            IdentityPart::Shared(_) => CountedBy::Shared,
+        });
     }
 }
 
@@ -219,52 +271,49 @@ descriptors:
   - {key: k, value_sha256: 2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae}
   - {key: k, value: 'a*', share_threshold: true}
   - {key: k, value: 'ab*'}
-  - {key: k}";
+  - {key: k}
+  - {key: s, secret: true, pattern: '/{id}', count_by: [id], rate_limit: {unit: day, requests_per_unit: 1}}";
 
-    /// The verdicts of the last level, one letter each: selected, passed over, no; and the counter.
-    fn last(value: &str) -> (String, Vec<CountedBy>) {
-        let policy = load_text(Path::new("d.yaml"), POLICY).policy.unwrap();
-        let domain = policy.domain(b"d").unwrap();
-        let entry = |key: &str, value: &str| Entry {
+    fn entry(key: &str, value: &str) -> Entry {
+        Entry {
             key: key.to_owned().into(),
             value: value.to_owned().into(),
-        };
-        let trace = domain.trace(&[entry("k", value)]);
-        assert!(trace.found.is_some());
-        let Some(TracedLevel::Known {
+        }
+    }
+
+    /// The verdicts of the last level, one letter each, and what the counter depends on there.
+    fn last(value: &str) -> (String, Vec<CountedBy>) {
+        let policy = load_text(Path::new("d.yaml"), POLICY).policy.unwrap();
+        let levels = policy.domain(b"d").unwrap().trace(&[entry("k", value)]);
+        let Some(TracedLevel::Selected {
             candidates,
-            selected,
-            counter,
+            counted_by,
             ..
-        }) = trace.levels.last()
+        }) = levels.last()
         else {
-            panic!("{trace:?}");
+            panic!("{levels:?}");
         };
-        let letters =
-            candidates
-                .iter()
-                .enumerate()
-                .map(|(at, candidate)| match candidate.matches {
-                    true if *selected == Some(at) => 't',
-                    true => 'p',
-                    false => 'n',
-                });
-        (letters.collect(), counter.clone())
+        let letters = candidates.iter().map(|candidate| match candidate.verdict {
+            Verdict::Selected => 's',
+            Verdict::Outranked => 'o',
+            Verdict::NoMatch => 'n',
+        });
+        (letters.collect(), counted_by.clone())
     }
 
     #[test]
-    fn what_is_taken_is_what_the_walk_takes() {
-        let of_a = vec![CountedBy::Pattern, CountedBy::Capture(b"c".to_vec())];
+    fn the_trace_selects_what_the_walk_selects() {
+        let of_a = vec![CountedBy::Pattern, CountedBy::Capture("c".to_owned())];
         for (value, verdicts, counter) in [
-            ("v", "tnnnnnnnp", vec![CountedBy::Value]),
-            ("x", "tnnnnnnnp", vec![CountedBy::Value]),
-            ("GET /a/c", "nnptnnnnp", of_a),
-            ("PUT /a/c", "nntnnnnnp", vec![CountedBy::Pattern]),
-            ("abc", "nnnnnntpp", vec![CountedBy::Shared]),
-            ("foo", "ntnnnnnnp", vec![CountedBy::Value]),
-            ("::ffff:10.1.2.3", "nnnntpnnp", vec![CountedBy::Shared]),
-            ("10.2.0.0", "nnnnntnnp", vec![CountedBy::Shared]),
-            ("other", "nnnnnnnnt", vec![CountedBy::Value]),
+            ("v", "snnnnnnno", vec![CountedBy::Value]),
+            ("x", "snnnnnnno", vec![CountedBy::Value]),
+            ("GET /a/c", "nnosnnnno", of_a),
+            ("PUT /a/c", "nnsnnnnno", vec![CountedBy::Pattern]),
+            ("abc", "nnnnnnsoo", vec![CountedBy::Shared]),
+            ("foo", "nsnnnnnno", vec![CountedBy::Value]),
+            ("::ffff:10.1.2.3", "nnnnsonno", vec![CountedBy::Shared]),
+            ("10.2.0.0", "nnnnnsnno", vec![CountedBy::Shared]),
+            ("other", "nnnnnnnns", vec![CountedBy::Value]),
         ] {
             assert_eq!(last(value), (verdicts.to_owned(), counter), "{value}");
         }
@@ -274,14 +323,21 @@ descriptors:
     fn a_walk_that_ends_early_says_why() {
         let policy = load_text(Path::new("d.yaml"), POLICY).policy.unwrap();
         let domain = policy.domain(b"d").unwrap();
-        let entry = |key: &'static str, value: &'static str| Entry {
-            key: key.into(),
-            value: value.into(),
-        };
-        let ends = |entries: &[Entry]| format!("{:?}", domain.trace(entries).levels.last());
+        let ends = |entries: &[Entry]| format!("{:?}", domain.trace(entries).last());
         let unknown = ends(&[entry("k", "v"), entry("m", "v")]);
-        assert_eq!(unknown, "Some(UnknownKey { known: [[108]] })");
+        assert_eq!(unknown, "Some(UnknownKey { known_keys: [\"l\"] })");
         assert_eq!(ends(&[entry("k", "w"), entry("l", "v")]), "Some(TooDeep)");
         assert_eq!(ends(&[]), "None");
+    }
+
+    #[test]
+    fn captures_of_secret_keys_are_hidden() {
+        let policy = load_text(Path::new("d.yaml"), POLICY).policy.unwrap();
+        let levels = policy.domain(b"d").unwrap().trace(&[entry("s", "/k1")]);
+        let [TracedLevel::Selected { counted_by, .. }] = &levels[..] else {
+            panic!("{levels:?}");
+        };
+        let hidden = CountedBy::Capture("***".to_owned());
+        assert_eq!(*counted_by, [CountedBy::Pattern, hidden]);
     }
 }

@@ -68,8 +68,6 @@ pub struct Admin {
     pub reloader: Arc<Reloader>,
     /// Whether the server wants calls.
     pub readiness: Readiness,
-    /// Says an explanation to people.
-    pub in_words: fn(&Explanation) -> String,
     /// What must be known by who wants to change things or see clients.
     pub token: Option<TokenFile>,
     /// How it runs.
@@ -302,11 +300,11 @@ async fn serve(listener: TcpListener, shared: Arc<AdminState>, stop: Cancellatio
 }
 
 /// An explanation in the form that was asked for.
-fn explained(shared: &AdminState, headers: &HeaderMap, explanation: &Explanation) -> Response {
+fn explained(headers: &HeaderMap, explanation: &Explanation) -> Response {
     let is_text = headers.get(ACCEPT).is_some_and(|form| form == "text/plain");
     match is_text {
-        true => (shared.admin.in_words)(explanation).into_response(),
-        false => told(explanation.to_json()),
+        true => explanation.to_string().into_response(),
+        false => told(serde_json::json!(explanation)),
     }
 }
 

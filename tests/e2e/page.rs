@@ -123,7 +123,7 @@ fn a_person_sees_who_is_refused_by_which_rule() {
     page.value("$('entries').focus()");
     page.write("api_key=s3cret-key");
     page.press(&["Tab", "Enter"]);
-    page.wait_for("$('explained').textContent.includes('the answer is OVER_LIMIT')");
+    page.wait_for("$('explained').textContent.includes('response OVER_LIMIT')");
     let explained = page.value("$('explained').textContent").to_string();
     assert!(
         explained.contains("with the counters of the server"),

@@ -95,7 +95,7 @@ fn explained(args: &[&str]) -> (Option<i32>, String, String) {
 }
 
 #[test]
-fn weir_explain_tells_of_the_walk_and_the_answer() {
+fn weir_explain_shows_the_walk_and_the_response() {
     let (code, out, _) = explained(&[
         "api_key=pk_top_secret",
         "+",
@@ -108,31 +108,31 @@ domain explained, at 2026-01-01T00:00:00Z, with fresh counters
 
 descriptor 1, 1 hit
   api_key=***
-    wildcard   pk_*  taken
-    wildcard   sk_*  does not fit
-    any value        fits, but another one goes first
+    wildcard  pk_*  selected
+    wildcard  sk_*  no match
+    any             matches, but another one has precedence
     counted by each value
   rule   tests/policies/good/explained.yaml:11:5  descriptors[0]
-  limit  per_minute: 100 per minute, burst 150, token_bucket; 150 left before, 149 after; resets in 1s
-  limit  10000 per day, fixed_window; 10000 left before, 9999 after; resets in 86400s
-  so     OK, 149 remaining of 100 per minute, reset in 1s
+  limit  per_minute: 100 per minute, burst 150, token_bucket; 150 remaining before, 149 after; resets in 1s
+  limit  10000 per day, fixed_window; 10000 remaining before, 9999 after; resets in 86400s
+  status OK, 149 remaining of 100 per minute, resets in 1s
 
 descriptor 2, 1 hit
   endpoint=POST /auth/token
-    pattern    POST /auth/{action}  taken
-    wildcard   POST *               fits, but another one goes first
+    pattern   POST /auth/{action}  selected
+    wildcard  POST *               matches, but another one has precedence
     counted by the pattern, token
   remote_address=10.1.2.3
-    cidr       192.0.2.0/24  does not fit
-    cidr       10.0.0.0/8    taken
-    counted by what is shared
-    its rate_limit is for requests that end here, and not for this one
+    cidr      192.0.2.0/24  no match
+    cidr      10.0.0.0/8    selected
+    counted by one counter for all values
+    its rate_limit applies only to requests that end here
   more=1
     the policy has no level for this entry
-  no rule is reached, so there is no limit
-  so     OK, no limit
+  no rule matches, so there is no limit
+  status OK, no limit
 
-the answer is OK
+response OK
   X-RateLimit-Limit: 100
 ";
     assert_eq!((code, out.as_str()), (Some(0), expected));
@@ -154,39 +154,42 @@ fn weir_explain_writes_json_without_secrets() {
     assert_eq!(json["code"], "OVER_LIMIT");
     assert_eq!(json["body"], "come back in 1 s");
     let (first, second) = (&json["descriptors"][0], &json["descriptors"][1]);
+    assert_eq!(first["entries"][0]["value"], serde_json::Value::Null);
     assert_eq!(
-        first["entries"][0],
-        serde_json::json!({"key": "api_key", "secret": true})
+        first["entries"][0]["level"]["candidates"][0]["verdict"],
+        "selected"
     );
-    assert_eq!(first["walk"][0]["candidates"][0]["verdict"], "taken");
     assert_eq!(
-        (&first["rule"]["line"], &first["meets"]),
+        (&first["rule"]["line"], &first["result"]),
         (&11.into(), &"rule".into())
     );
-    assert_eq!(first["limits"][0]["standing"]["over"], true);
-    assert_eq!(first["limits"][0]["standing"]["before"], 150);
+    assert_eq!(first["limits"][0]["state"]["over_limit"], true);
+    assert_eq!(first["limits"][0]["state"]["remaining_before"], 150);
     assert_eq!(second["entries"][1]["value"], "192.0.2.1");
-    assert_eq!(second["walk"][1]["candidates"][0]["text"], "192.0.2.0/24");
+    assert_eq!(
+        second["entries"][1]["level"]["candidates"][0]["text"],
+        "192.0.2.0/24"
+    );
 }
 
 #[test]
-fn weir_explain_says_what_a_shadow_and_a_missing_rule_mean() {
+fn weir_explain_describes_shadow_mode_and_a_missing_rule() {
     let (_, out, _) = explained(&["api_key=sk_1", "--hits=2000"]);
     assert!(
         out.contains("in shadow mode: it counts and never refuses"),
         "{out}"
     );
-    assert!(out.contains("1000 left before, 0 after: over"), "{out}");
-    assert!(out.contains("the answer is OK\n"), "{out}");
-    let (_, out, _) = explained(&["api_key=other"]);
     assert!(
-        out.contains("the descriptor that is reached has no rate_limit"),
+        out.contains("1000 remaining before, 0 after: over limit"),
         "{out}"
     );
+    assert!(out.contains("response OK\n"), "{out}");
+    let (_, out, _) = explained(&["api_key=other"]);
+    assert!(out.contains("the matching node has no rate_limit"), "{out}");
 }
 
 #[test]
-fn weir_explain_says_what_does_not_fit() {
+fn weir_explain_describes_what_does_not_match() {
     let explain = |args: &[&str]| {
         let (code, out, _) = said(&[&["explain", "--at=0", "--policies"], args].concat());
         assert_eq!(code, Some(0));
@@ -194,7 +197,7 @@ fn weir_explain_says_what_does_not_fit() {
     };
     let out = explain(&["config/platform.yaml", "acount=a"]);
     assert!(
-        out.contains("no descriptor of this level has this key; there are: account"),
+        out.contains("no node of this level has this key; it has: account"),
         "{out}"
     );
     let out = explain(&["config/platform.yaml", "--domain=none", "account=a"]);
@@ -222,23 +225,23 @@ fn weir_explain_says_what_does_not_fit() {
         "api_key=k",
     ];
     let out = explain(&twice);
-    assert!(out.contains("10 left before, 4 after; resets"), "{out}");
     assert!(
-        out.contains("4 left before, 0 after: over; resets"),
+        out.contains("10 remaining before, 4 after; resets"),
+        "{out}"
+    );
+    assert!(
+        out.contains("4 remaining before, 0 after: over limit; resets"),
         "{out}"
     );
     let out = explain(&["config/peeker.yaml", "channel=sms"]);
     assert!(
-        out.contains("value      1 value  does not fit\n    nothing fits\n"),
+        out.contains("value     1 value  no match\n    no match\n"),
         "{out}"
     );
     let out = explain(&["config/peeker.yaml", "--limit=5/day", "api_key=k"]);
+    assert!(out.contains("the limit in the request applies"), "{out}");
     assert!(
-        out.contains("the limit that came with the request counts"),
-        "{out}"
-    );
-    assert!(
-        out.contains("limit  5 per day, fixed_window; 5 left before, 4 after"),
+        out.contains("limit  5 per day, fixed_window; 5 remaining before, 4 after"),
         "{out}"
     );
 }

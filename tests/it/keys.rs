@@ -30,7 +30,7 @@ async fn site(token: bool) -> Site {
 /// What is left in each limit.
 fn left(answer: &Value) -> Vec<u64> {
     let limits = answer["descriptors"][0]["limits"].as_array().unwrap();
-    let left = |limit: &Value| limit["standing"]["remaining"].as_u64().unwrap();
+    let left = |limit: &Value| limit["state"]["remaining"].as_u64().unwrap();
     limits.iter().map(left).collect()
 }
 
@@ -202,7 +202,7 @@ fn the_commands_ask_a_running_server_and_the_log_says_who_did() {
     let explained = ask(&["explain", "--domain=t", "api_key=k3y"], "");
     let said = stdout(&explained);
     assert!(said.contains("with the counters of the server"), "{said}");
-    assert!(said.contains("the answer is OK"), "{said}");
+    assert!(said.contains("response OK"), "{said}");
 
     let mut lines = Vec::new();
     for action in ["show", "reset", "explain"] {

@@ -63,7 +63,6 @@ impl Site {
             metrics: Arc::clone(&app.metrics),
             reloader: Arc::new(Reloader::start(files, watched, None).unwrap()),
             readiness: app.readiness.clone(),
-            in_words: |explanation| format!("{:?}\n", explanation.decision.code),
             token: config
                 .token_file
                 .as_deref()

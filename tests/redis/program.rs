@@ -172,7 +172,7 @@ fn keys(of: &Serving, token: &str, action: &[&str]) -> (Value, u64) {
         .unwrap();
     assert!(output.status.success(), "{output:?}");
     let said: Value = serde_json::from_slice(&output.stdout).unwrap();
-    let left = &said["descriptors"][0]["limits"][0]["standing"]["remaining"];
+    let left = &said["descriptors"][0]["limits"][0]["state"]["remaining"];
     let left = left.as_u64().unwrap();
     (said, left)
 }

@@ -28,11 +28,16 @@ pub(super) async fn explain(
     };
     let engine = &shared.admin.engine;
     if !is_live {
-        return explained(&shared, &headers, &engine.explain(&request));
+        return explained(&headers, &engine.explain(&request));
     }
     let Some(explanation) = engine.inspect(&request).await else {
         return out_of_reach();
     };
-    audit::say_of_keys(peer.0, ("explain", "told"), &request, explanation.is_known);
-    explained(&shared, &headers, &explanation)
+    audit::say_of_keys(
+        peer.0,
+        ("explain", "told"),
+        &request,
+        explanation.domain_is_known,
+    );
+    explained(&headers, &explanation)
 }

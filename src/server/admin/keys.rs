@@ -86,8 +86,13 @@ async fn act(
     let Some(explanation) = engine.inspect(&request).await else {
         return out_of_reach();
     };
-    audit::say_of_keys(peer.0, (word, &outcome), &request, explanation.is_known);
-    let mut answer = explanation.to_json();
+    audit::say_of_keys(
+        peer.0,
+        (word, &outcome),
+        &request,
+        explanation.domain_is_known,
+    );
+    let mut answer = serde_json::json!(explanation);
     answer["outcome"] = outcome.into();
     told(answer)
 }

@@ -1,0 +1,241 @@
+//! How an explanation is made: a request is planned and decided, and every step is written down.
+
+use super::{
+    CounterSource, ExplainedDescriptor, ExplainedEntry, ExplainedLimit, ExplainedRule,
+    ExplainedStatus, Explanation, LimitState, MatchResult,
+};
+use crate::clock::Timestamp;
+use crate::engine::conclude::conclude;
+use crate::engine::overrides::Overrides;
+use crate::engine::plan::{Match, Plan, Target};
+use crate::engine::{CountingStatus, Engine, Status};
+use crate::limit::{Operation, Outcomes, States, check_and_apply};
+use crate::policy::{Domain, Policy, Redactor, Rule};
+use crate::request::{Cost, Descriptor, LeaseId, Request};
+use crate::store::{Batch, Hit, KeyHasher, StoreError};
+
+impl Engine {
+    /// Explains what a peek at the counters of a request reports now; `None` if the store is
+    /// unavailable. Nothing is counted.
+    pub async fn inspect(&self, request: &Request) -> Option<Explanation> {
+        let policy = self.policy.load_full();
+        let hasher = self.store.hasher();
+        let mut peek = request.clone();
+        for descriptor in &mut peek.descriptors {
+            descriptor.cost = Cost::Peek;
+        }
+        let mut explainer = Explainer {
+            policy: &policy,
+            hasher: &hasher,
+            now: self.clock.now(),
+        };
+        let overrides = Overrides::from_request(&peek);
+        let plan = explainer.plan(&peek, &overrides);
+        let answer = self.store.hit(explainer.now, &plan.batch).await;
+        if !answer.not_counted.is_empty() {
+            return None;
+        }
+        explainer.now = answer.now;
+        let outcomes = answer.outcomes.into_vec();
+        let source = CounterSource::Live;
+        Some(explainer.explanation(&plan, &outcomes, &outcomes, source))
+    }
+
+    /// Deletes the counters of a request, and returns how many there were.
+    ///
+    /// # Errors
+    /// The store is unavailable.
+    pub async fn reset(&self, request: &Request) -> Result<usize, StoreError> {
+        let policy = self.policy.load_full();
+        let hasher = self.store.hasher();
+        let explainer = Explainer {
+            policy: &policy,
+            hasher: &hasher,
+            now: self.clock.now(),
+        };
+        let overrides = Overrides::from_request(request);
+        let plan = explainer.plan(request, &overrides);
+        let mut deleted = 0;
+        for hit in &plan.batch.hits {
+            deleted += usize::from(self.store.reset(hit.key).await?);
+        }
+        Ok(deleted)
+    }
+
+    /// Explains what a request would meet now if nothing had been counted. Nothing is counted.
+    pub fn explain(&self, request: &Request) -> Explanation {
+        let policy = self.policy.load();
+        let explainer = Explainer {
+            policy: &policy,
+            hasher: &self.store.hasher(),
+            now: self.clock.now(),
+        };
+        explainer.explain_fresh(request)
+    }
+}
+
+/// Makes explanations of one policy at one time.
+#[derive(Clone, Copy, Debug)]
+struct Explainer<'a> {
+    policy: &'a Policy,
+    hasher: &'a KeyHasher,
+    now: Timestamp,
+}
+
+impl<'a> Explainer<'a> {
+    fn plan<'p>(&self, request: &'p Request, overrides: &'p Overrides) -> Plan<'p>
+    where
+        'a: 'p,
+    {
+        let mut plan = Plan::new(self.policy, request);
+        plan.look_up(overrides, self.hasher, || LeaseId::NIL);
+        plan
+    }
+
+    fn explain_fresh(&self, request: &Request) -> Explanation {
+        let overrides = Overrides::from_request(request);
+        let plan = self.plan(request, &overrides);
+        let batch = &plan.batch;
+        let (hits, counters) = batch.by_counter();
+        let fresh = |hit: &Hit<'_>| States::fresh(hit.set);
+        let mut states: Vec<States> = hits.into_iter().map(fresh).collect();
+        let before = self.peeks(batch, &counters, states.clone());
+        let after = batch.take(self.now, &counters, &mut states);
+        self.explanation(&plan, &before, &after, CounterSource::Fresh)
+    }
+
+    /// The outcome of a peek before each hit, after the hits in front of it.
+    fn peeks(
+        &self,
+        batch: &Batch<'_>,
+        counters: &[usize],
+        mut states: Vec<States>,
+    ) -> Vec<Outcomes> {
+        let hits = batch.hits.iter().zip(counters);
+        let peeks = hits.map(|(hit, counter)| {
+            let states = &mut states[*counter];
+            let mut operation = Operation {
+                now: self.now,
+                cost: Cost::Peek,
+                lease: hit.lease,
+            };
+            let peek = check_and_apply(hit.set, hit.active, states, operation);
+            operation.cost = hit.cost;
+            check_and_apply(hit.set, hit.active, states, operation);
+            peek
+        });
+        peeks.collect()
+    }
+
+    /// The explanation of a plan; `before` and `after` have the outcomes of a peek before each hit
+    /// and of the hit itself.
+    fn explanation(
+        &self,
+        plan: &Plan<'_>,
+        before: &[Outcomes],
+        after: &[Outcomes],
+        counters: CounterSource,
+    ) -> Explanation {
+        let decision = conclude(plan, after, (self.now, CountingStatus::of(&plan.batch)));
+        let mut hits = before.iter().zip(after);
+        let descriptors = plan.request.descriptors.iter();
+        let met = plan.targets.iter().zip(&decision.statuses);
+        let descriptors = descriptors.zip(met).map(|(descriptor, (target, status))| {
+            let hit = target.counted().and_then(|_| hits.next());
+            let limits = hit.map(|(before, after)| limits(target, before, after));
+            ExplainedDescriptor {
+                entries: entries(plan.domain, descriptor),
+                cost: descriptor.cost,
+                result: result(plan.domain, target),
+                rule: target
+                    .found
+                    .and_then(|node| node.rule)
+                    .map(|rule| rule.into()),
+                limits: limits.unwrap_or_default(),
+                status: status.into(),
+            }
+        });
+        Explanation {
+            at: self.now,
+            domain: String::from_utf8_lossy(&plan.request.domain).into_owned(),
+            domain_is_known: plan.domain.is_some(),
+            counters,
+            descriptors: descriptors.collect(),
+            code: decision.code,
+            headers: decision.headers,
+            body: decision.body,
+            lease_granted: decision.grant.is_some(),
+        }
+    }
+}
+
+fn entries(domain: Option<&Domain>, descriptor: &Descriptor) -> Vec<ExplainedEntry> {
+    let redactor = Redactor::new(domain);
+    let trace = domain.map(|domain| domain.trace(&descriptor.entries));
+    let mut levels = trace.into_iter().flatten();
+    let entries = descriptor.entries.iter().map(|entry| ExplainedEntry {
+        key: String::from_utf8_lossy(&entry.key).into_owned(),
+        value: redactor.value(entry).map(|value| value.into_owned()),
+        level: levels.next(),
+    });
+    entries.collect()
+}
+
+fn result(domain: Option<&Domain>, target: &Target<'_>) -> MatchResult {
+    match (&target.meets, target.found) {
+        _ if domain.is_none() => MatchResult::UnknownDomain,
+        (Match::Nothing, None) => MatchResult::NotFound,
+        (Match::Nothing, Some(_)) => MatchResult::NoRule,
+        (Match::Replaced, _) => MatchResult::Replaced,
+        (Match::Unlimited, _) => MatchResult::Unlimited,
+        (Match::Limits(counted), _) if counted.rule().is_none() => MatchResult::Override,
+        (Match::Limits(_), _) => MatchResult::Rule,
+    }
+}
+
+fn limits(target: &Target<'_>, before: &Outcomes, after: &Outcomes) -> Vec<ExplainedLimit> {
+    let set = target.counted().map(|counted| &*counted.limits().limits);
+    let limits = set.unwrap_or_default().iter().enumerate();
+    let explained = limits.map(|(at, limit)| {
+        let mut outcomes = before.limits.iter().zip(&after.limits);
+        let outcomes = outcomes.find(|(_, after)| usize::from(after.limit) == at);
+        ExplainedLimit {
+            name: limit.name.as_deref().map(str::to_owned),
+            text: limit.to_string(),
+            algorithm: limit.algorithm(),
+            numbers: limit.into(),
+            shadow_mode: limit.shadow_mode,
+            state: outcomes.map(|(before, after)| LimitState {
+                remaining_before: before.remaining,
+                remaining: after.remaining,
+                over_limit: after.over,
+                reset_after_secs: after.reset.secs_ceil(),
+            }),
+        }
+    });
+    explained.collect()
+}
+
+impl From<&std::sync::Arc<Rule>> for ExplainedRule {
+    fn from(rule: &std::sync::Arc<Rule>) -> Self {
+        Self {
+            path: rule.path(),
+            file: rule.file.as_ref().map(|file| file.to_path_buf()),
+            line: rule.position.map(|position| position.line),
+            column: rule.position.map(|position| position.column),
+            shadow_mode: rule.shadow_mode,
+            quota_mode: rule.quota_mode,
+        }
+    }
+}
+
+impl From<&Status> for ExplainedStatus {
+    fn from(status: &Status) -> Self {
+        Self {
+            code: status.code,
+            limit: status.limit.as_ref().map(|limit| limit.quota.to_string()),
+            remaining: status.remaining,
+            reset_after_secs: status.reset_after_secs,
+        }
+    }
+}
