@@ -1,8 +1,22 @@
-//! Scenarios: what a policy promises, tried out in virtual time.
+//! Scenarios: tests of policies in virtual time.
 //!
-//! A scenario file is read into a [`TestFile`] (strictly, as policies are), and each of its tests is
-//! run by an engine of its own: the real one, with a clock that only moves when the test says so.
-//! `docs/testing-policies.md` is the language.
+//! [`load`] parses a scenario file into a [`TestFile`], as strictly as policies are parsed; [`run`]
+//! runs each test on the real engine, with a clock that moves only when the test says so. The file
+//! format is described in `docs/testing-policies.md`.
+//!
+//! ```
+//! use std::path::Path;
+//! use weir::scenario;
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let loaded = scenario::load(Path::new("config/peeker.test.yaml"))?;
+//! let tests = loaded.test_file.ok_or("see loaded.diagnostics")?;
+//! for test in scenario::run(&tests, |name| name.contains("key"))? {
+//!     println!("{}: {}", test.name, if test.failure.is_none() { "passed" } else { "failed" });
+//! }
+//! # Ok(())
+//! # }
+//! ```
 
 mod code;
 mod compare;

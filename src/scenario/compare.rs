@@ -1,4 +1,4 @@
-//! An answer beside what was expected of it.
+//! Compares an answer with what a test expects.
 
 use serde_json::Value as Json;
 
@@ -7,44 +7,30 @@ use super::test_file::{Expectation, ExpectedBody, ExpectedCode, ExpectedHeader, 
 use crate::engine::{Code, Decision, Header, Status};
 use crate::policy::{Metadata, Value};
 
-/// Where an answer is not as expected; empty if it is.
+/// The properties of an answer that are not as expected; empty if it passes.
 pub(super) fn differences(expect: &Expectation, got: &Decision) -> Vec<Difference> {
-    let mut found = Found(Vec::new());
-    if let Some(word) = expect.code {
-        let code = match word {
-            ExpectedCode::Ok | ExpectedCode::OverLimit => Some(overall(got).as_str().to_owned()),
-            // Said of the whole answer it is said of each descriptor.
-            ExpectedCode::NoLimit | ExpectedCode::Unlimited => {
-                let others = got.statuses.iter().filter(|status| word_of(status) != word);
-                (others.count() > 0).then(|| words(&got.statuses))
-            }
-        };
-        let expected = word.as_str();
-        found.compare(
-            "code",
-            expected.to_owned(),
-            code.unwrap_or_else(|| expected.to_owned()),
-        );
+    let mut found = Differences(Vec::new());
+    if let Some(code) = expect.code {
+        found.compare("code", code.as_str(), &code_for(code, got));
     }
-    for (at, (standing, status)) in expect.statuses.iter().zip(&got.statuses).enumerate() {
-        let of = match expect.statuses.len() {
+    for (index, (expected, status)) in expect.statuses.iter().zip(&got.statuses).enumerate() {
+        let prefix = match expect.statuses.len() {
             1 => String::new(),
-            _ => format!("descriptor {} ", at + 1),
+            _ => format!("descriptor {} ", index + 1),
         };
-        found.standing(&of, standing, status);
+        found.status(&prefix, expected, status);
     }
     if let Some(headers) = &expect.headers {
         found.headers(headers, &got.headers);
-        found.further_headers(headers, &got.headers);
+        found.unexpected_headers(headers, &got.headers);
     }
     found.headers(&expect.headers_include, &got.headers);
     if let Some(body) = &expect.body {
         found.body(body, got.body.as_deref());
     }
     if let Some(is_expected) = expect.lease {
-        let word = |is_granted| if is_granted { "granted" } else { "none" };
-        let (expected, own) = (word(is_expected), word(got.grant.is_some()));
-        found.compare("lease", expected.to_owned(), own.to_owned());
+        let text = |is_granted| if is_granted { "granted" } else { "none" };
+        found.compare("lease", text(is_expected), text(got.grant.is_some()));
     }
     if let Some(metadata) = &expect.metadata {
         let none = Metadata::new();
@@ -57,7 +43,7 @@ pub(super) fn differences(expect: &Expectation, got: &Decision) -> Vec<Differenc
     found.0
 }
 
-/// The whole answer in one word.
+/// The code of the whole answer.
 pub(super) fn overall(decision: &Decision) -> ExpectedCode {
     match decision.code {
         Code::Ok => ExpectedCode::Ok,
@@ -65,7 +51,7 @@ pub(super) fn overall(decision: &Decision) -> ExpectedCode {
     }
 }
 
-fn word_of(status: &Status) -> ExpectedCode {
+fn status_code(status: &Status) -> ExpectedCode {
     match (status.code, &status.limit) {
         (Code::OverLimit, _) => ExpectedCode::OverLimit,
         (Code::Ok, Some(_)) => ExpectedCode::Ok,
@@ -74,18 +60,26 @@ fn word_of(status: &Status) -> ExpectedCode {
     }
 }
 
-fn words(statuses: &[Status]) -> String {
-    let words: Vec<&str> = statuses
-        .iter()
-        .map(|status| word_of(status).as_str())
-        .collect();
-    words.join(", ")
+/// The text to compare with the code that is expected for the whole answer.
+fn code_for(expected: ExpectedCode, got: &Decision) -> String {
+    match expected {
+        ExpectedCode::Ok | ExpectedCode::OverLimit => overall(got).as_str().to_owned(),
+        // For the whole answer these mean: for each descriptor.
+        ExpectedCode::NoLimit | ExpectedCode::Unlimited => {
+            let codes: Vec<ExpectedCode> = got.statuses.iter().map(status_code).collect();
+            if codes.iter().all(|code| *code == expected) {
+                return expected.as_str().to_owned();
+            }
+            let codes: Vec<&str> = codes.into_iter().map(ExpectedCode::as_str).collect();
+            codes.join(", ")
+        }
+    }
 }
 
-/// What was found so far.
-struct Found(Vec<Difference>);
+/// The differences found so far.
+struct Differences(Vec<Difference>);
 
-impl Found {
+impl Differences {
     fn add(&mut self, what: impl Into<String>, expected: String, got: String) {
         self.0.push(Difference {
             what: what.into(),
@@ -94,76 +88,70 @@ impl Found {
         });
     }
 
-    fn compare(&mut self, what: impl Into<String>, expected: String, got: String) {
+    fn compare(&mut self, what: impl Into<String>, expected: &str, got: &str) {
         if expected != got {
-            self.add(what, expected, got);
+            self.add(what, expected.to_owned(), got.to_owned());
         }
     }
 
-    fn standing(&mut self, of: &str, expect: &ExpectedStatus, got: &Status) {
-        if let Some(word) = expect.code {
-            let own = word_of(got);
-            let fits = own == word || (word == ExpectedCode::Ok && own != ExpectedCode::OverLimit);
-            if !fits {
-                self.add(
-                    format!("{of}code"),
-                    word.as_str().to_owned(),
-                    own.as_str().to_owned(),
-                );
+    fn status(&mut self, prefix: &str, expect: &ExpectedStatus, got: &Status) {
+        if let Some(expected) = expect.code {
+            let code = status_code(got);
+            // `ok` is any answer that admits.
+            let is_any_ok = expected == ExpectedCode::Ok && code != ExpectedCode::OverLimit;
+            if !is_any_ok {
+                self.compare(format!("{prefix}code"), expected.as_str(), code.as_str());
             }
         }
         let limit = got.limit.as_ref();
         if let Some(remaining) = expect.remaining {
-            let what = format!("{of}remaining");
-            self.compare(what, remaining.to_string(), got.remaining.to_string());
+            let what = format!("{prefix}remaining");
+            self.compare(what, &remaining.to_string(), &got.remaining.to_string());
         }
         if let Some(secs) = expect.reset_after_secs {
-            let own = got
+            let reset = got
                 .reset_after_secs
                 .map_or_else(none, |secs| format!("{secs}s"));
-            self.compare(format!("{of}reset"), format!("{secs}s"), own);
+            self.compare(format!("{prefix}reset"), &format!("{secs}s"), &reset);
         }
-        if let Some(amount) = expect.limit {
-            let own = limit.map_or_else(none, |limit| limit.quota.to_string());
-            self.compare(format!("{of}limit"), amount.to_string(), own);
+        if let Some(quota) = expect.limit {
+            let reported = limit.map_or_else(none, |limit| limit.quota.to_string());
+            self.compare(format!("{prefix}limit"), &quota.to_string(), &reported);
         }
         if let Some(name) = &expect.name {
-            let own = limit
-                .and_then(|limit| limit.name.as_deref())
-                .unwrap_or_default();
-            if name != own {
-                let shown = |name: &str| {
-                    if name.is_empty() {
-                        none()
-                    } else {
-                        name.to_owned()
-                    }
-                };
-                self.add(format!("{of}name"), shown(name), shown(own));
+            let reported = limit.and_then(|limit| limit.name.as_deref());
+            let reported = reported.unwrap_or_default();
+            if name != reported {
+                let shown = |name: &str| if name.is_empty() { "none" } else { name }.to_owned();
+                self.add(format!("{prefix}name"), shown(name), shown(reported));
             }
         }
     }
 
     fn headers(&mut self, expected: &[ExpectedHeader], got: &[Header]) {
         for header in expected {
-            let own = got
+            let found = got
                 .iter()
-                .find(|own| own.name.eq_ignore_ascii_case(&header.name));
-            let own = own.map(|own| own.value.as_str());
-            if own != header.value.as_deref() {
+                .find(|found| found.name.eq_ignore_ascii_case(&header.name));
+            let found = found.map(|found| found.value.as_str());
+            if found != header.value.as_deref() {
                 let shown = |value: Option<&str>| value.map_or_else(none, str::to_owned);
                 let what = format!("header {}", header.name);
-                self.add(what, shown(header.value.as_deref()), shown(own));
+                self.add(what, shown(header.value.as_deref()), shown(found));
             }
         }
     }
 
-    /// Headers that nobody expected.
-    fn further_headers(&mut self, expected: &[ExpectedHeader], got: &[Header]) {
-        for own in got {
-            let is_own = |header: &ExpectedHeader| own.name.eq_ignore_ascii_case(&header.name);
-            if !expected.iter().any(is_own) {
-                self.add(format!("header {}", own.name), none(), own.value.clone());
+    /// Headers of the answer that are not expected.
+    fn unexpected_headers(&mut self, expected: &[ExpectedHeader], got: &[Header]) {
+        for found in got {
+            let is_same = |header: &ExpectedHeader| found.name.eq_ignore_ascii_case(&header.name);
+            if !expected.iter().any(is_same) {
+                self.add(
+                    format!("header {}", found.name),
+                    none(),
+                    found.value.clone(),
+                );
             }
         }
     }
@@ -174,8 +162,8 @@ impl Found {
             ExpectedBody::Text(text) if text.is_empty() => none(),
             ExpectedBody::Text(text) => text.clone(),
             ExpectedBody::Json(value) => {
-                let own = got.and_then(|got| serde_json::from_str(got).ok());
-                if own.map(from_json).is_some_and(|own| own == *value) {
+                let parsed = got.and_then(|got| serde_json::from_str(got).ok());
+                if parsed.map(from_json).is_some_and(|parsed| parsed == *value) {
                     return;
                 }
                 to_json(value).to_string()
@@ -194,7 +182,7 @@ fn none() -> String {
     "none".to_owned()
 }
 
-/// JSON, with all numbers alike: 1 is 1.0.
+/// Converts JSON; all numbers become floats, so that 1 equals 1.0.
 pub(super) fn from_json(json: Json) -> Value {
     match json {
         Json::Null => Value::Null,

@@ -1,17 +1,17 @@
-//! What came of the tests, as JUnit's XML, which build servers read.
+//! The results of tests as JUnit XML, for CI systems.
 
 use std::fmt::Write as _;
 
 use super::report::{FileReport, TestReport};
 
-/// All reports as one document. A file that could not be run is a test case with an error.
+/// Formats all reports as one document. A file that could not be run is a test case with an error.
 pub fn junit(reports: &[FileReport]) -> String {
     let mut suites = String::new();
     let (mut tests, mut failed, mut broken) = (0, 0, 0);
     for report in reports {
         let errors = usize::from(!report.diagnostics.is_empty());
         let ran = report.tests.len() + errors;
-        let name = escaped(&report.file.display().to_string());
+        let name = escape_xml(&report.file.display().to_string());
         let failures = report.failed();
         let head = format!("name=\"{name}\" tests=\"{ran}\" failures=\"{failures}\"");
         let cases: String = report
@@ -23,7 +23,7 @@ pub fn junit(reports: &[FileReport]) -> String {
             0 => String::new(),
             _ => error_case(report, &name),
         };
-        // Writing to a String does not fail.
+        // Writing to a String is infallible.
         let _ = writeln!(
             suites,
             "  <testsuite {head} errors=\"{errors}\">\n{cases}{error}  </testsuite>"
@@ -40,15 +40,15 @@ pub fn junit(reports: &[FileReport]) -> String {
 }
 
 fn case(report: &FileReport, test: &TestReport, file: &str) -> String {
-    let (name, line) = (escaped(&test.name), test.position.line);
+    let (name, line) = (escape_xml(&test.name), test.position.line);
     let head = format!(
         "    <testcase classname=\"{file}\" name=\"{name}\" file=\"{file}\" line=\"{line}\""
     );
     let Some(failure) = &test.failure else {
         return format!("{head}/>\n");
     };
-    let message = escaped(&failure.head());
-    let text = escaped(&format!(
+    let message = escape_xml(&failure.head());
+    let text = escape_xml(&format!(
         "{}\n{}",
         failure.position(&report.file),
         failure.table()
@@ -58,15 +58,15 @@ fn case(report: &FileReport, test: &TestReport, file: &str) -> String {
 
 fn error_case(report: &FileReport, file: &str) -> String {
     let all: Vec<String> = report.diagnostics.iter().map(ToString::to_string).collect();
-    let text = escaped(&all.join("\n"));
+    let text = escape_xml(&all.join("\n"));
     format!(
         "    <testcase classname=\"{file}\" name=\"{file}\" file=\"{file}\">\n      \
          <error message=\"could not be run\">{text}</error>\n    </testcase>\n"
     )
 }
 
-/// Text for an attribute or an element; what XML cannot say becomes U+FFFD.
-fn escaped(text: &str) -> String {
+/// Escapes text for an attribute or an element; characters that XML does not allow become U+FFFD.
+fn escape_xml(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {
         match c {

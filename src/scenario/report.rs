@@ -1,63 +1,65 @@
-//! What came of the tests, for people.
+//! The results of tests, and their text form.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 
 use crate::policy::{Diagnostic, Position};
 
-/// What came of one file.
+/// The results of one file.
 #[derive(Clone, Debug)]
 pub struct FileReport {
     /// The file.
     pub file: PathBuf,
-    /// Why it could not be run; empty if it was.
+    /// Errors in the file or in its policies; if there are any, no test was run.
     pub diagnostics: Vec<Diagnostic>,
     /// One per test that was run.
     pub tests: Vec<TestReport>,
 }
 
-/// What came of one test.
+/// The result of one test.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TestReport {
-    /// Its name.
+    /// The name of the test.
     pub name: String,
-    /// Where it stands.
+    /// The position of the test in the file.
     pub position: Position,
-    /// None if it passed.
+    /// The first failure; `None` if the test passed.
     pub failure: Option<Failure>,
 }
 
 /// The step in which a test failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
-    /// Where the step stands.
+    /// The position of the step in the file.
     pub position: Position,
-    /// The request, without the values of secret keys.
-    pub asked: String,
-    /// The how manieth of how many alike it was.
-    pub time: (u32, u32),
-    /// When it was asked, in the test's time.
+    /// The request as text, without hidden values.
+    pub request: String,
+    /// The number of the call that failed, from 1.
+    pub call: u32,
+    /// The number of calls that the step makes.
+    pub calls: u32,
+    /// The time of the call on the test's clock, in RFC 3339.
     pub at: String,
-    /// At least one.
+    /// At least one difference.
     pub differences: Vec<Difference>,
 }
 
-/// Something that is not as expected.
+/// A property of an answer that is not as expected.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Difference {
-    /// What, such as `remaining`.
+    /// The property, such as `remaining`.
     pub what: String,
-    /// What the test says.
+    /// The expected value.
     pub expected: String,
-    /// What it is.
+    /// The actual value.
     pub got: String,
 }
 
-/// Longer values stand below each other, not side by side.
-const SIDE_BY_SIDE: usize = 40;
+/// The longest value that is shown side by side with the expected one, in characters.
+const MAX_SIDE_BY_SIDE: usize = 40;
 
 impl FileReport {
-    /// How many tests failed.
+    /// The number of tests that failed.
     pub fn failed(&self) -> usize {
         self.tests
             .iter()
@@ -67,23 +69,23 @@ impl FileReport {
 }
 
 impl Failure {
-    /// In one line: what was asked, how often, when.
+    /// The request, the call and the time in one line.
     pub fn head(&self) -> String {
-        let nth = match self.time {
-            (_, 1) => String::new(),
-            (nth, of) => format!(", time {nth} of {of}"),
+        let call = match self.calls {
+            1 => String::new(),
+            calls => format!(", call {} of {calls}", self.call),
         };
-        format!("ask {}{nth}, at {}", self.asked, self.at)
+        format!("ask {}{call}, at {}", self.request, self.at)
     }
 
-    /// Side by side, or one below the other where that is too wide.
+    /// Expected and actual values, side by side or, if they are long, one below the other.
     pub fn table(&self) -> String {
         let width = |text: &str| text.chars().count();
         let is_wide = |difference: &&Difference| {
             let values = [&difference.expected, &difference.got];
             values
                 .iter()
-                .any(|text| width(text) > SIDE_BY_SIDE || text.contains('\n'))
+                .any(|text| width(text) > MAX_SIDE_BY_SIDE || text.contains('\n'))
         };
         let (wide, narrow): (Vec<_>, Vec<_>) = self.differences.iter().partition(is_wide);
         let mut text = String::new();

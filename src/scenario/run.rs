@@ -1,6 +1,7 @@
-//! Tests, run by the engine that serves, each with counters and a clock of its own.
+//! Runs tests on the real engine. Each test has its own counters and its own clock.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -17,10 +18,10 @@ use crate::policy::{HIDDEN, Policy, Position, Redactor};
 use crate::request::{Cost, Descriptor, Entry, LeaseId, Request};
 use crate::store::{MemoryConfig, RngError, Store};
 
-/// Runs the tests whose name `is_selected` takes, one after the other.
+/// Runs the tests whose name satisfies `is_selected`, in order.
 ///
 /// # Errors
-/// When the system has no randomness for the counters' hash.
+/// If the system has no randomness for the key of the counters' hash.
 pub fn run(
     file: &TestFile,
     is_selected: impl Fn(&str) -> bool,
@@ -45,15 +46,15 @@ fn run_test(test: &Test) -> Result<TestReport, RngError> {
     let mut failure = None;
     for step in &test.steps {
         match &step.action {
-            StepAction::Wait(span) => runner.pass(*span),
-            StepAction::At(moment) => runner.clock.set(*moment),
+            StepAction::Wait(span) => runner.advance(*span),
+            StepAction::At(time) => runner.clock.set(*time),
             StepAction::Reload(policy) => {
                 runner.engine.replace_policy(Arc::clone(policy));
                 runner.policy = policy;
             }
-            StepAction::Request(ask) => failure = runner.ask(ask, step.position),
+            StepAction::Request(request) => failure = runner.send(request, step.position),
         }
-        // What comes after a failure would fail because of it.
+        // Later steps would fail because of this failure.
         if failure.is_some() {
             break;
         }
@@ -65,12 +66,12 @@ fn run_test(test: &Test) -> Result<TestReport, RngError> {
     })
 }
 
-/// Where a test takes place.
+/// The engine, the clock and the leases of one test.
 struct Runner<'t> {
     engine: Engine,
     policy: &'t Policy,
     clock: ManualClock,
-    /// By the names under which they are kept.
+    /// Granted leases, by the name that `keep` gives them.
     leases: HashMap<&'t str, SavedLeases>,
 }
 
@@ -78,75 +79,68 @@ struct Runner<'t> {
 #[derive(Debug, Default)]
 struct SavedLeases {
     leases: Vec<LeaseId>,
-    /// How many were given back.
-    given_back: usize,
+    /// How many of them were released.
+    released: usize,
 }
 
 impl SavedLeases {
-    /// The oldest that was not given back; when all were, the last one again.
+    /// The oldest lease that was not released, or the newest if all were.
     fn next(&mut self) -> Option<LeaseId> {
-        let lease = self.leases.get(self.given_back).or(self.leases.last())?;
-        self.given_back = self.leases.len().min(self.given_back + 1);
+        let lease = self.leases.get(self.released).or(self.leases.last())?;
+        self.released = self.leases.len().min(self.released + 1);
         Some(*lease)
     }
 }
 
 impl<'t> Runner<'t> {
-    fn pass(&self, span: Micros) {
+    fn advance(&self, span: Micros) {
         self.clock.set(self.clock.now().plus(span));
     }
 
-    fn ask(&mut self, ask: &'t TestRequest, position: Position) -> Option<Failure> {
+    /// Sends the request as often as it says; the first answer that is not as expected is a failure.
+    fn send(&mut self, test: &'t TestRequest, position: Position) -> Option<Failure> {
         let mut codes = CodeRuns::default();
-        for time in 1..=ask.times {
-            if time > 1 {
-                self.pass(ask.every);
+        for call in 1..=test.times {
+            if call > 1 {
+                self.advance(test.every);
             }
-            let failed = |runner: &Self, differences| Failure {
-                position,
-                asked: runner.words(ask),
-                time: (time, ask.times),
-                at: runner.clock.now().to_rfc3339(),
-                differences,
-            };
-            let Some(request) = self.request(ask) else {
-                return Some(failed(self, vec![nothing_to_give_back(ask)]));
-            };
-            let decision = self.decide(&request);
-            if let (Some(name), Some(grant)) = (&ask.keep, &decision.grant) {
-                self.leases
-                    .entry(name)
-                    .or_default()
-                    .leases
-                    .push(grant.lease);
-            }
-            codes.add(overall(&decision));
-            let found = match ask.expect.counts {
-                Some(_) if time < ask.times => Vec::new(),
-                Some(tally) => {
-                    let counts = codes.unlike(tally).into_iter();
-                    counts.chain(differences(&ask.expect, &decision)).collect()
+            let differences = match self.request(test) {
+                Some(request) => {
+                    let decision = self.decide(&request);
+                    if let (Some(name), Some(grant)) = (&test.keep, &decision.grant) {
+                        let saved = self.leases.entry(name).or_default();
+                        saved.leases.push(grant.lease);
+                    }
+                    codes.push(overall(&decision));
+                    compare(test, call, &decision, &codes)
                 }
-                None => differences(&ask.expect, &decision),
+                None => vec![no_lease_to_release(test)],
             };
-            if !found.is_empty() {
-                return Some(failed(self, found));
+            if !differences.is_empty() {
+                return Some(Failure {
+                    position,
+                    request: self.describe(test),
+                    call,
+                    calls: test.times,
+                    at: self.clock.now().to_rfc3339(),
+                    differences,
+                });
             }
         }
         None
     }
 
-    /// What is asked, with the lease that is given back; none if there is no such lease.
-    fn request(&mut self, ask: &TestRequest) -> Option<Request> {
+    /// The request with the lease that it releases; `None` if no lease of that name was granted.
+    fn request(&mut self, test: &TestRequest) -> Option<Request> {
         let mut request = Request {
-            domain: ask.domain.clone(),
-            descriptors: ask.descriptors.clone(),
+            domain: test.domain.clone(),
+            descriptors: test.descriptors.clone(),
         };
-        let Some(name) = &ask.give_back else {
+        let Some(name) = &test.give_back else {
             return Some(request);
         };
         let lease = self.leases.get_mut(name.as_str())?.next()?;
-        let domain = self.policy.domain(&ask.domain);
+        let domain = self.policy.domain(&test.domain);
         let key = domain.and_then(|domain| domain.lease_entry());
         for descriptor in &mut request.descriptors {
             if let (Cost::Refund(_), Some(key)) = (descriptor.cost, key) {
@@ -170,37 +164,54 @@ impl<'t> Runner<'t> {
         }
     }
 
-    /// The request as people write it, without the values of secret keys.
-    fn words(&self, ask: &TestRequest) -> String {
-        let redactor = Redactor::new(self.policy.domain(&ask.domain));
-        let descriptors = ask.descriptors.iter();
-        let words: Vec<String> = descriptors
-            .map(|descriptor| descriptor_in_words(descriptor, redactor))
+    /// The request as text, without hidden values.
+    fn describe(&self, test: &TestRequest) -> String {
+        let redactor = Redactor::new(self.policy.domain(&test.domain));
+        let descriptors = test.descriptors.iter();
+        let texts: Vec<String> = descriptors
+            .map(|descriptor| describe_descriptor(descriptor, redactor))
             .collect();
-        words.join(" + ")
+        texts.join(" + ")
     }
 }
 
-fn nothing_to_give_back(ask: &TestRequest) -> Difference {
+/// The differences of one answer. Expected counts are compared after the last call.
+fn compare(
+    test: &TestRequest,
+    call: u32,
+    decision: &Decision,
+    codes: &CodeRuns,
+) -> Vec<Difference> {
+    match test.expect.counts {
+        Some(_) if call < test.times => Vec::new(),
+        Some(counts) => {
+            let codes = codes.difference(counts).into_iter();
+            codes.chain(differences(&test.expect, decision)).collect()
+        }
+        None => differences(&test.expect, decision),
+    }
+}
+
+fn no_lease_to_release(test: &TestRequest) -> Difference {
     Difference {
         what: "lease".to_owned(),
-        expected: ask.give_back.clone().unwrap_or_default(),
+        expected: test.give_back.clone().unwrap_or_default(),
         got: "none was granted".to_owned(),
     }
 }
 
-fn descriptor_in_words(descriptor: &Descriptor, redactor: Redactor<'_>) -> String {
-    let mut words: Vec<String> = Vec::new();
+fn describe_descriptor(descriptor: &Descriptor, redactor: Redactor<'_>) -> String {
+    let mut entries: Vec<String> = Vec::new();
     for entry in &descriptor.entries {
         let value = redactor.value(entry).unwrap_or(HIDDEN.into());
-        words.push(format!("{}: {value}", String::from_utf8_lossy(&entry.key)));
+        entries.push(format!("{}: {value}", String::from_utf8_lossy(&entry.key)));
     }
-    let mut text = format!("{{{}}}", words.join(", "));
+    let mut text = format!("{{{}}}", entries.join(", "));
     match descriptor.cost {
         Cost::Hits(1) => {}
         Cost::Hits(hits) => text.push_str(&format!(", {hits} hits")),
-        Cost::Peek => text.push_str(", a look"),
-        Cost::Refund(hits) => text.push_str(&format!(", {hits} given back")),
+        Cost::Peek => text.push_str(", a peek"),
+        Cost::Refund(hits) => text.push_str(&format!(", {hits} refunded")),
     }
     if let Some(limit) = descriptor.limit {
         text.push_str(&format!(", limit {}", Rate::from(limit)));
@@ -208,41 +219,43 @@ fn descriptor_in_words(descriptor: &Descriptor, redactor: Redactor<'_>) -> Strin
     text
 }
 
-/// The codes of many answers: how many alike came one after the other.
+/// The codes of a sequence of answers, run-length encoded.
 #[derive(Debug, Default)]
 struct CodeRuns(Vec<(ExpectedCode, u32)>);
 
 impl CodeRuns {
-    fn add(&mut self, word: ExpectedCode) {
+    fn push(&mut self, code: ExpectedCode) {
         match self.0.last_mut() {
-            Some((last, count)) if *last == word => *count += 1,
-            _ => self.0.push((word, 1)),
+            Some((last, count)) if *last == code => *count += 1,
+            _ => self.0.push((code, 1)),
         }
     }
 
-    fn unlike(&self, tally: ExpectedCounts) -> Option<Difference> {
+    fn difference(&self, counts: ExpectedCounts) -> Option<Difference> {
         let expected = [
-            (ExpectedCode::Ok, tally.ok),
-            (ExpectedCode::OverLimit, tally.over_limit),
+            (ExpectedCode::Ok, counts.ok),
+            (ExpectedCode::OverLimit, counts.over_limit),
         ];
         let expected = expected.into_iter().filter(|(_, count)| *count > 0);
-        let expected: Vec<(ExpectedCode, u32)> = expected.collect();
-        (self.0 != expected).then(|| Difference {
+        let expected = Self(expected.collect());
+        (self.0 != expected.0).then(|| Difference {
             what: "codes".to_owned(),
-            expected: counts(&expected),
-            got: counts(&self.0),
+            expected: expected.to_string(),
+            got: self.to_string(),
         })
     }
 }
 
-/// Such as `600 ok, 1 over_limit`.
-fn counts(codes: &[(ExpectedCode, u32)]) -> String {
-    const MOST: usize = 4;
-    let shown = codes.iter().take(MOST);
-    let shown = shown.map(|(word, count)| format!("{count} {}", word.as_str()));
-    let mut shown: Vec<String> = shown.collect();
-    if codes.len() > MOST {
-        shown.push("…".to_owned());
+/// Such as `600 ok, 1 over_limit`; long sequences are cut.
+impl fmt::Display for CodeRuns {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const MAX_SHOWN: usize = 4;
+        let shown = self.0.iter().take(MAX_SHOWN);
+        let shown = shown.map(|(code, count)| format!("{count} {}", code.as_str()));
+        let mut shown: Vec<String> = shown.collect();
+        if self.0.len() > MAX_SHOWN {
+            shown.push("…".to_owned());
+        }
+        f.write_str(&shown.join(", "))
     }
-    shown.join(", ")
 }
