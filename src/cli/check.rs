@@ -15,7 +15,9 @@ use clap::{Args, ValueEnum};
 
 use super::output::print;
 use super::{CliError, DONE, FAILED};
-use crate::policy::{self, Diagnostic, Excerpt, LoadOptions, Loaded, Position, Severity, excerpts};
+use crate::policy::{
+    self, Diagnostic, Excerpt, LoadOptions, LoadedPolicy, Position, Severity, excerpts,
+};
 
 /// The arguments of `weir check`.
 #[derive(Args, Clone, Debug)]
@@ -80,7 +82,7 @@ pub(super) fn run(args: &CheckArgs) -> Result<ExitCode, CliError> {
 }
 
 impl CheckArgs {
-    fn render(&self, loaded: &Loaded, summary: &Summary) -> String {
+    fn render(&self, loaded: &LoadedPolicy, summary: &Summary) -> String {
         match self.format {
             CheckFormat::Human => human::render(loaded, summary, &self.color.renderer()),
             CheckFormat::Json => json::render(loaded, summary),
@@ -110,7 +112,7 @@ impl Color {
 }
 
 impl Summary {
-    pub(super) fn new(loaded: &Loaded) -> Self {
+    pub(super) fn new(loaded: &LoadedPolicy) -> Self {
         let count = |severity| {
             let found = loaded.diagnostics.iter();
             found.filter(|found| found.severity == severity).count()
@@ -124,7 +126,7 @@ impl Summary {
 }
 
 /// The excerpt of each diagnostic: its line, if it has one.
-fn excerpts_of(loaded: &Loaded) -> Vec<Option<Excerpt>> {
+fn excerpts_of(loaded: &LoadedPolicy) -> Vec<Option<Excerpt>> {
     let mut positions: HashMap<&Path, Vec<Position>> = HashMap::new();
     for diagnostic in &loaded.diagnostics {
         let of_file = positions.entry(&diagnostic.file).or_default();

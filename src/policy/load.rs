@@ -13,7 +13,7 @@ use crate::document::{self, Diagnostic, PathElement, Position, Report, Severity,
 
 /// What came of a load.
 #[derive(Debug)]
-pub struct Loaded {
+pub struct LoadedPolicy {
     /// The policy; none if there is an error among the diagnostics.
     pub policy: Option<Policy>,
     /// Everything found, by file and position.
@@ -38,7 +38,7 @@ pub struct LoadOptions {
 ///
 /// # Errors
 /// When a path cannot be read at all; everything else is a diagnostic.
-pub fn load(paths: &[PathBuf], options: LoadOptions) -> Result<Loaded, LoadError> {
+pub fn load(paths: &[PathBuf], options: LoadOptions) -> Result<LoadedPolicy, LoadError> {
     let mut load = Load {
         options,
         ..Load::default()
@@ -59,7 +59,7 @@ pub fn files(paths: &[PathBuf]) -> Result<Vec<PathBuf>, LoadError> {
 }
 
 /// Loads one domain from text; `file` is what diagnostics call it.
-pub fn load_text(file: &Path, text: &str) -> Loaded {
+pub fn load_text(file: &Path, text: &str) -> LoadedPolicy {
     let mut load = Load::default();
     let mut report = Report::new(file);
     let text = document::files::decode(text.as_bytes(), &mut report);
@@ -180,7 +180,7 @@ impl Load {
         self.diagnostics.extend(report.into_diagnostics());
     }
 
-    fn finish(mut self) -> Loaded {
+    fn finish(mut self) -> LoadedPolicy {
         self.compile_waiting();
         // Stable: what was found at one position stays in its order.
         self.diagnostics
@@ -189,7 +189,7 @@ impl Load {
             .diagnostics
             .iter()
             .any(|found| found.severity == Severity::Error);
-        Loaded {
+        LoadedPolicy {
             policy: (!is_refused).then(|| Policy::new(self.domains)),
             diagnostics: self.diagnostics,
             files: self.files,

@@ -19,7 +19,7 @@ pub use files::PolicyFiles;
 
 use crate::clock::Clock;
 use crate::engine::Engine;
-use crate::policy::{Diagnostic, LoadError, Loaded, Policy, Severity};
+use crate::policy::{Diagnostic, LoadError, LoadedPolicy, Policy, Severity};
 use crate::telemetry::{Metrics, PolicyLoad};
 
 /// How soon to see whether calls have let go of a policy, if nothing else is to be done.
@@ -162,7 +162,7 @@ impl ReloadThread {
     }
 
     /// The policy that was loaded, or why it is not served.
-    fn take(&self, loaded: Result<Loaded, LoadError>) -> Result<Policy, String> {
+    fn take(&self, loaded: Result<LoadedPolicy, LoadError>) -> Result<Policy, String> {
         let loaded = loaded.map_err(|error| format!("{error}: {}", error.source))?;
         loaded.diagnostics.iter().for_each(log);
         match loaded.policy {
@@ -214,7 +214,7 @@ impl ReloadThread {
 }
 
 /// What was found in the files, as the log has it; the first of very many.
-pub fn told(loaded: &Loaded) -> Vec<String> {
+pub fn told(loaded: &LoadedPolicy) -> Vec<String> {
     const MOST: usize = 100;
     let diagnostics = loaded.diagnostics.iter().take(MOST);
     diagnostics.map(ToString::to_string).collect()

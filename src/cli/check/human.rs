@@ -3,9 +3,9 @@
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
 
 use super::{Summary, excerpts_of};
-use crate::policy::{Diagnostic, Excerpt, Loaded, Severity};
+use crate::policy::{Diagnostic, Excerpt, LoadedPolicy, Severity};
 
-pub(super) fn render(loaded: &Loaded, summary: &Summary, renderer: &Renderer) -> String {
+pub(super) fn render(loaded: &LoadedPolicy, summary: &Summary, renderer: &Renderer) -> String {
     let excerpts = excerpts_of(loaded);
     let mut text = String::new();
     for (diagnostic, excerpt) in loaded.diagnostics.iter().zip(&excerpts) {

@@ -3,9 +3,9 @@
 use serde_json::{Value, json};
 
 use super::{Summary, excerpts_of};
-use crate::policy::{Diagnostic, Excerpt, Loaded};
+use crate::policy::{Diagnostic, Excerpt, LoadedPolicy};
 
-pub(super) fn render(loaded: &Loaded, summary: &Summary) -> String {
+pub(super) fn render(loaded: &LoadedPolicy, summary: &Summary) -> String {
     let excerpts = excerpts_of(loaded);
     let diagnostics = loaded.diagnostics.iter().zip(&excerpts);
     let files = loaded.files.iter().map(|file| file.to_string_lossy());

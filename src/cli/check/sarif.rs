@@ -7,9 +7,9 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::excerpts_of;
-use crate::policy::{Diagnostic, DiagnosticCode, Excerpt, Loaded, Severity};
+use crate::policy::{Diagnostic, DiagnosticCode, Excerpt, LoadedPolicy, Severity};
 
-pub(super) fn render(loaded: &Loaded) -> String {
+pub(super) fn render(loaded: &LoadedPolicy) -> String {
     let excerpts = excerpts_of(loaded);
     let codes: BTreeSet<DiagnosticCode> =
         loaded.diagnostics.iter().map(|found| found.code).collect();

@@ -12,7 +12,7 @@ fn folder(files: &[(&str, &[u8])]) -> tempfile::TempDir {
     folder
 }
 
-fn codes(loaded: &Loaded) -> Vec<DiagnosticCode> {
+fn codes(loaded: &LoadedPolicy) -> Vec<DiagnosticCode> {
     loaded.diagnostics.iter().map(|found| found.code).collect()
 }
 
@@ -153,7 +153,7 @@ fn json_is_yaml_and_keeps_its_places() {
     );
 }
 
-fn merged(files: &[(&str, &[u8])]) -> Loaded {
+fn merged(files: &[(&str, &[u8])]) -> LoadedPolicy {
     let folder = folder(files);
     let options = LoadOptions {
         merge_domains: true,

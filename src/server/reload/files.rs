@@ -4,7 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use super::fingerprint::{Fingerprint, Fingerprints};
-use crate::policy::{self, LoadError, LoadOptions, Loaded};
+use crate::policy::{self, LoadError, LoadOptions, LoadedPolicy};
 
 /// How often files that change while they are read are read anew.
 const TRIES: usize = 3;
@@ -37,7 +37,7 @@ impl PolicyFiles {
     ///
     /// # Errors
     /// When a path cannot be read, or does not stop changing; everything else is a diagnostic.
-    pub fn load(&mut self) -> Result<Loaded, LoadError> {
+    pub fn load(&mut self) -> Result<LoadedPolicy, LoadError> {
         let mut fingerprint = self.fingerprints.fresh(&self.paths);
         for _ in 0..TRIES {
             self.tried = Some(fingerprint);
@@ -59,7 +59,7 @@ impl PolicyFiles {
     }
 
     /// Loads them if they are different from what was last loaded, or tried, and the same as at the last look.
-    pub fn load_if_changed(&mut self) -> Option<Result<Loaded, LoadError>> {
+    pub fn load_if_changed(&mut self) -> Option<Result<LoadedPolicy, LoadError>> {
         let fingerprint = Some(self.fingerprints.now(&self.paths));
         if fingerprint == self.tried {
             self.seen = None;
