@@ -1,4 +1,8 @@
-//! The decision: plan (pure), [`Store::hit`] (the only wait, where there is one), conclude (pure).
+//! The decision on a request: plan (pure), [`Store::hit`] (the only wait), conclude (pure).
+//!
+//! [`Engine::decide`] is the entry point. `plan` matches the descriptors and lists the hits,
+//! `degrade` stands in for hits that the store could not count, `conclude` builds the [`Decision`].
+//! The engine does not know the protocol: `server::grpc` converts requests and decisions.
 
 mod conclude;
 mod decision;
@@ -10,8 +14,10 @@ mod lease;
 mod observe;
 mod overrides;
 mod plan;
+mod reported;
 mod respond;
-mod standard;
+mod slots_in_use;
+mod target;
 
 pub use decision::{Code, CountingStatus, CurrentLimit, Decision, Grant, Header, Status};
 pub use explain::{
@@ -20,6 +26,7 @@ pub use explain::{
 };
 pub use lease::LeaseStats;
 pub use observe::DescriptorResult;
+pub use slots_in_use::SlotsInUse;
 
 use std::sync::Arc;
 
@@ -33,8 +40,10 @@ use crate::store::{BatchOutcome, Stats, Store};
 use conclude::conclude;
 use degrade::degrade;
 use lease::{LeaseStatsCounter, ReleaseOnDrop};
+use observe::observe_each;
 use overrides::Overrides;
 use plan::Plan;
+use slots_in_use::GrantedSlots;
 
 /// A policy that cannot be served with the engine's store: an `atomic` domain in a Redis Cluster.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -47,13 +56,36 @@ pub struct IncompatiblePolicy {
     pub domain: Arc<str>,
 }
 
-/// Answers requests by the policy in force.
+/// Decides requests by the policy in force.
+///
+/// ```
+/// use std::path::Path;
+/// use weir::clock::{Clock, ManualClock, Timestamp};
+/// use weir::engine::{Code, Engine};
+/// use weir::request::{Descriptor, Request};
+/// use weir::store::{MemoryConfig, Store};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let yaml = "{domain: shop, descriptors: [{key: a, rate_limit: {unit: day, requests_per_unit: 1}}]}";
+/// let policy = weir::policy::load_text(Path::new("shop.yaml"), yaml).policy.ok_or("see diagnostics")?;
+/// let clock = ManualClock::new(Timestamp::from_secs(1_700_000_000));
+/// let engine = Engine::new(policy, Store::memory(MemoryConfig::default())?, Clock::Manual(clock));
+///
+/// let descriptor = Descriptor::new([("a", "x")]);
+/// let request = Request { domain: "shop".into(), descriptors: vec![descriptor] };
+/// let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+/// let decision = runtime.block_on(engine.decide(&request));
+/// assert_eq!((decision.code, decision.statuses[0].remaining), (Code::Ok, 0));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Engine {
     policy: ArcSwap<Policy>,
     store: Store,
     clock: Clock,
-    returns: LeaseStatsCounter,
+    lease_stats: LeaseStatsCounter,
+    granted_slots: GrantedSlots,
 }
 
 impl Engine {
@@ -63,26 +95,28 @@ impl Engine {
             policy: ArcSwap::new(policy.into()),
             store,
             clock,
-            returns: LeaseStatsCounter::default(),
+            lease_stats: LeaseStatsCounter::default(),
+            granted_slots: GrantedSlots::default(),
         }
     }
 
-    /// Decides and counts. Whoever cannot deliver a decision gives back what it grants, see [`Engine::release`].
+    /// Decides a request and counts it, by one policy and at one time.
     ///
-    /// One policy and one moment hold for the whole call. It never fails: a descriptor that meets
-    /// no limit is within it.
+    /// It never fails: what the store cannot count is answered by the rule's `on_store_error`, and a
+    /// descriptor without a limit is OK. A caller that cannot deliver the decision must
+    /// [`release`](Engine::release) its grant.
     pub async fn decide(&self, request: &Request) -> Decision {
         self.decide_observed(request, |_| {}).await
     }
 
-    /// The same, and tells `observe` what each descriptor has met, in their order.
+    /// Decides as [`Engine::decide`] does, and calls `observe` with the result of each descriptor.
     pub async fn decide_observed(
         &self,
         request: &Request,
         observe: impl FnMut(DescriptorResult<'_>),
     ) -> Decision {
-        // What waits keeps all it has in its future, and what does not wait need not pay for that: half of its time would
-        // go into moving things there and back.
+        // A future keeps all its variables, and moving them takes half of the time of a decision.
+        // A store in memory never waits, so its decisions are plain functions.
         match self.store.is_local() {
             true => self.decide_local(request, observe),
             false => Box::pin(self.decide_remote(request, observe)).await,
@@ -98,10 +132,11 @@ impl Engine {
         let policy = self.policy.load();
         let overrides = Overrides::from_request(request);
         let mut plan = Plan::new(&policy, request);
-        plan.look_up(&overrides, &self.store.hasher(), || self.store.new_lease());
+        let new_lease = || self.store.new_lease();
+        plan.match_descriptors(&overrides, &self.store.hasher(), new_lease);
         let outcomes = self.store.hit_local(now, &plan.batch, &[]);
         let counting_status = CountingStatus::of(&plan.batch);
-        self.concluded((&plan, &outcomes), (now, counting_status), observe)
+        self.conclude(&plan, &outcomes, now, counting_status, observe)
     }
 
     async fn decide_remote(
@@ -113,24 +148,28 @@ impl Engine {
         let policy = self.policy.load();
         let overrides = Overrides::from_request(request);
         let mut plan = Plan::new(&policy, request);
-        plan.look_up(&overrides, &self.store.hasher(), || self.store.new_lease());
-        let taking = ReleaseOnDrop::new(self, &plan.batch);
-        let mut answer = self.store.hit(now, &plan.batch).await;
-        taking.done();
-        let counting_status = degrade(&plan, &mut answer, &self.store);
-        let BatchOutcome { now, outcomes, .. } = answer;
-        self.concluded((&plan, &outcomes), (now, counting_status), observe)
+        let new_lease = || self.store.new_lease();
+        plan.match_descriptors(&overrides, &self.store.hasher(), new_lease);
+        let release_on_drop = ReleaseOnDrop::new(self, &plan.batch);
+        let mut outcome = self.store.hit(now, &plan.batch).await;
+        release_on_drop.disarm();
+        let counting_status = degrade(&plan, &mut outcome, &self.store);
+        let BatchOutcome { now, outcomes, .. } = outcome;
+        self.conclude(&plan, &outcomes, now, counting_status, observe)
     }
 
-    fn concluded(
+    fn conclude(
         &self,
-        (plan, outcomes): (&Plan<'_>, &[Outcomes]),
-        (now, counting_status): (Timestamp, CountingStatus),
+        plan: &Plan<'_>,
+        outcomes: &[Outcomes],
+        now: Timestamp,
+        counting_status: CountingStatus,
         observe: impl FnMut(DescriptorResult<'_>),
     ) -> Decision {
-        self.returns.count(outcomes);
-        let decision = conclude(plan, outcomes, (now, counting_status));
-        observe::each(plan, outcomes, (&decision.statuses, now), observe);
+        self.lease_stats.count(outcomes);
+        self.granted_slots.record(plan, outcomes, now);
+        let decision = conclude(plan, outcomes, now, counting_status);
+        observe_each(plan, outcomes, &decision.statuses, now, observe);
         decision
     }
 
@@ -143,14 +182,14 @@ impl Engine {
         })
     }
 
-    /// Puts another policy in force for the calls that come; counters stay.
+    /// Puts another policy in force for the requests to come, and returns the previous one.
     ///
-    /// Gives back the one before, which calls that began earlier may still hold. Who drops it last frees it.
+    /// Counters stay. Requests in progress keep the previous policy; the last owner frees it.
     pub fn replace_policy(&self, policy: impl Into<Arc<Policy>>) -> Arc<Policy> {
         self.policy.swap(policy.into())
     }
 
-    /// The moment it is, by the clock that decisions go by.
+    /// The time by the engine's clock.
     pub fn now(&self) -> Timestamp {
         self.clock.now()
     }
@@ -160,28 +199,35 @@ impl Engine {
         self.policy.load_full()
     }
 
-    /// Gets ready to decide on this thread, on its runtime.
+    /// Connects the current thread to the store, on the current runtime.
     pub fn prepare(&self) {
         self.store.prepare();
     }
 
-    /// Why counters cannot be shared now; none if they can, or are not to be.
+    /// Why the store is unavailable; `None` if it is available or in memory.
     pub fn unavailable_reason(&self) -> Option<String> {
         self.store.unavailable_reason()
     }
 
-    /// Gives back the slots of a decision that nobody was told of. What was given back already stays so.
+    /// Releases the slots of a decision that could not be delivered. Releasing twice has no effect.
     pub fn release(&self, grant: &Grant) {
+        self.granted_slots.release(grant.lease);
         self.store
             .release(self.clock.now(), grant.lease, &grant.keys);
     }
 
-    /// What was given back without effect, since the start.
+    /// Releases without effect since the start.
     pub fn lease_stats(&self) -> LeaseStats {
-        self.returns.stats()
+        self.lease_stats.stats()
     }
 
-    /// How the store stands.
+    /// The slots in use that this instance granted. Walks over all leases: for scrapes, not for
+    /// decisions.
+    pub fn slots_in_use(&self) -> SlotsInUse {
+        self.granted_slots.in_use(self.clock.now())
+    }
+
+    /// Statistics of the store.
     pub fn stats(&self) -> Stats {
         self.store.stats()
     }

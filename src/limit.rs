@@ -34,6 +34,8 @@ pub use window::Window;
 
 use std::sync::Arc;
 
+use crate::clock::Micros;
+
 use serde::{Deserialize, Serialize};
 
 /// The highest number a counter reaches; it stays there.
@@ -188,6 +190,15 @@ impl Algorithm {
 impl LimitSet {
     /// The most limits that one rule can have.
     pub const MAX: usize = 16;
+
+    /// The longest lease that its concurrency limits grant; `None` if it has none.
+    pub fn longest_lease(&self) -> Option<Micros> {
+        let lengths = self.limits.iter().filter_map(|limit| match limit.kind {
+            LimitKind::Concurrency { lease_secs, .. } => Some(Micros::from_secs(lease_secs.into())),
+            _ => None,
+        });
+        lengths.max()
+    }
 
     /// Whether one of its limits is a concurrency limit.
     pub fn has_leases(&self) -> bool {

@@ -1,60 +1,66 @@
-//! What a caller asks: a domain and the descriptors that describe one client request.
+//! A rate-limit request: a domain, and descriptors of one request of a client.
 //!
-//! Keys and values are bytes, not text: Envoy forwards header values that are not UTF-8, and a
-//! limit that such a value could switch off would be none.
+//! Keys and values are bytes, not text: Envoy forwards header values that are not UTF-8, and such a
+//! value must not switch off a limit.
 
 use std::fmt;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-/// The most hits that one call can charge to one descriptor.
-///
-/// Larger numbers on the wire are cut to this, so that every store can count them exactly.
+/// The most hits of one descriptor. Larger numbers on the wire are reduced to this.
 pub const MAX_HITS: u32 = u32::MAX;
 
-/// One `ShouldRateLimit` call.
+/// What one `ShouldRateLimit` message asks.
+///
+/// ```
+/// use weir::request::{Cost, Descriptor, Request};
+///
+/// let descriptor = Descriptor::new([("api_key", "k"), ("route", "/orders")]);
+/// assert_eq!(descriptor.cost, Cost::Hits(1));
+/// let request = Request { domain: "shop".into(), descriptors: vec![descriptor] };
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
-    /// The name of the policy to ask. Never empty.
+    /// The name of a domain. Never empty.
     pub domain: Bytes,
     /// At least one.
     pub descriptors: Vec<Descriptor>,
 }
 
-/// One thing to be limited, as a path through the policy's tree.
+/// One thing to limit, as a path through the policy's tree.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Descriptor {
-    /// In the order in which the tree is walked. May be empty, and then matches nothing.
+    /// In the order of the tree's levels. An empty list matches no rule.
     pub entries: Vec<Entry>,
-    /// What the call costs this descriptor.
+    /// What the request costs this descriptor.
     pub cost: Cost,
-    /// A limit that the caller brings along instead of the policy's.
+    /// An override: used instead of the limits of the policy.
     pub limit: Option<Override>,
 }
 
 /// A key and its value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
-    /// Compared exactly with the keys of the policy.
+    /// Compared with the keys of the policy, byte by byte.
     pub key: Bytes,
     /// Any bytes; may be empty.
     pub value: Bytes,
 }
 
-/// What a call does to the counters it meets.
+/// What a request does to a counter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Cost {
-    /// Asks without counting.
+    /// Reads it.
     Peek,
-    /// Counts so many hits; never 0.
+    /// Charges this many hits; never 0.
     Hits(u32),
-    /// Gives so many hits back.
+    /// Gives this many hits back.
     Refund(u32),
 }
 
-/// What a call holds slots by, and gives them back by: 128 bits that nobody can guess.
+/// The name of a lease: 128 bits that cannot be guessed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct LeaseId {
     high: u64,
@@ -62,10 +68,10 @@ pub struct LeaseId {
 }
 
 impl LeaseId {
-    /// A lease that nobody was ever granted: giving it back frees nothing.
+    /// The id of no lease: releasing it has no effect.
     pub const NIL: Self = Self::from_bits(0);
 
-    /// The lease of these bits.
+    /// The id with these bits.
     pub const fn from_bits(bits: u128) -> Self {
         Self {
             high: (bits >> 64) as u64,
@@ -78,12 +84,12 @@ impl LeaseId {
         (self.high as u128) << 64 | self.low as u128
     }
 
-    /// Reads what [`LeaseId`] is displayed as; [`LeaseId::NIL`] for anything else.
+    /// Parses what [`LeaseId`] displays; [`LeaseId::NIL`] for anything else.
     pub fn parse(text: &[u8]) -> Self {
-        let is_written = |byte: &u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+        let is_digit = |byte: &u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
         let bits = std::str::from_utf8(text)
             .ok()
-            .filter(|text| text.len() == 32 && text.as_bytes().iter().all(is_written))
+            .filter(|text| text.len() == 32 && text.as_bytes().iter().all(is_digit))
             .and_then(|text| u128::from_str_radix(text, 16).ok());
         bits.map_or(Self::NIL, Self::from_bits)
     }
@@ -96,20 +102,34 @@ impl fmt::Display for LeaseId {
     }
 }
 
+impl Descriptor {
+    /// A descriptor that costs one hit, with these keys and values.
+    pub fn new<K: Into<Bytes>, V: Into<Bytes>>(entries: impl IntoIterator<Item = (K, V)>) -> Self {
+        let entries = entries.into_iter().map(|(key, value)| Entry {
+            key: key.into(),
+            value: value.into(),
+        });
+        Self {
+            entries: entries.collect(),
+            ..Self::default()
+        }
+    }
+}
+
 impl Default for Cost {
     fn default() -> Self {
         Self::Hits(1)
     }
 }
 
-/// A limit that travels in the request.
+/// An override: a limit that travels in the request. It may be longer than a policy's window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Override {
     /// Hits per window; 0 refuses all.
     pub requests_per_unit: u32,
     /// The unit of the window.
     pub unit: Unit,
-    /// How many units make the window; at least 1.
+    /// The length of the window in units; at least 1.
     pub unit_multiplier: u32,
 }
 
@@ -170,7 +190,7 @@ impl Unit {
         }
     }
 
-    /// The unit of that name, in any case.
+    /// The unit with this name, in upper or lower case.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL
             .into_iter()
@@ -183,7 +203,7 @@ mod tests {
     use super::LeaseId;
 
     #[test]
-    fn a_lease_is_read_as_it_is_written_and_in_no_other_way() {
+    fn only_the_displayed_form_of_a_lease_is_parsed() {
         let lease = LeaseId::from_bits(0x0123_4567_89ab_cdef);
         let text = lease.to_string();
         assert_eq!(text, "00000000000000000123456789abcdef");

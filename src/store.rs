@@ -1,4 +1,7 @@
-//! Counters: one [`States`](crate::limit::States) per rule and client key.
+//! Counters: the [`States`](crate::limit::States) of one rule for one client, by [`CounterKey`].
+//!
+//! A [`Batch`] has the hits of one request. `memory` counts in this process, `redis` for many
+//! instances; both decide as [`crate::limit`] does. A store does not know policies.
 
 mod batch;
 mod error;
@@ -21,49 +24,49 @@ use crate::clock::Timestamp;
 use crate::limit::Outcomes;
 use crate::request::LeaseId;
 
-/// Where counters live.
+/// Where counters are.
 #[derive(Debug)]
 pub enum Store {
     /// In this process.
     Memory(memory::Memory),
-    /// In Redis, for many processes.
+    /// In Redis, shared by many instances.
     Redis(Box<self::redis::Redis>),
 }
 
-/// What came of hits.
+/// The result of a batch.
 #[derive(Clone, Debug)]
 pub struct BatchOutcome {
-    /// The moment that they were taken at: of the store's clock, if it has one.
+    /// When the hits were counted: by the store's clock, if it has one.
     pub now: Timestamp,
-    /// How each counter stands, in the order of the hits.
+    /// The outcomes of each hit, in the order of the batch.
     pub outcomes: SmallVec<[Outcomes; 2]>,
-    /// The hits of which the store did not say in time that it has counted them; their outcomes are empty.
+    /// Hits that the store did not confirm in time; their outcomes are empty.
     pub not_counted: SmallVec<[NotCounted; 2]>,
 }
 
-/// A hit of which the store did not say in time that it has counted it.
+/// A hit that the store did not confirm in time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NotCounted {
-    /// Its place in the batch.
-    pub at: usize,
-    /// Whether the store may have counted it all the same.
-    pub in_doubt: bool,
+    /// The index of the hit in the batch.
+    pub index: usize,
+    /// Whether the store may have counted it nevertheless.
+    pub maybe_applied: bool,
 }
 
-/// How the store stands.
+/// Statistics of a store.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stats {
-    /// Counters that it holds.
+    /// Counters in memory.
     pub counters: u64,
-    /// Bytes that they are reckoned to take.
+    /// Estimated resident bytes of these counters.
     pub bytes: u64,
-    /// Counters over their limit that are kept until their reset, whatever else comes.
+    /// Counters that are not evicted: over their limit, until their reset, or holding leases.
     pub pinned: u64,
-    /// Counters that were dropped, since the start, to make room; what they had counted is forgotten.
+    /// Counters evicted to make room since the start. Their counts are lost.
     pub evicted: u64,
-    /// Pinned counters that lost their place, since the start, before their reset.
+    /// Counters since the start that lost their pin before their reset, because too many were pinned.
     pub unpinned_early: u64,
-    /// How it stands with those it shares counters with, if it does.
+    /// Statistics of Redis; `None` for a store in memory.
     pub shared: Option<SharedStats>,
 }
 
@@ -92,22 +95,23 @@ impl Store {
     /// A store in this process.
     ///
     /// # Errors
-    /// When the system has no randomness for the key of its hash.
+    /// The system has no random bytes for the key of the counters' hash.
     pub fn memory(config: MemoryConfig) -> Result<Self, RngError> {
         memory::Memory::new(config).map(Self::Memory)
     }
 
-    /// A store in Redis, which need not be there yet; `meanwhile` is for what is counted when it is not.
+    /// A store in Redis, which need not be reachable yet. `fallback` is for hits that are counted
+    /// while it is unavailable.
     ///
     /// # Errors
-    /// When the system has no randomness for the key of a hash.
-    pub fn redis(config: RedisConfig, meanwhile: MemoryConfig) -> Result<Self, RngError> {
-        let meanwhile = memory::Memory::new(meanwhile)?;
-        let redis = self::redis::Redis::new(config, meanwhile)?;
+    /// The system has no random bytes for the keys of hashes.
+    pub fn redis(config: RedisConfig, fallback: MemoryConfig) -> Result<Self, RngError> {
+        let fallback = memory::Memory::new(fallback)?;
+        let redis = self::redis::Redis::new(config, fallback)?;
         Ok(Self::Redis(Box::new(redis)))
     }
 
-    /// What turns an identity into a [`CounterKey`] of this store.
+    /// The hasher for the [`CounterKey`]s of this store.
     pub fn hasher(&self) -> KeyHasher {
         match self {
             Self::Memory(memory) => memory.hasher(),
@@ -115,7 +119,7 @@ impl Store {
         }
     }
 
-    /// A lease that nobody was granted before.
+    /// The id of a new lease.
     pub fn new_lease(&self) -> LeaseId {
         match self {
             Self::Memory(memory) => memory.new_lease(),
@@ -123,7 +127,7 @@ impl Store {
         }
     }
 
-    /// Takes the hits in their order, each seeing those before it, and says how each counter stands then.
+    /// Counts the hits in order; each sees those before it.
     pub async fn hit(&self, now: Timestamp, batch: &Batch<'_>) -> BatchOutcome {
         match self {
             Self::Memory(memory) => BatchOutcome {
@@ -135,28 +139,31 @@ impl Store {
         }
     }
 
-    /// Whether all counters are in this process, so that nobody waits for them.
+    /// Whether all counters are in this process, so that [`Store::hit_local`] counts every hit.
     pub fn is_local(&self) -> bool {
         matches!(self, Self::Memory(_))
     }
 
-    /// Takes hits in this process: all of them in a store in memory, else those that [`Store::hit`] could not count, and
-    /// `why` has one for each of them, in their order. What those are charged is added to the shared counters as soon as
-    /// that can be.
+    /// Counts hits in this process.
+    ///
+    /// With a store in memory that is the same as [`Store::hit`], and `not_counted` is empty. With
+    /// Redis, `batch` has the hits that [`Store::hit`] did not count, and `not_counted` one element
+    /// for each of them; what they charge is written to Redis when it is available again.
     pub fn hit_local(
         &self,
         now: Timestamp,
         batch: &Batch<'_>,
-        why: &[NotCounted],
+        not_counted: &[NotCounted],
     ) -> SmallVec<[Outcomes; 2]> {
         match self {
             Self::Memory(memory) => memory.hit(now, batch),
-            Self::Redis(redis) => redis.hit_fallback(now, batch, why),
+            Self::Redis(redis) => redis.hit_fallback(now, batch, not_counted),
         }
     }
 
-    /// Gives back what a lease holds at these counters, once for each time that a counter is named. Who calls does not
-    /// wait, and nobody is told: what is not given back ends by itself.
+    /// Releases what a lease holds at these counters, one grant for each time that a key is listed.
+    ///
+    /// It does not wait. If the release is lost, the lease expires.
     pub fn release(&self, now: Timestamp, lease: LeaseId, keys: &[CounterKey]) {
         match self {
             Self::Memory(memory) => memory.release(now, lease, keys),
@@ -164,7 +171,7 @@ impl Store {
         }
     }
 
-    /// Whether counters of one request may be in parts that do not decide together.
+    /// Whether the counters of one request may be in shards that do not decide together.
     pub fn is_split(&self) -> bool {
         match self {
             Self::Memory(_) => false,
@@ -172,7 +179,7 @@ impl Store {
         }
     }
 
-    /// Gets ready to be asked from this thread, on its runtime.
+    /// Connects the current thread to Redis, on the current runtime.
     pub fn prepare(&self) {
         match self {
             Self::Memory(_) => {}
@@ -180,7 +187,8 @@ impl Store {
         }
     }
 
-    /// Ends when counters are shared, at once if they are not to be; [`Store::prepare`] begins to.
+    /// Waits until Redis is connected; [`Store::prepare`] starts to connect. Returns at once for a
+    /// store in memory.
     pub async fn connected(&self) {
         match self {
             Self::Memory(_) => {}
@@ -188,7 +196,7 @@ impl Store {
         }
     }
 
-    /// Why counters cannot be shared now, without any secret; none if they can, or are not to be.
+    /// Why Redis is unavailable, without secrets; `None` if it is available or not used.
     pub fn unavailable_reason(&self) -> Option<String> {
         match self {
             Self::Memory(_) => None,
@@ -196,10 +204,10 @@ impl Store {
         }
     }
 
-    /// Forgets what a counter has counted, and tells whether there was one.
+    /// Deletes a counter, and returns whether there was one.
     ///
     /// # Errors
-    /// When the counters are not here and cannot be reached.
+    /// Redis is unavailable.
     pub async fn reset(&self, key: CounterKey) -> Result<bool, StoreError> {
         match self {
             Self::Memory(memory) => Ok(memory.reset(key)),
@@ -210,7 +218,7 @@ impl Store {
         }
     }
 
-    /// How it stands.
+    /// Statistics since the start.
     pub fn stats(&self) -> Stats {
         match self {
             Self::Memory(memory) => memory.stats(),

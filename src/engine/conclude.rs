@@ -1,72 +1,61 @@
-//! From outcomes to the answer.
+//! The decision on a request, from the outcomes of its hits.
 
 use std::sync::Arc;
 
-use super::decision::{Code, CountingStatus, CurrentLimit, Decision, Grant, Status};
-use super::plan::{Match, MatchedLimits, Plan, Target};
+use super::decision::{Code, CountingStatus, Decision, Grant, Status};
+use super::plan::Plan;
+use super::reported::Reported;
 use super::respond::{TemplateContext, respond};
+use super::target::{Match, Target};
 use crate::clock::Timestamp;
-use crate::limit::{LeaseOutcome, Limit, Outcome, Outcomes};
-use crate::policy::{self, Domain, Metadata};
+use crate::limit::{LeaseOutcome, Outcomes};
+use crate::policy::{self, Metadata};
 use crate::store::RefusalTally;
 
-/// A target that counts, with the limit that is reported for it.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Reported<'p> {
-    pub(super) index: usize,
-    pub(super) target: &'p Target<'p>,
-    pub(super) limit: &'p Limit,
-    pub(super) outcome: &'p Outcome,
-    shadow: bool,
-    quota: bool,
-}
-
-/// What the plan and the outcomes of its batch, one per target that counts, come to.
+/// The decision; `outcomes` has one entry per target that has limits.
 pub(super) fn conclude(
     plan: &Plan<'_>,
     outcomes: &[Outcomes],
-    (now, counting_status): (Timestamp, CountingStatus),
+    now: Timestamp,
+    counting_status: CountingStatus,
 ) -> Decision {
-    let taken = plan.batch.hits.iter().zip(outcomes);
-    let taken = taken.filter(|(_, outcomes)| outcomes.lease == LeaseOutcome::Granted);
-    let grant = Grant::of(taken.map(|(hit, _)| hit));
+    let granted = plan.batch.hits.iter().zip(outcomes);
+    let granted = granted.filter(|(_, outcomes)| outcomes.lease == LeaseOutcome::Granted);
+    let grant = Grant::new(granted.map(|(hit, _)| hit));
     let mut outcomes = outcomes.iter();
     let mut statuses = Vec::with_capacity(plan.targets.len());
-    let mut verdict = RefusalTally::default();
-    let mut told: Option<Reported<'_>> = None;
+    let mut tally = RefusalTally::default();
+    let mut reported: Option<Reported<'_>> = None;
     for (index, target) in plan.targets.iter().enumerate() {
-        let reported = target.counted().and_then(|counted| {
-            Reported::of(outcomes.next()?, (index, target, counted), plan.domain)
+        let of_target = target
+            .limits()
+            .and_then(|limits| Reported::new(index, target, limits, outcomes.next()?, plan.domain));
+        let is_refused = of_target.is_some_and(|reported| reported.is_refused());
+        tally.add(plan.enforcement.of(target), is_refused);
+        statuses.push(match of_target {
+            Some(reported) => reported.status(),
+            None => unreported(target),
         });
-        let refused = reported.is_some_and(|reported| reported.refused());
-        verdict.add(plan.weights.of_target(target), refused);
-        match reported {
-            Some(reported) => statuses.push(reported.status()),
-            None => statuses.push(unreported(target)),
-        }
-        if let Some(reported) = reported.filter(|reported| !reported.shadow)
-            && told.is_none_or(|told| reported.outranks(&told))
+        if let Some(of_target) = of_target.filter(|reported| !reported.shadow)
+            && reported.is_none_or(|reported| of_target.outranks(&reported))
         {
-            told = Some(reported);
+            reported = Some(of_target);
         }
     }
-    let code = match verdict.is_refused() {
+    let code = match tally.is_refused() {
         true => Code::OverLimit,
         false => Code::Ok,
     };
-    let (headers, body) = match (plan.domain, told) {
-        (Some(domain), Some(told)) => {
-            let (request, targets) = (plan.request, plan.targets.as_slice());
-            respond(
-                &TemplateContext {
-                    request,
-                    domain,
-                    targets,
-                    told,
-                    now,
-                },
-                code,
-            )
+    let (headers, body) = match (plan.domain, reported) {
+        (Some(domain), Some(reported)) => {
+            let context = TemplateContext {
+                request: plan.request,
+                domain,
+                targets: &plan.targets,
+                reported,
+                now,
+            };
+            respond(&context, code)
         }
         _ => Default::default(),
     };
@@ -82,82 +71,15 @@ pub(super) fn conclude(
     }
 }
 
-/// The status of a target of which no limit is reported.
+/// The status of a target for which no limit is reported.
 fn unreported(target: &Target<'_>) -> Status {
-    match target.meets {
+    match target.matched {
         Match::Unlimited => Status::UNLIMITED,
-        Match::Nothing | Match::Replaced | Match::Limits(_) => Status::UNMATCHED,
+        Match::None | Match::Replaced | Match::Limits(_) => Status::UNMATCHED,
     }
 }
 
-impl<'p> Reported<'p> {
-    /// Picks the limit of a target that is reported: the refused one with the longest wait, else
-    /// the one with the least remaining, the first of equals.
-    fn of(
-        outcomes: &'p Outcomes,
-        (index, target, counted): (usize, &'p Target<'p>, &'p MatchedLimits<'p>),
-        domain: Option<&Domain>,
-    ) -> Option<Self> {
-        let limits = &counted.limits().limits;
-        let enforced = outcomes.limits.iter().filter(|outcome| {
-            limits
-                .get(usize::from(outcome.limit))
-                .is_some_and(|limit| !limit.shadow_mode)
-        });
-        let outcome = enforced.reduce(|first, next| {
-            let outranks = match (next.over, first.over) {
-                (true, true) => next.reset > first.reset,
-                (false, false) => next.remaining < first.remaining,
-                (over, _) => over,
-            };
-            if outranks { next } else { first }
-        })?;
-        let limit = limits.get(usize::from(outcome.limit))?;
-        let rule = counted.rule();
-        Some(Self {
-            index,
-            target,
-            limit,
-            outcome,
-            shadow: rule.is_some_and(|rule| rule.shadow_mode),
-            quota: target.is_quota(domain),
-        })
-    }
-
-    /// Whether it is refused, rather than merely over.
-    pub(super) fn refused(&self) -> bool {
-        self.outcome.over && !self.shadow
-    }
-
-    /// Whether the client is told of this one rather than of `other`, which came first.
-    fn outranks(&self, other: &Self) -> bool {
-        match (self.refused(), other.refused()) {
-            (true, true) if self.quota != other.quota => other.quota,
-            (true, true) => self.outcome.reset > other.outcome.reset,
-            (false, false) => self.outcome.remaining < other.outcome.remaining,
-            (refused, _) => refused,
-        }
-    }
-
-    fn status(&self) -> Status {
-        let limit = CurrentLimit {
-            name: self.limit.name.clone(),
-            quota: self.limit.quota(),
-        };
-        Status {
-            code: if self.refused() {
-                Code::OverLimit
-            } else {
-                Code::Ok
-            },
-            limit: Some(limit),
-            remaining: self.outcome.remaining,
-            reset_after_secs: Some(self.outcome.reset.secs_ceil()),
-        }
-    }
-}
-
-/// The metadata of all that passed, in order; what came first stays.
+/// The metadata of all descriptors that are OK, merged in order; the first value of a key is kept.
 fn metadata(plan: &Plan<'_>, statuses: &[Status]) -> Option<Arc<Metadata>> {
     let passed = plan
         .targets

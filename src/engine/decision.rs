@@ -63,7 +63,7 @@ pub struct Grant {
 
 impl Grant {
     /// What the hits of a batch have taken; none if nothing.
-    pub(super) fn of<'b>(taken: impl Iterator<Item = &'b Hit<'b>>) -> Option<Box<Self>> {
+    pub(super) fn new<'b>(taken: impl Iterator<Item = &'b Hit<'b>>) -> Option<Box<Self>> {
         let mut grant: Option<Box<Self>> = None;
         for hit in taken {
             let lease = hit.lease?;

@@ -1,70 +1,74 @@
-//! What a decision rests on, and what stands in for hits that the store could not count.
+//! Outcomes for hits that the store could not count, by the rules' `on_store_error`.
 
 use smallvec::SmallVec;
 
 use super::decision::CountingStatus;
-use super::plan::{MatchedLimits, Plan, Target};
+use super::plan::Plan;
+use super::target::{MatchedLimits, Target};
 use crate::clock::{Micros, Timestamp};
 use crate::limit::{Operation, Outcomes, States, check_and_apply};
 use crate::policy::OnStoreError;
 use crate::request::Cost;
 use crate::store::{Batch, BatchOutcome, Hit, NotCounted, Store};
 
-/// What a client is told to wait when nobody knows how long.
+/// The wait that is reported while the store is unavailable.
 const WAIT: Micros = Micros::from_secs(1);
 
-/// Fills in the outcomes that are missing from the answer, as the rules' `on_store_error` have it.
-pub(super) fn degrade(plan: &Plan<'_>, answer: &mut BatchOutcome, store: &Store) -> CountingStatus {
+/// Fills in the missing outcomes.
+pub(super) fn degrade(
+    plan: &Plan<'_>,
+    outcome: &mut BatchOutcome,
+    store: &Store,
+) -> CountingStatus {
     let batch = &plan.batch;
-    if answer.not_counted.is_empty() {
+    if outcome.not_counted.is_empty() {
         return CountingStatus::of(batch);
     }
-    let counted: Vec<&MatchedLimits<'_>> =
-        plan.targets.iter().filter_map(Target::counted).collect();
+    let limits: Vec<&MatchedLimits<'_>> = plan.targets.iter().filter_map(Target::limits).collect();
     let mut counting_status = CountingStatus::Degraded;
-    let mut here = Batch {
+    let mut fallback = Batch {
         hits: SmallVec::new(),
         atomic: batch.atomic,
     };
-    let mut places = SmallVec::<[NotCounted; 2]>::new();
-    for not_counted in std::mem::take(&mut answer.not_counted) {
-        let at = not_counted.at;
-        let hit = &batch.hits[at];
-        answer.outcomes[at] = match counted[at].on_store_error() {
+    let mut fallback_of = SmallVec::<[NotCounted; 2]>::new();
+    for not_counted in std::mem::take(&mut outcome.not_counted) {
+        let index = not_counted.index;
+        let hit = &batch.hits[index];
+        outcome.outcomes[index] = match limits[index].on_store_error() {
             OnStoreError::Local => {
-                here.hits.push(*hit);
-                places.push(not_counted);
+                fallback.hits.push(*hit);
+                fallback_of.push(not_counted);
                 continue;
             }
-            OnStoreError::Allow => untouched(answer.now, hit),
-            OnStoreError::Deny => refused(answer.now, hit),
+            OnStoreError::Allow => untouched(outcome.now, hit),
+            OnStoreError::Deny => refused(outcome.now, hit),
             OnStoreError::Error => {
                 counting_status = CountingStatus::Failed;
-                untouched(answer.now, hit)
+                untouched(outcome.now, hit)
             }
         };
     }
-    if counting_status == CountingStatus::Degraded && !here.hits.is_empty() {
-        let counted_here = store.hit_local(answer.now, &here, &places);
-        for (place, outcomes) in places.into_iter().zip(counted_here) {
-            answer.outcomes[place.at] = outcomes;
+    if counting_status == CountingStatus::Degraded && !fallback.hits.is_empty() {
+        let counted = store.hit_local(outcome.now, &fallback, &fallback_of);
+        for (not_counted, outcomes) in fallback_of.into_iter().zip(counted) {
+            outcome.outcomes[not_counted.index] = outcomes;
         }
     }
     counting_status
 }
 
-/// As if nothing had been counted, this hit included.
+/// The outcomes at a fresh counter that does not count this hit.
 fn untouched(now: Timestamp, hit: &Hit<'_>) -> Outcomes {
     let mut states = States::fresh(hit.set);
-    let look = Operation {
+    let peek = Operation {
         now,
         cost: Cost::Peek,
         lease: None,
     };
-    check_and_apply(hit.set, hit.active, &mut states, look)
+    check_and_apply(hit.set, hit.active, &mut states, peek)
 }
 
-/// Over every limit that takes part; nobody knows until when. Giving back is never refused.
+/// Over every active limit. Refunds are never refused.
 fn refused(now: Timestamp, hit: &Hit<'_>) -> Outcomes {
     let mut outcomes = untouched(now, hit);
     if matches!(hit.cost, Cost::Refund(_)) {
@@ -73,7 +77,7 @@ fn refused(now: Timestamp, hit: &Hit<'_>) -> Outcomes {
     for outcome in &mut outcomes.limits {
         outcome.over = true;
         outcome.remaining = 0;
-        outcome.reset = WAIT;
+        outcome.reset_after = WAIT;
     }
     outcomes.refused = hit.set.limits.iter().any(|limit| !limit.shadow_mode);
     outcomes

@@ -1,14 +1,14 @@
-//! What refusals of single descriptors mean for their request.
+//! Whether a refused descriptor refuses its request.
 
-use super::plan::{MatchedLimits, Target};
+use super::target::Target;
 use crate::policy::Domain;
 use crate::store::Enforcement;
 
-/// What a refused hit of each target means for the request.
+/// How the targets of one request are enforced.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct RequestEnforcement<'p> {
     domain: Option<&'p Domain>,
-    /// A quota that is never over keeps all the others from refusing.
+    /// `Ignored` if one of the quotas is never over: then all quotas together never refuse.
     quotas: Enforcement,
 }
 
@@ -22,25 +22,24 @@ impl Default for RequestEnforcement<'_> {
 }
 
 impl<'p> RequestEnforcement<'p> {
-    pub(super) fn of(domain: Option<&'p Domain>, targets: &[Target<'p>]) -> Self {
+    pub(super) fn new(domain: Option<&'p Domain>, targets: &[Target<'p>]) -> Self {
         let mut quotas = targets.iter().filter(|target| target.is_quota(domain));
-        let never_over = |target: &Target<'_>| match target.counted() {
-            Some(counted) => counted.rule().is_some_and(|rule| rule.shadow_mode),
+        let is_never_over = |target: &Target<'_>| match target.limits() {
+            Some(limits) => limits.is_shadow(),
             None => true,
         };
         Self {
             domain,
-            quotas: match quotas.any(never_over) {
+            quotas: match quotas.any(is_never_over) {
                 true => Enforcement::Ignored,
                 false => Enforcement::Quota,
             },
         }
     }
 
-    pub(super) fn of_target(&self, target: &Target<'_>) -> Enforcement {
-        let rule = target.counted().and_then(MatchedLimits::rule);
+    pub(super) fn of(&self, target: &Target<'_>) -> Enforcement {
         if self.domain.is_some_and(|domain| domain.shadow_mode)
-            || rule.is_some_and(|rule| rule.shadow_mode)
+            || target.limits().is_some_and(|limits| limits.is_shadow())
         {
             Enforcement::Ignored
         } else if target.is_quota(self.domain) {

@@ -1,4 +1,4 @@
-//! Leases beside a decision: what is taken while it is made, and what came back in vain.
+//! Leases beside a decision: releases that had no effect, and slots of abandoned decisions.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -6,16 +6,17 @@ use super::{Engine, Grant};
 use crate::limit::{LeaseOutcome, Outcomes};
 use crate::store::Batch;
 
-/// What was given back without effect, since the start.
+/// Releases without effect since the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LeaseStats {
-    /// Leases that held nothing where they were given back: never granted, given back twice, ended, or of another key.
+    /// Leases that held nothing at the counter: never granted, already released, expired, or
+    /// granted at another counter.
     pub not_held: u64,
     /// Negative hits at a concurrency limit that name no lease.
     pub unnamed: u64,
 }
 
-/// Counts what came back in vain.
+/// Counts releases without effect.
 #[derive(Debug, Default)]
 pub(super) struct LeaseStatsCounter {
     not_held: AtomicU64,
@@ -42,7 +43,8 @@ impl LeaseStatsCounter {
     }
 }
 
-/// What a batch may have taken while nobody knows its outcomes: given back when its decision is abandoned.
+/// Releases the slots that a batch may have acquired, if its decision is abandoned before the
+/// outcomes are known.
 #[derive(Debug)]
 pub(super) struct ReleaseOnDrop<'e> {
     engine: &'e Engine,
@@ -53,12 +55,12 @@ impl<'e> ReleaseOnDrop<'e> {
     pub(super) fn new(engine: &'e Engine, batch: &Batch<'_>) -> Self {
         Self {
             engine,
-            grant: Grant::of(batch.hits.iter().filter(|hit| hit.acquires_slots())),
+            grant: Grant::new(batch.hits.iter().filter(|hit| hit.acquires_slots())),
         }
     }
 
-    /// The outcomes are known.
-    pub(super) fn done(mut self) {
+    /// The outcomes are known: drops it without a release.
+    pub(super) fn disarm(mut self) {
         self.grant = None;
     }
 }

@@ -1,40 +1,43 @@
-//! What the descriptors of a request have met, for those who watch decisions.
+//! The result of each descriptor, for observers of decisions: metrics, traces, logs, replays.
 
 use std::sync::Arc;
 
 use super::decision::Status;
-use super::plan::{Match, MatchedLimits, Plan, Target};
+use super::plan::Plan;
+use super::target::{Match, Target};
 use crate::clock::Timestamp;
 use crate::limit::{Outcome, Outcomes};
 use crate::policy::{Domain, Rule};
 
-/// What one descriptor has met.
+/// What one descriptor matched, and how it was decided.
 #[derive(Clone, Copy, Debug)]
 pub struct DescriptorResult<'a> {
-    /// The moment of the call.
+    /// When the request was decided.
     pub now: Timestamp,
-    /// The domain that was asked; none if nobody knows it.
+    /// The domain of the request; `None` if no policy defines it.
     pub domain: Option<&'a Domain>,
-    /// The descriptor's place in the request.
+    /// The index of the descriptor in the request.
     pub descriptor: usize,
-    /// The rule in play; none if nothing matched, if it was replaced, or if the limit came with the request.
+    /// The rule that applies; `None` if none matched, if it was replaced, or if the limit came with
+    /// the request.
     pub rule: Option<&'a Arc<Rule>>,
-    /// How those limits stand that take part, in their order; empty if none does.
+    /// The outcome at each limit that counts, in the order of the rule.
     pub outcomes: &'a [Outcome],
-    /// What is answered.
+    /// The status in the response.
     pub status: &'a Status,
 }
 
-/// Tells of each descriptor, in their order.
-pub(super) fn each(
+/// Calls `observe` with the result of each descriptor, in order.
+pub(super) fn observe_each(
     plan: &Plan<'_>,
     outcomes: &[Outcomes],
-    (statuses, now): (&[Status], Timestamp),
+    statuses: &[Status],
+    now: Timestamp,
     mut observe: impl FnMut(DescriptorResult<'_>),
 ) {
     let mut outcomes = outcomes.iter();
     for (descriptor, (target, status)) in plan.targets.iter().zip(statuses).enumerate() {
-        let counted = target.counted().and_then(|_| outcomes.next());
+        let counted = target.limits().and_then(|_| outcomes.next());
         observe(DescriptorResult {
             now,
             domain: plan.domain,
@@ -47,10 +50,10 @@ pub(super) fn each(
 }
 
 fn rule<'a>(target: &Target<'a>) -> Option<&'a Arc<Rule>> {
-    let is_in_play = match &target.meets {
-        Match::Nothing | Match::Replaced => false,
+    let applies = match &target.matched {
+        Match::None | Match::Replaced => false,
         Match::Unlimited => true,
-        Match::Limits(counted) => MatchedLimits::rule(counted).is_some(),
+        Match::Limits(limits) => limits.rule.is_some(),
     };
-    target.found.filter(|_| is_in_play)?.rule
+    target.node.filter(|_| applies)?.rule
 }

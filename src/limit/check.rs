@@ -52,7 +52,7 @@ pub struct Outcome {
     /// The time until there is room again: for a fixed window to its end. Otherwise, when over,
     /// until these hits pass; with nothing remaining, until one passes; else until nothing is counted.
     /// When a slot will be given back nobody knows: a second.
-    pub reset: Micros,
+    pub reset_after: Micros,
 }
 
 /// How the active limits of a set stand after a step, in their order.
@@ -140,7 +140,7 @@ pub fn check(
             limit: index as u8,
             over,
             remaining: 0,
-            reset: Micros::ZERO,
+            reset_after: Micros::ZERO,
         });
     }
 }
@@ -283,11 +283,13 @@ fn report<C: Count>(params: &C::Params, count: &C, call: Operation, outcome: &mu
             Cost::Peek | Cost::Refund(_) => 1,
         };
         // An earlier check of the same request may have found a longer wait.
-        outcome.reset = outcome.reset.max(count.until_admitted(params, now, hits));
+        outcome.reset_after = outcome
+            .reset_after
+            .max(count.until_admitted(params, now, hits));
         return;
     }
     outcome.remaining = u32::try_from(count.remaining(params, now)).unwrap_or(u32::MAX);
-    outcome.reset = if outcome.remaining == 0 {
+    outcome.reset_after = if outcome.remaining == 0 {
         count.until_admitted(params, now, 1)
     } else {
         count.until_clear(params, now)

@@ -82,7 +82,7 @@ fn a_fixed_window_lets_exactly_the_limit_pass_and_starts_anew_with_the_next() {
         [(false, 2), (false, 1), (false, 0), (true, 0), (true, 0)]
     );
     assert_eq!(
-        counter.hit(start + 59 * SECOND, 1).reset,
+        counter.hit(start + 59 * SECOND, 1).reset_after,
         Micros::from_secs(1)
     );
     assert_eq!(counter.hit(start + 60 * SECOND, 1).remaining, 2);
@@ -143,7 +143,10 @@ fn a_bucket_holds_its_burst_and_fills_at_its_rate() {
     let passed = (0..200).filter(|_| counter.passes(0, 1)).count();
     assert_eq!(passed, 150);
     let refused = counter.hit(0, 1);
-    assert_eq!((refused.over, refused.reset), (true, Micros::new(600_000)));
+    assert_eq!(
+        (refused.over, refused.reset_after),
+        (true, Micros::new(600_000))
+    );
     assert!(!counter.passes(599_999, 1));
     assert!(counter.passes(600_000, 1));
 }
@@ -152,7 +155,7 @@ fn a_bucket_holds_its_burst_and_fills_at_its_rate() {
 fn a_bucket_in_debt_by_late_charges_refuses_until_it_is_paid() {
     let mut counter = Counter::new([bucket(60, 60, window(Unit::Minute, 1))], Charge::Always);
     assert!(counter.hit(0, 100).over);
-    assert_eq!(counter.look(0).reset, Micros::from_secs(41));
+    assert_eq!(counter.look(0).reset_after, Micros::from_secs(41));
     assert!(counter.look(41 * SECOND - 1).over);
     assert!(!counter.look(41 * SECOND).over);
 }
@@ -369,7 +372,7 @@ fn slots_are_held_until_their_lease_is_given_back_or_ends() {
     assert!(counter.take(0, 1) && counter.take(10, 2));
     let refused = counter.lease_call(20, Cost::Hits(1), 3);
     assert!(refused.refused && refused.lease == LeaseOutcome::None);
-    assert_eq!(refused.limits[0].reset, Micros::from_secs(1));
+    assert_eq!(refused.limits[0].reset_after, Micros::from_secs(1));
     assert_eq!(counter.give_back(30, 3), LeaseOutcome::NotHeld);
     assert_eq!(counter.give_back(30, 1), LeaseOutcome::Released);
     assert_eq!(counter.give_back(30, 1), LeaseOutcome::NotHeld);

@@ -132,7 +132,7 @@ impl Redis {
         let outcomes = self.meanwhile.hit(now, batch);
         let is_withheld = batch.atomic && batch.is_refused(&outcomes);
         for (((hit, outcomes), base), why) in batch.hits.iter().zip(&outcomes).zip(bases).zip(why) {
-            let when = (now, why.in_doubt);
+            let when = (now, why.maybe_applied);
             match Charged::of(hit, outcomes, is_withheld, when) {
                 Some(charged) => self.shared.owed.charge(hit.key, base, &charged),
                 // Redis may have forgotten that it is over.
@@ -272,8 +272,8 @@ impl Redis {
             Err(NotTaken { in_doubt }) => {
                 let places = part.places.iter();
                 let not_counted = places.map(|at| NotCounted {
-                    at: *at,
-                    in_doubt: *in_doubt,
+                    index: *at,
+                    maybe_applied: *in_doubt,
                 });
                 answer.not_counted.extend(not_counted);
                 return;
@@ -296,8 +296,8 @@ impl Redis {
             let (hit, place, counter) = (&batch.hits[nth], part.places[nth], at[nth]);
             if !is_usable(counter) {
                 answer.not_counted.push(NotCounted {
-                    at: place,
-                    in_doubt: false,
+                    index: place,
+                    maybe_applied: false,
                 });
                 continue;
             }

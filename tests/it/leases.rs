@@ -216,6 +216,33 @@ fn what_a_dropped_answer_granted_can_be_given_back() {
 }
 
 #[test]
+fn slots_in_use_are_those_that_are_neither_released_nor_expired() {
+    let weir = Weir::new(PER_KEY);
+    let policy = weir.engine().policy();
+    let rule = &policy.domains()[0].rules()[0];
+    rule.metric_ids.set(&[5]);
+    let in_use = || weir.engine().slots_in_use().of(rule);
+    let first = take(&weir, &[d("at_once=a")]).unwrap();
+    weir.advance(30);
+    take(&weir, &[d("at_once=b").hits(2)]).unwrap();
+    take(&weir, &[d("shadow=b")]).unwrap();
+    let unsent = weir.ask("c", &[d("at_once=c"), d("at_once=d")]);
+    assert_eq!(in_use(), 5);
+    weir.engine().release(&unsent.grant.unwrap());
+    assert_eq!(in_use(), 3);
+    weir.ask("c", &[back("at_once=x", &first)]);
+    assert_eq!(in_use(), 3);
+    weir.ask("c", &[back("at_once=a", &first)]);
+    assert_eq!(in_use(), 2);
+    weir.advance(59);
+    assert_eq!(in_use(), 2);
+    weir.advance(1);
+    assert_eq!(in_use(), 0);
+    assert_eq!(take(&weir, &[d("at_once=a").hits(3)]), None);
+    assert_eq!(in_use(), 0);
+}
+
+#[test]
 fn a_rule_that_is_replaced_still_takes_back_what_it_holds() {
     let weir = Weir::new(
         "domain: c

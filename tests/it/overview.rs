@@ -138,6 +138,23 @@ async fn the_overview_has_every_rule_and_what_it_counted() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_overview_and_a_metric_have_the_slots_in_use() {
+    let site = site(false).await;
+    for _ in 0..3 {
+        assert_eq!(site.hit("shop", &[("kinds", "x")]), 200);
+    }
+    let overview = site.get("/api/overview").json();
+    let rules = overview["domains"][0]["rules"].as_array().unwrap();
+    let kinds = rules.iter().find(|rule| rule["name"] == "kinds").unwrap();
+    let id = kinds["id"].to_string();
+    assert_eq!(overview["slots_in_use"], serde_json::json!({ id: 3 }));
+    let metrics = site.get("/metrics");
+    let labels = "domain=\"shop\",rule=\"kinds\"";
+    let sample = |name: &str| metrics.sample(&format!("{name}{{{labels}}}"));
+    assert_eq!(sample("weir_slots_in_use"), Some(3));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn steps_are_sent_to_who_watches() {
     let site = site(false).await;
     let mut stream = TcpStream::connect(site.address()).unwrap();

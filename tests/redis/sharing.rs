@@ -166,7 +166,7 @@ fn a_clock_that_is_an_hour_ahead_harms_nobody() {
         // A minute later the window that the skewed one has counted in is over.
         let later = now.plus(Micros::from_secs(90));
         let answer = take(&right, later, &hit()).await;
-        assert!(answer.outcomes[0].limits[0].reset <= Micros::from_secs(61));
+        assert!(answer.outcomes[0].limits[0].reset_after <= Micros::from_secs(61));
     });
 }
 

@@ -7,7 +7,8 @@ use super::{
 use crate::clock::Timestamp;
 use crate::engine::conclude::conclude;
 use crate::engine::overrides::Overrides;
-use crate::engine::plan::{Match, Plan, Target};
+use crate::engine::plan::Plan;
+use crate::engine::target::{Match, Target};
 use crate::engine::{CountingStatus, Engine, Status};
 use crate::limit::{Operation, Outcomes, States, check_and_apply};
 use crate::policy::{Domain, Policy, Redactor, Rule};
@@ -58,6 +59,7 @@ impl Engine {
         let mut deleted = 0;
         for hit in &plan.batch.hits {
             deleted += usize::from(self.store.reset(hit.key).await?);
+            self.granted_slots.reset(hit.key);
         }
         Ok(deleted)
     }
@@ -88,7 +90,7 @@ impl<'a> Explainer<'a> {
         'a: 'p,
     {
         let mut plan = Plan::new(self.policy, request);
-        plan.look_up(overrides, self.hasher, || LeaseId::NIL);
+        plan.match_descriptors(overrides, self.hasher, || LeaseId::NIL);
         plan
     }
 
@@ -136,19 +138,19 @@ impl<'a> Explainer<'a> {
         after: &[Outcomes],
         counters: CounterSource,
     ) -> Explanation {
-        let decision = conclude(plan, after, (self.now, CountingStatus::of(&plan.batch)));
+        let decision = conclude(plan, after, self.now, CountingStatus::of(&plan.batch));
         let mut hits = before.iter().zip(after);
         let descriptors = plan.request.descriptors.iter();
         let met = plan.targets.iter().zip(&decision.statuses);
         let descriptors = descriptors.zip(met).map(|(descriptor, (target, status))| {
-            let hit = target.counted().and_then(|_| hits.next());
+            let hit = target.limits().and_then(|_| hits.next());
             let limits = hit.map(|(before, after)| limits(target, before, after));
             ExplainedDescriptor {
                 entries: entries(plan.domain, descriptor),
                 cost: descriptor.cost,
                 result: result(plan.domain, target),
                 rule: target
-                    .found
+                    .node
                     .and_then(|node| node.rule)
                     .map(|rule| rule.into()),
                 limits: limits.unwrap_or_default(),
@@ -182,19 +184,19 @@ fn entries(domain: Option<&Domain>, descriptor: &Descriptor) -> Vec<ExplainedEnt
 }
 
 fn result(domain: Option<&Domain>, target: &Target<'_>) -> MatchResult {
-    match (&target.meets, target.found) {
+    match (&target.matched, target.node) {
         _ if domain.is_none() => MatchResult::UnknownDomain,
-        (Match::Nothing, None) => MatchResult::NotFound,
-        (Match::Nothing, Some(_)) => MatchResult::NoRule,
+        (Match::None, None) => MatchResult::NotFound,
+        (Match::None, Some(_)) => MatchResult::NoRule,
         (Match::Replaced, _) => MatchResult::Replaced,
         (Match::Unlimited, _) => MatchResult::Unlimited,
-        (Match::Limits(counted), _) if counted.rule().is_none() => MatchResult::Override,
+        (Match::Limits(limits), _) if limits.rule.is_none() => MatchResult::Override,
         (Match::Limits(_), _) => MatchResult::Rule,
     }
 }
 
 fn limits(target: &Target<'_>, before: &Outcomes, after: &Outcomes) -> Vec<ExplainedLimit> {
-    let set = target.counted().map(|counted| &*counted.limits().limits);
+    let set = target.limits().map(|limits| &*limits.set.limits);
     let limits = set.unwrap_or_default().iter().enumerate();
     let explained = limits.map(|(at, limit)| {
         let mut outcomes = before.limits.iter().zip(&after.limits);
@@ -209,7 +211,7 @@ fn limits(target: &Target<'_>, before: &Outcomes, after: &Outcomes) -> Vec<Expla
                 remaining_before: before.remaining,
                 remaining: after.remaining,
                 over_limit: after.over,
-                reset_after_secs: after.reset.secs_ceil(),
+                reset_after_secs: after.reset_after.secs_ceil(),
             }),
         }
     });

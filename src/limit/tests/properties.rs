@@ -129,7 +129,7 @@ proptest! {
         }
         let refused = counter.hit(now, hits);
         if refused.over {
-            let wait = refused.reset.get();
+            let wait = refused.reset_after.get();
             let retry = |counter: &Counter, at| {
                 let mut states = counter.states.clone();
                 !check_and_apply(&counter.set, Active::ALL, &mut states, call_at(at, Cost::Hits(hits))).refused

@@ -11,7 +11,8 @@ use tokio_stream::StreamExt;
 use tokio_stream::wrappers::BroadcastStream;
 
 use super::{AdminState, told};
-use crate::policy::{Limits, Policy, Rule};
+use crate::engine::Engine;
+use crate::policy::{Domain, Limits, Policy, Rule};
 use crate::server::readiness::ServingStage;
 use crate::store::Stats;
 use crate::telemetry::{HISTORY_STEPS, HistoryStep};
@@ -145,6 +146,7 @@ fn standing(shared: &AdminState) -> Value {
             ServingStage::Draining => "draining",
         },
         "generation": metrics.generation(),
+        "slots_in_use": slots_in_use(&shared.admin.engine),
         "loaded_at_secs": load.map(|load| load.at.micros() / 1_000_000),
         "store": {
             "counters": counters,
@@ -158,6 +160,19 @@ fn standing(shared: &AdminState) -> Value {
             }),
         },
     })
+}
+
+/// The slots in use, by the id of the rule.
+fn slots_in_use(engine: &Engine) -> Map<String, Value> {
+    let (policy, slots) = (engine.policy(), engine.slots_in_use());
+    let rules = policy.domains().into_iter().flat_map(Domain::rules);
+    let with_slots = rules.filter(|rule| match &rule.limits {
+        Limits::Counted(set) => set.has_leases(),
+        Limits::Unlimited { .. } => false,
+    });
+    with_slots
+        .map(|rule| (id(rule).to_string(), slots.of(rule).into()))
+        .collect()
 }
 
 fn of_rule(rule: &Rule) -> Value {

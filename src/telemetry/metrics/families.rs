@@ -193,6 +193,12 @@ pub const FAMILIES: &[MetricFamily] = &[
             });
         },
     ),
+    gauge(
+        "weir_slots_in_use",
+        &["domain", "rule"],
+        "Slots of a rule's concurrency limits that this instance granted and that are in use.",
+        |scrape, out| scrape.slot_samples(out),
+    ),
     counter(
         "weir_errors_total",
         &["code"],

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::registry::{self, Detail};
 use super::text::Samples;
 use super::{DomainDecisions, Metrics, RuleHits};
-use crate::engine::{Engine, LeaseStats};
+use crate::engine::{Engine, LeaseStats, SlotsInUse};
 use crate::limit::Limit;
 use crate::policy::{Domain, Limits, Policy, Rule, RuleName};
 use crate::store::Stats;
@@ -24,6 +24,7 @@ pub(super) struct Scrape<'s> {
     pub(super) policy: &'s Policy,
     pub(super) store: Stats,
     pub(super) leases: LeaseStats,
+    slots_in_use: SlotsInUse,
     pub(super) rules: Vec<RuleSeries<'s>>,
 }
 
@@ -47,6 +48,7 @@ impl<'s> Scrape<'s> {
             policy,
             store: engine.stats(),
             leases: engine.lease_stats(),
+            slots_in_use: engine.slots_in_use(),
             rules: rules(metrics, policy),
         }
     }
@@ -92,6 +94,18 @@ impl<'s> Scrape<'s> {
                 if let Some(number) = number(limit) {
                     out.labelled(&[&series.domain.name, &series.name, &name], number);
                 }
+            }
+        }
+    }
+
+    /// Writes the slots in use of each rule that has a concurrency limit.
+    pub(super) fn slot_samples(&self, out: &mut Samples<'_>) {
+        for series in &self.rules {
+            if let Limits::Counted(set) = &series.rule.limits
+                && set.has_leases()
+            {
+                let slots = self.slots_in_use.of(series.rule);
+                out.labelled(&[&series.domain.name, &series.name], slots);
             }
         }
     }
