@@ -1,4 +1,7 @@
-//! One call at the limits of one rule.
+//! The two halves of an operation at the limits of one rule: [`check`] and [`apply`].
+//!
+//! They are separate because a batch must know whether its request is refused before it applies
+//! anything.
 
 use smallvec::SmallVec;
 
@@ -8,7 +11,7 @@ use super::{Charge, Limit, LimitKind, LimitSet};
 use crate::clock::{Micros, Timestamp};
 use crate::request::{Cost, LeaseId};
 
-/// Which limits of a set take part: those that no other rule displaced.
+/// The limits of a set that count: those that no other rule replaces.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Active(u16);
 
@@ -18,123 +21,125 @@ impl Active {
     /// All of them.
     pub const ALL: Self = Self(u16::MAX);
 
-    /// All but the limit at `index`.
+    /// Without the limit at `index`.
     #[must_use]
     pub const fn without(self, index: usize) -> Self {
         Self(self.0 & !(1 << index))
     }
 
-    /// Those whose bits are set; bit `n` is the limit at `n`.
-    pub(crate) const fn from_bits(bits: u16) -> Self {
-        Self(bits)
-    }
-
-    /// Bit `n` is the limit at `n`.
+    /// Bit `n` is set if the limit at index `n` is active.
     pub(crate) const fn bits(self) -> u16 {
         self.0
     }
 
-    /// Whether the limit at `index` takes part.
+    /// The inverse of [`Active::bits`].
+    pub(crate) const fn from_bits(bits: u16) -> Self {
+        Self(bits)
+    }
+
+    /// Whether the limit at `index` is active.
     pub const fn contains(self, index: usize) -> bool {
         self.0 & (1 << index) != 0
     }
 }
 
-/// How one limit stands after a step.
+/// The result of an operation at one limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Outcome {
-    /// Its place in the set.
+    /// The index of the limit in its set.
     pub limit: u8,
-    /// Whether the call was over this limit.
+    /// Whether the operation exceeds this limit.
     pub over: bool,
-    /// Hits that would pass now; 0 when over.
+    /// Hits that would be admitted now; 0 if over.
     pub remaining: u32,
-    /// The time until there is room again: for a fixed window to its end. Otherwise, when over,
-    /// until these hits pass; with nothing remaining, until one passes; else until nothing is counted.
-    /// When a slot will be given back nobody knows: a second.
+    /// The time until there is room again. Fixed window: until its end. Others: if over, until the
+    /// hits of the operation are admitted; if nothing remains, until one hit is; else until nothing
+    /// is counted. Concurrency: a second, for releases cannot be predicted.
     pub reset_after: Micros,
 }
 
-/// How the active limits of a set stand after a step, in their order.
+/// The result of an operation at all active limits of a set.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Outcomes {
-    /// One per active limit.
+    /// One per active limit, in the order of the set.
     pub limits: SmallVec<[Outcome; 2]>,
-    /// Whether the call was over a limit that is not in shadow mode.
+    /// Whether the operation exceeds a limit that is not in shadow mode.
     pub refused: bool,
-    /// If the call was over a limit that would now refuse a single hit as well: until when it would.
+    /// Until when a single hit is refused too, if the operation was over a limit.
     pub blocked_until: Option<Timestamp>,
-    /// When the last lease ends; none if none is held.
+    /// When the last lease expires; `None` if none is held.
     pub held_until: Option<Timestamp>,
-    /// What the call did with leases.
+    /// The effect on leases.
     pub lease: LeaseOutcome,
 }
 
-/// What a call did with leases.
+/// The effect of an operation on leases.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum LeaseOutcome {
-    /// Nothing.
+    /// None.
     #[default]
     None,
-    /// It holds slots now.
+    /// Slots were granted to its lease.
     Granted,
-    /// It gave back what its lease held.
+    /// The slots of its lease were released.
     Released,
-    /// It released nothing: its lease holds nothing here. It was never granted, was given back or has ended.
+    /// No effect: the lease was never granted here, was released already, or has expired.
     NotHeld,
-    /// It released nothing: it would give slots back, and names no lease.
+    /// No effect: a refund at a concurrency limit that names no lease.
     MissingId,
 }
 
-/// One call, as the limits of a set see it.
+/// One hit, peek or refund at the limits of a set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Operation {
-    /// When it comes.
+    /// When it happens.
     pub now: Timestamp,
     /// What it costs.
     pub cost: Cost,
-    /// What its hits take slots by, or what its refund gives back.
+    /// The lease that its hits acquire slots with, or that its refund releases.
     pub lease: Option<LeaseId>,
 }
 
-/// How much of a call is carried out.
+/// Which parts of an operation to apply, if its request is refused as a whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scope {
-    /// All of it.
+    /// All of it: the request is not refused.
     Whole,
-    /// All but slots: what they would be held for does not happen.
+    /// All but slots: the work that they would be held for does not happen.
     WithoutSlots,
-    /// Refunds, and hits that are charged always.
+    /// Refunds, and hits under [`Charge::Always`].
     OnlyAlways,
 }
 
-/// Takes a call to the states of a set, which must be aligned to it, and says how they stand then.
+/// Checks an operation and applies it. `states` must be aligned to `set`.
 ///
-/// A look writes nothing. Under [`Charge::Allowed`] hits that any active limit refuses are charged to none; a limit in
-/// shadow mode refuses nobody, and is charged with what it would let pass. A refund that names a lease frees what that
-/// lease holds, and touches nothing else.
+/// A peek changes nothing. Under [`Charge::Allowed`], hits that any enforced limit refuses are
+/// charged to none; a limit in shadow mode is charged with what it would admit. A refund that names
+/// a lease releases what the lease holds, and changes nothing else.
 pub fn check_and_apply(
     set: &LimitSet,
     active: Active,
     states: &mut States,
-    call: Operation,
+    op: Operation,
 ) -> Outcomes {
     let mut outcomes = Outcomes::default();
-    check(set, active, states, call, &mut outcomes);
-    apply(set, active, states, (call, Scope::Whole), &mut outcomes);
+    check(set, active, states, op, &mut outcomes);
+    apply(set, active, states, op, Scope::Whole, &mut outcomes);
     outcomes
 }
 
-/// Says, in `outcomes` that say nothing yet, which limits a call is over: the first half of a [`step`].
+/// Determines which limits an operation exceeds. `outcomes` must be empty.
+///
+/// The outcomes are filled in where they are: moving them costs as much as the check.
 pub fn check(
     set: &LimitSet,
     active: Active,
     states: &mut States,
-    call: Operation,
+    op: Operation,
     outcomes: &mut Outcomes,
 ) {
     for (index, limit, state) in pairs(set, active, states.as_mut_slice()) {
-        let over = is_over(set.charge, limit, state, call);
+        let over = is_over(set.charge, limit, state, op);
         outcomes.refused |= over && !limit.shadow_mode;
         outcomes.limits.push(Outcome {
             limit: index as u8,
@@ -145,24 +150,24 @@ pub fn check(
     }
 }
 
-/// Writes as much of a call as `extent` says, whose `outcomes` say already which limits it is over, and says how the
-/// states stand then.
+/// Applies a checked operation as far as `scope` permits, and completes its `outcomes`.
 pub fn apply(
     set: &LimitSet,
     active: Active,
     states: &mut States,
-    (call, extent): (Operation, Scope),
+    op: Operation,
+    scope: Scope,
     outcomes: &mut Outcomes,
 ) {
     outcomes.blocked_until = None;
-    outcomes.lease = match (call.cost, call.lease) {
-        (Cost::Refund(_), lease) if set.has_leases() => give_back(states, call.now, lease),
+    outcomes.lease = match (op.cost, op.lease) {
+        (Cost::Refund(_), lease) if set.has_leases() => release(states, op.now, lease),
         _ => LeaseOutcome::None,
     };
     for ((_, limit, state), outcome) in
         pairs(set, active, states.as_mut_slice()).zip(&mut outcomes.limits)
     {
-        let charged = match (set.charge, extent) {
+        let charged = match (set.charge, scope) {
             (Charge::Always, _) => true,
             (Charge::Allowed, Scope::OnlyAlways) => false,
             (Charge::Allowed, Scope::WithoutSlots) if limit.is_concurrency() => false,
@@ -171,13 +176,13 @@ pub fn apply(
         // One dispatch by algorithm for all that is done: this is the hot path.
         let over_until = match (state, &limit.kind) {
             (State::FixedWindow { count, .. }, LimitKind::FixedWindow(rate)) => {
-                apply_one(rate, count, call, charged, outcome)
+                apply_one(rate, count, op, charged, outcome)
             }
             (State::SlidingWindow { segments, .. }, LimitKind::SlidingWindow(rate)) => {
-                apply_one(rate, &mut **segments, call, charged, outcome)
+                apply_one(rate, &mut **segments, op, charged, outcome)
             }
             (State::TokenBucket { debt, .. }, LimitKind::TokenBucket(bucket)) => {
-                apply_one(bucket, debt, call, charged, outcome)
+                apply_one(bucket, debt, op, charged, outcome)
             }
             (
                 State::Concurrency(leases),
@@ -186,45 +191,45 @@ pub fn apply(
                     lease_secs,
                 },
             ) => {
-                if let Cost::Hits(slots) = call.cost
+                if let Cost::Hits(slots) = op.cost
                     && charged
                 {
-                    let lease = call.lease.unwrap_or(LeaseId::NIL);
+                    let lease = op.lease.unwrap_or(LeaseId::NIL);
                     let length = Micros::from_secs(u64::from(*lease_secs));
-                    leases.grant(call.now, lease, slots, length);
+                    leases.grant(op.now, lease, slots, length);
                     outcomes.lease = LeaseOutcome::Granted;
                 }
-                apply_one(max_in_flight, &mut **leases, call, charged, outcome)
+                apply_one(max_in_flight, &mut **leases, op, charged, outcome)
             }
             _ => None,
         };
         outcomes.blocked_until = outcomes.blocked_until.max(over_until);
     }
     if set.has_leases() {
-        outcomes.held_until = states.held_until(call.now);
+        outcomes.held_until = states.held_until(op.now);
     }
 }
 
-/// Applies a call to one limit, and reports on it. Returns until when a single hit is refused, if
-/// the call was over the limit and a single hit would be too.
+/// Applies an operation to one limit, and reports on it. Returns until when a single hit is refused, if
+/// the operation was over the limit and a single hit would be too.
 fn apply_one<C: Count>(
     params: &C::Params,
     count: &mut C,
-    call: Operation,
+    op: Operation,
     charged: bool,
     outcome: &mut Outcome,
 ) -> Option<Timestamp> {
-    match call.cost {
-        Cost::Hits(hits) if charged => count.add(params, call.now, hits.into()),
-        Cost::Refund(hits) if call.lease.is_none() => count.refund(params, call.now, hits.into()),
+    match op.cost {
+        Cost::Hits(hits) if charged => count.add(params, op.now, hits.into()),
+        Cost::Refund(hits) if op.lease.is_none() => count.refund(params, op.now, hits.into()),
         Cost::Hits(_) | Cost::Refund(_) | Cost::Peek => {}
     }
-    report(params, count, call, outcome);
-    let is_blocked = outcome.over && !count.admits(params, call.now, 1);
-    is_blocked.then(|| call.now.plus(count.until_admitted(params, call.now, 1)))
+    report(params, count, op, outcome);
+    let is_blocked = outcome.over && !count.admits(params, op.now, 1);
+    is_blocked.then(|| op.now.plus(count.until_admitted(params, op.now, 1)))
 }
 
-fn give_back(states: &mut States, now: Timestamp, lease: Option<LeaseId>) -> LeaseOutcome {
+fn release(states: &mut States, now: Timestamp, lease: Option<LeaseId>) -> LeaseOutcome {
     match lease {
         None => LeaseOutcome::MissingId,
         Some(lease) if states.release(now, lease) => LeaseOutcome::Released,
@@ -243,19 +248,19 @@ fn pairs<'a>(
         .map(|(index, (limit, state))| (index, limit, state))
 }
 
-/// Whether the call exceeds the limit as it is before the call.
-fn is_over(charge: Charge, limit: &Limit, state: &State, call: Operation) -> bool {
+/// Whether the operation exceeds the limit as it is before it.
+fn is_over(charge: Charge, limit: &Limit, state: &State, op: Operation) -> bool {
     // envoyproxy/ratelimit compares the count alone, so a peek at a limit just used up is OK.
     let peek = match (charge, &limit.kind) {
         (Charge::Always, LimitKind::FixedWindow(_)) => 0,
         _ => 1,
     };
-    let hits = match call.cost {
+    let hits = match op.cost {
         Cost::Hits(hits) => hits.into(),
         Cost::Peek => peek,
         Cost::Refund(_) => return false,
     };
-    let now = call.now;
+    let now = op.now;
     let admits = match (state, &limit.kind) {
         (State::FixedWindow { count, .. }, LimitKind::FixedWindow(rate)) => {
             count.admits(rate, now, hits)
@@ -274,11 +279,11 @@ fn is_over(charge: Charge, limit: &Limit, state: &State, call: Operation) -> boo
     !admits
 }
 
-/// Reports on the limit as it is after the call.
-fn report<C: Count>(params: &C::Params, count: &C, call: Operation, outcome: &mut Outcome) {
-    let now = call.now;
+/// Reports on the limit as it is after the operation.
+fn report<C: Count>(params: &C::Params, count: &C, op: Operation, outcome: &mut Outcome) {
+    let now = op.now;
     if outcome.over {
-        let hits = match call.cost {
+        let hits = match op.cost {
             Cost::Hits(hits) => hits.into(),
             Cost::Peek | Cost::Refund(_) => 1,
         };

@@ -1,8 +1,8 @@
-//! What was counted delta from states that others have, to be added to them afterwards.
+//! Hits that were counted apart from a remote counter, to be added to it later.
 //!
-//! It keeps what the others had, as far as they have said, and the same with what was counted since. Their difference is
-//! what they are to get, at the moments when it was counted: what belongs to a window that has ended meanwhile is not
-//! counted in a later one, and debt that was paid back meanwhile is not owed.
+//! A delta is the remote states as last reported, and the same states with the hits counted
+//! locally since. The difference is added state by state, so hits of a window that has ended are not
+//! added to a later window, and debt that was refilled in the meantime is not added.
 
 use super::count::{Count, StateDelta};
 use super::state::{State, States};
@@ -10,111 +10,117 @@ use super::{Active, LimitKind, LimitSet};
 use crate::clock::Timestamp;
 use crate::request::Cost;
 
-/// What was counted delta from states, of all limits but slots.
+/// Hits counted locally, of all limits but concurrency limits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Delta {
-    base: States,
-    own: States,
-    /// Whether they may have forgotten what they had, so that they are to be at least that again.
-    restores: bool,
+    remote: States,
+    local: States,
+    /// Whether the remote may have lost its states, so that it is first raised to `remote`.
+    at_least: bool,
 }
 
 impl Delta {
-    /// Nothing was counted delta yet; `base` is what they have.
-    pub fn new(base: States, restores: bool) -> Self {
+    /// An empty delta to the states that the remote reported.
+    pub fn new(remote: States, at_least: bool) -> Self {
         Self {
-            own: base.clone(),
-            base,
-            restores,
+            local: remote.clone(),
+            remote,
+            at_least,
         }
     }
 
-    /// Makes it that of `set`, as [`States::align`] does.
+    /// Aligns it to `set`, as [`States::align`] does.
     pub fn align(&mut self, set: &LimitSet) {
-        self.base.align(set);
-        self.own.align(set);
+        self.remote.align(set);
+        self.local.align(set);
     }
 
-    /// Counts hits or gives them back, whatever the limits say; it is aligned to `set`.
+    /// Charges or refunds hits, whatever the limits are. It must be aligned to `set`.
     pub fn charge(&mut self, set: &LimitSet, active: Active, now: Timestamp, cost: Cost) {
-        charge(&mut self.own, (set, active), now, cost);
+        charge(&mut self.local, set, active, now, cost);
     }
 
-    /// The same where they may have counted it too: they are to be at least what they then are.
-    pub fn charge_in_doubt(&mut self, set: &LimitSet, active: Active, now: Timestamp, cost: Cost) {
-        self.restores = true;
-        charge(&mut self.base, (set, active), now, cost);
-        charge(&mut self.own, (set, active), now, cost);
+    /// Charges hits that the remote may have counted already: it is raised to at least this count.
+    pub fn charge_maybe_applied(
+        &mut self,
+        set: &LimitSet,
+        active: Active,
+        now: Timestamp,
+        cost: Cost,
+    ) {
+        self.at_least = true;
+        charge(&mut self.remote, set, active, now, cost);
+        charge(&mut self.local, set, active, now, cost);
     }
 
-    /// They may have forgotten what they had.
-    pub fn restore(&mut self) {
-        self.restores = true;
+    /// Notes that the remote may have lost its states.
+    pub fn mark_remote_lost(&mut self) {
+        self.at_least = true;
     }
 
-    /// They may have got it all: they are to be at least what they then are.
-    pub fn doubt(&mut self) {
-        self.restores = true;
-        self.base = self.own.clone();
+    /// Notes that the remote may have added all of the delta already.
+    pub fn mark_maybe_applied(&mut self) {
+        self.at_least = true;
+        self.remote = self.local.clone();
     }
 
-    /// Adds it to what they have; both are aligned to `set`.
-    pub fn add_to(&self, set: &LimitSet, theirs: &mut States) {
-        let limits = set.limits.iter().zip(theirs.as_mut_slice());
-        let own = self.base.as_slice().iter().zip(self.own.as_slice());
-        for ((limit, theirs), (base, own)) in limits.zip(own) {
-            theirs.merge(
+    /// Adds the delta to `states`. Both must be aligned to `set`.
+    pub fn add_to(&self, set: &LimitSet, states: &mut States) {
+        let limits = set.limits.iter().zip(states.as_mut_slice());
+        let own = self.remote.as_slice().iter().zip(self.local.as_slice());
+        for ((limit, state), (remote, local)) in limits.zip(own) {
+            let at_least = self.at_least;
+            state.merge(
                 limit,
                 StateDelta {
-                    remote: base,
-                    local: own,
-                    at_least: self.restores,
+                    remote,
+                    local,
+                    at_least,
                 },
             );
         }
     }
 
-    /// Takes in what was counted delta besides; both are aligned to `set`.
-    pub fn join(&mut self, set: &LimitSet, other: &Self) {
-        let had = Self {
-            own: other.base.clone(),
+    /// Adds another delta to the same counter. Both must be aligned to `set`.
+    pub fn merge(&mut self, set: &LimitSet, other: &Self) {
+        let raised = Self {
+            local: other.remote.clone(),
             ..other.clone()
         };
-        let mut base = self.base.clone();
-        had.add_to(set, &mut base);
-        let mut own = base.clone();
+        let mut remote = self.remote.clone();
+        raised.add_to(set, &mut remote);
+        let mut local = remote.clone();
         for delta in [&*self, other] {
             let delta = Self {
-                restores: false,
+                at_least: false,
                 ..delta.clone()
             };
-            delta.add_to(set, &mut own);
+            delta.add_to(set, &mut local);
         }
-        let restores = self.restores || other.restores;
         *self = Self {
-            base,
-            own,
-            restores,
+            remote,
+            local,
+            at_least: self.at_least || other.at_least,
         };
     }
 
-    /// What they had, as far as they have said.
-    pub fn base(&self) -> &States {
-        &self.base
+    /// The remote states as last reported.
+    pub fn remote(&self) -> &States {
+        &self.remote
     }
 
-    /// The same with what was counted since.
-    pub fn own(&self) -> &States {
-        &self.own
+    /// The remote states with the hits counted locally since.
+    pub fn local(&self) -> &States {
+        &self.local
     }
 
-    /// Whether they may have forgotten what they had.
-    pub fn restores(&self) -> bool {
-        self.restores
+    /// Whether the remote may have lost its states.
+    pub fn at_least(&self) -> bool {
+        self.at_least
     }
 }
 
-fn charge(states: &mut States, (set, active): (&LimitSet, Active), now: Timestamp, cost: Cost) {
+fn charge(states: &mut States, set: &LimitSet, active: Active, now: Timestamp, cost: Cost) {
     let limits = set.limits.iter().zip(states.as_mut_slice()).enumerate();
     for (_, (limit, state)) in limits.filter(|(index, _)| active.contains(*index)) {
         match (state, &limit.kind) {
@@ -164,7 +170,7 @@ mod tests {
 
     fn with(set: &LimitSet, hits: u32, at: Timestamp) -> States {
         let mut states = States::fresh(set);
-        charge(&mut states, (set, Active::ALL), at, Cost::Hits(hits));
+        charge(&mut states, set, Active::ALL, at, Cost::Hits(hits));
         states
     }
 
@@ -185,18 +191,18 @@ mod tests {
     }
 
     #[test]
-    fn what_was_counted_apart_is_added_to_what_others_counted() {
+    fn a_delta_is_added_to_hits_of_other_instances() {
         for set in &sets() {
             let base = with(set, 10, NOW);
-            let mut theirs = base.clone();
-            charge(&mut theirs, (set, Active::ALL), NOW, Cost::Hits(7));
-            delta(set, &base, 20, NOW).add_to(set, &mut theirs);
-            assert_eq!(remaining(set, &theirs, NOW), 63, "{set:?}");
+            let mut remote = base.clone();
+            charge(&mut remote, set, Active::ALL, NOW, Cost::Hits(7));
+            delta(set, &base, 20, NOW).add_to(set, &mut remote);
+            assert_eq!(remaining(set, &remote, NOW), 63, "{set:?}");
         }
     }
 
     #[test]
-    fn what_they_have_forgotten_is_told_them_again() {
+    fn lost_states_are_restored_once() {
         for set in &sets() {
             let base = with(set, 10, NOW);
             let delta = delta(set, &base, 20, NOW);
@@ -210,57 +216,57 @@ mod tests {
     }
 
     #[test]
-    fn what_they_may_have_counted_is_not_counted_twice() {
+    fn hits_that_may_be_applied_are_not_added_twice() {
         for set in &sets() {
             let base = with(set, 10, NOW);
-            let mut doubtful = Delta::new(base.clone(), false);
-            doubtful.charge_in_doubt(set, Active::ALL, NOW, Cost::Hits(5));
+            let mut maybe_applied = Delta::new(base.clone(), false);
+            maybe_applied.charge_maybe_applied(set, Active::ALL, NOW, Cost::Hits(5));
             let (mut with_it, mut without) = (with(set, 15, NOW), base);
-            for theirs in [&mut with_it, &mut without] {
-                doubtful.add_to(set, theirs);
-                assert_eq!(remaining(set, theirs, NOW), 85, "{set:?}");
+            for remote in [&mut with_it, &mut without] {
+                maybe_applied.add_to(set, remote);
+                assert_eq!(remaining(set, remote, NOW), 85, "{set:?}");
             }
             let mut sent = delta(set, &with_it, 20, NOW);
             sent.add_to(set, &mut with_it);
-            sent.doubt();
+            sent.mark_maybe_applied();
             sent.add_to(set, &mut with_it);
             assert_eq!(remaining(set, &with_it, NOW), 65, "{set:?}");
         }
     }
 
     #[test]
-    fn what_has_ended_or_was_paid_back_meanwhile_is_not_owed() {
+    fn hits_of_an_ended_window_and_refilled_debt_are_not_added() {
         let later = NOW.plus(Micros::from_secs(180));
         for set in &sets() {
             let delta = delta(set, &with(set, 10, NOW), 20, NOW);
-            let mut theirs = with(set, 30, later);
-            delta.add_to(set, &mut theirs);
-            assert_eq!(remaining(set, &theirs, later), 70, "{set:?}");
+            let mut remote = with(set, 30, later);
+            delta.add_to(set, &mut remote);
+            assert_eq!(remaining(set, &remote, later), 70, "{set:?}");
         }
     }
 
     #[test]
-    fn what_was_given_back_apart_is_given_back() {
+    fn a_delta_can_be_negative() {
         for set in &sets() {
             let base = with(set, 30, NOW);
             let mut delta = Delta::new(base.clone(), true);
             delta.charge(set, Active::ALL, NOW, Cost::Refund(10));
-            let mut theirs = base;
-            delta.add_to(set, &mut theirs);
-            assert_eq!(remaining(set, &theirs, NOW), 80, "{set:?}");
+            let mut remote = base;
+            delta.add_to(set, &mut remote);
+            assert_eq!(remaining(set, &remote, NOW), 80, "{set:?}");
         }
     }
 
     #[test]
-    fn what_was_counted_apart_twice_is_as_if_it_were_at_once() {
+    fn two_deltas_merge_into_one() {
         for set in &sets() {
             let base = with(set, 10, NOW);
             let mut joined = delta(set, &base, 20, NOW);
-            joined.join(set, &delta(set, &with(set, 15, NOW), 5, NOW));
+            joined.merge(set, &delta(set, &with(set, 15, NOW), 5, NOW));
             for (had, left) in [(10, 60), (15, 60), (20, 55)] {
-                let mut theirs = with(set, had, NOW);
-                joined.add_to(set, &mut theirs);
-                assert_eq!(remaining(set, &theirs, NOW), left, "{set:?}");
+                let mut remote = with(set, had, NOW);
+                joined.add_to(set, &mut remote);
+                assert_eq!(remaining(set, &remote, NOW), left, "{set:?}");
             }
         }
     }

@@ -1,7 +1,8 @@
-//! All calls of one request, and what they decide together.
+//! The hits of one request, and what they decide together.
 //!
-//! Hits are taken in their order, and each sees those before it. Where one refusal keeps others from being charged, they
-//! are all tried first and written afterwards.
+//! Hits are applied in order, and each sees those before it. In an atomic domain, and where slots
+//! are acquired, one refusal affects the other hits: then all are tried first, and the states are
+//! restored if the request is refused.
 
 use smallvec::SmallVec;
 
@@ -17,28 +18,28 @@ use crate::request::{Cost, LeaseId};
 pub struct Batch<'a> {
     /// At most one per descriptor.
     pub hits: SmallVec<[Hit<'a>; 2]>,
-    /// A refused request is charged to none of them, but for what is charged always.
+    /// Whether a refused request is charged to none of them, except for hits that are always charged.
     pub atomic: bool,
 }
 
-/// One call at one counter.
+/// One operation at one counter.
 #[derive(Clone, Copy, Debug)]
 pub struct Hit<'a> {
     /// The counter.
     pub key: CounterKey,
-    /// What it counts against.
+    /// The limits to count against.
     pub set: &'a LimitSet,
-    /// Which limits of the set take part; at least one.
+    /// The limits of the set that count; at least one.
     pub active: Active,
-    /// What the call costs.
+    /// What it costs.
     pub cost: Cost,
-    /// What its hits take slots by, or what its refund gives back.
+    /// The lease that its hits acquire slots with, or that its refund releases.
     pub lease: Option<LeaseId>,
-    /// What it means for the request if this hit is refused.
+    /// Whether the request is refused if this hit is.
     pub enforcement: Enforcement,
 }
 
-/// What a refused hit means for its request.
+/// What the refusal of a hit means for its request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Enforcement {
     /// It refuses the request.
@@ -58,7 +59,7 @@ pub struct RefusalTally {
 }
 
 impl RefusalTally {
-    /// Takes in one more hit.
+    /// Adds a hit.
     pub fn add(&mut self, enforcement: Enforcement, refused: bool) {
         match enforcement {
             Enforcement::Enforced => self.over |= refused,
@@ -70,25 +71,24 @@ impl RefusalTally {
         }
     }
 
-    /// Whether one that decides was refused, or every quota.
+    /// Whether an enforced hit was refused, or every quota.
     pub fn is_refused(&self) -> bool {
         self.over || (self.quotas > 0 && self.quotas == self.quotas_over)
     }
 }
 
 impl Hit<'_> {
-    /// Whether it takes slots, if it is let through.
+    /// Whether it acquires slots if it is admitted.
     pub fn acquires_slots(&self) -> bool {
         matches!(self.cost, Cost::Hits(_)) && self.set.has_leases()
     }
 
-    /// Takes the call to the states of its counter, which are aligned; `released` are the leases that the same request has
-    /// given back before.
+    /// Applies the hit to the states of its counter, which must be aligned, and fills in
+    /// `outcomes`, which must be empty. `released` are the leases that the request has released so
+    /// far.
     ///
-    /// Where no slots are held, a refund that names a lease is taken if the lease has just released some elsewhere: who was
-    /// refused has none.
-    ///
-    /// `outcomes` say nothing yet. They are filled in where they are: to move them costs as much as the step.
+    /// At limits without slots, a refund that names a lease counts only if the lease was released
+    /// by the same request: a refused request has no lease, and must gain nothing.
     pub(super) fn step(
         &self,
         now: Timestamp,
@@ -97,7 +97,7 @@ impl Hit<'_> {
         outcomes: &mut Outcomes,
     ) {
         let Self { set, active, .. } = *self;
-        let mut call = Operation {
+        let mut op = Operation {
             now,
             cost: self.cost,
             lease: self.lease,
@@ -107,10 +107,10 @@ impl Hit<'_> {
             && !set.has_leases()
         {
             is_unproven = !released.0.contains(&lease);
-            call.lease = self.lease.filter(|_| is_unproven);
+            op.lease = self.lease.filter(|_| is_unproven);
         }
-        check(set, active, states, call, outcomes);
-        apply(set, active, states, (call, Scope::Whole), outcomes);
+        check(set, active, states, op, outcomes);
+        apply(set, active, states, op, Scope::Whole, outcomes);
         match outcomes.lease {
             LeaseOutcome::Released => released.0.extend(self.lease),
             _ if is_unproven => outcomes.lease = LeaseOutcome::NotHeld,
@@ -119,12 +119,12 @@ impl Hit<'_> {
     }
 }
 
-/// The leases that were given back so far in a request.
+/// The leases that a request has released so far.
 #[derive(Debug, Default)]
 pub(super) struct ReleasedLeases(SmallVec<[LeaseId; 1]>);
 
 impl<'a> Batch<'a> {
-    /// One hit alone.
+    /// A batch of one hit.
     pub(super) fn of(hit: Hit<'a>) -> Self {
         Self {
             hits: SmallVec::from_buf_and_len([hit; 2], 1),
@@ -143,12 +143,12 @@ impl Batch<'_> {
         verdict.is_refused()
     }
 
-    /// Whether what one hit meets decides on what is written for another one.
+    /// Whether the outcome of one hit can affect what is applied for another.
     pub fn is_joint(&self) -> bool {
         self.hits.len() > 1 && (self.atomic || self.hits.iter().any(Hit::acquires_slots))
     }
 
-    /// The first hit of each counter, and for each hit the place of its counter among them.
+    /// The first hit of each counter, and for each hit the index of its counter among them.
     pub fn by_counter(&self) -> (SmallVec<[&Hit<'_>; 4]>, SmallVec<[usize; 4]>) {
         let mut firsts: SmallVec<[&Hit<'_>; 4]> = SmallVec::new();
         let places = self.hits.iter().map(|hit| {
@@ -162,9 +162,8 @@ impl Batch<'_> {
         (firsts, places)
     }
 
-    /// Takes all hits to the states of their counters and says how each stands then; `at` has the place of each hit's
-    /// counter among `states`.
-    pub fn take(
+    /// Applies all hits. `at` has, for each hit, the index of its counter in `states`.
+    pub fn apply(
         &self,
         now: Timestamp,
         at: &[usize],
@@ -177,13 +176,13 @@ impl Batch<'_> {
         let mut outcomes = self.try_all(now, at, states);
         if self.is_refused(&outcomes) {
             states.clone_from_slice(&before);
-            self.withhold(now, (at, states), &mut outcomes);
+            self.apply_refused(now, at, states, &mut outcomes);
         }
         outcomes
     }
 
-    /// Room for the outcomes of all hits.
-    pub(super) fn no_outcomes(&self) -> SmallVec<[Outcomes; 2]> {
+    /// Empty outcomes for all hits.
+    pub(super) fn empty_outcomes(&self) -> SmallVec<[Outcomes; 2]> {
         let mut outcomes = SmallVec::new();
         outcomes.resize_with(self.hits.len(), Outcomes::default);
         outcomes
@@ -196,7 +195,7 @@ impl Batch<'_> {
         states: &mut [States],
     ) -> SmallVec<[Outcomes; 2]> {
         let mut released = ReleasedLeases::default();
-        let mut outcomes = self.no_outcomes();
+        let mut outcomes = self.empty_outcomes();
         for ((hit, at), outcomes) in self.hits.iter().zip(at).zip(&mut outcomes) {
             let states = &mut states[*at];
             states.align(hit.set);
@@ -205,14 +204,15 @@ impl Batch<'_> {
         outcomes
     }
 
-    /// Writes what is written although the request is refused.
-    fn withhold(
+    /// Applies what a refused request still applies.
+    fn apply_refused(
         &self,
         now: Timestamp,
-        (at, states): (&[usize], &mut [States]),
+        at: &[usize],
+        states: &mut [States],
         outcomes: &mut [Outcomes],
     ) {
-        let extent = match self.atomic {
+        let scope = match self.atomic {
             true => Scope::OnlyAlways,
             false => Scope::WithoutSlots,
         };
@@ -221,18 +221,18 @@ impl Batch<'_> {
             let states = &mut states[*at];
             states.align(hit.set);
             match hit.cost {
-                // Giving back is never refused, and does the same again.
+                // A refund is never refused; it has the same effect again.
                 Cost::Refund(_) => {
                     *outcomes = Outcomes::default();
                     hit.step(now, states, &mut released, outcomes);
                 }
                 Cost::Peek | Cost::Hits(_) => {
-                    let call = Operation {
+                    let op = Operation {
                         now,
                         cost: hit.cost,
                         lease: hit.lease,
                     };
-                    apply(hit.set, hit.active, states, (call, extent), outcomes);
+                    apply(hit.set, hit.active, states, op, scope, outcomes);
                 }
             }
         }

@@ -82,7 +82,7 @@ impl Memory {
             return self.hit_jointly(now, batch);
         }
         let mut released = ReleasedLeases::default();
-        let mut outcomes = batch.no_outcomes();
+        let mut outcomes = batch.empty_outcomes();
         for (hit, outcomes) in batch.hits.iter().zip(&mut outcomes) {
             let mut shard = self.shard(hit.key).lock();
             shard.hit(now, hit, &mut released, outcomes);
@@ -125,7 +125,7 @@ impl Memory {
             kept.unwrap_or_else(|| States::fresh(hit.set))
         });
         let mut states: SmallVec<[States; 4]> = states.collect();
-        let outcomes = batch.take(now, &at, &mut states);
+        let outcomes = batch.apply(now, &at, &mut states);
         for ((counter, hit), states) in hits.iter().enumerate().zip(states) {
             let own = at.iter().zip(&outcomes).filter(|(at, _)| **at == counter);
             let own = own.map(|(_, outcomes)| outcomes);

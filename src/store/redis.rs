@@ -285,7 +285,7 @@ impl Redis {
         let found = firsts.iter().zip(&taken.found);
         let mut states: SmallVec<[States; 4]> =
             found.map(|(hit, found)| found.states(hit.set)).collect();
-        let outcomes = batch.take(moment, &at, &mut states);
+        let outcomes = batch.apply(moment, &at, &mut states);
 
         let is_usable = |counter: usize| match batch.is_joint() {
             true => taken.found.iter().all(Found::is_usable),

@@ -102,7 +102,7 @@ impl<'a> Explainer<'a> {
         let fresh = |hit: &Hit<'_>| States::fresh(hit.set);
         let mut states: Vec<States> = hits.into_iter().map(fresh).collect();
         let before = self.peeks(batch, &counters, states.clone());
-        let after = batch.take(self.now, &counters, &mut states);
+        let after = batch.apply(self.now, &counters, &mut states);
         self.explanation(&plan, &before, &after, CounterSource::Fresh)
     }
 

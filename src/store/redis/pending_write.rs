@@ -83,7 +83,7 @@ impl Debit {
             in_doubt,
         } = *charged;
         match in_doubt {
-            true => self.apart.charge_in_doubt(set, active, moment, cost),
+            true => self.apart.charge_maybe_applied(set, active, moment, cost),
             false => self.apart.charge(set, active, moment, cost),
         }
         self.charged = self.charged.max(moment);
@@ -101,15 +101,15 @@ impl Debit {
 
     pub(super) fn join(&mut self, mut other: Self) {
         other.align(&self.set);
-        self.apart.join(&self.set, &other.apart);
+        self.apart.merge(&self.set, &other.apart);
         self.hits += other.hits;
         self.charged = self.charged.max(other.charged);
     }
 
     /// Takes out what is owed; what Redis had stays known.
     pub(super) fn empty(&mut self) -> Self {
-        let base = self.apart.base().clone();
-        let empty = Self::new(&self.set, base, self.apart.restores());
+        let base = self.apart.remote().clone();
+        let empty = Self::new(&self.set, base, self.apart.at_least());
         std::mem::replace(self, empty)
     }
 }

@@ -100,8 +100,8 @@ pub(super) fn encode_settlement(now: Timestamp, set: &LimitSet, apart: &Delta) -
     out.put_slice(&[kind::SETTLE, 0, 2]);
     out.put_u32_le(0);
     put_limits(&mut out, Active::ALL, None, set);
-    out.put_u8(apart.restores().into());
-    for states in [apart.base(), apart.own()] {
+    out.put_u8(apart.at_least().into());
+    for states in [apart.remote(), apart.local()] {
         let length = out.len();
         out.put_u32_le(0);
         states.encode(&mut out);

@@ -71,7 +71,7 @@ impl Owed {
         let base = || base.unwrap_or_else(|| States::fresh(charged.set));
         self.note(key, |entry| match entry {
             Some(debit) => {
-                debit.apart.restore();
+                debit.apart.mark_remote_lost();
                 debit.charge(charged);
                 None
             }
@@ -269,7 +269,7 @@ impl Owing {
     /// Redis may have got it, and nobody knows.
     pub(super) fn in_doubt(mut self) {
         if let Some(debit) = &mut self.debit {
-            debit.apart.doubt();
+            debit.apart.mark_maybe_applied();
         }
     }
 
@@ -287,7 +287,7 @@ impl Drop for Owing {
         let Some(mut debit) = self.debit.take() else {
             return;
         };
-        debit.apart.restore();
+        debit.apart.mark_remote_lost();
         self.owed.returned.fetch_add(1, Ordering::Relaxed);
         self.owed.keep(self.key, debit);
         self.owed.ledger.lock().arrived(self.key);
