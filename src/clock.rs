@@ -1,4 +1,4 @@
-//! Time as a value: whole microseconds since the Unix epoch, and the one place that reads it.
+//! Time as a value, in whole microseconds since the Unix epoch, and the only reader of the system clock.
 
 mod rfc3339;
 
@@ -10,19 +10,19 @@ use serde::{Deserialize, Serialize};
 
 const MICROS_PER_SEC: u64 = 1_000_000;
 
-/// A moment: whole microseconds since 1970-01-01T00:00:00Z, leap seconds not counted.
+/// A time: whole microseconds since 1970-01-01T00:00:00Z, without leap seconds.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize,
 )]
 pub struct Timestamp(u64);
 
 impl Timestamp {
-    /// The moment so many microseconds after the epoch.
+    /// The time `micros` microseconds after the epoch.
     pub const fn from_micros(micros: u64) -> Self {
         Self(micros)
     }
 
-    /// The moment so many seconds after the epoch; the last one there is if there is no such.
+    /// The time `secs` seconds after the epoch, or the latest possible time.
     pub const fn from_secs(secs: u64) -> Self {
         Self(secs.saturating_mul(MICROS_PER_SEC))
     }
@@ -32,12 +32,12 @@ impl Timestamp {
         self.0
     }
 
-    /// The time from `earlier` to this moment, 0 if `earlier` is later.
+    /// The time from `earlier` until this time; 0 if `earlier` is later.
     pub const fn since(self, earlier: Self) -> Micros {
         Micros(self.0.saturating_sub(earlier.0))
     }
 
-    /// This moment and a length of time.
+    /// The time `span` later.
     pub const fn plus(self, span: Micros) -> Self {
         Self(self.0.saturating_add(span.0))
     }
@@ -48,20 +48,20 @@ impl Timestamp {
     }
 }
 
-/// A length of time in whole microseconds.
+/// A duration in whole microseconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Micros(u64);
 
 impl Micros {
-    /// No time at all.
+    /// No time.
     pub const ZERO: Self = Self(0);
 
-    /// So many microseconds.
+    /// A duration of `micros` microseconds.
     pub const fn new(micros: u64) -> Self {
         Self(micros)
     }
 
-    /// So many seconds.
+    /// A duration of `secs` seconds.
     pub const fn from_secs(secs: u64) -> Self {
         Self(secs.saturating_mul(MICROS_PER_SEC))
     }
@@ -71,26 +71,35 @@ impl Micros {
         self.0
     }
 
-    /// Whole seconds, rounded up: a client that waits so long has waited long enough.
+    /// Whole seconds, rounded up: a client that waits this long waits long enough.
     pub const fn secs_ceil(self) -> u64 {
         self.0.div_ceil(MICROS_PER_SEC)
     }
 }
 
-/// Where the time comes from.
+/// The source of time.
+///
+/// ```
+/// use weir::clock::{Clock, ManualClock, Timestamp};
+///
+/// let manual = ManualClock::new(Timestamp::from_secs(1_700_000_000));
+/// let clock = Clock::Manual(manual.clone());
+/// manual.advance(std::time::Duration::from_secs(5));
+/// assert_eq!(clock.now(), Timestamp::from_secs(1_700_000_005));
+/// ```
 #[derive(Clone, Debug)]
 pub enum Clock {
-    /// The machine's.
+    /// The system clock.
     System,
-    /// One that only moves when told to.
+    /// A clock that is moved by its owner.
     Manual(ManualClock),
 }
 
 impl Clock {
-    /// The moment it is.
+    /// The current time.
     #[expect(
         clippy::disallowed_methods,
-        reason = "this is the one reader of the system's time"
+        reason = "the only reader of the system clock"
     )]
     pub fn now(&self) -> Timestamp {
         match self {
@@ -108,42 +117,42 @@ impl Clock {
     }
 }
 
-/// Measures how long something takes, whatever the clock shows meanwhile.
+/// Measures elapsed time, independently of changes to the system clock.
 #[derive(Clone, Copy, Debug)]
 pub struct Stopwatch(Instant);
 
 impl Stopwatch {
-    /// Starts to measure.
+    /// Starts measuring.
     #[expect(
         clippy::disallowed_methods,
-        reason = "a length of time needs a clock that nobody sets"
+        reason = "elapsed time needs a monotonic clock"
     )]
     pub fn start() -> Self {
         Self(Instant::now())
     }
 
-    /// The time since then.
+    /// The time since the start.
     pub fn elapsed(&self) -> Duration {
         self.0.elapsed()
     }
 }
 
-/// A clock for tests and scenarios; its clones show the same time.
+/// A clock for tests and scenarios. Clones share the time.
 #[derive(Clone, Debug)]
 pub struct ManualClock(Arc<AtomicU64>);
 
 impl ManualClock {
-    /// A clock that shows `start`.
+    /// A clock set to `start`.
     pub fn new(start: Timestamp) -> Self {
         Self(Arc::new(AtomicU64::new(start.0)))
     }
 
-    /// The moment it shows.
+    /// The time that it is set to.
     pub fn now(&self) -> Timestamp {
         Timestamp(self.0.load(Ordering::Relaxed))
     }
 
-    /// Sets it, forwards or back.
+    /// Sets it, forwards or backwards.
     pub fn set(&self, now: Timestamp) {
         self.0.store(now.0, Ordering::Relaxed);
     }

@@ -3,8 +3,8 @@
 //! Everything in this module is pure: time is an argument, and nothing is shared. All numbers stay
 //! below 2^53, so that a store that computes in doubles (Redis' Lua) decides the same.
 //!
-//! [`apply`](check::apply) is the whole of it in one function; [`rate`] reads and writes limits as
-//! text, [`delta`] merges what was counted in two places.
+//! [`check_and_apply`] is the entry point. `rate` parses and displays limits, `delta` merges hits
+//! that were counted in two places.
 
 mod check;
 mod concurrency;

@@ -1,4 +1,4 @@
-//! The `weir` command: arguments in, exit code out.
+//! The `weir` program: passes the arguments to [`weir::cli`] and returns its exit code.
 
 use std::io::Write;
 use std::process::ExitCode;

@@ -1,4 +1,4 @@
-//! What weir answers, in its own words.
+//! The answer to a request, independent of the protocol.
 
 use std::sync::Arc;
 
@@ -13,37 +13,37 @@ use crate::store::{Batch, CounterKey, Hit};
 /// The answer to one request.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Decision {
-    /// Whether the client's request may go on.
+    /// Whether the client's request is allowed.
     pub code: Code,
     /// One per descriptor of the request, in its order.
     pub statuses: Vec<Status>,
     /// Headers for the client, in the order of the policy.
     pub headers: Vec<Header>,
-    /// The body for the client; only when the request is refused.
+    /// The body for the client; `None` unless the request is refused.
     pub body: Option<String>,
-    /// What the matched rules say of themselves.
+    /// The merged metadata of the matched nodes.
     pub metadata: Option<Arc<Metadata>>,
-    /// What it rests on.
+    /// Whether all hits were counted.
     pub counting_status: CountingStatus,
-    /// The slots that the request holds until they are given back; only when it may go on.
+    /// The slots that the request holds until they are released; `None` if it is refused.
     pub grant: Option<Box<Grant>>,
 }
 
-/// What a decision rests on.
+/// Whether the hits of a request were counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum CountingStatus {
-    /// No descriptor met a limit.
+    /// No descriptor matched a limit.
     Unmatched,
     /// All hits were counted.
     Counted,
-    /// Some hits could not be counted where they should be; the rules' `on_store_error` said what to answer.
+    /// The store could not count some hits, so the rules' `on_store_error` applied.
     Degraded,
-    /// Some hits could not be counted, and a rule says not to answer then.
+    /// The store could not count some hits, and a rule has `on_store_error: error`.
     Failed,
 }
 
 impl CountingStatus {
-    /// Of a decision all of whose hits are counted.
+    /// The status of a decision whose hits were all counted.
     pub(super) fn of(batch: &Batch<'_>) -> Self {
         match batch.hits.is_empty() {
             true => Self::Unmatched,
@@ -52,17 +52,17 @@ impl CountingStatus {
     }
 }
 
-/// Slots that were taken.
+/// Slots that were granted to a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Grant {
-    /// What they are given back by.
+    /// The lease that releases them.
     pub lease: LeaseId,
-    /// The counters that hold them, each once for every time that it was met.
+    /// The counters that hold them, once for each grant.
     pub(super) keys: SmallVec<[CounterKey; 2]>,
 }
 
 impl Grant {
-    /// What the hits of a batch have taken; none if nothing.
+    /// The grant of these hits; `None` if there are none.
     pub(super) fn new<'b>(taken: impl Iterator<Item = &'b Hit<'b>>) -> Option<Box<Self>> {
         let mut grant: Option<Box<Self>> = None;
         for hit in taken {
@@ -79,13 +79,13 @@ impl Grant {
     }
 }
 
-/// Go on, or not.
+/// Whether a request or a descriptor is within its limits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Code {
-    /// Within every limit that is enforced.
+    /// Within every enforced limit.
     Ok,
-    /// Over one.
+    /// Over an enforced limit.
     OverLimit,
 }
 
@@ -99,21 +99,21 @@ impl Code {
     }
 }
 
-/// How one descriptor stands.
+/// The status of one descriptor.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Status {
-    /// Of this descriptor alone; shadow mode makes it `Ok`.
+    /// Of this descriptor alone; `Ok` in shadow mode.
     pub code: Code,
-    /// The limit that is reported for it, if it met one that counts.
+    /// The limit that is reported for it; `None` if it matched none that counts.
     pub limit: Option<CurrentLimit>,
-    /// Hits that would pass now.
+    /// Hits that would be admitted now.
     pub remaining: u32,
     /// Seconds, rounded up, until there is room again.
     pub reset_after_secs: Option<u64>,
 }
 
 impl Status {
-    /// The status of a descriptor that met no limit.
+    /// The status of a descriptor that matched no limit.
     pub const UNMATCHED: Self = Self {
         code: Code::Ok,
         limit: None,
@@ -130,7 +130,7 @@ impl Status {
     };
 }
 
-/// The limit that a status speaks of.
+/// The limit that a status reports.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CurrentLimit {
     /// Its name in the policy.
@@ -144,6 +144,6 @@ pub struct CurrentLimit {
 pub struct Header {
     /// As written in the policy.
     pub name: Arc<str>,
-    /// Filled in, without control characters.
+    /// Rendered, without control characters.
     pub value: String,
 }

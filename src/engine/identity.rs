@@ -1,11 +1,11 @@
-//! What makes a counter its own.
+//! The identity of a counter: the parts that its key is a hash of.
 
 use crate::limit::LimitSet;
 use crate::policy::{CounterIdentity, Domain, IdentityPart};
 use crate::request::Entry;
 use crate::store::{KeyBuilder, KeyHasher};
 
-/// Kinds of parts in a key's identity. A stored key depends on them: never change one's meaning.
+/// Kinds of parts. Stored keys depend on them: never change the meaning of one.
 mod kind {
     pub(super) const DOMAIN: u8 = 0;
     pub(super) const KEY: u8 = 1;
@@ -16,14 +16,14 @@ mod kind {
     pub(super) const OVERRIDE_WINDOW: u8 = 6;
 }
 
-/// Begins the identity of a counter of a domain.
+/// The start of the identity of every counter of a domain.
 pub(super) fn of_domain(domain: &Domain, hasher: &KeyHasher) -> KeyBuilder {
     let mut identity = KeyBuilder::new(hasher);
     identity.add(kind::DOMAIN, domain.name.as_bytes());
     identity
 }
 
-/// Goes on to that of a limit that came with the request: its descriptor and its window.
+/// Adds the parts of an override: the entries and the window.
 pub(super) fn add_override(identity: &mut KeyBuilder, entries: &[Entry], set: &LimitSet) {
     for entry in entries {
         identity.add(kind::KEY, &entry.key);
@@ -36,7 +36,7 @@ pub(super) fn add_override(identity: &mut KeyBuilder, entries: &[Entry], set: &L
     }
 }
 
-/// Gathers the parts of a walk.
+/// Adds the parts that the policy tree reports.
 pub(super) struct Parts<'k>(pub(super) &'k mut KeyBuilder);
 
 impl CounterIdentity for Parts<'_> {

@@ -4,12 +4,12 @@ use crate::limit::{Charge, Limit, LimitKind, LimitSet};
 use crate::policy::{Limits, MatchedNode};
 use crate::request::{Override, Request};
 
-/// The limits that a request brings along, as the policy has its own.
+/// The limits that came with a request, in the form of policy limits.
 #[derive(Debug)]
 pub(super) struct Overrides(Box<[Option<LimitSet>]>);
 
 impl Overrides {
-    /// Those of a request; the usual one has none.
+    /// Empty, without allocation, if no descriptor has one.
     pub(super) fn from_request(request: &Request) -> Self {
         let descriptors = &request.descriptors;
         if descriptors
@@ -24,13 +24,13 @@ impl Overrides {
         Self(sets.collect())
     }
 
-    /// That of the descriptor at `at`.
-    pub(super) fn get(&self, at: usize) -> Option<&LimitSet> {
-        self.0.get(at)?.as_ref()
+    /// The override of the descriptor at `index`.
+    pub(super) fn get(&self, index: usize) -> Option<&LimitSet> {
+        self.0.get(index)?.as_ref()
     }
 }
 
-/// An override is one fixed window that is always charged, as in the reference.
+/// An override is one fixed window that is always charged, as in envoyproxy/ratelimit.
 fn set(limit: Override) -> LimitSet {
     let limit = Limit::new(LimitKind::FixedWindow(limit.into()));
     LimitSet {
@@ -39,7 +39,7 @@ fn set(limit: Override) -> LimitSet {
     }
 }
 
-/// Whether the rule that was found counts exactly as the override does, so that they share a counter.
+/// Whether the matched rule counts exactly as the override does, so that they share a counter.
 pub(super) fn counts_like(found: &MatchedNode<'_>, set: &LimitSet) -> bool {
     let Some(Limits::Counted(own)) = found.rule.map(|rule| &rule.limits) else {
         return false;

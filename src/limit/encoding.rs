@@ -17,7 +17,7 @@ use super::sliding_window::SlidingWindowState;
 use super::state::{State, States};
 use super::token_bucket::TokenBucketState;
 
-/// The numbers of the algorithms.
+/// The numbers that stand for the algorithms.
 pub(crate) mod number {
     pub(crate) const FIXED_WINDOW: u8 = 1;
     pub(crate) const SLIDING_WINDOW: u8 = 2;
@@ -25,12 +25,13 @@ pub(crate) mod number {
     pub(crate) const CONCURRENCY: u8 = 4;
 }
 
-/// Bytes that are no states.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The bytes are not encoded states.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the bytes are not encoded states")]
 pub struct InvalidStates;
 
 impl States {
-    /// Appends them.
+    /// Appends the encoded states.
     pub fn encode(&self, out: &mut Vec<u8>) {
         for state in self.as_slice() {
             match state {
@@ -49,10 +50,10 @@ impl States {
         }
     }
 
-    /// The states that were encoded, at least one.
+    /// Decodes one or more states.
     ///
     /// # Errors
-    /// When the bytes are something else.
+    /// The bytes are not encoded states.
     pub fn decode(mut bytes: &[u8]) -> Result<Self, InvalidStates> {
         let mut states = SmallVec::<[State; 1]>::new();
         while bytes.has_remaining() {

@@ -1,9 +1,9 @@
-//! A window's length, and where the window around a moment starts and ends.
+//! Windows: their length, and the start and end of the aligned window around a time.
 
 use crate::clock::{Micros, Timestamp};
 use crate::request::Unit;
 
-/// The length of a window: a unit, so many times.
+/// The length of a window: a multiple of a unit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Window {
     unit: Unit,
@@ -11,7 +11,7 @@ pub struct Window {
 }
 
 impl Window {
-    /// The longest window there is: ten years of 365 days.
+    /// Seconds of the longest window: ten years of 365 days.
     pub const MAX_SECS: u64 = 10 * Unit::Year.secs();
 
     /// A window of [`Window::MAX_SECS`].
@@ -20,7 +20,7 @@ impl Window {
         multiplier: 10,
     };
 
-    /// A window of `multiplier` units; none if that is 0 or more than [`Window::MAX_SECS`].
+    /// A window of `multiplier` units; `None` if that is 0 or more than [`Window::MAX_SECS`].
     pub const fn new(unit: Unit, multiplier: u32) -> Option<Self> {
         let secs = unit.secs().saturating_mul(multiplier as u64);
         if secs == 0 || secs > Self::MAX_SECS {
@@ -34,12 +34,12 @@ impl Window {
         self.unit
     }
 
-    /// How many units it is long; at least 1.
+    /// Its length in units; at least 1.
     pub const fn multiplier(self) -> u32 {
         self.multiplier
     }
 
-    /// Its length in seconds; 1 to [`Window::MAX_SECS`], and so at most 29 bits.
+    /// Its length in seconds; 1 to [`Window::MAX_SECS`].
     pub const fn secs(self) -> u32 {
         (self.unit.secs() * self.multiplier as u64) as u32
     }
@@ -49,7 +49,7 @@ impl Window {
         Micros::from_secs(self.secs() as u64)
     }
 
-    /// The start and the end of the window around `now`: multiples of its length since the Unix epoch, in UTC.
+    /// The start and end of the window around `now`: multiples of its length since the Unix epoch.
     pub const fn around(self, now: Timestamp) -> (Timestamp, Timestamp) {
         let length = self.length().get();
         let start = Timestamp::from_micros(now.micros() - now.micros() % length);

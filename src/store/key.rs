@@ -1,7 +1,7 @@
-//! The name of a counter in a store: a keyed hash of its identity.
+//! The key of a counter in a store: a keyed hash of its identity.
 //!
-//! No client value is kept, every key has the same size, and without the hash's own key nobody can
-//! choose values that meet in one counter.
+//! So no client value is stored, all keys have the same size, and a client that does not know the
+//! hash key cannot choose values that collide.
 
 use std::hash::Hasher as _;
 
@@ -9,7 +9,7 @@ use siphasher::sip128::{Hasher128 as _, SipHasher13};
 
 use super::RngError;
 
-/// A counter's name: 128 bits. (Two halves, for a `u128` makes whatever holds it a third larger.)
+/// The key of a counter: 128 bits, in two halves because a `u128` would add padding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct CounterKey {
     high: u64,
@@ -17,46 +17,46 @@ pub struct CounterKey {
 }
 
 impl CounterKey {
-    /// Bits that find it in a table.
+    /// The bits that find it in a table.
     pub(super) const fn low_bits(self) -> u32 {
         self.low as u32
     }
 
-    /// Other bits, that choose the table.
+    /// Other bits, which select the table.
     pub(super) const fn high_bits(self) -> usize {
         (self.high >> 32) as usize
     }
 }
 
-/// SipHash-1-3 with a key of its own.
+/// SipHash-1-3 with a key.
 #[derive(Clone, Copy)]
 pub struct KeyHasher(HashKey);
 
-/// The key of a hash: whoever has the same gives counters the same names.
+/// The key of the hash: instances with the same one use the same keys for counters.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct HashKey([u8; 16]);
 
 impl HashKey {
-    /// A key that nobody else has.
+    /// A random key.
     pub(super) fn random() -> Result<Self, RngError> {
         let mut key = [0; 16];
         getrandom::fill(&mut key).map_err(RngError)?;
         Ok(Self(key))
     }
 
-    /// The key that is written as 32 hexadecimal digits.
+    /// Parses 32 hexadecimal digits.
     pub fn from_hex(text: &str) -> Option<Self> {
         let is_hex = text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
         let key = u128::from_str_radix(text, 16).ok().filter(|_| is_hex)?;
         Some(Self(key.to_be_bytes()))
     }
 
-    /// The key as [`HashKey::from_hex`] reads it.
+    /// As [`HashKey::from_hex`] parses it.
     pub(super) fn to_hex(self) -> String {
         format!("{:032x}", u128::from_be_bytes(self.0))
     }
 
-    /// Tells keys apart without telling what they are.
+    /// Identifies the key without revealing it.
     pub(super) fn fingerprint(self) -> String {
         let mut text = KeyBuilder::new(&KeyHasher::new(self));
         text.add(0, b"weir: which key is it");
@@ -82,7 +82,7 @@ impl KeyHasher {
         Self(key)
     }
 
-    /// A hasher whose key nobody else has.
+    /// A hasher with a random key.
     pub(super) fn random() -> Result<Self, RngError> {
         HashKey::random().map(Self::new)
     }
@@ -94,30 +94,30 @@ impl std::fmt::Debug for KeyHasher {
     }
 }
 
-/// Hashes an identity, part by part. Parts never run into each other.
+/// Hashes an identity, part by part. Different lists of parts never have the same input.
 ///
-/// A part is its kind and length in one word, and its bytes in words of eight, the last filled up with zeros. Words go
-/// into the hash as they come: to gather the bytes and hash them afterwards took twice the time.
+/// A part is one word with its kind and length, then its bytes in words of eight, the last padded
+/// with zeros. Words are hashed as they arrive: collecting all bytes first took twice the time.
 #[derive(Clone, Copy)]
 pub struct KeyBuilder(SipHasher13);
 
 impl KeyBuilder {
-    /// The identity without any parts.
+    /// An identity without parts.
     pub fn new(KeyHasher(HashKey(key)): &KeyHasher) -> Self {
         Self(SipHasher13::new_with_key(key))
     }
 
-    /// Adds a part; `kind` tells parts of different meaning apart.
+    /// Adds a part. Parts of different `kind` differ even if their bytes are equal.
     pub fn add(&mut self, kind: u8, part: &[u8]) {
         let Self(hasher) = self;
-        // No message is near 2^56 bytes long: the length's highest byte is free for the kind.
+        // Messages are far shorter than 2^56 bytes, so the highest byte of the length is free.
         hasher.write_u64(part.len() as u64 | u64::from(kind) << 56);
         let (words, rest) = part.as_chunks();
         for word in words {
             hasher.write_u64(u64::from_le_bytes(*word));
         }
         if !rest.is_empty() {
-            hasher.write_u64(filled_up(rest));
+            hasher.write_u64(padded(rest));
         }
     }
 
@@ -137,10 +137,10 @@ impl std::fmt::Debug for KeyBuilder {
     }
 }
 
-/// A word of less than eight bytes, the first of them lowest.
-fn filled_up(rest: &[u8]) -> u64 {
+/// Fewer than eight bytes as a little-endian word.
+fn padded(rest: &[u8]) -> u64 {
     match (rest.first_chunk(), rest.last_chunk()) {
-        // The two halves may overlap, in the same bytes.
+        // The two halves may overlap in equal bytes.
         (Some(first), Some(last)) => {
             let above = u64::from(u32::from_le_bytes(*last)) << (8 * (rest.len() - 4));
             u64::from(u32::from_le_bytes(*first)) | above
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn parts_do_not_run_into_each_other() {
+    fn parts_are_separated() {
         let hasher = KeyHasher::random().unwrap();
         assert_ne!(
             key(&hasher, &[(0, "ab"), (0, "c")]),
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn a_part_is_known_by_each_of_its_bytes_and_their_number() {
+    fn every_byte_and_the_length_of_a_part_matter() {
         let hasher = KeyHasher::random().unwrap();
         let mut seen = std::collections::HashSet::new();
         for len in 0..=40 {
@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn every_process_has_its_own_keys() {
+    fn random_hash_keys_differ() {
         let (one, other) = (KeyHasher::random().unwrap(), KeyHasher::random().unwrap());
         assert_ne!(key(&one, &[(0, "a")]), key(&other, &[(0, "a")]));
     }

@@ -1,4 +1,4 @@
-//! New leases.
+//! The generator of lease ids.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -7,9 +7,9 @@ use siphasher::sip128::SipHasher24;
 use super::RngError;
 use crate::request::LeaseId;
 
-/// Makes leases: keyed hashes of a counter, which without the key nobody tells from random bits.
+/// Generates lease ids: keyed hashes of a counter, which cannot be predicted without the key.
 ///
-/// The key is of this process alone, so the leases of several that share counters do not meet.
+/// Each process has its own key, so instances that share counters generate different ids.
 pub(super) struct LeaseIds {
     hasher: SipHasher24,
     next: AtomicU64,

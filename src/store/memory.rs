@@ -1,9 +1,9 @@
 //! Counters in this process, within a budget of bytes.
 //!
-//! A key's own bits choose its shard. Each shard is a table of counters under one lock, which a call
-//! holds for no longer than one step takes, so that calls at different keys seldom meet.
+//! Bits of the key select a shard: a table of counters under one lock, which is held while one hit
+//! is applied. So hits at different keys rarely wait for each other.
 //!
-//! The table decides nothing about time: a state that is past its window is read as fresh.
+//! The tables do not know time: a state whose window has ended counts as fresh.
 
 mod shard;
 mod slab;
@@ -19,11 +19,11 @@ use crate::limit::{Outcomes, States};
 use crate::request::LeaseId;
 use shard::CounterShard;
 
-/// What a store in memory is given.
+/// The settings of a store in memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MemoryConfig {
-    /// Bytes that counters may take, resident. Up to half of them hold counters over their limit
-    /// until their reset, whatever else comes.
+    /// Resident bytes that counters may use. Up to half of them are reserved for counters that are
+    /// over their limit, until their reset.
     pub budget_bytes: u64,
 }
 
@@ -35,10 +35,10 @@ impl Default for MemoryConfig {
     }
 }
 
-/// The most shards: far more than there are cores, so that two calls seldom meet in one.
+/// The most shards: far more than cores, so that two threads rarely need the same one.
 const MAX_SHARDS: u64 = 256;
 
-/// A shard's least share of the budget: room for so many counters that chance fills shards alike.
+/// The least budget of a shard: enough counters that all shards fill up evenly.
 const MIN_SHARD_BYTES: u64 = 1 << 18;
 
 /// Counters by key.
@@ -46,19 +46,19 @@ const MIN_SHARD_BYTES: u64 = 1 << 18;
 pub struct Memory {
     hasher: KeyHasher,
     leases: LeaseIds,
-    /// A power of two of them.
+    /// The number of shards is a power of two.
     shards: Box<[AlignedShard]>,
 }
 
-/// A shard on cache lines that it shares with no other.
+/// A shard on cache lines of its own.
 #[derive(Debug)]
 #[repr(align(128))]
 struct AlignedShard(Mutex<CounterShard>);
 
 impl Memory {
     pub(super) fn new(config: MemoryConfig) -> Result<Self, RngError> {
-        let fitting = (config.budget_bytes / MIN_SHARD_BYTES).clamp(1, MAX_SHARDS);
-        let shards = 1 << fitting.ilog2();
+        let count = (config.budget_bytes / MIN_SHARD_BYTES).clamp(1, MAX_SHARDS);
+        let shards = 1 << count.ilog2();
         let share = config.budget_bytes / shards;
         Ok(Self {
             hasher: KeyHasher::random()?,
@@ -94,7 +94,7 @@ impl Memory {
         self.shard(key).lock().reset(key)
     }
 
-    /// Puts states in place of those that the hit's counter has.
+    /// Replaces the states of the hit's counter.
     pub(super) fn put(&self, now: Timestamp, hit: &Hit<'_>, mut states: States) {
         states.align(hit.set);
         let mut shard = self.shard(hit.key).lock();
@@ -107,7 +107,7 @@ impl Memory {
         }
     }
 
-    /// Holds the locks of all shards that are met, taken in their order, while the hits are tried and written.
+    /// Holds the locks of all shards of the batch, acquired in order, while the hits are applied.
     fn hit_jointly(&self, now: Timestamp, batch: &Batch<'_>) -> SmallVec<[Outcomes; 2]> {
         let (hits, at) = batch.by_counter();
         let number = |key: CounterKey| key.high_bits() & (self.shards.len() - 1);
@@ -118,10 +118,10 @@ impl Memory {
             .iter()
             .map(|number| self.shards[*number].0.lock())
             .collect();
-        let place = |key| numbers.binary_search(&number(key)).unwrap_or_default();
+        let position = |key| numbers.binary_search(&number(key)).unwrap_or_default();
 
         let states = hits.iter().map(|hit| {
-            let kept = shards[place(hit.key)].states(hit.key);
+            let kept = shards[position(hit.key)].states(hit.key);
             kept.unwrap_or_else(|| States::fresh(hit.set))
         });
         let mut states: SmallVec<[States; 4]> = states.collect();
@@ -129,7 +129,7 @@ impl Memory {
         for ((counter, hit), states) in hits.iter().enumerate().zip(states) {
             let own = at.iter().zip(&outcomes).filter(|(at, _)| **at == counter);
             let own = own.map(|(_, outcomes)| outcomes);
-            shards[place(hit.key)].write(now, hit, states, own);
+            shards[position(hit.key)].write(now, hit, states, own);
         }
         outcomes
     }

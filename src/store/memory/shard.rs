@@ -1,13 +1,12 @@
-//! A table of counters within its share of the budget.
+//! A table of counters within its share of the memory budget.
 //!
-//! When it is full, a hand that goes round the slab drops the first counter that was not used again
-//! since it came or the hand last passed it (the "second chance" or CLOCK policy): every newcomer gets
-//! a place, and what is forgotten is least, often a single hit.
+//! A full table evicts by the CLOCK ("second chance") policy: a hand moves over the slab and removes
+//! the first counter that was not used since it was inserted or the hand last passed it. So every
+//! new counter is stored, and the counters that are lost are cheap ones, often of a single hit.
 //!
-//! A counter over its limit is pinned: the hand passes it by until its reset, so that a flood of new
-//! keys cannot make weir forget who is over. So is one that holds leases, until the last of them ends.
-//! Pins have half of the budget; when that is full the one that resets soonest is given up first, for
-//! it has the least left to remember.
+//! A counter over its limit is pinned until its reset: a flood of new keys cannot evict it. So is a
+//! counter that holds leases, until the last one expires. Pinned counters may use half of the
+//! budget. Beyond that the one that resets soonest is unpinned first.
 
 use std::collections::BTreeSet;
 
@@ -20,34 +19,34 @@ use crate::request::{Cost, LeaseId};
 use crate::store::batch::ReleasedLeases;
 use crate::store::{CounterKey, Hit, Stats};
 
-/// How many pins that are past their reset go when a new one comes: more than come, so they do not pile up.
-const REAPED_AT_ONCE: usize = 2;
+/// How many expired pins each new pin removes: more than one, so that they do not accumulate.
+const REMOVED_PER_PIN: usize = 2;
 
 /// Resident bytes of a counter with one fixed window or token bucket, as `cargo bench -p weir-bench --bench resident`
-/// measures them: its index, and four places of nine bytes in an index that may be half empty and that
-/// left its last, smaller table to the allocator. Longer states hold more on the heap.
+/// measures them: its place in the slab, and four entries of nine bytes in an index that may be half
+/// empty and whose previous, smaller table is still allocated. Longer states need more on the heap.
 const COUNTER_BYTES: usize = size_of::<Option<CounterEntry>>() + 4 * (size_of::<IndexEntry>() + 1);
 
-/// What a pin takes in its ordered set, whose nodes are half full at worst.
+/// Bytes of a pin in its ordered set, whose nodes are half full at worst.
 const PIN_BYTES: u64 = 2 * size_of::<(u32, u32)>() as u64;
 
 #[derive(Debug)]
 pub(super) struct CounterShard {
     index: HashTable<IndexEntry>,
-    slab: Slab,
-    /// Pinned counters: until when, in seconds since the epoch, and their index.
+    slab: Slab<CounterEntry>,
+    /// Pinned counters: until when, in seconds since the epoch, and the index in the slab.
     pins: BTreeSet<(u32, u32)>,
     budget_bytes: u64,
     bytes: u64,
-    /// Those of `bytes` that pinned counters take.
+    /// The part of `bytes` that pinned counters use.
     pinned_bytes: u64,
-    /// The index that the hand looks at next.
+    /// The index in the slab that the hand checks next.
     hand: u32,
     evicted: u64,
     unpinned_early: u64,
 }
 
-/// Where a counter stands, with the bits of its key that find it.
+/// The index of a counter in the slab, with the bits of its key that find it.
 #[derive(Clone, Copy, Debug)]
 struct IndexEntry {
     key_bits: u32,
@@ -60,7 +59,7 @@ pub(super) struct CounterEntry {
     states: States,
     /// Until when it is pinned, in seconds since the epoch; 0 if it is not.
     pinned_until_secs: u32,
-    /// Whether it was used again since it came or the hand passed.
+    /// Whether it was used since it was inserted or the hand passed it.
     used: bool,
 }
 
@@ -79,7 +78,7 @@ impl CounterShard {
         }
     }
 
-    /// Takes a hit to its counter; `outcomes` say nothing yet.
+    /// Applies a hit to its counter; `outcomes` must be empty.
     pub(super) fn hit(
         &mut self,
         now: Timestamp,
@@ -91,7 +90,7 @@ impl CounterShard {
         let index = match (found, hit.cost) {
             (Some(index), _) => index,
             (None, Cost::Hits(_)) => self.insert(now, hit.key, States::fresh(hit.set)),
-            // They change nothing where nothing is counted, so they make no counter.
+            // They do not change a fresh counter, so none is inserted.
             (None, Cost::Peek | Cost::Refund(_)) => {
                 return hit.step(now, &mut States::fresh(hit.set), released, outcomes);
             }
@@ -106,14 +105,14 @@ impl CounterShard {
             counter.states.align(hit.set);
         }
         hit.step(now, &mut counter.states, released, outcomes);
-        let grown = before.is_some_and(|before| self.weigh_again(index, before));
-        self.keep(now, (index, hit), [&*outcomes]);
+        let grown = before.is_some_and(|before| self.update_bytes(index, before));
+        self.update_pin(now, index, hit, [&*outcomes]);
         if grown {
             self.make_room(now, 0);
         }
     }
 
-    /// Takes a counter out, pinned or not.
+    /// Removes a counter, pinned or not, and returns whether there was one.
     pub(super) fn reset(&mut self, key: CounterKey) -> bool {
         let Some(index) = self.find(key) else {
             return false;
@@ -128,8 +127,8 @@ impl CounterShard {
         Some(counter.states.clone())
     }
 
-    /// Puts states in place of those that a counter had, or makes one if they say anything; `outcomes` are of all hits
-    /// that the counter had.
+    /// Replaces the states of a counter, or inserts one if they are not fresh. `outcomes` are those of
+    /// all hits at the counter.
     pub(super) fn write<'o>(
         &mut self,
         now: Timestamp,
@@ -142,7 +141,7 @@ impl CounterShard {
             None if states == States::fresh(hit.set) => return,
             None => {
                 let index = self.insert(now, hit.key, states);
-                self.keep(now, (index, hit), outcomes);
+                self.update_pin(now, index, hit, outcomes);
                 return;
             }
         };
@@ -152,14 +151,14 @@ impl CounterShard {
         let before = counter.bytes();
         counter.used = true;
         counter.states = states;
-        let grown = self.weigh_again(index, before);
-        self.keep(now, (index, hit), outcomes);
+        let grown = self.update_bytes(index, before);
+        self.update_pin(now, index, hit, outcomes);
         if grown {
             self.make_room(now, 0);
         }
     }
 
-    /// Frees what one take of a lease holds.
+    /// Releases one grant of a lease.
     pub(super) fn release(&mut self, now: Timestamp, lease: LeaseId, key: CounterKey) {
         let Some(index) = self.find(key) else {
             return;
@@ -169,28 +168,29 @@ impl CounterShard {
         };
         let before = counter.bytes();
         counter.states.release(now, lease);
-        self.weigh_again(index, before);
+        self.update_bytes(index, before);
     }
 
-    /// Pins a counter for as long as it is over a limit or holds leases.
-    fn keep<'o>(
+    /// Pins a counter while it is over a limit or holds leases.
+    fn update_pin<'o>(
         &mut self,
         now: Timestamp,
-        (index, hit): (u32, &Hit<'_>),
+        index: u32,
+        hit: &Hit<'_>,
         outcomes: impl IntoIterator<Item = &'o Outcomes>,
     ) {
         for outcomes in outcomes {
             match outcomes.blocked_until.max(outcomes.held_until) {
                 Some(until) => self.pin(now, index, until),
-                // Nothing but leases has pinned it, and the last was given back.
+                // Only leases pin such a counter, and the last one was released.
                 None if hit.set.limits.len() == 1 && hit.set.has_leases() => self.unpin(index),
                 None => {}
             }
         }
     }
 
-    /// Reckons with a counter that had so many bytes before; tells whether it has more now.
-    fn weigh_again(&mut self, index: u32, before: u64) -> bool {
+    /// Updates the byte accounting of a counter that had `before` bytes; returns whether it grew.
+    fn update_bytes(&mut self, index: u32, before: u64) -> bool {
         let Some(counter) = self.slab.get(index) else {
             return false;
         };
@@ -212,14 +212,14 @@ impl CounterShard {
 
     fn find(&self, key: CounterKey) -> Option<u32> {
         let bits = key.low_bits();
-        let is_there = |place: &IndexEntry| {
+        let is_same = |place: &IndexEntry| {
             place.key_bits == bits
                 && self
                     .slab
                     .get(place.index)
                     .is_some_and(|counter| counter.key == key)
         };
-        let place = self.index.find(hash(bits), is_there)?;
+        let place = self.index.find(hash(bits), is_same)?;
         Some(place.index)
     }
 
@@ -240,7 +240,7 @@ impl CounterShard {
         index
     }
 
-    /// Drops counters until there is room for so many bytes. Two rounds of the hand find what can be dropped.
+    /// Evicts counters until there is room for `bytes`. Two rounds of the hand find all that can go.
     fn make_room(&mut self, now: Timestamp, bytes: u64) {
         let mut steps = 2 * u64::from(self.slab.span());
         while self.bytes + bytes > self.budget_bytes && steps > 0 {
@@ -269,7 +269,7 @@ impl CounterShard {
         self.evicted += u64::from(self.remove(index));
     }
 
-    /// Takes out a counter that is not pinned.
+    /// Removes a counter that is not pinned, and returns whether there was one.
     fn remove(&mut self, index: u32) -> bool {
         let Some(counter) = self.slab.remove(index) else {
             return false;
@@ -282,7 +282,7 @@ impl CounterShard {
         true
     }
 
-    /// Pins a counter, or moves its pin, and gives up the pins that are past or too many.
+    /// Pins a counter or extends its pin, and removes pins that are expired or too many.
     fn pin(&mut self, now: Timestamp, index: u32, until: Timestamp) {
         let until_secs = u32::try_from(until.secs_ceil()).unwrap_or(u32::MAX);
         match self.slab.get(index) {
@@ -296,16 +296,16 @@ impl CounterShard {
             self.bytes += PIN_BYTES;
             self.pinned_bytes += counter.bytes() + PIN_BYTES;
         }
-        let mut reaped = 0;
+        let mut removed = 0;
         while let Some((until_secs, index)) = self.pins.first().copied() {
-            let is_past = Timestamp::from_secs(until_secs.into()) <= now;
+            let is_expired = Timestamp::from_secs(until_secs.into()) <= now;
             let are_too_many = self.pinned_bytes > self.budget_bytes / 2;
-            let has_to_go = are_too_many || (is_past && reaped < REAPED_AT_ONCE);
-            if !has_to_go {
+            let must_go = are_too_many || (is_expired && removed < REMOVED_PER_PIN);
+            if !must_go {
                 break;
             }
-            reaped += 1;
-            self.unpinned_early += u64::from(!is_past);
+            removed += 1;
+            self.unpinned_early += u64::from(!is_expired);
             self.unpin(index);
         }
     }
@@ -332,7 +332,7 @@ impl CounterEntry {
     }
 }
 
-/// A key is a keyed hash already: its bits find their place in the table, which looks at both ends of a hash.
+/// A key is a keyed hash already. Its bits are used twice, for the table reads both ends of a hash.
 fn hash(key_bits: u32) -> u64 {
     u64::from(key_bits) << 32 | u64::from(key_bits)
 }

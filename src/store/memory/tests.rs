@@ -119,7 +119,7 @@ fn a_flood_of_new_keys_is_evicted_and_counted_and_stays_within_the_budget() {
 }
 
 #[test]
-fn a_flood_does_not_push_out_who_calls_again_and_again() {
+fn a_flood_does_not_evict_a_counter_in_use() {
     let memory = memory(200_000);
     let set = by_hour(1_000);
     let remaining = |name: &str| {
@@ -153,7 +153,7 @@ fn many_shards_hold_the_budget_together() {
 }
 
 #[test]
-fn a_flood_does_not_launder_a_key_that_is_over() {
+fn a_flood_does_not_evict_a_counter_over_its_limit() {
     let memory = memory(200_000);
     let set = by_hour(3);
     let offends = || passes(&memory, "offender", &set);
@@ -194,7 +194,7 @@ fn offenders_are_refused_while_threads_flood() {
 }
 
 #[test]
-fn when_too_many_are_over_the_one_that_resets_soonest_is_forgotten_and_counted() {
+fn with_too_many_pins_the_one_that_resets_soonest_is_unpinned() {
     let memory = memory(20_000);
     let bucket = |rate| LimitKind::TokenBucket(TokenBucket::new(1, rate).unwrap());
     let (slow, quick) = (rule([limit(bucket, 1)]), rule([limit(bucket, 2)]));
@@ -230,7 +230,7 @@ fn pins_past_their_reset_make_room_for_new_ones() {
 }
 
 #[test]
-fn looks_and_refunds_make_no_counter() {
+fn peeks_and_refunds_insert_no_counter() {
     let memory = memory(1 << 20);
     let set = by_hour(5);
     for cost in [Cost::Peek, Cost::Refund(3)] {
@@ -249,7 +249,7 @@ fn looks_and_refunds_make_no_counter() {
 }
 
 #[test]
-fn a_counter_that_grows_by_a_changed_policy_is_weighed_again() {
+fn bytes_are_updated_when_a_changed_policy_grows_a_counter() {
     let memory = memory(1 << 20);
     passes(&memory, "a", &by_hour(5));
     let before = memory.stats().bytes;
@@ -302,7 +302,7 @@ fn take<'a>(memory: &Memory, name: &str, set: &'a LimitSet) -> (LeaseId, Hit<'a>
 }
 
 #[test]
-fn leases_are_pinned_until_they_end_and_let_go_when_they_are_given_back() {
+fn leases_pin_their_counter_until_they_expire_or_are_released() {
     let memory = memory(200_000);
     let (held, given_back) = (slots(1), slots(1));
     let (_, hold) = take(&memory, "held", &held);
@@ -329,7 +329,7 @@ fn leases_are_pinned_until_they_end_and_let_go_when_they_are_given_back() {
 }
 
 #[test]
-fn the_bytes_of_leases_are_reckoned_with() {
+fn bytes_include_leases() {
     let memory = memory(1 << 20);
     let set = slots(1_000);
     let leases: Vec<_> = (0..1_000)
@@ -350,7 +350,7 @@ fn the_bytes_of_leases_are_reckoned_with() {
 }
 
 #[test]
-fn threads_that_meet_the_same_counters_in_any_order_are_charged_together() {
+fn threads_may_use_the_same_counters_in_any_order() {
     let memory = memory(64 << 20);
     assert!(memory.shards.len() > 64);
     let names: Vec<String> = (0..8).map(|n| n.to_string()).collect();
@@ -386,7 +386,7 @@ fn threads_that_meet_the_same_counters_in_any_order_are_charged_together() {
 }
 
 #[test]
-fn a_refused_request_of_an_atomic_domain_makes_no_counters() {
+fn a_refused_request_of_an_atomic_domain_inserts_no_counters() {
     let memory = memory(1 << 20);
     let (free, none) = (by_hour(9), by_hour(0));
     let mut together = batch([
