@@ -1,20 +1,22 @@
-//! weir decides whether a request may go on.
+//! weir decides whether requests are within their rate limits.
 //!
-//! Envoy's rate-limit filter describes each request of a client by descriptors. A *policy*, compiled from YAML, is a tree
-//! that each descriptor walks; where it ends there may be a *rule* with limits. The *plan* of a request says which
-//! counters it meets, the *store* takes all hits in their order, and the *decision* says how each descriptor stands,
-//! whether the client may go on, and what it is told.
+//! Envoy's rate-limit filter describes each request of a client by descriptors. A *policy*, compiled
+//! from YAML, is a tree that each descriptor is matched against; the node that matches the last entry
+//! may have a *rule* with limits. A *plan* lists the counters that a request hits, the *store* counts
+//! the hits, and the *decision* has the status of each descriptor and the response.
 //!
-//! In reading order: [`request`] and [`clock`] are the language of the problem, [`limit`] the algorithms, [`policy`] the
-//! files and the tree, [`store`] the counters, [`engine`] the decision; [`scenario`] and [`replay`] try policies out.
-//! [`server`], [`client`], [`settings`], [`telemetry`] and [`cli`] are the edges; `docs/architecture.md` says who may know
-//! whom.
+//! Where to start:
+//! - to embed the decision: [`engine::Engine`], [`policy::load_text`], [`store::Store`]
+//! - to call a server: [`client`]
+//! - to test policies: [`scenario`] and [`replay`]
+//! - to read the code: [`request`] and [`clock`], then [`limit`], [`policy`], [`store`], [`engine`];
+//!   `docs/architecture.md` lists which module may import which
 //!
 //! ```
 //! use std::path::Path;
 //! use weir::clock::Clock;
 //! use weir::engine::{Code, Engine};
-//! use weir::request::{Descriptor, Entry, Request};
+//! use weir::request::{Descriptor, Request};
 //! use weir::store::{MemoryConfig, Store};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -25,8 +27,7 @@
 //! let policy = weir::policy::load_text(Path::new("shop.yaml"), yaml).policy.ok_or("see diagnostics")?;
 //! let engine = Engine::new(policy, Store::memory(MemoryConfig::default())?, Clock::System);
 //!
-//! let entry = Entry { key: "api_key".into(), value: "k".into() };
-//! let descriptor = Descriptor { entries: vec![entry], ..Descriptor::default() };
+//! let descriptor = Descriptor::new([("api_key", "k")]);
 //! let request = Request { domain: "shop".into(), descriptors: vec![descriptor] };
 //! let runtime = tokio::runtime::Builder::new_current_thread().build()?;
 //! assert_eq!(runtime.block_on(engine.decide(&request)).code, Code::Ok);
