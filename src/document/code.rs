@@ -2,8 +2,6 @@
 
 use std::fmt;
 
-use super::Severity;
-
 /// The kind of a finding: a stable name such as `unknown-key`.
 ///
 /// Made from an enum that lists the kinds of one language: [`DocumentCode`], or those of policies and scenarios.
@@ -12,6 +10,24 @@ pub struct DiagnosticCode {
     name: &'static str,
     meaning: &'static str,
     severity: Severity,
+}
+
+/// Whether a finding rejects the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Severity {
+    /// The file is loaded.
+    Warning,
+    /// The file is rejected.
+    Error,
+}
+
+impl fmt::Display for Severity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Warning => "warning",
+            Self::Error => "error",
+        })
+    }
 }
 
 impl DiagnosticCode {
@@ -61,18 +77,27 @@ macro_rules! diagnostic_codes {
             $(#[doc = $meaning] $variant,)*
         }
 
+        impl $type {
+            /// Its name, severity and meaning.
+            pub const fn code(self) -> $crate::document::DiagnosticCode {
+                use $crate::document::{DiagnosticCode, Severity};
+                match self {
+                    $(Self::$variant => {
+                        DiagnosticCode::new($name, Severity::$severity, $meaning)
+                    })*
+                }
+            }
+        }
+
         impl From<$type> for $crate::document::DiagnosticCode {
             fn from(code: $type) -> Self {
-                use $crate::document::Severity;
-                match code {
-                    $($type::$variant => Self::new($name, Severity::$severity, $meaning),)*
-                }
+                code.code()
             }
         }
 
         impl PartialEq<$type> for $crate::document::DiagnosticCode {
             fn eq(&self, other: &$type) -> bool {
-                *self == Self::from(*other)
+                *self == other.code()
             }
         }
     };

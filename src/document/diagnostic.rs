@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use super::DiagnosticCode;
+use super::{DiagnosticCode, Severity};
 
 /// One error or warning, found while a file was loaded.
 ///
@@ -33,24 +33,6 @@ pub struct Position {
     pub line: u32,
     /// From 1, in characters.
     pub column: u32,
-}
-
-/// Whether a finding rejects the file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Severity {
-    /// The file is loaded.
-    Warning,
-    /// The file is rejected.
-    Error,
-}
-
-impl fmt::Display for Severity {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Warning => "warning",
-            Self::Error => "error",
-        })
-    }
 }
 
 impl fmt::Display for Diagnostic {

@@ -183,12 +183,12 @@ impl Compiler<'_> {
         }
         let node = self.nodes.len() as u32;
         self.nodes.push(PolicyNode::default());
-        for list in [&raw.shapes.values, &raw.shapes.cidr] {
+        for list in [&raw.matchers.values, &raw.matchers.cidr] {
             self.values += list.given().map_or(0, |list| list.value.len());
         }
         let matcher = matcher::compile(&raw, self.report);
         let shows_value = matcher.as_ref().is_none_or(|matcher| matcher.shows_value());
-        let own = raw.more.response.as_ref().map(|raw| {
+        let own = raw.extras.response.as_ref().map(|raw| {
             let summary = &self.summary;
             self.report.within(PathElement::Key("response"), |report| {
                 Arc::new(response::compile(raw, summary, report))
@@ -196,7 +196,7 @@ impl Compiler<'_> {
         });
         let mut value_levels = context.value_levels;
         if raw
-            .more
+            .extras
             .flags
             .iter()
             .any(|flag| flag.value == Flag::ValueToMetric)
@@ -212,7 +212,7 @@ impl Compiler<'_> {
         let below = LevelContext {
             depth: context.depth + 1,
             response: own.or_else(|| context.response.clone()),
-            on_store_error: on_store_error(&raw.more.on_store_error, self.report)
+            on_store_error: on_store_error(&raw.extras.on_store_error, self.report)
                 .unwrap_or(context.on_store_error),
             value_levels,
             name,
@@ -220,7 +220,7 @@ impl Compiler<'_> {
         self.check_flags(&raw, shows_value);
         let descriptors = std::mem::take(&mut raw.descriptors);
         let file = self.report.file_position(None).file;
-        let metadata = raw.more.written().and_then(|more| more.metadata.take());
+        let metadata = raw.extras.written().and_then(|more| more.metadata.take());
         let metadata = metadata.map(Arc::new);
         self.nodes[node as usize] = PolicyNode {
             rule: self.rule(&raw, metadata.as_ref(), &below),
@@ -246,7 +246,7 @@ impl Compiler<'_> {
             .within(PathElement::Key("rate_limit"), |report| {
                 limits::compile(rate_limit, summary, report)
             })?;
-        let has = |flag| raw.more.flags.iter().any(|own| own.value == flag);
+        let has = |flag| raw.extras.flags.iter().any(|own| own.value == flag);
         let rule = Arc::new(Rule {
             limits,
             shadow_mode: has(Flag::Shadow),
@@ -282,9 +282,9 @@ impl Compiler<'_> {
                 && rate_limit
                     .limits
                     .iter()
-                    .any(|limit| limit.more.unlimited.as_ref().is_some_and(is_true))
+                    .any(|limit| limit.extras.unlimited.as_ref().is_some_and(is_true))
         });
-        for flag in &raw.more.flags {
+        for flag in &raw.extras.flags {
             let why = match flag.value {
                 Flag::Shadow | Flag::Quota | Flag::DetailedMetric if raw.rate_limit.is_none() => {
                     "without `rate_limit` on the same descriptor"
@@ -303,7 +303,7 @@ impl Compiler<'_> {
                 .add(PolicyCode::NoEffect, flag.position, message);
         }
         let is_leaf = raw.rate_limit.is_none() && raw.descriptors.is_empty();
-        if let (Some(written), true) = (raw.more.on_store_error.given(), is_leaf) {
+        if let (Some(written), true) = (raw.extras.on_store_error.given(), is_leaf) {
             let message = "`on_store_error` has no effect without `rate_limit` here or below";
             self.report
                 .add(PolicyCode::NoEffect, written.position, message);

@@ -1,26 +1,12 @@
 //! The lines of a policy that a diagnostic may show.
 
-use super::raw::{KEYS, Key, Shape};
-use crate::document::{self, Excerpt, Position, Visibility};
+use super::raw::LANGUAGE;
+use crate::document::{self, Excerpt, Position};
 
 /// The lines of `positions`, each masked; `None` for a position without a line, or with a very long one.
 pub fn excerpts(text: &str, positions: &[Position]) -> Vec<Option<Excerpt>> {
-    let keys: Vec<_> = KEYS.iter().map(|key| (key.name, visibility(key))).collect();
-    document::excerpts(text, positions, &keys)
-}
-
-/// What may be shown of the value of a key.
-fn visibility(key: &Key) -> Visibility {
-    match key.shape {
-        // `secret: pk_live_…` is an easy mistake.
-        _ if key.name == "secret" => Visibility::Hidden,
-        Shape::Value | Shape::Values | Shape::Hash | Shape::Pattern => Visibility::Hidden,
-        Shape::Blocks | Shape::Captures => Visibility::Hidden,
-        Shape::Descriptors | Shape::RateLimit | Shape::Replaces => Visibility::ByKey,
-        Shape::Response | Shape::OverLimit => Visibility::ByKey,
-        Shape::Text | Shape::Flag | Shape::Number(_) | Shape::Unit => Visibility::Shown,
-        Shape::Word(_) | Shape::Sets | Shape::Metadata | Shape::Headers => Visibility::Shown,
-    }
+    let keys = LANGUAGE.keys().map(|key| (key.name, key.value.visibility));
+    document::excerpts(text, positions, &keys.collect::<Vec<_>>())
 }
 
 #[cfg(test)]

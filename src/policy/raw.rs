@@ -3,76 +3,74 @@
 //! Positions are optional: a policy may come from elsewhere than a file.
 
 mod descriptor;
-mod fields;
-mod keys;
 mod lazy;
 mod limit;
 mod response;
+mod types;
 
+use super::PolicyCode;
 use crate::document::{
-    self, Field, Metadata, PathElement, Position, Report, Spanned, Text, scalar,
+    self, Field, Key, Language, Level, Metadata, Pair, Position, Report, Spanned, Text, scalar,
 };
 use descriptor::Descriptors;
-use fields::fields;
-pub(crate) use keys::{ALGORITHMS, CHARGES, ON_STORE_ERROR, SETS, reference_keys};
-pub(super) use keys::{KEYS, Key, Level, Shape};
 use lazy::{Defaulted, Lazy};
+pub(super) use types::{ALGORITHMS, CHARGES, ON_STORE_ERROR, SETS};
 
 /// One domain.
 #[derive(Debug)]
-pub(crate) struct RawDomain {
-    pub(crate) position: Option<Position>,
-    pub(crate) name: Field<Text>,
-    pub(crate) shadow_mode: Option<Spanned<bool>>,
-    pub(crate) quota_mode: Option<Spanned<bool>>,
-    pub(crate) atomic: Option<Spanned<bool>>,
-    pub(crate) lease_entry: Option<Spanned<Text>>,
-    pub(crate) response: Option<Spanned<RawResponse>>,
-    pub(crate) on_store_error: Option<Spanned<Spanned<Text>>>,
-    pub(crate) descriptors: RawDescriptors,
+pub(super) struct RawDomain {
+    pub(super) position: Option<Position>,
+    pub(super) name: Field<Text>,
+    pub(super) shadow_mode: Option<Spanned<bool>>,
+    pub(super) quota_mode: Option<Spanned<bool>>,
+    pub(super) atomic: Option<Spanned<bool>>,
+    pub(super) lease_entry: Option<Spanned<Text>>,
+    pub(super) response: Option<Spanned<RawResponse>>,
+    pub(super) on_store_error: Option<Spanned<Spanned<Text>>>,
+    pub(super) descriptors: RawDescriptors,
 }
 
 /// The nodes of a level, each freed when it is compiled.
-pub(crate) type RawDescriptors = Vec<Box<RawDescriptor>>;
+pub(super) type RawDescriptors = Vec<Box<RawDescriptor>>;
 
 /// One node of the tree.
 #[derive(Debug)]
-pub(crate) struct RawDescriptor {
+pub(super) struct RawDescriptor {
     /// False if it is no mapping at all, which was said already.
-    pub(crate) is_sound: bool,
-    pub(crate) position: Option<Position>,
-    pub(crate) key: Field<Text>,
-    pub(crate) value: Field<Text>,
-    pub(crate) shapes: Lazy<RawMatchers>,
-    pub(crate) rate_limit: Option<RawRateLimit>,
-    pub(crate) more: Lazy<RawDescriptorExtras>,
-    pub(crate) descriptors: RawDescriptors,
+    pub(super) is_sound: bool,
+    pub(super) position: Option<Position>,
+    pub(super) key: Field<Text>,
+    pub(super) value: Field<Text>,
+    pub(super) matchers: Lazy<RawMatchers>,
+    pub(super) rate_limit: Option<RawRateLimit>,
+    pub(super) extras: Lazy<RawDescriptorExtras>,
+    pub(super) descriptors: RawDescriptors,
 }
 
 /// The rarer ways to say which values fit.
 #[derive(Debug)]
-pub(crate) struct RawMatchers {
-    pub(crate) values: Field<Vec<Spanned<Text>>>,
-    pub(crate) value_sha256: Field<Text>,
-    pub(crate) pattern: Field<Text>,
+pub(super) struct RawMatchers {
+    pub(super) values: Field<Vec<Spanned<Text>>>,
+    pub(super) value_sha256: Field<Text>,
+    pub(super) pattern: Field<Text>,
     /// Blocks of addresses, as written.
-    pub(crate) cidr: Field<Vec<Spanned<Text>>>,
-    pub(crate) count_by: Field<Vec<Spanned<Text>>>,
+    pub(super) cidr: Field<Vec<Spanned<Text>>>,
+    pub(super) count_by: Field<Vec<Spanned<Text>>>,
 }
 
 /// What else a descriptor can say.
 #[derive(Debug)]
-pub(crate) struct RawDescriptorExtras {
+pub(super) struct RawDescriptorExtras {
     /// The flags that are set.
-    pub(crate) flags: Vec<Spanned<Flag>>,
-    pub(crate) metadata: Option<Metadata>,
-    pub(crate) response: Option<RawResponse>,
-    pub(crate) on_store_error: Field<Text>,
+    pub(super) flags: Vec<Spanned<Flag>>,
+    pub(super) metadata: Option<Metadata>,
+    pub(super) response: Option<RawResponse>,
+    pub(super) on_store_error: Field<Text>,
 }
 
 /// What a descriptor can be besides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Flag {
+pub(super) enum Flag {
     Shadow,
     Quota,
     DetailedMetric,
@@ -83,55 +81,55 @@ pub(crate) enum Flag {
 
 /// `rate_limit`: one limit or a list of them.
 #[derive(Debug)]
-pub(crate) struct RawRateLimit {
-    pub(crate) position: Option<Position>,
-    pub(crate) is_list: bool,
-    pub(crate) limits: Box<[RawLimit]>,
+pub(super) struct RawRateLimit {
+    pub(super) position: Option<Position>,
+    pub(super) is_list: bool,
+    pub(super) limits: Box<[RawLimit]>,
 }
 
 /// One limit.
 #[derive(Debug)]
-pub(crate) struct RawLimit {
+pub(super) struct RawLimit {
     /// False if it is no mapping, or has keys that were refused.
-    pub(crate) is_sound: bool,
-    pub(crate) shadow_mode: bool,
-    pub(crate) position: Option<Position>,
-    pub(crate) unit: Field<Text>,
-    pub(crate) requests_per_unit: Field<u32>,
-    pub(crate) more: Lazy<RawLimitExtras>,
+    pub(super) is_sound: bool,
+    pub(super) shadow_mode: bool,
+    pub(super) position: Option<Position>,
+    pub(super) unit: Field<Text>,
+    pub(super) requests_per_unit: Field<u32>,
+    pub(super) extras: Lazy<RawLimitExtras>,
 }
 
 /// What else a limit can say.
 #[derive(Debug)]
-pub(crate) struct RawLimitExtras {
-    pub(crate) unit_multiplier: Field<u32>,
-    pub(crate) unlimited: Option<Spanned<bool>>,
-    pub(crate) name: Field<Text>,
+pub(super) struct RawLimitExtras {
+    pub(super) unit_multiplier: Field<u32>,
+    pub(super) unlimited: Option<Spanned<bool>>,
+    pub(super) name: Field<Text>,
     /// Names; empty if there is none.
-    pub(crate) replaces: Vec<Spanned<Text>>,
-    pub(crate) algorithm: Field<Text>,
-    pub(crate) burst: Field<u32>,
-    pub(crate) charge: Field<Text>,
-    pub(crate) max_in_flight: Field<u32>,
-    pub(crate) lease_seconds: Field<u32>,
+    pub(super) replaces: Vec<Spanned<Text>>,
+    pub(super) algorithm: Field<Text>,
+    pub(super) burst: Field<u32>,
+    pub(super) charge: Field<Text>,
+    pub(super) max_in_flight: Field<u32>,
+    pub(super) lease_seconds: Field<u32>,
 }
 
 /// A `response` block.
 #[derive(Debug, Default, PartialEq)]
-pub(crate) struct RawResponse {
-    pub(crate) headers: Vec<RawHeader>,
+pub(super) struct RawResponse {
+    pub(super) headers: Vec<RawHeader>,
     /// Names of sets of headers.
-    pub(crate) standard: Vec<Spanned<Text>>,
-    pub(crate) over_limit_standard: Vec<Spanned<Text>>,
-    pub(crate) over_limit_headers: Vec<RawHeader>,
-    pub(crate) body: Option<Spanned<Text>>,
+    pub(super) standard: Vec<Spanned<Text>>,
+    pub(super) over_limit_standard: Vec<Spanned<Text>>,
+    pub(super) over_limit_headers: Vec<RawHeader>,
+    pub(super) body: Option<Spanned<Text>>,
 }
 
 /// A header and its template.
 #[derive(Debug, PartialEq)]
-pub(crate) struct RawHeader {
-    pub(crate) name: Spanned<Text>,
-    pub(crate) value: Spanned<Text>,
+pub(super) struct RawHeader {
+    pub(super) name: Spanned<Text>,
+    pub(super) value: Spanned<Text>,
 }
 
 impl Defaulted for RawMatchers {
@@ -172,7 +170,7 @@ impl Defaulted for RawLimitExtras {
 
 impl Flag {
     /// The key that sets it.
-    pub(crate) fn name(self) -> &'static str {
+    pub(super) fn name(self) -> &'static str {
         match self {
             Self::Shadow => "shadow_mode",
             Self::Quota => "quota_mode",
@@ -184,8 +182,70 @@ impl Flag {
     }
 }
 
-/// Reads one domain from the text of a file; none if there is no sense in going on.
-pub(crate) fn read(text: &str, report: &mut Report) -> Option<RawDomain> {
+/// The policy language.
+pub(super) static LANGUAGE: Language = Language {
+    levels: &[
+        &ROOT,
+        &descriptor::DESCRIPTOR,
+        &limit::LIMIT,
+        &limit::LISTED_LIMIT,
+        &limit::REPLACES,
+        &response::RESPONSE,
+        &response::OVER_LIMIT,
+    ],
+    ignored: Some((REFERENCE, PolicyCode::MisplacedKey.code())),
+};
+
+/// The keys that envoyproxy/ratelimit accepts at any level.
+const REFERENCE: &[&str] = &[
+    "domain",
+    "descriptors",
+    "key",
+    "value",
+    "rate_limit",
+    "unit",
+    "requests_per_unit",
+    "unlimited",
+    "name",
+    "replaces",
+    "shadow_mode",
+    "quota_mode",
+    "detailed_metric",
+    "value_to_metric",
+    "share_threshold",
+    "metadata",
+];
+
+#[rustfmt::skip]
+static ROOT: Level<RawDomain> = Level {
+    name: "the root of the file",
+    definition: "policy",
+    required: &["domain"],
+    base: None,
+    keys: &[
+        Key::new("domain", types::TEXT, "The name that requests ask for.",
+            |domain, pair, report| domain.name = scalar::text(&pair.node, report)),
+        Key::new("descriptors", types::DESCRIPTORS, "The first level of the tree.",
+            |domain, pair, report| domain.descriptors.extend(descriptor::read_all(&pair.node, report))),
+        Key::new("response", types::RESPONSE, "The response to clients, unless a descriptor has its own.",
+            |domain, pair, report| domain.response = response::read(&pair.node, report).map(|it| pair.at_key(it))),
+        Key::new("shadow_mode", types::FLAG, "The domain never refuses.",
+            |domain, pair, report| domain.shadow_mode = flag(pair, report)),
+        Key::new("quota_mode", types::FLAG, "Every descriptor of the domain is a quota.",
+            |domain, pair, report| domain.quota_mode = flag(pair, report)),
+        Key::new("on_store_error", types::STORE_ERROR,
+            "The response when hits cannot be counted, unless a descriptor has its own: local, allow, deny or error.",
+            |domain, pair, report| domain.on_store_error = text(pair, report).map(|it| pair.at_key(it))),
+        Key::new("atomic", types::FLAG, "A refused request is charged to none of its descriptors.",
+            |domain, pair, report| domain.atomic = flag(pair, report)),
+        Key::new("lease_entry", types::TEXT,
+            "The key of the entry that names the lease to release; lease if left out.",
+            |domain, pair, report| domain.lease_entry = text(pair, report).map(|it| pair.at_key(it.value))),
+    ],
+};
+
+/// Reads one domain from the text of a file; `None` if the file cannot be read any further.
+pub(super) fn read(text: &str, report: &mut Report) -> Option<RawDomain> {
     let mut descriptors = Descriptors::default();
     let root = document::parse_by_element(text, &mut descriptors, report)?;
     let mut domain = RawDomain {
@@ -199,46 +259,16 @@ pub(crate) fn read(text: &str, report: &mut Report) -> Option<RawDomain> {
         on_store_error: None,
         descriptors: descriptors.into_top(),
     };
-    if root.is_null() {
-        return Some(domain);
-    }
-    for field in fields(&root, Level::Root, report)? {
-        let position = Some(field.position);
-        let spanned = |value| Spanned { value, position };
-        report.within(PathElement::Key(field.name), |report| match field.name {
-            "domain" => domain.name = scalar::text(field.node, report),
-            "shadow_mode" => {
-                domain.shadow_mode = scalar::boolean(field.node, report).map(spanned);
-            }
-            "quota_mode" => {
-                domain.quota_mode = scalar::boolean(field.node, report).map(spanned);
-            }
-            "atomic" => domain.atomic = scalar::boolean(field.node, report).map(spanned),
-            "lease_entry" => {
-                let text = scalar::text(field.node, report);
-                domain.lease_entry = text.given().map(|text| Spanned {
-                    value: text.value.clone(),
-                    position,
-                });
-            }
-            "response" => {
-                let read = response::read(field.node, report);
-                domain.response = read.map(|value| Spanned { value, position });
-            }
-            "on_store_error" => {
-                if let Field::Given(word) = scalar::text(field.node, report) {
-                    domain.on_store_error = Some(Spanned {
-                        value: word,
-                        position,
-                    });
-                }
-            }
-            "descriptors" => {
-                let others = descriptor::read_all(field.node, report);
-                domain.descriptors.extend(others);
-            }
-            _ => {}
-        });
+    if !root.is_null() {
+        ROOT.read(&root, &mut domain, &LANGUAGE, report)?;
     }
     Some(domain)
+}
+
+fn flag(pair: &Pair, report: &mut Report) -> Option<Spanned<bool>> {
+    scalar::boolean(&pair.node, report).map(|value| pair.at_key(value))
+}
+
+fn text(pair: &Pair, report: &mut Report) -> Option<Spanned<Text>> {
+    scalar::text(&pair.node, report).given().cloned()
 }

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use crate::document::Position;
+use crate::document::{Position, Spanned};
 
 /// Text that many nodes may share.
 pub type Text = Rc<str>;
@@ -47,4 +47,14 @@ pub struct Pair {
     pub position: Position,
     /// The value.
     pub node: Node,
+}
+
+impl Pair {
+    /// A value with the position of this key.
+    pub fn at_key<T>(&self, value: T) -> Spanned<T> {
+        Spanned {
+            value,
+            position: Some(self.position),
+        }
+    }
 }

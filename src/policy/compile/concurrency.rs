@@ -13,17 +13,17 @@ pub(super) fn compile(raw: &RawLimit, report: &mut Report) -> Option<Limit> {
     refuse_rate(raw, report);
     require(raw, report);
     let slots = report.within(PathElement::Key("max_in_flight"), |report| {
-        slots(&raw.more.max_in_flight, report)
+        slots(&raw.extras.max_in_flight, report)
     });
     let lease = report.within(PathElement::Key("lease_seconds"), |report| {
-        lease(&raw.more.lease_seconds, report)
+        lease(&raw.extras.lease_seconds, report)
     });
     Some(Limit {
         kind: LimitKind::Concurrency {
             max_in_flight: slots?,
             lease_secs: lease?.secs(),
         },
-        name: raw.more.name.given().map(|name| Arc::from(&*name.value)),
+        name: raw.extras.name.given().map(|name| Arc::from(&*name.value)),
         shadow_mode: raw.shadow_mode,
     })
 }
@@ -31,8 +31,8 @@ pub(super) fn compile(raw: &RawLimit, report: &mut Report) -> Option<Limit> {
 /// Whether nothing of slots stands on a limit of another algorithm; what does is refused.
 pub(super) fn is_absent(raw: &RawLimit, report: &mut Report) -> bool {
     let slots = [
-        ("max_in_flight", &raw.more.max_in_flight),
-        ("lease_seconds", &raw.more.lease_seconds),
+        ("max_in_flight", &raw.extras.max_in_flight),
+        ("lease_seconds", &raw.extras.lease_seconds),
     ];
     for (key, number) in slots {
         if let Some(number) = number.given() {
@@ -55,10 +55,10 @@ fn require(raw: &RawLimit, report: &mut Report) {
     let required = [
         (
             "max_in_flight",
-            &raw.more.max_in_flight,
+            &raw.extras.max_in_flight,
             "how many may be at work at once?",
         ),
-        ("lease_seconds", &raw.more.lease_seconds, lease),
+        ("lease_seconds", &raw.extras.lease_seconds, lease),
     ];
     for (key, number, hint) in required {
         if number.is_absent() && raw.is_sound {
@@ -93,8 +93,8 @@ fn refuse_rate(raw: &RawLimit, report: &mut Report) {
     let of_rates = [
         ("unit", raw.unit.given().map(|unit| unit.position)),
         ("requests_per_unit", position(&raw.requests_per_unit)),
-        ("unit_multiplier", position(&raw.more.unit_multiplier)),
-        ("burst", position(&raw.more.burst)),
+        ("unit_multiplier", position(&raw.extras.unit_multiplier)),
+        ("burst", position(&raw.extras.burst)),
     ];
     for (key, position) in of_rates {
         if let Some(position) = position {
@@ -106,7 +106,7 @@ fn refuse_rate(raw: &RawLimit, report: &mut Report) {
         }
     }
     if let Some(charge) = raw
-        .more
+        .extras
         .charge
         .given()
         .filter(|charge| &*charge.value == "always")

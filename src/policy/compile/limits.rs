@@ -30,7 +30,7 @@ pub(super) fn compile(
         check_names(limit, summary, report);
         replaces.extend(
             limit
-                .more
+                .extras
                 .replaces
                 .iter()
                 .map(|name| Arc::from(&*name.value)),
@@ -48,7 +48,11 @@ pub(super) fn compile(
     if let [limit] = &raw.limits[..]
         && is_unlimited(limit)
     {
-        let name = limit.more.name.given().map(|name| Arc::from(&*name.value));
+        let name = limit
+            .extras
+            .name
+            .given()
+            .map(|name| Arc::from(&*name.value));
         return Some((Limits::Unlimited { name }, replaces.into()));
     }
     check_count(raw, report);
@@ -62,7 +66,7 @@ pub(super) fn compile(
 }
 
 fn is_unlimited(raw: &RawLimit) -> bool {
-    raw.more
+    raw.extras
         .unlimited
         .as_ref()
         .is_some_and(|unlimited| unlimited.value)
@@ -83,7 +87,7 @@ fn check_count(raw: &RawRateLimit, report: &mut Report) {
 }
 
 fn check_names(raw: &RawLimit, summary: &DomainSummary, report: &mut Report) {
-    let own = raw.more.name.given();
+    let own = raw.extras.name.given();
     if let Some(name) = own {
         let is_usual = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
         if !name.value.chars().all(is_usual) {
@@ -92,7 +96,7 @@ fn check_names(raw: &RawLimit, summary: &DomainSummary, report: &mut Report) {
             report.add_with_hint(PolicyCode::UnsafeLimitName, name.position, message, hint);
         }
     }
-    for replaced in &raw.more.replaces {
+    for replaced in &raw.extras.replaces {
         let quoted = quoted(&replaced.value);
         if replaced.value.is_empty() {
             let message = "`replaces` without the name of a limit";
@@ -122,7 +126,7 @@ fn check_names(raw: &RawLimit, summary: &DomainSummary, report: &mut Report) {
 /// What stands next to `unlimited`.
 fn check_unlimited(raw: &RawLimit, is_list: bool, report: &mut Report) {
     let position = raw
-        .more
+        .extras
         .unlimited
         .as_ref()
         .and_then(|unlimited| unlimited.position);
@@ -153,18 +157,21 @@ fn check_unlimited(raw: &RawLimit, is_list: bool, report: &mut Report) {
         ),
         (
             "unit_multiplier",
-            raw.more.unit_multiplier.given().map(|f| f.position),
+            raw.extras.unit_multiplier.given().map(|f| f.position),
         ),
-        ("algorithm", raw.more.algorithm.given().map(|f| f.position)),
-        ("burst", raw.more.burst.given().map(|f| f.position)),
-        ("charge", raw.more.charge.given().map(|f| f.position)),
+        (
+            "algorithm",
+            raw.extras.algorithm.given().map(|f| f.position),
+        ),
+        ("burst", raw.extras.burst.given().map(|f| f.position)),
+        ("charge", raw.extras.charge.given().map(|f| f.position)),
         (
             "max_in_flight",
-            raw.more.max_in_flight.given().map(|f| f.position),
+            raw.extras.max_in_flight.given().map(|f| f.position),
         ),
         (
             "lease_seconds",
-            raw.more.lease_seconds.given().map(|f| f.position),
+            raw.extras.lease_seconds.given().map(|f| f.position),
         ),
     ];
     for (key, position) in others {
@@ -178,7 +185,7 @@ fn check_unlimited(raw: &RawLimit, is_list: bool, report: &mut Report) {
 /// A limit that counts; none if there is a fault.
 fn counted(raw: &RawLimit, report: &mut Report) -> Option<Limit> {
     let algorithm = report.within(PathElement::Key("algorithm"), |report| {
-        word(&raw.more.algorithm, ALGORITHMS, report)
+        word(&raw.extras.algorithm, ALGORITHMS, report)
     });
     if algorithm == Some("concurrency") {
         return concurrency::compile(raw, report);
@@ -218,13 +225,13 @@ fn counted(raw: &RawLimit, report: &mut Report) -> Option<Limit> {
     };
     Some(Limit {
         kind,
-        name: raw.more.name.given().map(|name| Arc::from(&*name.value)),
+        name: raw.extras.name.given().map(|name| Arc::from(&*name.value)),
         shadow_mode: raw.shadow_mode,
     })
 }
 
 fn check_burst(raw: &RawLimit, algorithm: Option<&str>, report: &mut Report) {
-    let Some(burst) = raw.more.burst.given() else {
+    let Some(burst) = raw.extras.burst.given() else {
         return;
     };
     if burst.value == 0 {
@@ -238,7 +245,7 @@ fn check_burst(raw: &RawLimit, algorithm: Option<&str>, report: &mut Report) {
 }
 
 fn bucket(raw: &RawLimit, rate: Rate, report: &mut Report) -> Option<TokenBucket> {
-    let burst = raw.more.burst.given();
+    let burst = raw.extras.burst.given();
     let size = burst.map_or(rate.requests, |burst| burst.value);
     let (key, number, code, message) = match TokenBucket::new(size, rate) {
         Ok(bucket) => return Some(bucket),
@@ -289,7 +296,7 @@ fn unit(raw: &RawLimit, report: &mut Report) -> Option<Unit> {
 }
 
 fn multiplier(raw: &RawLimit, report: &mut Report) -> Option<u32> {
-    match &raw.more.unit_multiplier {
+    match &raw.extras.unit_multiplier {
         Field::Absent => Some(1),
         Field::Invalid => None,
         Field::Given(number) if number.value == 0 => {
@@ -308,7 +315,7 @@ fn window(raw: &RawLimit, (unit, multiplier): (Unit, u32), report: &mut Report) 
     let window = Window::new(unit, multiplier);
     if window.is_none() {
         let position = raw
-            .more
+            .extras
             .unit_multiplier
             .given()
             .and_then(|number| number.position);
@@ -339,7 +346,7 @@ fn charge(
     let mut first = None;
     let mut is_mixed = false;
     for limit in &*raw.limits {
-        let charge = match &limit.more.charge {
+        let charge = match &limit.extras.charge {
             Field::Absent => default,
             written => report.within(PathElement::Key("charge"), |report| {
                 word(written, CHARGES, report)
@@ -351,7 +358,7 @@ fn charge(
         if *first.get_or_insert(charge) != charge && !is_mixed {
             is_mixed = true;
             let position = limit
-                .more
+                .extras
                 .charge
                 .given()
                 .map_or(limit.position, |charge| charge.position);
@@ -368,7 +375,7 @@ fn charge(
 
 /// Who says what goes without saying knows that it matters here: in a domain where calls come back after the fact.
 fn warn_of_refunds(raw: &RawLimit, summary: &DomainSummary, report: &mut Report) {
-    let Some(charge) = raw.more.charge.given() else {
+    let Some(charge) = raw.extras.charge.given() else {
         return;
     };
     if summary.has_leases || summary.charges_always {

@@ -109,10 +109,10 @@ fn some_of(all: impl ExactSizeIterator<Item = String>) -> String {
 pub(super) fn compile(raw: &RawDescriptor, report: &mut Report) -> Option<Matcher> {
     let written = [
         ("value", !raw.value.is_absent()),
-        ("values", !raw.shapes.values.is_absent()),
-        ("value_sha256", !raw.shapes.value_sha256.is_absent()),
-        ("pattern", !raw.shapes.pattern.is_absent()),
-        ("cidr", !raw.shapes.cidr.is_absent()),
+        ("values", !raw.matchers.values.is_absent()),
+        ("value_sha256", !raw.matchers.value_sha256.is_absent()),
+        ("pattern", !raw.matchers.pattern.is_absent()),
+        ("cidr", !raw.matchers.cidr.is_absent()),
     ];
     let written: Vec<&str> = written
         .iter()
@@ -133,7 +133,7 @@ pub(super) fn compile(raw: &RawDescriptor, report: &mut Report) -> Option<Matche
         _ => matcher(raw, report),
     };
     let shared = raw
-        .more
+        .extras
         .flags
         .iter()
         .find(|flag| flag.value == Flag::Shared);
@@ -150,8 +150,8 @@ pub(super) fn compile(raw: &RawDescriptor, report: &mut Report) -> Option<Matche
             message,
         );
     }
-    if let Some(count_by) = raw.shapes.count_by.given()
-        && raw.shapes.pattern.is_absent()
+    if let Some(count_by) = raw.matchers.count_by.given()
+        && raw.matchers.pattern.is_absent()
     {
         let message = "`count_by` without `pattern`";
         report.add(PolicyCode::InvalidCountBy, count_by.position, message);
@@ -160,7 +160,7 @@ pub(super) fn compile(raw: &RawDescriptor, report: &mut Report) -> Option<Matche
 }
 
 fn matcher(raw: &RawDescriptor, report: &mut Report) -> Option<Matcher> {
-    if let Some(values) = raw.shapes.values.given() {
+    if let Some(values) = raw.matchers.values.given() {
         if values.value.is_empty() {
             report.add(
                 DocumentCode::EmptyList,
@@ -177,14 +177,18 @@ fn matcher(raw: &RawDescriptor, report: &mut Report) -> Option<Matcher> {
         }
         return Some(Matcher::Exact(values.value.clone()));
     }
-    if raw.shapes.pattern.given().is_some() {
+    if raw.matchers.pattern.given().is_some() {
         return pattern(raw, report);
     }
-    if let Some(hash) = raw.shapes.value_sha256.given() {
+    if let Some(hash) = raw.matchers.value_sha256.given() {
         return self::hash(hash, report);
     }
-    let is_shared = raw.more.flags.iter().any(|flag| flag.value == Flag::Shared);
-    if let Some(cidr) = raw.shapes.cidr.given() {
+    let is_shared = raw
+        .extras
+        .flags
+        .iter()
+        .any(|flag| flag.value == Flag::Shared);
+    if let Some(cidr) = raw.matchers.cidr.given() {
         let cidrs = cidrs(cidr, report)?;
         return Some(Matcher::Cidr(Box::new(CidrMatcher { cidrs, is_shared })));
     }
@@ -234,7 +238,7 @@ fn cidrs(cidr: &Spanned<Vec<Spanned<Text>>>, report: &mut Report) -> Option<Vec<
 }
 
 fn pattern(raw: &RawDescriptor, report: &mut Report) -> Option<Matcher> {
-    let text = raw.shapes.pattern.given()?;
+    let text = raw.matchers.pattern.given()?;
     let pattern = match PathPattern::parse(&text.value) {
         Ok(pattern) => pattern,
         Err(why) => {
@@ -248,7 +252,7 @@ fn pattern(raw: &RawDescriptor, report: &mut Report) -> Option<Matcher> {
     }
     let mut names: Vec<(&str, CaptureRef)> = Vec::new();
     for name in raw
-        .shapes
+        .matchers
         .count_by
         .given()
         .iter()

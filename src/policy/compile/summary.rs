@@ -40,7 +40,11 @@ impl DomainSummary {
 
     fn add(&mut self, descriptors: &[Box<RawDescriptor>]) {
         for raw in descriptors {
-            let is_secret = raw.more.flags.iter().any(|flag| flag.value == Flag::Secret);
+            let is_secret = raw
+                .extras
+                .flags
+                .iter()
+                .any(|flag| flag.value == Flag::Secret);
             if let Some(key) = raw.key.given().filter(|_| is_secret) {
                 self.secrets.insert(key.value.as_bytes().into());
             }
@@ -52,12 +56,12 @@ impl DomainSummary {
                 let says = |field: &Field<Text>, word| {
                     field.given().is_some_and(|field| &*field.value == word)
                 };
-                self.has_leases |= says(&limit.more.algorithm, "concurrency");
-                self.charges_always |= says(&limit.more.charge, "always");
+                self.has_leases |= says(&limit.extras.algorithm, "concurrency");
+                self.charges_always |= says(&limit.extras.charge, "always");
                 self.names
-                    .extend(limit.more.name.given().map(|name| name.value.clone()));
+                    .extend(limit.extras.name.given().map(|name| name.value.clone()));
             }
-            for (key, value) in raw.more.metadata.iter().flatten() {
+            for (key, value) in raw.extras.metadata.iter().flatten() {
                 let kind = match value {
                     Value::Number(_) => MetadataKind::Numbers,
                     _ => MetadataKind::Mixed,

@@ -1,10 +1,8 @@
 //! `descriptors`, at the root and below.
 
-use super::fields::{KnownField, fields};
-use super::{Flag, Lazy, Level, RawDescriptor, RawDescriptors};
-use super::{limit, response};
+use super::{Flag, LANGUAGE, Lazy, RawDescriptor, RawDescriptors, limit, response, types};
 use crate::document::{
-    Elements, Field, Node, PathElement, Report, Spanned, list, read_metadata, scalar,
+    Elements, Field, Key, Level, Node, Pair, PathElement, Report, list, read_metadata, scalar,
 };
 
 /// The descriptors of a file, each read as soon as its YAML is complete, so that never more than one of them is there
@@ -65,59 +63,65 @@ fn read(node: &Node, report: &mut Report) -> RawDescriptor {
         position: Some(node.position),
         key: Field::Absent,
         value: Field::Absent,
-        shapes: Lazy::DEFAULT,
+        matchers: Lazy::DEFAULT,
         rate_limit: None,
-        more: Lazy::DEFAULT,
+        extras: Lazy::DEFAULT,
         descriptors: Vec::new(),
     };
-    if let Some(fields) = fields(node, Level::Descriptor, report) {
-        descriptor.is_sound = true;
-        for field in fields {
-            report.within(PathElement::Key(field.name), |report| {
-                fill(&mut descriptor, &field, report);
-            });
-        }
-    }
+    let known = DESCRIPTOR.read(node, &mut descriptor, &LANGUAGE, report);
+    descriptor.is_sound = known.is_some();
     descriptor
 }
 
-fn fill(descriptor: &mut RawDescriptor, field: &KnownField<'_>, report: &mut Report) {
-    let node = field.node;
-    match field.name {
-        "key" => descriptor.key = scalar::text(node, report),
-        "value" => descriptor.value = scalar::text(node, report),
-        "values" => descriptor.shapes.get_mut().values = scalar::texts(node, report),
-        "value_sha256" => descriptor.shapes.get_mut().value_sha256 = scalar::written(node, report),
-        "cidr" => descriptor.shapes.get_mut().cidr = scalar::one_or_more(node, report),
-        "pattern" => descriptor.shapes.get_mut().pattern = scalar::written(node, report),
-        "count_by" => descriptor.shapes.get_mut().count_by = scalar::texts(node, report),
-        "rate_limit" => descriptor.rate_limit = Some(limit::read(node, field.position, report)),
-        "metadata" => descriptor.more.get_mut().metadata = read_metadata(node, report),
-        "response" => descriptor.more.get_mut().response = response::read(node, report),
-        "on_store_error" => descriptor.more.get_mut().on_store_error = scalar::text(node, report),
-        "descriptors" => descriptor.descriptors = read_all(node, report),
-        name => {
-            if let Some(flag) = flag(name)
-                && scalar::is_set(node, report)
-            {
-                descriptor.more.get_mut().flags.push(Spanned {
-                    value: flag,
-                    position: Some(field.position),
-                });
-            }
-        }
+fn set_flag(descriptor: &mut RawDescriptor, flag: Flag, pair: &Pair, report: &mut Report) {
+    if scalar::is_set(&pair.node, report) {
+        descriptor.extras.get_mut().flags.push(pair.at_key(flag));
     }
 }
 
-fn flag(name: &str) -> Option<Flag> {
-    [
-        Flag::Shadow,
-        Flag::Quota,
-        Flag::DetailedMetric,
-        Flag::ValueToMetric,
-        Flag::Shared,
-        Flag::Secret,
-    ]
-    .into_iter()
-    .find(|flag| flag.name() == name)
-}
+#[rustfmt::skip]
+pub(super) static DESCRIPTOR: Level<RawDescriptor> = Level {
+    name: "a descriptor",
+    definition: "descriptor",
+    required: &["key"],
+    base: None,
+    keys: &[
+        Key::new("key", types::TEXT, "The key of an entry, compared exactly.",
+            |raw, pair, report| raw.key = scalar::text(&pair.node, report)),
+        Key::new("value", types::VALUE, "The value to match; `*` matches zero or more characters.",
+            |raw, pair, report| raw.value = scalar::text(&pair.node, report)),
+        Key::new("values", types::VALUES, "Several values, each matched exactly.",
+            |raw, pair, report| raw.matchers.get_mut().values = scalar::texts(&pair.node, report)),
+        Key::new("pattern", types::PATTERN, "A path template to match, such as `GET /sites/{site}`.",
+            |raw, pair, report| raw.matchers.get_mut().pattern = scalar::written(&pair.node, report)),
+        Key::new("value_sha256", types::HASH, "The SHA-256 of the value to match, in hex.",
+            |raw, pair, report| raw.matchers.get_mut().value_sha256 = scalar::written(&pair.node, report)),
+        Key::new("cidr", types::CIDR, "The CIDR blocks of addresses to match.",
+            |raw, pair, report| raw.matchers.get_mut().cidr = scalar::one_or_more(&pair.node, report)),
+        Key::new("count_by", types::CAPTURES, "The captures of the pattern that have their own counters.",
+            |raw, pair, report| raw.matchers.get_mut().count_by = scalar::texts(&pair.node, report)),
+        Key::new("rate_limit", types::RATE_LIMIT, "A limit, or a list of limits that must all allow the request.",
+            |raw, pair, report| raw.rate_limit = Some(limit::read(pair, report))),
+        Key::new("shadow_mode", types::FLAG, "The rule counts and never refuses.",
+            |raw, pair, report| set_flag(raw, Flag::Shadow, pair, report)),
+        Key::new("quota_mode", types::FLAG, "The rule refuses only if every quota of the request is over limit.",
+            |raw, pair, report| set_flag(raw, Flag::Quota, pair, report)),
+        Key::new("detailed_metric", types::FLAG, "Metrics are named by the values of the request.",
+            |raw, pair, report| set_flag(raw, Flag::DetailedMetric, pair, report)),
+        Key::new("value_to_metric", types::FLAG, "Metrics are named by the value at this level.",
+            |raw, pair, report| set_flag(raw, Flag::ValueToMetric, pair, report)),
+        Key::new("share_threshold", types::FLAG, "All values that match the wildcard or the CIDR block share one counter.",
+            |raw, pair, report| set_flag(raw, Flag::Shared, pair, report)),
+        Key::new("secret", types::SECRET, "Values of this key are never shown, anywhere in the domain.",
+            |raw, pair, report| set_flag(raw, Flag::Secret, pair, report)),
+        Key::new("metadata", types::METADATA, "Free-form data for the reader of the response.",
+            |raw, pair, report| raw.extras.get_mut().metadata = read_metadata(&pair.node, report)),
+        Key::new("response", types::RESPONSE, "The response to clients, here and below.",
+            |raw, pair, report| raw.extras.get_mut().response = response::read(&pair.node, report)),
+        Key::new("on_store_error", types::STORE_ERROR,
+            "The response when hits cannot be counted, here and below: local, allow, deny or error.",
+            |raw, pair, report| raw.extras.get_mut().on_store_error = scalar::text(&pair.node, report)),
+        Key::new("descriptors", types::DESCRIPTORS, "The next level of the tree.",
+            |raw, pair, report| raw.descriptors = read_all(&pair.node, report)),
+    ],
+};

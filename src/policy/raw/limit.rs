@@ -1,100 +1,114 @@
 //! `rate_limit`: one limit or a list of them.
 
-use super::fields::{KnownField, fields};
-use super::{Lazy, Level, RawLimit, RawRateLimit};
+use super::{LANGUAGE, Lazy, RawLimit, RawRateLimit, types};
 use crate::document::{
-    Field, Kind, Node, Pair, PathElement, Position, Report, Spanned, Text, list, scalar,
+    Field, Key, Kind, Level, Node, Pair, PathElement, Report, Spanned, Text, list, scalar,
 };
 
-/// Reads `rate_limit`, whose key stands at `position`.
-pub(super) fn read(node: &Node, position: Position, report: &mut Report) -> RawRateLimit {
-    let (is_list, limits) = match &node.kind {
+#[rustfmt::skip]
+pub(super) static LIMIT: Level<RawLimit> = Level {
+    name: "`rate_limit`",
+    definition: "limit",
+    required: &[],
+    base: None,
+    keys: &[
+        Key::new("unit", types::UNIT, "second, minute, hour, day, week, month or year.",
+            |limit, pair, report| limit.unit = scalar::text(&pair.node, report)),
+        Key::new("requests_per_unit", types::NUMBER, "Hits per window; 0 refuses all.",
+            |limit, pair, report| limit.requests_per_unit = scalar::number(&pair.node, report)),
+        Key::new("unit_multiplier", types::POSITIVE, "The window in units; 1 if left out.",
+            |limit, pair, report| limit.extras.get_mut().unit_multiplier = scalar::number(&pair.node, report)),
+        Key::new("unlimited", types::FLAG, "No limit at all.",
+            |limit, pair, report| limit.extras.get_mut().unlimited = super::flag(pair, report)),
+        Key::new("name", types::TEXT, "Its name, in responses and in `replaces`.",
+            |limit, pair, report| limit.extras.get_mut().name = scalar::text(&pair.node, report)),
+        Key::new("replaces", types::REPLACES, "The limits that it replaces in the same request.",
+            |limit, pair, report| limit.extras.get_mut().replaces = read_replaces(&pair.node, report)),
+        Key::new("algorithm", types::ALGORITHM, "fixed_window, sliding_window, token_bucket or concurrency.",
+            |limit, pair, report| limit.extras.get_mut().algorithm = scalar::written(&pair.node, report)),
+        Key::new("burst", types::POSITIVE, "The size of the bucket; requests_per_unit if left out.",
+            |limit, pair, report| limit.extras.get_mut().burst = scalar::number(&pair.node, report)),
+        Key::new("charge", types::CHARGE, "Whether a refused hit is charged: always or allowed.",
+            |limit, pair, report| limit.extras.get_mut().charge = scalar::written(&pair.node, report)),
+        Key::new("max_in_flight", types::NUMBER, "The number of slots, with algorithm: concurrency; 0 refuses all.",
+            |limit, pair, report| limit.extras.get_mut().max_in_flight = scalar::number(&pair.node, report)),
+        Key::new("lease_seconds", types::POSITIVE, "The time after which a slot that was not released is free again.",
+            |limit, pair, report| limit.extras.get_mut().lease_seconds = scalar::number(&pair.node, report)),
+    ],
+};
+
+#[rustfmt::skip]
+pub(super) static LISTED_LIMIT: Level<RawLimit> = Level {
+    name: "a limit of a list",
+    definition: "listed_limit",
+    required: &[],
+    base: Some(&LIMIT),
+    keys: &[
+        Key::new("shadow_mode", types::FLAG, "This limit counts and never refuses.",
+            |limit, pair, report| limit.shadow_mode = scalar::is_set(&pair.node, report)),
+    ],
+};
+
+#[rustfmt::skip]
+pub(super) static REPLACES: Level<Field<Text>> = Level {
+    name: "`replaces`",
+    definition: "replaced",
+    required: &["name"],
+    base: None,
+    keys: &[
+        Key::new("name", types::TEXT, "The name of the limit that is replaced.",
+            |name, pair, report| *name = scalar::text(&pair.node, report)),
+    ],
+};
+
+/// Reads `rate_limit`.
+pub(super) fn read(pair: &Pair, report: &mut Report) -> RawRateLimit {
+    let (is_list, limits) = match &pair.node.kind {
         Kind::List(nodes) => {
             let read_at = |(at, node)| {
                 report.within(PathElement::Index(at), |report| {
-                    read_limit(node, Level::ListedLimit, report)
+                    read_limit(node, &LISTED_LIMIT, report)
                 })
             };
             (true, nodes.iter().enumerate().map(read_at).collect())
         }
-        _ => (false, [read_limit(node, Level::Limit, report)].into()),
+        _ => (false, [read_limit(&pair.node, &LIMIT, report)].into()),
     };
     RawRateLimit {
-        position: Some(position),
+        position: Some(pair.position),
         is_list,
         limits,
     }
 }
 
-fn read_limit(node: &Node, level: Level, report: &mut Report) -> RawLimit {
+fn read_limit(node: &Node, level: &Level<RawLimit>, report: &mut Report) -> RawLimit {
     let mut limit = RawLimit {
         is_sound: false,
         shadow_mode: false,
         position: Some(node.position),
         unit: Field::Absent,
         requests_per_unit: Field::Absent,
-        more: Lazy::DEFAULT,
+        extras: Lazy::DEFAULT,
     };
-    if let Some(fields) = fields(node, level, report) {
-        limit.is_sound = !has_refused_key(node, level);
-        for field in fields {
-            report.within(PathElement::Key(field.name), |report| {
-                fill(&mut limit, &field, report);
-            });
-        }
-    }
+    // After an unknown key, a key that is missing is not worth another finding.
+    limit.is_sound = level.read(node, &mut limit, &LANGUAGE, report) == Some(true);
     limit
-}
-
-/// Whether a key was refused, so that what is missing besides is not worth a word.
-fn has_refused_key(node: &Node, level: Level) -> bool {
-    let is_refused =
-        |pair: &Pair| level.find(&pair.key).is_none() && !super::keys::is_of_reference(&pair.key);
-    matches!(&node.kind, Kind::Map(pairs) if pairs.iter().any(is_refused))
-}
-
-fn fill(limit: &mut RawLimit, field: &KnownField<'_>, report: &mut Report) {
-    let node = field.node;
-    match field.name {
-        "unit" => limit.unit = scalar::text(node, report),
-        "requests_per_unit" => limit.requests_per_unit = scalar::number(node, report),
-        "unit_multiplier" => limit.more.get_mut().unit_multiplier = scalar::number(node, report),
-        "name" => limit.more.get_mut().name = scalar::text(node, report),
-        "replaces" => limit.more.get_mut().replaces = read_replaces(node, report),
-        "algorithm" => limit.more.get_mut().algorithm = scalar::written(node, report),
-        "burst" => limit.more.get_mut().burst = scalar::number(node, report),
-        "max_in_flight" => limit.more.get_mut().max_in_flight = scalar::number(node, report),
-        "lease_seconds" => limit.more.get_mut().lease_seconds = scalar::number(node, report),
-        "charge" => limit.more.get_mut().charge = scalar::written(node, report),
-        "shadow_mode" => limit.shadow_mode = scalar::is_set(node, report),
-        "unlimited" => {
-            limit.more.get_mut().unlimited = scalar::boolean(node, report).map(|value| Spanned {
-                value,
-                position: Some(field.position),
-            });
-        }
-        _ => {}
-    }
 }
 
 fn read_replaces(node: &Node, report: &mut Report) -> Vec<Spanned<Text>> {
     let mut names = Vec::new();
     for (at, node) in list(node, report).unwrap_or_default().iter().enumerate() {
         report.within(PathElement::Index(at), |report| {
-            let Some(fields) = fields(node, Level::Replaces, report) else {
-                return;
-            };
             let mut name = Field::Absent;
-            for field in fields {
-                name = scalar::text(field.node, report);
+            if REPLACES.read(node, &mut name, &LANGUAGE, report).is_none() {
+                return;
             }
-            let empty = || Spanned {
-                value: "".into(),
-                position: Some(node.position),
-            };
             match name {
                 Field::Given(name) => names.push(name),
-                Field::Absent => names.push(empty()),
+                Field::Absent => names.push(Spanned {
+                    value: "".into(),
+                    position: Some(node.position),
+                }),
                 Field::Invalid => {}
             }
         });

@@ -1,36 +1,47 @@
 //! `response`: headers and a body.
 
-use super::fields::fields;
-use super::{Level, RawHeader, RawResponse};
-use crate::document::{Field, Node, PathElement, Report, Spanned, Text, mapping, scalar};
+use super::{LANGUAGE, RawHeader, RawResponse, types};
+use crate::document::{Field, Key, Level, Node, Report, Spanned, Text, mapping, scalar};
+
+#[rustfmt::skip]
+pub(super) static RESPONSE: Level<RawResponse> = Level {
+    name: "`response`",
+    definition: "response",
+    required: &[],
+    base: None,
+    keys: &[
+        Key::new("headers", types::HEADERS, "Headers of every response that reports a limit.",
+            |response, pair, report| response.headers = read_headers(&pair.node, report)),
+        Key::new("over_limit", types::OVER_LIMIT, "Headers and body of a refusal.",
+            |response, pair, report| {
+                OVER_LIMIT.read(&pair.node, response, &LANGUAGE, report);
+            }),
+        Key::new("standard", types::STANDARD, "Standard sets of headers: x-ratelimit, ratelimit, retry-after.",
+            |response, pair, report| response.standard = read_standard(&pair.node, report)),
+    ],
+};
+
+#[rustfmt::skip]
+pub(super) static OVER_LIMIT: Level<RawResponse> = Level {
+    name: "`over_limit`",
+    definition: "over_limit",
+    required: &[],
+    base: None,
+    keys: &[
+        Key::new("headers", types::HEADERS, "Headers of a refusal.",
+            |response, pair, report| response.over_limit_headers = read_headers(&pair.node, report)),
+        Key::new("body", types::TEXT, "The body of a refusal.",
+            |response, pair, report| response.body = super::text(pair, report)),
+        Key::new("standard", types::STANDARD, "Standard sets of headers, on refusals only.",
+            |response, pair, report| response.over_limit_standard = read_standard(&pair.node, report)),
+    ],
+};
 
 /// Reads a `response` block.
 pub(super) fn read(node: &Node, report: &mut Report) -> Option<RawResponse> {
     let mut response = RawResponse::default();
-    for field in fields(node, Level::Response, report)? {
-        report.within(PathElement::Key(field.name), |report| match field.name {
-            "headers" => response.headers = read_headers(field.node, report),
-            "standard" => response.standard = read_standard(field.node, report),
-            "over_limit" => read_over_limit(field.node, &mut response, report),
-            _ => {}
-        });
-    }
+    RESPONSE.read(node, &mut response, &LANGUAGE, report)?;
     Some(response)
-}
-
-fn read_over_limit(node: &Node, response: &mut RawResponse, report: &mut Report) {
-    for field in fields(node, Level::OverLimit, report).unwrap_or_default() {
-        report.within(PathElement::Key(field.name), |report| match field.name {
-            "headers" => response.over_limit_headers = read_headers(field.node, report),
-            "standard" => response.over_limit_standard = read_standard(field.node, report),
-            "body" => {
-                if let Field::Given(body) = scalar::text(field.node, report) {
-                    response.body = Some(body);
-                }
-            }
-            _ => {}
-        });
-    }
 }
 
 fn read_standard(node: &Node, report: &mut Report) -> Vec<Spanned<Text>> {
