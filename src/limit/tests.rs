@@ -61,13 +61,13 @@ impl Counter {
         !self.call(micros, Cost::Hits(hits)).refused
     }
 
-    fn look(&mut self, micros: u64) -> Outcome {
+    fn peek(&mut self, micros: u64) -> Outcome {
         self.call(micros, Cost::Peek).limits[0]
     }
 }
 
 #[test]
-fn a_fixed_window_lets_exactly_the_limit_pass_and_starts_anew_with_the_next() {
+fn a_fixed_window_admits_exactly_the_limit_and_then_starts_from_zero() {
     let mut counter = Counter::new(
         [limit(LimitKind::FixedWindow, 3, window(Unit::Minute, 1))],
         Charge::Always,
@@ -119,7 +119,7 @@ fn a_look_at_a_limit_just_used_up_is_ok_only_as_the_reference_has_it() {
     let used_up = |limit: Limit, charge| {
         let mut counter = Counter::new([limit], charge);
         counter.hit(0, 5);
-        counter.look(0).over
+        counter.peek(0).over
     };
     let hour = window(Unit::Hour, 1);
     assert!(!used_up(
@@ -152,12 +152,12 @@ fn a_bucket_holds_its_burst_and_fills_at_its_rate() {
 }
 
 #[test]
-fn a_bucket_in_debt_by_late_charges_refuses_until_it_is_paid() {
+fn a_bucket_in_debt_refuses_until_it_is_refilled() {
     let mut counter = Counter::new([bucket(60, 60, window(Unit::Minute, 1))], Charge::Always);
     assert!(counter.hit(0, 100).over);
-    assert_eq!(counter.look(0).reset_after, Micros::from_secs(41));
-    assert!(counter.look(41 * SECOND - 1).over);
-    assert!(!counter.look(41 * SECOND).over);
+    assert_eq!(counter.peek(0).reset_after, Micros::from_secs(41));
+    assert!(counter.peek(41 * SECOND - 1).over);
+    assert!(!counter.peek(41 * SECOND).over);
 }
 
 #[test]
@@ -177,7 +177,7 @@ fn a_changed_number_acts_on_the_kept_count() {
         let mut counter = Counter::new([before], Charge::Allowed);
         counter.hit(0, 6);
         counter.set.limits = Box::new([after]);
-        assert_eq!(counter.look(0).remaining, 1);
+        assert_eq!(counter.peek(0).remaining, 1);
     }
 }
 
@@ -249,7 +249,7 @@ fn a_limit_in_shadow_mode_is_counted_and_refuses_nobody() {
         (true, true),
     ];
     assert_eq!(over[..6], expected);
-    assert_eq!(counter.look(0).remaining, 0);
+    assert_eq!(counter.peek(0).remaining, 0);
 }
 
 #[test]
@@ -297,7 +297,7 @@ fn the_largest_numbers_do_not_overflow() {
 }
 
 #[test]
-fn a_bucket_that_cannot_be_is_refused() {
+fn an_impossible_bucket_is_rejected() {
     let second = window(Unit::Second, 1);
     assert_eq!(
         TokenBucket::new(
@@ -349,11 +349,11 @@ fn slots(max_in_flight: u32, lease_secs: u32) -> Limit {
 }
 
 impl Counter {
-    fn take(&mut self, micros: u64, lease: u128) -> bool {
+    fn acquire(&mut self, micros: u64, lease: u128) -> bool {
         self.lease_call(micros, Cost::Hits(1), lease).lease == LeaseOutcome::Granted
     }
 
-    fn give_back(&mut self, micros: u64, lease: u128) -> LeaseOutcome {
+    fn release(&mut self, micros: u64, lease: u128) -> LeaseOutcome {
         self.lease_call(micros, Cost::Refund(1), lease).lease
     }
 
@@ -367,32 +367,32 @@ impl Counter {
 }
 
 #[test]
-fn slots_are_held_until_their_lease_is_given_back_or_ends() {
+fn slots_are_held_until_their_lease_is_released_or_expires() {
     let mut counter = Counter::new([slots(2, 60)], Charge::Allowed);
-    assert!(counter.take(0, 1) && counter.take(10, 2));
+    assert!(counter.acquire(0, 1) && counter.acquire(10, 2));
     let refused = counter.lease_call(20, Cost::Hits(1), 3);
     assert!(refused.refused && refused.lease == LeaseOutcome::None);
     assert_eq!(refused.limits[0].reset_after, Micros::from_secs(1));
-    assert_eq!(counter.give_back(30, 3), LeaseOutcome::NotHeld);
-    assert_eq!(counter.give_back(30, 1), LeaseOutcome::Released);
-    assert_eq!(counter.give_back(30, 1), LeaseOutcome::NotHeld);
-    assert!(counter.take(40, 4) && !counter.take(40, 5));
+    assert_eq!(counter.release(30, 3), LeaseOutcome::NotHeld);
+    assert_eq!(counter.release(30, 1), LeaseOutcome::Released);
+    assert_eq!(counter.release(30, 1), LeaseOutcome::NotHeld);
+    assert!(counter.acquire(40, 4) && !counter.acquire(40, 5));
     let end = 10 + 60 * SECOND;
-    assert!(!counter.take(end - 1, 6));
-    assert!(counter.take(end, 6));
-    assert_eq!(counter.give_back(end, 2), LeaseOutcome::NotHeld);
+    assert!(!counter.acquire(end - 1, 6));
+    assert!(counter.acquire(end, 6));
+    assert_eq!(counter.release(end, 2), LeaseOutcome::NotHeld);
 }
 
 #[test]
-fn a_call_takes_as_many_slots_as_hits_and_gives_them_back_at_once() {
+fn an_operation_acquires_as_many_slots_as_hits() {
     let mut counter = Counter::new([slots(5, 60)], Charge::Allowed);
     counter.lease_call(0, Cost::Hits(3), 1);
     let second = counter.lease_call(0, Cost::Hits(2), 1);
     assert_eq!(second.limits[0].remaining, 0);
     assert_eq!(second.held_until, Some(Timestamp::from_secs(60)));
-    assert_eq!(counter.give_back(1, 1), LeaseOutcome::Released);
-    assert_eq!(counter.look(1).remaining, 3);
-    assert_eq!(counter.give_back(1, 1), LeaseOutcome::Released);
+    assert_eq!(counter.release(1, 1), LeaseOutcome::Released);
+    assert_eq!(counter.peek(1).remaining, 3);
+    assert_eq!(counter.release(1, 1), LeaseOutcome::Released);
     let outcomes = counter.call(1, Cost::Peek);
     assert_eq!(
         (outcomes.limits[0].remaining, outcomes.held_until),
@@ -401,10 +401,10 @@ fn a_call_takes_as_many_slots_as_hits_and_gives_them_back_at_once() {
 }
 
 #[test]
-fn negative_hits_without_a_lease_free_no_slot() {
+fn refunds_without_a_lease_release_no_slot() {
     let minute = limit(LimitKind::FixedWindow, 9, window(Unit::Minute, 1));
     let mut counter = Counter::new([slots(2, 60), minute], Charge::Allowed);
-    counter.take(0, 1);
+    counter.acquire(0, 1);
     let refund = counter.call(0, Cost::Refund(1));
     assert_eq!(refund.lease, LeaseOutcome::MissingId);
     let remaining = refund.limits.iter().map(|outcome| outcome.remaining);
@@ -412,31 +412,31 @@ fn negative_hits_without_a_lease_free_no_slot() {
 }
 
 #[test]
-fn a_lease_that_is_given_back_leaves_the_rates_of_its_list_alone() {
+fn a_release_does_not_change_the_rates_of_its_list() {
     let minute = limit(LimitKind::FixedWindow, 9, window(Unit::Minute, 1));
     let mut counter = Counter::new([slots(2, 60), minute], Charge::Allowed);
-    counter.take(0, 1);
+    counter.acquire(0, 1);
     let given_back = counter.lease_call(0, Cost::Refund(1), 1);
     let remaining = given_back.limits.iter().map(|outcome| outcome.remaining);
     assert_eq!(remaining.collect::<Vec<_>>(), [2, 8]);
 }
 
 #[test]
-fn nobodys_lease_is_not_given_back() {
+fn the_nil_lease_is_not_released() {
     let mut counter = Counter::new([slots(2, 60)], Charge::Allowed);
     counter.hit(0, 1);
-    let nobodys = LeaseId::NIL.bits();
-    assert_eq!(counter.give_back(0, nobodys), LeaseOutcome::NotHeld);
-    assert_eq!(counter.look(0).remaining, 1);
+    let nil = LeaseId::NIL.bits();
+    assert_eq!(counter.release(0, nil), LeaseOutcome::NotHeld);
+    assert_eq!(counter.peek(0).remaining, 1);
 }
 
 #[test]
 fn leases_outlive_a_changed_number_and_length() {
     let mut counter = Counter::new([slots(2, 60)], Charge::Allowed);
-    assert!(counter.take(0, 1) && counter.take(0, 2));
+    assert!(counter.acquire(0, 1) && counter.acquire(0, 2));
     counter.set.limits = Box::new([slots(3, 10)]);
-    assert!(counter.take(0, 3) && !counter.take(0, 4));
-    assert!(counter.take(10 * SECOND, 5));
-    assert!(counter.take(20 * SECOND, 6) && !counter.take(29 * SECOND, 7));
-    assert_eq!(counter.give_back(59 * SECOND, 1), LeaseOutcome::Released);
+    assert!(counter.acquire(0, 3) && !counter.acquire(0, 4));
+    assert!(counter.acquire(10 * SECOND, 5));
+    assert!(counter.acquire(20 * SECOND, 6) && !counter.acquire(29 * SECOND, 7));
+    assert_eq!(counter.release(59 * SECOND, 1), LeaseOutcome::Released);
 }

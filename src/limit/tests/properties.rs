@@ -158,7 +158,7 @@ proptest! {
         while counter.passes(now, 1) {}
         for back in back {
             prop_assert!(!counter.passes(now - back, 1));
-            prop_assert!(counter.look(now - back).over);
+            prop_assert!(counter.peek(now - back).over);
         }
     }
 
@@ -170,7 +170,7 @@ proptest! {
             for (pause, hits) in &calls {
                 now += pause;
                 let before = counter.states.clone();
-                counter.look(now);
+                counter.peek(now);
                 prop_assert_eq!(&counter.states, &before);
                 counter.passes(now, *hits);
             }
@@ -243,12 +243,12 @@ proptest! {
                 2 => {
                     let own = |(of, end, _): &(u128, u64, u32)| *of == lease && *end > now && lease != 0;
                     let found = model.iter().position(own);
-                    let outcome = counter.give_back(now, lease);
+                    let outcome = counter.release(now, lease);
                     prop_assert_eq!(outcome == LeaseOutcome::Released, found.is_some());
                     found.map(|at| model.remove(at));
                 }
                 _ => {
-                    let remaining = counter.look(now).remaining;
+                    let remaining = counter.peek(now).remaining;
                     prop_assert_eq!(remaining, max_in_flight - held);
                 }
             }
@@ -268,7 +268,7 @@ proptest! {
         // When each lease was granted, by the latest time at which one was: none ends before its length has passed.
         let mut granted: Vec<u64> = Vec::new();
         for (at, time) in times.into_iter().enumerate() {
-            if counter.take(start + time, at as u128 + 1) {
+            if counter.acquire(start + time, at as u128 + 1) {
                 latest = latest.max(start + time);
                 granted.retain(|granted| granted + 5 * SECOND > start + time);
                 granted.push(latest);
