@@ -132,7 +132,7 @@ pub fn number(node: &Node, report: &mut Report) -> Field<u32> {
                 Some(Ok(number)) => return Field::Given(spanned(node, number)),
                 Some(Err(_)) => TOO_LARGE,
                 None if number.is_i64() => "the number is negative",
-                None => "the number is not whole",
+                None => "the number must be whole",
             },
             // serde_yaml takes digits beyond 64 bits for text.
             _ if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) => TOO_LARGE,

@@ -147,8 +147,8 @@ impl Reader<'_> {
                 return None;
             }
             let message = match actions.len() {
-                0 => "a step that does nothing",
-                _ => "a step that does more than one thing",
+                0 => "a step without an action",
+                _ => "a step with more than one action",
             };
             let hint = "a step has one of `ask`, `wait`, `at` and `reload`";
             self.report
@@ -204,7 +204,7 @@ impl Reader<'_> {
             Some(path) => self.load(vec![path], None),
             None => {
                 let hint = "name it: `policy: FILE.yaml`";
-                let message = "the file names no policy, and there is none beside it";
+                let message = "no `policy`, and no policy file beside this one";
                 self.say_once(message, hint);
                 Choice::Broken
             }

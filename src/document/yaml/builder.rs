@@ -147,7 +147,7 @@ impl<'r> Builder<'r> {
         self.report.add(
             DocumentCode::UnknownTag,
             Some(position),
-            "this YAML tag has no meaning here",
+            "unsupported YAML tag",
         );
         None
     }
@@ -245,7 +245,7 @@ impl<'r> Builder<'r> {
                     *waiting = Some(match node.kind {
                         Kind::Scalar(text, style) => Some((text, style, node.position)),
                         _ => {
-                            let message = "the key of a mapping is text";
+                            let message = "the key of a mapping must be text";
                             self.report
                                 .add(DocumentCode::WrongType, Some(node.position), message);
                             None
@@ -258,7 +258,7 @@ impl<'r> Builder<'r> {
 
     fn alias(&mut self, anchor: usize, position: Position) -> bool {
         let Some((node, size)) = self.anchors.get(&anchor).cloned() else {
-            let message = "an alias stands inside of what it stands for";
+            let message = "an alias inside the node it refers to";
             self.report
                 .add(DocumentCode::RecursiveAlias, Some(position), message);
             return false;
@@ -266,7 +266,7 @@ impl<'r> Builder<'r> {
         self.aliased += size;
         if self.aliased > MAX_ALIASED {
             let message =
-                format!("the aliases of the file stand for more than {MAX_ALIASED} nodes");
+                format!("the aliases of the file expand to more than {MAX_ALIASED} nodes");
             self.report
                 .add(DocumentCode::TooLarge, Some(position), message);
             return false;
@@ -288,7 +288,7 @@ impl<'r> Builder<'r> {
             if let Some(line) = seen.get(&pair.key) {
                 let key = quoted(&pair.key);
                 let message =
-                    format!("the key {key} stands twice in one mapping, first on line {line}");
+                    format!("the key {key} is repeated in one mapping, first on line {line}");
                 self.report
                     .add(DocumentCode::RepeatedKey, Some(pair.position), message);
             } else {
@@ -309,7 +309,7 @@ impl<'r> Builder<'r> {
         self.report.add(
             DocumentCode::YamlSyntax,
             Some(position),
-            format!("no valid YAML: {what}"),
+            format!("invalid YAML: {what}"),
         );
     }
 

@@ -27,7 +27,7 @@ pub(super) fn merged(pairs: Vec<Pair>, report: &mut Report) -> Vec<Pair> {
 
 fn add(from: &Node, own: &mut Vec<Pair>, present: &mut HashSet<Text>, report: &mut Report) {
     let Kind::Map(pairs) = &from.kind else {
-        let message = "`<<` takes a mapping or a list of mappings";
+        let message = "`<<` must be a mapping or a list of mappings";
         report.add(DocumentCode::InvalidMerge, Some(from.position), message);
         return;
     };

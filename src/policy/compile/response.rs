@@ -89,7 +89,7 @@ impl ResponseCompiler<'_> {
         for name in names {
             match StandardHeaders::from_name(&name.value) {
                 Some(set) if sets.contains(&set) => {
-                    let message = "the set stands twice";
+                    let message = "the set is listed twice";
                     self.report
                         .add(PolicyCode::NoEffect, name.position, message);
                 }
@@ -167,7 +167,7 @@ impl ResponseCompiler<'_> {
             self.report
                 .add(PolicyCode::ForbiddenHeader, name.position, message);
         } else if name.value.is_empty() || !name.value.bytes().all(is_token) {
-            let message = format!("{} is no name of a header", quoted(&name.value));
+            let message = format!("{} is not a valid header name", quoted(&name.value));
             self.report
                 .add(PolicyCode::InvalidHeaderName, name.position, message);
         }
@@ -271,7 +271,7 @@ impl ResponseCompiler<'_> {
     fn say_body(&mut self, fault: &BodyError, position: Option<Position>) {
         let (message, hint) = match fault {
             BodyError::Json { line, column } => (
-                format!("the body is no JSON: line {line}, column {column} of it"),
+                format!("the body is not valid JSON: line {line}, column {column} of it"),
                 "it is checked with every operator replaced by 0",
             ),
             BodyError::InEscape => (
@@ -283,7 +283,7 @@ impl ResponseCompiler<'_> {
                 "put it in quotes, or between `:`, `,` and brackets",
             ),
             BodyError::NotNumber => (
-                "an operator outside of quotes may be no number".to_owned(),
+                "an operator outside of quotes may not be a number".to_owned(),
                 "put it in quotes",
             ),
         };

@@ -46,7 +46,7 @@ impl CidrError {
             Self::InvalidPrefixLen => {
                 "the length of the prefix is a number up to 32, or 128 for IPv6"
             }
-            Self::HostBits => "the address of the cidr has bits set that are behind its prefix",
+            Self::HostBits => "host bits set in CIDR block",
         }
     }
 

@@ -67,7 +67,7 @@ impl Reader<'_> {
         if key == "keep" {
             self.kept.insert(name.clone());
         } else if !self.kept.contains(&name) {
-            let message = "no step before keeps a lease under this name";
+            let message = "no earlier step keeps a lease under this name";
             let hint = "add `keep: NAME` to the `ask` that is granted it";
             let position = Some(field.node.position);
             self.within(field, |reader| {
@@ -82,7 +82,7 @@ impl Reader<'_> {
     fn times(&mut self, node: &Node) -> Option<u32> {
         let times = scalars::number(node, self.report)?;
         if !(1..=MAX_TIMES).contains(&times) {
-            let message = format!("a request is asked once to {MAX_TIMES} times");
+            let message = format!("a request is repeated 1 to {MAX_TIMES} times");
             self.report
                 .add(DocumentCode::InvalidNumber, Some(node.position), message);
             return None;
@@ -107,7 +107,7 @@ impl Reader<'_> {
         match context.policy.domains()[..] {
             [only] => Some(Bytes::copy_from_slice(only.name.as_bytes())),
             _ => {
-                let message = "which domain is asked? The policy does not have exactly one";
+                let message = "ambiguous domain: the policy does not have exactly one";
                 let hint = "name it: `domain: NAME`, here, in the test or in the file";
                 self.report.add_with_hint(
                     ScenarioCode::MissingDomain,

@@ -98,7 +98,8 @@ impl Reader<'_> {
             is_all.then_some(ExpectedCounts { ok, over_limit })
         });
         if tally.is_none() {
-            let message = "the counts of `ok` and `over_limit` are not as many as are asked";
+            let message =
+                "the counts of `ok` and `over_limit` do not add up to the number of requests";
             self.report
                 .add(ScenarioCode::InvalidExpectation, Some(position), message);
         }
@@ -212,7 +213,7 @@ fn body(node: &Node, report: &mut Report) -> Option<ExpectedBody> {
     match serde_json::from_str(&text) {
         Ok(json) => Some(ExpectedBody::Json(from_json(json))),
         Err(_) => {
-            let message = "the body begins like JSON and is none";
+            let message = "the body begins like JSON but is not valid JSON";
             let position = Some(node.position);
             report.add(ScenarioCode::InvalidExpectation, position, message);
             None

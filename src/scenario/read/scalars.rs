@@ -12,7 +12,7 @@ pub(super) fn moment(node: &Node, report: &mut Report) -> Option<Timestamp> {
     let found = text(node).and_then(time::parse_timestamp);
     if found.is_none() {
         let hint = "write it as `2026-01-01T00:00:00Z`, or as Unix seconds";
-        let message = "this is no moment, in UTC and since 1970";
+        let message = "invalid timestamp: expected UTC, 1970 or later";
         report.add_with_hint(
             ScenarioCode::InvalidTime,
             Some(node.position),
@@ -28,7 +28,7 @@ pub(super) fn span(node: &Node, report: &mut Report) -> Option<Micros> {
     let found = text(node).and_then(time::parse_duration);
     if found.is_none() {
         let hint = "write it as `30s`, `1m30s`, `250ms` or `2 days`";
-        let message = "this is no length of time";
+        let message = "invalid duration";
         report.add_with_hint(
             ScenarioCode::InvalidTime,
             Some(node.position),
@@ -56,7 +56,7 @@ pub(super) fn rate(node: &Node, report: &mut Report) -> Option<Rate> {
     let found = text(node).and_then(Rate::parse);
     if found.is_none() {
         let hint = "write it as `600 per minute` or `1 per 5 minutes`";
-        let message = "this is no limit";
+        let message = "invalid limit";
         report.add_with_hint(DocumentCode::WrongType, Some(node.position), message, hint);
     }
     found
@@ -81,7 +81,7 @@ pub(super) fn word(node: &Node, report: &mut Report) -> Option<ExpectedCode> {
         let names = ExpectedCode::ALL.iter().map(|(word, _)| *word);
         let hint = did_you_mean(text, names)
             .unwrap_or_else(|| "it is ok, over_limit, no_limit or unlimited".to_owned());
-        let message = "this word says nothing of an answer";
+        let message = "unknown code";
         report.add_with_hint(
             DocumentCode::InvalidValue,
             Some(node.position),
