@@ -10,6 +10,7 @@
 //! - `counters`: whose counter a descriptor meets, and what is charged to it
 //! - `discovery`: health checks and reflection
 //! - `docs`: what the documentation shows
+//! - `examples`: the programs in `examples`
 //! - `keys`: the counters of one client, and who may see and mend them
 //! - `leases`: slots that are held, and what is charged together or not at all
 //! - `lifetime`: connections, workers and the server's end
@@ -38,6 +39,7 @@ mod conformance;
 mod counters;
 mod discovery;
 mod docs;
+mod examples;
 mod keys;
 mod leases;
 mod lifetime;
