@@ -7,3 +7,19 @@ pub(crate) mod cidr;
 pub(crate) mod path;
 pub(crate) mod sha256;
 pub(crate) mod wildcard;
+
+/// Counts a step of a lookup, so that tests can compare the cost of lookups among few and many
+/// matchers.
+#[inline]
+fn count_step() {
+    #[cfg(test)]
+    STEPS.with(|steps| steps.set(steps.get() + 1));
+}
+
+#[cfg(test)]
+thread_local! {
+    static STEPS: std::cell::Cell<u64> = const { std::cell::Cell::new(0) };
+}
+
+#[cfg(test)]
+mod tests;

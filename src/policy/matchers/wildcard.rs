@@ -52,16 +52,21 @@ impl Wildcard {
         &self.text[self.text.len() - self.suffix_len..]
     }
 
-    /// Whether it fits all of `value`.
+    /// What is between the stars, in order; none of it is empty.
+    fn pieces(&self) -> impl Iterator<Item = &[u8]> {
+        self.middle.iter().map(|needle| &*needle.text)
+    }
+
+    /// Whether it matches all of `value`.
     pub(crate) fn matches(&self, value: &[u8]) -> bool {
         value.len() >= self.prefix_len + self.suffix_len
             && value.starts_with(self.prefix())
             && value.ends_with(self.suffix())
-            && self.middle_fits(value)
+            && self.middle_matches(value)
     }
 
-    /// Whether the middle fits a value that begins and ends as it should.
-    fn middle_fits(&self, value: &[u8]) -> bool {
+    /// Whether the middle matches a value that begins and ends as it should.
+    fn middle_matches(&self, value: &[u8]) -> bool {
         let mut rest = &value[self.prefix_len..value.len() - self.suffix_len];
         for needle in &self.middle {
             match needle.end_in(rest) {

@@ -8,6 +8,7 @@ use std::io::Write as _;
 use std::net::IpAddr;
 
 use super::{AddressBits, Cidr};
+use crate::policy::matchers::count_step;
 
 /// Blocks, each with what it leads to.
 #[derive(Debug)]
@@ -44,6 +45,7 @@ impl<T> CidrIndex<T> {
         let lens = self.prefix_lens.iter();
         let mut fitting = lens.filter(|len| **len <= address.0.family.len());
         let found = fitting.find_map(|prefix_len| {
+            count_step();
             self.cidrs.get(&Cidr {
                 first: address.0.cut(*prefix_len),
                 prefix_len: *prefix_len,

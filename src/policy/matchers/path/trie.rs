@@ -6,6 +6,7 @@
 
 use super::{CaptureRef, Methods, PathPattern, Segment};
 use crate::policy::byte_map::ByteMap;
+use crate::policy::matchers::count_step;
 
 /// Patterns, each leading to a `u32`.
 #[derive(Debug, Default)]
@@ -91,6 +92,7 @@ impl PathTrie {
     }
 
     fn descend(&self, at: u32, level: usize, path: &SplitPath<'_>) -> Option<u32> {
+        count_step();
         let node = &self.nodes[at as usize];
         let Some(segment) = path.segment(level) else {
             let end = if path.len == level {

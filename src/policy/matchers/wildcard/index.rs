@@ -1,49 +1,55 @@
-//! Many wildcards of one level: the first in file order that fits a value.
+//! Many wildcards of one level: the first in file order that matches a value.
 //!
-//! Sorted by how they begin and, where they begin alike, by how they end. All texts of a sorted
-//! list that a value begins with stand on one chain, from the last one that is not greater than
-//! the value to ever shorter ones; so a lookup is a binary search and a walk along that chain.
+//! A wildcard is a prefix, the pieces between its stars, and a suffix. The wildcards of a level
+//! form one tree: below each prefix, the pieces in their order. A search passes over the value
+//! once, with an Aho-Corasick automaton of all pieces, and enters each node of the tree at the
+//! earliest position possible. So its cost follows the length of the value and the number of
+//! pieces found in it, not the number of wildcards.
+
+mod chains;
+mod search;
+
+use std::collections::HashMap;
+
+use aho_corasick::nfa::contiguous::NFA;
+use foldhash::fast::RandomState;
 
 use super::Wildcard;
+use chains::Chains;
+use search::Search;
 
-/// Wildcards in file order, each with what it leads to.
+/// Wildcards in file order, each with its target.
 #[derive(Debug)]
 pub(crate) struct WildcardIndex<T> {
     wildcards: Box<[(Wildcard, T)]>,
-    by_prefix: Chains<Chains<Box<[u32]>>>,
+    tree: PieceTree,
 }
 
-/// Texts, sorted, each knowing the longest other one that it begins with.
+/// The wildcards of a level by prefix, pieces and suffix. Nodes, pieces, suffixes and wildcards
+/// are numbers; a wildcard's number is its position in the file.
 #[derive(Debug)]
-struct Chains<T> {
-    links: Box<[ChainLink<T>]>,
-}
-
-#[derive(Debug)]
-struct ChainLink<T> {
-    text: Box<[u8]>,
-    shorter: Option<u32>,
-    what: T,
+struct PieceTree {
+    /// The node of each prefix.
+    prefixes: Chains,
+    /// The number of each suffix, by its reversed text.
+    suffixes: Chains,
+    /// The first wildcard that ends at a node and continues with a suffix.
+    ends: HashMap<(u32, u32), u32, RandomState>,
+    /// The node that a node leads to with a piece.
+    children: HashMap<(u32, u32), u32, RandomState>,
+    /// The pieces that a node continues with, and the nodes they lead to; prefixes excepted.
+    next: HashMap<u32, Vec<(u32, u32)>, RandomState>,
+    /// Finds pieces; none if no wildcard has any.
+    automaton: Option<NFA>,
+    /// The first wildcard that has pieces.
+    first_with_pieces: u32,
 }
 
 impl<T> WildcardIndex<T> {
     pub(crate) fn new(wildcards: Vec<(Wildcard, T)>) -> Self {
-        let all: Vec<u32> = (0..wildcards.len() as u32).collect();
-        let wildcard = |at: &u32| &wildcards[*at as usize].0;
-        let by_prefix = Chains::new(
-            &all,
-            |at| wildcard(at).prefix().into(),
-            |alike| {
-                Chains::new(
-                    alike,
-                    |at| wildcard(at).suffix().iter().rev().copied().collect(),
-                    |same| same.into(),
-                )
-            },
-        );
         Self {
+            tree: PieceTree::new(wildcards.iter().map(|(wildcard, _)| wildcard)),
             wildcards: wildcards.into(),
-            by_prefix,
         }
     }
 
@@ -52,75 +58,92 @@ impl<T> WildcardIndex<T> {
         self.wildcards.iter()
     }
 
-    /// The first that fits.
+    /// The first that matches.
     pub(crate) fn find(&self, value: &[u8]) -> Option<&(Wildcard, T)> {
         self.position(value).map(|at| &self.wildcards[at])
     }
 
-    /// The position, in file order, of the first that fits.
+    /// The position, in file order, of the first that matches.
     pub(crate) fn position(&self, value: &[u8]) -> Option<usize> {
-        let mut best: Option<u32> = None;
-        for by_suffix in self.by_prefix.matching(value.iter()) {
-            for same in by_suffix.matching(value.iter().rev()) {
-                let better = |at: &&u32| best.is_none_or(|best| **at < best);
-                // Each list is in file order, so the first that fits is its best.
-                let found = same
-                    .iter()
-                    .take_while(better)
-                    .find(|at| self.wildcards[**at as usize].0.matches(value));
-                best = found.copied().or(best);
-            }
+        if self.wildcards.is_empty() {
+            return None;
         }
-        best.map(|at| at as usize)
+        Search::new(&self.tree, value).first().map(|at| at as usize)
     }
 }
 
-impl<T> Chains<T> {
-    /// Groups `items` by the text that `text` gives them; each group stays in order.
-    fn new(items: &[u32], text: impl Fn(&u32) -> Box<[u8]>, group: impl Fn(&[u32]) -> T) -> Self {
-        let mut texts: Vec<(Box<[u8]>, u32)> = items.iter().map(|at| (text(at), *at)).collect();
-        texts.sort();
-        let mut links: Vec<ChainLink<T>> = Vec::new();
-        for alike in texts.chunk_by(|a, b| a.0 == b.0) {
-            let text = &alike[0].0;
-            let members: Vec<u32> = alike.iter().map(|(_, at)| *at).collect();
-            let mut shorter = links.len().checked_sub(1).map(|at| at as u32);
-            while let Some(at) = shorter {
-                if text.starts_with(&links[at as usize].text) {
-                    break;
-                }
-                shorter = links[at as usize].shorter;
-            }
-            links.push(ChainLink {
-                text: text.clone(),
-                shorter,
-                what: group(&members),
+impl PieceTree {
+    fn new<'w>(wildcards: impl Iterator<Item = &'w Wildcard>) -> Self {
+        let mut builder = PieceTreeBuilder::default();
+        for (at, wildcard) in wildcards.enumerate() {
+            builder.add(wildcard, at as u32);
+        }
+        builder.finish()
+    }
+}
+
+#[derive(Debug, Default)]
+struct PieceTreeBuilder<'w> {
+    nodes: u32,
+    prefixes: HashMap<&'w [u8], u32>,
+    suffixes: HashMap<Box<[u8]>, u32>,
+    pieces: HashMap<&'w [u8], u32>,
+    /// Pieces by number.
+    texts: Vec<&'w [u8]>,
+    ends: HashMap<(u32, u32), u32, RandomState>,
+    children: HashMap<(u32, u32), u32, RandomState>,
+    next: HashMap<u32, Vec<(u32, u32)>, RandomState>,
+    first_with_pieces: Option<u32>,
+}
+
+impl<'w> PieceTreeBuilder<'w> {
+    fn add(&mut self, wildcard: &'w Wildcard, at: u32) {
+        let nodes = &mut self.nodes;
+        let mut new_node = || {
+            *nodes += 1;
+            *nodes - 1
+        };
+        let root = *self
+            .prefixes
+            .entry(wildcard.prefix())
+            .or_insert_with(&mut new_node);
+        let mut node = root;
+        for piece in wildcard.pieces() {
+            let texts = &mut self.texts;
+            let piece = *self.pieces.entry(piece).or_insert_with(|| {
+                texts.push(piece);
+                texts.len() as u32 - 1
             });
+            let next = &mut self.next;
+            node = *self.children.entry((node, piece)).or_insert_with(|| {
+                let child = new_node();
+                if node != root {
+                    next.entry(node).or_default().push((piece, child));
+                }
+                child
+            });
+            self.first_with_pieces.get_or_insert(at);
         }
-        Self {
-            links: links.into(),
-        }
+        let fresh = self.suffixes.len() as u32;
+        let suffix = wildcard.suffix().iter().rev().copied().collect();
+        let suffix = *self.suffixes.entry(suffix).or_insert(fresh);
+        // The first in file order comes first.
+        self.ends.entry((node, suffix)).or_insert(at);
     }
 
-    /// What the texts that `value` begins with lead to, longest first.
-    fn matching<'a>(
-        &self,
-        value: impl Iterator<Item = &'a u8> + Clone,
-    ) -> impl Iterator<Item = &T> {
-        let not_greater = |link: &ChainLink<T>| link.text.iter().le(value.clone());
-        let mut next = self.links.partition_point(not_greater).checked_sub(1);
-        // Once one fits, those that it begins with do too.
-        let mut fits = false;
-        std::iter::from_fn(move || {
-            loop {
-                let link = &self.links[next?];
-                next = link.shorter.map(|at| at as usize);
-                let mut value = value.clone();
-                fits = fits || link.text.iter().all(|byte| value.next() == Some(byte));
-                if fits {
-                    return Some(&link.what);
-                }
-            }
-        })
+    fn finish(self) -> PieceTree {
+        let prefixes = self.prefixes.into_iter();
+        let automaton = (!self.texts.is_empty()).then(|| {
+            NFA::new(&self.texts).expect("fewer states than a policy file has bytes, below 2^31")
+        });
+        PieceTree {
+            prefixes: Chains::new(prefixes.map(|(text, node)| (text.into(), node)).collect()),
+            suffixes: Chains::new(self.suffixes.into_iter().collect()),
+            ends: self.ends,
+            children: self.children,
+            next: self.next,
+            automaton,
+            first_with_pieces: self.first_with_pieces.unwrap_or(u32::MAX),
+        }
     }
 }
