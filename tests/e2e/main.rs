@@ -1,7 +1,7 @@
 //! Real parts: the `weir` binary, Envoy with the bootstraps of `examples/envoy`, grpcurl, and Chromium.
 //!
-//! Envoy and grpcurl are fetched once, into `target/parts`. Where that is not possible the tests say SKIPPED and pass; with
-//! `CI=true` they fail.
+//! The crate `weir-harness` finds them, and installs Envoy and grpcurl once into `target/parts`. Where a program is missing,
+//! its tests report SKIPPED and pass; with `CI=true` they fail.
 
 mod browser;
 mod envoy;
