@@ -54,6 +54,8 @@ pub mod scenario;
 
 pub mod proto;
 
+pub mod api;
+
 pub mod server;
 
 pub mod client;

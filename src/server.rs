@@ -18,8 +18,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use listener::{BindError, ListenConfig, ListenConfigError, Listener};
-pub use readiness::{Readiness, ServingStage};
+pub use readiness::Readiness;
 
+use crate::api::ServingStage;
 use crate::engine::Engine;
 use crate::telemetry::{Metrics, Traces};
 use workers::Workers;

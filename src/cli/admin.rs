@@ -1,12 +1,13 @@
 //! Where the admin server is, for the commands that ask it.
 
 use std::env;
+use std::error::Error;
 use std::path::PathBuf;
 
 use clap::Args;
 
 use super::CliError;
-use crate::client::{AdminClient, AdminError};
+use crate::client::AdminClient;
 
 /// Where `weir serve` listens for the commands unless it is configured otherwise.
 const DEFAULT_SERVER: &str = "127.0.0.1:8080";
@@ -34,8 +35,8 @@ impl AdminArgs {
 }
 
 /// Waits for something that is asked of the server.
-pub(super) fn wait_for<T>(
-    asking: impl Future<Output = Result<T, AdminError>>,
+pub(super) fn wait_for<T, E: Into<Box<dyn Error + Send + Sync>>>(
+    asking: impl Future<Output = Result<T, E>>,
 ) -> Result<T, CliError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

@@ -1,17 +1,19 @@
-//! `weir keys`: how the counters of one client stand in a running server, and mending them.
+//! `weir keys`: shows and changes the counters of one client in a running server.
 
 use std::io::{self, BufRead};
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
-use serde_json::Value;
 
 use super::admin::{AdminArgs, wait_for};
-use super::output::{Format, print};
+use super::output::{Format, escape, print};
 use super::pairs::{self, EntryArg};
 use super::table::{Align, TextTable};
 use super::{CliError, DONE};
+use crate::api::Keys;
 use crate::client::MediaType;
+use crate::engine::{ExplainedDescriptor, ExplainedLimit};
+use crate::policy::HIDDEN;
 use crate::request::{Cost, Descriptor, Request};
 
 /// The arguments of `weir keys`.
@@ -65,11 +67,14 @@ pub(super) fn run(args: &KeysArgs) -> Result<ExitCode, CliError> {
     let request = client.request(cost)?;
     let admin = client.admin.client()?;
     let answer = wait_for(admin.post(path, &request, MediaType::Json))?;
-    let answer: Value = serde_json::from_str(&answer).map_err(CliError::new)?;
-    print(match client.format {
-        Format::Human => text(&answer),
-        Format::Json => format!("{answer:#}\n"),
-    })?;
+    let keys: Keys = serde_json::from_str(&answer).map_err(CliError::new)?;
+    match client.format {
+        Format::Human => print(text(&keys))?,
+        Format::Json => {
+            let json = serde_json::to_string_pretty(&keys).map_err(CliError::new)?;
+            print(json + "\n")?;
+        }
+    }
     Ok(ExitCode::from(DONE))
 }
 
@@ -97,26 +102,29 @@ impl ClientArgs {
     }
 }
 
-/// For each descriptor the rule that it meets, and how each of its limits stands.
-fn text(answer: &Value) -> String {
-    let mut text = String::new();
-    let said = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    if answer["outcome"] != "told" {
-        text.push_str(&format!("{}\n\n", said(&answer["outcome"])));
-    }
-    for descriptor in answer["descriptors"].as_array().into_iter().flatten() {
-        let entries = descriptor["entries"].as_array().into_iter().flatten();
-        let entries: Vec<String> = entries
-            .map(|entry| match entry["value"].as_str() {
-                Some(value) => format!("{}={}", said(&entry["key"]), value.escape_debug()),
-                None => format!("{}=***", said(&entry["key"])),
-            })
-            .collect();
-        let rule = match descriptor["rule"]["path"].as_str() {
-            Some(path) => path.to_owned(),
-            None => format!("no rule: {}", said(&descriptor["result"])),
-        };
-        text.push_str(&format!("{}\n{rule}\n", entries.join(" ")));
+/// For each descriptor the rule that it matches, and the state of each of its limits.
+fn text(keys: &Keys) -> String {
+    let mut parts: Vec<String> = keys
+        .outcome
+        .iter()
+        .map(|done| format!("{done}\n"))
+        .collect();
+    parts.extend(keys.explanation.descriptors.iter().map(descriptor));
+    parts.join("\n")
+}
+
+fn descriptor(descriptor: &ExplainedDescriptor) -> String {
+    let entries = descriptor.entries.iter().map(|entry| {
+        let value = entry.value.as_deref().unwrap_or(HIDDEN);
+        format!("{}={}", escape(&entry.key), escape(value))
+    });
+    let entries: Vec<String> = entries.collect();
+    let rule = match &descriptor.rule {
+        Some(rule) => rule.path.clone(),
+        None => format!("no rule: {}", descriptor.result.as_str()),
+    };
+    let mut text = format!("{}\n{rule}\n", entries.join(" "));
+    if !descriptor.limits.is_empty() {
         let mut table = TextTable::new([
             ("limit", Align::Left),
             ("allows", Align::Left),
@@ -124,41 +132,28 @@ fn text(answer: &Value) -> String {
             ("resets in", Align::Right),
             ("", Align::Left),
         ]);
-        let limits = descriptor["limits"].as_array().into_iter().flatten();
-        let mut is_empty = true;
-        for limit in limits {
-            is_empty = false;
+        for limit in &descriptor.limits {
             table.row(row(limit));
         }
-        if !is_empty {
-            text.push_str(&table.to_string());
-        }
-        text.push('\n');
+        text.push_str(&table.to_string());
     }
-    text.pop();
     text
 }
 
-fn row(limit: &Value) -> [String; 5] {
-    let said = |value: &Value| match value {
-        Value::String(text) => text.clone(),
-        Value::Null => String::new(),
-        other => other.to_string(),
-    };
-    let state = &limit["state"];
+fn row(limit: &ExplainedLimit) -> [String; 5] {
+    let state = limit.state.as_ref();
     let notes = [
-        (state["over_limit"] == true, "over"),
-        (limit["shadow_mode"] == true, "shadow"),
+        (state.is_none(), "replaced"),
+        (state.is_some_and(|state| state.over_limit), "over"),
+        (limit.shadow_mode, "shadow"),
     ];
-    let notes: Vec<&str> = notes
-        .iter()
-        .filter_map(|(is, note)| is.then_some(*note))
-        .collect();
+    let notes = notes.iter().filter(|(applies, _)| *applies);
+    let notes: Vec<&str> = notes.map(|(_, note)| *note).collect();
     [
-        said(&limit["name"]),
-        said(&limit["text"]),
-        said(&state["remaining"]),
-        format!("{}s", said(&state["reset_after_secs"])),
+        limit.name.clone().unwrap_or_default(),
+        limit.text.clone(),
+        state.map_or_else(String::new, |state| state.remaining.to_string()),
+        state.map_or_else(String::new, |state| format!("{}s", state.reset_after_secs)),
         notes.join(", "),
     ]
 }

@@ -131,7 +131,7 @@ fn start_admin(
         token: token.transpose()?,
         config,
     };
-    Ok(admin::start(bound, admin)?)
+    Ok(admin::AdminServer::start(bound, admin)?)
 }
 
 async fn until_signalled(started: Started) -> u8 {

@@ -1,22 +1,24 @@
-//! `weir top`: who asks most and who is refused most, live in a terminal.
+//! `weir top`: the clients with the most hits and the most refused hits, live in a terminal.
 
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
-use serde_json::Value;
+use serde::de::DeserializeOwned;
 
 use super::admin::{AdminArgs, wait_for};
-use super::output::print;
+use super::output::{escape, print};
 use super::table::{Align, TextTable};
 use super::{CliError, DONE};
-use crate::client::{AdminClient, AdminError};
+use crate::api::{DomainOverview, Overview, Top};
+use crate::client::AdminClient;
+use crate::telemetry::HeavyHitter;
 
-/// Another screen, which goes away in the end; the cursor to its beginning, and nothing behind what is written.
-const ENTER: &str = "\x1b[?1049h";
-const LEAVE: &str = "\x1b[?1049l";
-const BEGIN: &str = "\x1b[H\x1b[J";
+/// Terminal sequences: enter and leave the alternate screen; move to its start and clear it.
+const ENTER_SCREEN: &str = "\x1b[?1049h";
+const LEAVE_SCREEN: &str = "\x1b[?1049l";
+const CLEAR_SCREEN: &str = "\x1b[H\x1b[J";
 
 /// The arguments of `weir top`.
 #[derive(Args, Clone, Debug)]
@@ -40,99 +42,97 @@ pub(super) struct TopArgs {
 pub(super) fn run(args: &TopArgs) -> Result<ExitCode, CliError> {
     let admin = args.admin.client()?;
     if args.once || !io::stdout().is_terminal() {
-        print(wait_for(look(args, &admin))?)?;
+        print(wait_for(fetch(args, &admin))?)?;
         return Ok(ExitCode::from(DONE));
     }
     let shown = wait_for(async {
-        write(ENTER);
+        write(ENTER_SCREEN);
         let watched = tokio::select! {
             failed = watch(args, &admin) => failed,
             _ = tokio::signal::ctrl_c() => Ok(()),
         };
-        write(LEAVE);
+        write(LEAVE_SCREEN);
         watched
     });
     shown.map(|()| ExitCode::from(DONE))
 }
 
-/// Looks again and again, until that fails.
-async fn watch(args: &TopArgs, admin: &AdminClient) -> Result<(), AdminError> {
+/// Refreshes the screen until the server cannot be reached.
+async fn watch(args: &TopArgs, admin: &AdminClient) -> Result<(), CliError> {
     loop {
-        let text = look(args, admin).await?;
-        write(&format!("{BEGIN}{text}\nCtrl-C ends\n"));
+        let text = fetch(args, admin).await?;
+        write(&format!("{CLEAR_SCREEN}{text}\nPress Ctrl-C to quit\n"));
         tokio::time::sleep(Duration::from_secs(args.interval)).await;
     }
 }
 
 fn write(text: &str) {
     let mut out = io::stdout().lock();
-    // A terminal that is gone ends the process.
+    // If the terminal is gone, a signal ends the process.
     let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
 }
 
-async fn look(args: &TopArgs, admin: &AdminClient) -> Result<String, AdminError> {
-    let overview = json(&admin.get("/api/overview").await?);
-    let top = json(&admin.get("/api/top").await?);
+async fn fetch(args: &TopArgs, admin: &AdminClient) -> Result<String, CliError> {
+    let overview = get(admin, "/api/overview").await?;
+    let top = get(admin, "/api/top").await?;
     Ok(text(args, &overview, &top))
 }
 
-fn json(text: &str) -> Value {
-    serde_json::from_str(text).unwrap_or_default()
+async fn get<T: DeserializeOwned>(admin: &AdminClient, path: &str) -> Result<T, CliError> {
+    let json = admin.get(path).await.map_err(CliError::new)?;
+    serde_json::from_str(&json).map_err(CliError::new)
 }
 
-fn text(args: &TopArgs, overview: &Value, top: &Value) -> String {
-    let store = &overview["store"];
+fn text(args: &TopArgs, overview: &Overview, top: &Top) -> String {
+    let status = &overview.status;
     let mut text = format!(
         "weir {}, {}, policy {}, {} counters\n\n",
-        said(&overview["version"]),
-        said(&overview["stage"]),
-        said(&overview["generation"]),
-        said(&store["counters"]),
+        overview.version,
+        status.stage.as_str(),
+        status.generation,
+        status.store.counters,
     );
-    let is_wanted = |domain: &&Value| {
-        let asked = args.domain.as_deref();
-        asked.is_none_or(|asked| domain["name"] == asked)
-    };
-    let domains = |of: &Value| -> Vec<Value> {
-        let domains = of["domains"].as_array().into_iter().flatten();
-        domains.filter(is_wanted).cloned().collect()
-    };
-    text.push_str(&rates(&domains(overview), &overview["step_secs"]));
-    for domain in domains(top) {
-        let name = said(&domain["name"]);
-        for (kind, title) in [("refused", "most refused"), ("requested", "most hits")] {
-            let hitters = domain[kind].as_array().map_or(&[][..], Vec::as_slice);
-            if hitters.is_empty() {
-                continue;
+    let is_shown = |name: &str| args.domain.as_deref().is_none_or(|only| only == name);
+    let domains = overview.domains.iter();
+    let domains = domains.filter(|domain| is_shown(&domain.name));
+    text.push_str(&rates(domains, overview.step_secs));
+    for domain in top.domains.iter().filter(|domain| is_shown(&domain.name)) {
+        for (title, hitters) in [
+            ("most refused", &domain.clients.refused),
+            ("most hits", &domain.clients.requested),
+        ] {
+            if !hitters.is_empty() {
+                let hitters = &hitters[..hitters.len().min(args.count)];
+                let table = table(hitters);
+                text.push_str(&format!("\n{}, {title}:\n{table}", domain.name));
             }
-            let hitters = &hitters[..hitters.len().min(args.count)];
-            text.push_str(&format!("\n{name}, {title}:\n{}", table(hitters)));
         }
     }
     text
 }
 
-/// Calls a second in each domain, in the last step.
-fn rates(domains: &[Value], step_secs: &Value) -> String {
+/// Requests per second of each domain, in the last step.
+fn rates<'d>(domains: impl Iterator<Item = &'d DomainOverview>, step_secs: f64) -> String {
     let mut table = TextTable::new([
         ("domain", Align::Left),
         ("ok/s", Align::Right),
         ("over/s", Align::Right),
         ("shadow/s", Align::Right),
     ]);
-    let step_secs = step_secs.as_f64().unwrap_or(1.0);
+    let rate = |count: u32| format!("{:.1}", f64::from(count) / step_secs);
     for domain in domains {
-        let last = domain["steps"].as_array().and_then(|steps| steps.last());
-        let rate = |at: usize| {
-            let count = last.and_then(|step| step[at].as_f64()).unwrap_or(0.0);
-            format!("{:.1}", count / step_secs)
-        };
-        table.row([said(&domain["name"]), rate(0), rate(2), rate(3)]);
+        let last = domain.steps.last().copied().unwrap_or_default();
+        table.row([
+            domain.name.clone(),
+            rate(last.ok),
+            rate(last.over),
+            rate(last.shadow),
+        ]);
     }
     table.to_string()
 }
 
-fn table(hitters: &[Value]) -> String {
+fn table(hitters: &[HeavyHitter]) -> String {
     let mut table = TextTable::new([
         ("hits", Align::Right),
         ("client", Align::Left),
@@ -140,18 +140,10 @@ fn table(hitters: &[Value]) -> String {
     ]);
     for hitter in hitters {
         table.row([
-            said(&hitter["hits"]),
-            said(&hitter["client"]),
-            said(&hitter["rule"]),
+            hitter.hits.to_string(),
+            escape(&hitter.client),
+            escape(&hitter.rule),
         ]);
     }
     table.to_string()
-}
-
-fn said(value: &Value) -> String {
-    match value {
-        Value::String(text) => text.clone(),
-        Value::Null => String::new(),
-        other => other.to_string(),
-    }
 }

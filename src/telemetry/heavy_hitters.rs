@@ -11,6 +11,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
 
 pub use windows::HeavyHitter;
 
@@ -42,13 +43,14 @@ struct DomainHitters {
 }
 
 /// The heavy hitters of a domain, the heaviest first.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TopClients {
     /// By the hits that they requested.
     pub requested: Vec<HeavyHitter>,
     /// By the hits that were refused.
     pub refused: Vec<HeavyHitter>,
     /// The beginning of the time that is counted: 5 to 10 minutes ago.
+    #[serde(rename = "since_micros")]
     pub since: Timestamp,
 }
 

@@ -4,6 +4,8 @@
 
 use std::collections::{HashMap, VecDeque};
 
+use serde::{Deserialize, Serialize};
+
 use super::metrics::{DomainDecisions, Metrics, RuleHits};
 use crate::policy::{Domain, Policy, Rule};
 
@@ -14,7 +16,10 @@ pub const HISTORY_STEPS: usize = 180;
 const MAX_RULES: usize = 5_000;
 
 /// What was counted in one step: hits of a rule, or requests of a domain.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+///
+/// In JSON it is an array of the four numbers: an overview has thousands of steps.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "[u32; 4]", into = "[u32; 4]")]
 pub struct HistoryStep {
     /// Within the limits.
     pub ok: u32,
@@ -44,6 +49,23 @@ struct Series<T> {
     /// The number of steps at which the series ends; later ones are 0.
     end: u64,
     steps: VecDeque<HistoryStep>,
+}
+
+impl From<[u32; 4]> for HistoryStep {
+    fn from([ok, near, over, shadow]: [u32; 4]) -> Self {
+        Self {
+            ok,
+            near,
+            over,
+            shadow,
+        }
+    }
+}
+
+impl From<HistoryStep> for [u32; 4] {
+    fn from(step: HistoryStep) -> Self {
+        [step.ok, step.near, step.over, step.shadow]
+    }
 }
 
 impl History {

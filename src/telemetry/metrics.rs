@@ -19,6 +19,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
 
 pub use families::{FAMILIES, MetricFamily, MetricKind};
 pub use recorder::{CallRecorder, Recorder};
@@ -61,11 +62,12 @@ struct ReloadStats {
 }
 
 /// The result of loading the policies.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PolicyLoad {
     /// The number of the policy in force afterwards; the first is 1.
     pub generation: u64,
     /// When it was loaded.
+    #[serde(rename = "at_micros")]
     pub at: Timestamp,
     /// Why the loaded policy was rejected; `None` if it is in force.
     pub error: Option<String>,
@@ -84,7 +86,7 @@ enum MatchKind {
 }
 
 /// Hits at a rule, over all threads.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RuleHits {
     /// Within all limits of the rule.
     pub within: u64,
@@ -97,7 +99,7 @@ pub struct RuleHits {
 }
 
 /// Decisions in a domain, over all threads.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DomainDecisions {
     /// Requests that were allowed.
     pub ok: u64,

@@ -49,15 +49,15 @@ async fn counters_are_shown_credited_and_reset() {
 
     let two = body.replace("[{\"entries\"", "[{\"hitsAddend\": 2, \"entries\"");
     let credited = site.post_as_admin("/api/keys/credit", &two).json();
-    assert_eq!(credited["outcome"], "2 hits given back");
+    assert_eq!(credited["outcome"], "2 hits refunded");
     assert_eq!(left(&credited), [2, 99]);
     assert_eq!(site.hit("shop", SECRET), 200);
 
     let reset = site.post_as_admin("/api/keys/reset", &body).json();
-    assert_eq!(reset["outcome"], "1 counters forgotten");
+    assert_eq!(reset["outcome"], "1 counters deleted");
     assert_eq!(left(&reset), [3, 100]);
     let again = site.post_as_admin("/api/keys/reset", &body);
-    assert_eq!(again.json()["outcome"], "0 counters forgotten");
+    assert_eq!(again.json()["outcome"], "0 counters deleted");
     assert!(!again.body.contains("s3cret"));
     assert_eq!(site.hit("shop", SECRET), 200);
 }
@@ -198,7 +198,7 @@ fn the_commands_ask_a_running_server_and_the_log_says_who_did() {
                     10 per hour    10";
     assert!(stdout(&shown).starts_with(expected), "{}", stdout(&shown));
     let reset = ask(&["keys", "reset", "t", "api_key=k3y"], "");
-    assert!(stdout(&reset).starts_with("0 counters forgotten\n\n"));
+    assert!(stdout(&reset).starts_with("0 counters deleted\n\n"));
     let explained = ask(&["explain", "--domain=t", "api_key=k3y"], "");
     let said = stdout(&explained);
     assert!(said.contains("with the counters of the server"), "{said}");

@@ -107,7 +107,7 @@ async fn the_overview_has_every_rule_and_what_it_counted() {
     assert_eq!(overview["generation"], 1);
     assert_eq!(overview["store"]["counters"], 4);
     let shop = &overview["domains"][0];
-    assert_eq!(shop["decisions"]["over"], 5);
+    assert_eq!(shop["decisions"]["over_limit"], 5);
     let rules = shop["rules"].as_array().unwrap();
     assert_eq!(rules.len(), 4);
     assert_eq!(rules[0]["name"], "remote_address");

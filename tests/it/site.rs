@@ -69,7 +69,7 @@ impl Site {
                 .map(|path| TokenFile::new(path).unwrap()),
             config,
         };
-        let admin = admin::start(bound, admin).unwrap();
+        let admin = admin::AdminServer::start(bound, admin).unwrap();
         let listen = ListenConfig::Tcp("127.0.0.1:0".to_owned());
         let listener = Listener::bind(&listen).await.unwrap();
         let grpc = listener.address().to_string();

@@ -1,18 +1,20 @@
-//! Who changed or saw what: a line in the log, whatever its level is.
+//! The audit log: who did what over the admin API. It is logged at every level.
 
 use std::net::SocketAddr;
 
 use crate::request::Request;
 
-/// Says it.
-pub(super) fn say(peer: SocketAddr, action: &str, outcome: &str) {
+/// Logs an action.
+pub(super) fn log(peer: SocketAddr, action: &str, outcome: &str) {
     tracing::info!(target: "weir::audit", %peer, action, outcome, "admin");
 }
 
-/// Says it of keys: which ones, never their values. What a domain and keys are, the policy says; others are not told.
-pub(super) fn say_of_keys(
+/// Logs an action on counters: the domain and the keys, never a value. A domain that no policy
+/// defines is not logged, since its name could be anything.
+pub(super) fn log_keys(
     peer: SocketAddr,
-    (action, outcome): (&str, &str),
+    action: &str,
+    outcome: &str,
     request: &Request,
     is_known: bool,
 ) {

@@ -5,39 +5,40 @@ use std::sync::Arc;
 
 use axum::body::Bytes;
 use axum::extract::{ConnectInfo, State};
-use axum::http::header::AUTHORIZATION;
+use axum::http::header::{ACCEPT, AUTHORIZATION};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 
-use super::{AdminState, audit, explained, guard, out_of_reach};
+use super::{AdminState, audit, guard, json_response, store_unavailable};
 
 pub(super) async fn explain(
-    State(shared): State<Arc<AdminState>>,
-    peer: ConnectInfo<SocketAddr>,
+    State(state): State<Arc<AdminState>>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    // What has been counted of a client is only for those who may see clients.
+    // The counters of a client are shown only with the token.
     let is_live = headers.contains_key(AUTHORIZATION);
-    if is_live && let Err(refusal) = guard::permit(&shared, &headers, peer) {
-        return refusal.into_response();
+    if is_live && let Err(denied) = guard::authorize(&state, &headers, peer) {
+        return denied.into_response();
     }
-    let request = match shared.protocol.request(&body) {
+    let request = match state.protocol.request(&body) {
         Ok(request) => request,
         Err(error) => return (StatusCode::BAD_REQUEST, format!("{error}\n")).into_response(),
     };
-    let engine = &shared.admin.engine;
-    if !is_live {
-        return explained(&headers, &engine.explain(&request));
-    }
-    let Some(explanation) = engine.inspect(&request).await else {
-        return out_of_reach();
+    let engine = &state.admin.engine;
+    let explanation = if is_live {
+        let Some(explanation) = engine.inspect(&request).await else {
+            return store_unavailable();
+        };
+        let is_known = explanation.domain_is_known;
+        audit::log_keys(peer, "explain", "shown", &request, is_known);
+        explanation
+    } else {
+        engine.explain(&request)
     };
-    audit::say_of_keys(
-        peer.0,
-        ("explain", "told"),
-        &request,
-        explanation.domain_is_known,
-    );
-    explained(&headers, &explanation)
+    match headers.get(ACCEPT).is_some_and(|form| form == "text/plain") {
+        true => explanation.to_string().into_response(),
+        false => json_response(&explanation),
+    }
 }

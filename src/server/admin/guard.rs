@@ -1,9 +1,9 @@
-//! Who may ask: no page of another site, and for some things only who knows the token.
+//! Access control: rejects requests from pages of other sites, and checks the token.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use axum::extract::{ConnectInfo, Request, State};
+use axum::extract::{Request, State};
 use axum::http::header::{
     AUTHORIZATION, CACHE_CONTROL, HOST, ORIGIN, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
 };
@@ -13,14 +13,14 @@ use axum::response::{IntoResponse, Response};
 
 use super::AdminState;
 
-/// Looks at every request before it is answered, and at every answer.
+/// Checks the origin of every request, and adds security headers to every response.
 pub(super) async fn guard(
-    State(shared): State<Arc<AdminState>>,
+    State(state): State<Arc<AdminState>>,
     request: Request,
     next: Next,
 ) -> Response {
-    if let Err(why) = is_own(request.headers(), shared.is_loopback) {
-        return (StatusCode::FORBIDDEN, why).into_response();
+    if let Err(reason) = check_origin(request.headers(), state.is_loopback) {
+        return (StatusCode::FORBIDDEN, reason).into_response();
     }
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
@@ -30,20 +30,20 @@ pub(super) async fn guard(
     response
 }
 
-/// A browser on this machine reaches weir too, and with it every page that it shows.
-fn is_own(headers: &HeaderMap, is_loopback: bool) -> Result<(), &'static str> {
+/// A browser on this machine can connect to weir, and so can every page in it.
+fn check_origin(headers: &HeaderMap, is_loopback: bool) -> Result<(), &'static str> {
     let text = |name| {
         let value: Option<&HeaderValue> = headers.get(name);
         value.map(|value| value.to_str().unwrap_or_default())
     };
     let host = text(HOST).unwrap_or_default();
-    // A name that somebody else lets point to this machine.
+    // DNS rebinding: a foreign name that resolves to this machine.
     if is_loopback && !host.is_empty() && !is_this_machine(host) {
-        return Err("this server is only for this machine: ask for localhost\n");
+        return Err("this server is only for this machine: use localhost as the host\n");
     }
     match text(ORIGIN) {
         Some(origin) if origin.split_once("://").map(|(_, host)| host) != Some(host) => {
-            Err("pages of other sites may not ask here\n")
+            Err("requests from pages of other sites are not permitted\n")
         }
         _ => Ok(()),
     }
@@ -55,68 +55,69 @@ fn is_this_machine(host: &str) -> bool {
         _ => host,
     };
     let address = name.trim_start_matches('[').trim_end_matches(']');
-    let is_loopback = |address: std::net::IpAddr| address.is_loopback();
+    let is_loopback = |address: IpAddr| address.is_loopback();
     name.eq_ignore_ascii_case("localhost") || address.parse().is_ok_and(is_loopback)
 }
 
-/// Lets pass who knows the token and asks from this machine: there is no TLS here, and neither a token nor a value of
-/// a secret key may travel in clear.
-pub(super) fn permit(
-    shared: &AdminState,
+/// Permits requests with the token, from this machine only: the connection is not encrypted, and
+/// neither the token nor the value of a secret key may cross a network in clear.
+pub(super) fn authorize(
+    state: &AdminState,
     headers: &HeaderMap,
-    ConnectInfo(peer): ConnectInfo<SocketAddr>,
-) -> Result<(), Denied> {
-    let Some(token) = &shared.admin.token else {
-        return Err(Denied::Closed);
+    peer: SocketAddr,
+) -> Result<(), AccessDenied> {
+    let Some(token) = &state.admin.token else {
+        return Err(AccessDenied::NoToken);
     };
     if !peer.ip().to_canonical().is_loopback() {
-        return Err(Denied::Far);
+        return Err(AccessDenied::Remote);
     }
     let offered = headers.get(AUTHORIZATION).map(HeaderValue::as_bytes);
     let offered = offered.and_then(|offered| {
         let (scheme, token) = offered.split_at_checked(7)?;
         scheme.eq_ignore_ascii_case(b"bearer ").then_some(token)
     });
-    match offered.map(|offered| token.is(offered)) {
+    match offered.map(|offered| token.matches(offered)) {
         Some(Ok(true)) => Ok(()),
-        None | Some(Ok(false)) => Err(Denied::Unknown),
+        None | Some(Ok(false)) => Err(AccessDenied::Unauthorized),
         Some(Err(error)) => {
-            tracing::error!("{error}");
-            Err(Denied::Closed)
+            tracing::error!(
+                error = &error as &dyn std::error::Error,
+                "cannot read the admin token"
+            );
+            Err(AccessDenied::NoToken)
         }
     }
 }
 
-/// Why somebody may not do what was asked.
+/// Why a request is not permitted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Denied {
-    /// There is no token.
-    Closed,
-    /// The question came from another machine.
-    Far,
-    /// The token is missing or wrong.
-    Unknown,
+pub(super) enum AccessDenied {
+    /// The server has no token.
+    NoToken,
+    /// The request came from another machine.
+    Remote,
+    /// The request's token is missing or wrong.
+    Unauthorized,
 }
 
-impl Denied {
-    pub(super) const fn as_str(self) -> &'static str {
-        match self {
-            Self::Closed => "this needs a token: start weir with --admin-token-file",
-            Self::Far => "this is only for this machine: ask through a tunnel",
-            Self::Unknown => {
-                "this needs the token of --admin-token-file, as `Authorization: Bearer …`"
-            }
-        }
-    }
-}
-
-impl IntoResponse for Denied {
+impl IntoResponse for AccessDenied {
     fn into_response(self) -> Response {
-        let status = match self {
-            Self::Closed | Self::Far => StatusCode::FORBIDDEN,
-            Self::Unknown => StatusCode::UNAUTHORIZED,
+        let (status, reason) = match self {
+            Self::NoToken => (
+                StatusCode::FORBIDDEN,
+                "a token is required: start weir with --admin-token-file\n",
+            ),
+            Self::Remote => (
+                StatusCode::FORBIDDEN,
+                "only permitted from the same machine: use a tunnel\n",
+            ),
+            Self::Unauthorized => (
+                StatusCode::UNAUTHORIZED,
+                "the token of --admin-token-file is required, as `Authorization: Bearer …`\n",
+            ),
         };
-        (status, format!("{}\n", self.as_str())).into_response()
+        (status, reason).into_response()
     }
 }
 
@@ -132,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn pages_of_other_sites_are_turned_away() {
+    fn pages_of_other_sites_are_rejected() {
         for (host, origin, is_fine) in [
             ("localhost:8080", None, true),
             ("127.0.0.1:8080", Some("http://127.0.0.1:8080"), true),
@@ -147,11 +148,15 @@ mod tests {
         ] {
             let mut pairs = vec![(HOST, host)];
             pairs.extend(origin.map(|origin| (ORIGIN, origin)));
-            assert_eq!(is_own(&headers(&pairs), true).is_ok(), is_fine, "{pairs:?}");
+            assert_eq!(
+                check_origin(&headers(&pairs), true).is_ok(),
+                is_fine,
+                "{pairs:?}"
+            );
         }
         let from_afar = [(HOST, "weir.example"), (ORIGIN, "http://weir.example")];
-        assert!(is_own(&headers(&from_afar), false).is_ok());
+        assert!(check_origin(&headers(&from_afar), false).is_ok());
         let other = [(HOST, "weir.example"), (ORIGIN, "http://evil.example")];
-        assert!(is_own(&headers(&other), false).is_err());
+        assert!(check_origin(&headers(&other), false).is_err());
     }
 }

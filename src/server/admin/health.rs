@@ -7,32 +7,31 @@ use axum::extract::State;
 use axum::http::StatusCode;
 
 use super::AdminState;
-use crate::server::readiness::ServingStage;
+use crate::api::ServingStage;
 
-/// As envoyproxy/ratelimit answers.
+/// Answers as envoyproxy/ratelimit does.
 pub(super) async fn healthcheck(
-    State(shared): State<Arc<AdminState>>,
+    State(state): State<Arc<AdminState>>,
 ) -> (StatusCode, &'static str) {
-    match shared.admin.readiness.stage() {
+    match state.admin.readiness.stage() {
         ServingStage::Serving => (StatusCode::OK, "OK"),
         ServingStage::Starting | ServingStage::Draining => (StatusCode::INTERNAL_SERVER_ERROR, ""),
     }
 }
 
-/// With what is wrong although weir serves.
-pub(super) async fn ready(
-    State(shared): State<Arc<AdminState>>,
-) -> (StatusCode, Cow<'static, str>) {
-    match shared.admin.readiness.stage() {
-        ServingStage::Serving => match shared.admin.engine.unavailable_reason() {
-            None => (StatusCode::OK, "serving\n".into()),
-            Some(trouble) => {
-                let told = format!("serving, but counters are not shared: {trouble}\n");
-                (StatusCode::OK, told.into())
-            }
-        },
-        ServingStage::Starting => (StatusCode::SERVICE_UNAVAILABLE, "starting\n".into()),
-        ServingStage::Draining => (StatusCode::SERVICE_UNAVAILABLE, "draining\n".into()),
+/// 200 while serving. The text says whether Redis is unavailable.
+pub(super) async fn ready(State(state): State<Arc<AdminState>>) -> (StatusCode, Cow<'static, str>) {
+    let stage = state.admin.readiness.stage();
+    if stage != ServingStage::Serving {
+        let text = format!("{}\n", stage.as_str());
+        return (StatusCode::SERVICE_UNAVAILABLE, text.into());
+    }
+    match state.admin.engine.unavailable_reason() {
+        None => (StatusCode::OK, "serving\n".into()),
+        Some(reason) => {
+            let text = format!("serving, but redis is unavailable: {reason}\n");
+            (StatusCode::OK, text.into())
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! `POST /json`: a decision, for those who do not speak gRPC.
+//! `POST /json`: a decision, for clients without gRPC.
 
 use std::sync::Arc;
 
@@ -12,13 +12,13 @@ use super::AdminState;
 use crate::engine::{Code, CountingStatus};
 use crate::server::grpc::NOT_COUNTED;
 
-pub(super) async fn decide(State(shared): State<Arc<AdminState>>, body: Bytes) -> Response {
-    let request = match shared.protocol.request(&body) {
+pub(super) async fn decide(State(state): State<Arc<AdminState>>, body: Bytes) -> Response {
+    let request = match state.protocol.request(&body) {
         Ok(request) => request,
         Err(error) => return (StatusCode::BAD_REQUEST, format!("{error}\n")).into_response(),
     };
-    let mut call = shared.recorder.begin();
-    let decision = shared
+    let mut call = state.recorder.begin();
+    let decision = state
         .admin
         .engine
         .decide_observed(&request, |met| call.met(&request, &met))
@@ -26,7 +26,7 @@ pub(super) async fn decide(State(shared): State<Arc<AdminState>>, body: Bytes) -
     call.end(&decision);
     if decision.counting_status == CountingStatus::Failed {
         if let Some(grant) = &decision.grant {
-            shared.admin.engine.release(grant);
+            state.admin.engine.release(grant);
         }
         let reason = format!("{NOT_COUNTED}\n");
         return (StatusCode::SERVICE_UNAVAILABLE, reason).into_response();
@@ -36,5 +36,5 @@ pub(super) async fn decide(State(shared): State<Arc<AdminState>>, body: Bytes) -
         Code::OverLimit => StatusCode::TOO_MANY_REQUESTS,
     };
     let json = [(CONTENT_TYPE, "application/json")];
-    (status, json, shared.protocol.response(decision)).into_response()
+    (status, json, state.protocol.response(decision)).into_response()
 }

@@ -1,6 +1,6 @@
-//! `/api/keys/…`: how the counters of one client stand, and mending them.
+//! `/api/keys/…`: shows and changes the counters of one client.
 //!
-//! The client is named by a `RateLimitRequest` in the body, so that no value stands in a URL.
+//! The client is the `RateLimitRequest` in the body, so that no value is in a URL.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -10,11 +10,12 @@ use axum::extract::{ConnectInfo, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 
-use super::{AdminState, audit, guard, out_of_reach, told};
+use super::{AdminState, audit, guard, json_response, store_unavailable};
+use crate::api::Keys;
 use crate::engine::CountingStatus;
 use crate::request::{Cost, Request};
 
-/// What is to be done with the counters.
+/// What to do with the counters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum KeysAction {
     Show,
@@ -23,88 +24,92 @@ enum KeysAction {
 }
 
 pub(super) async fn show(
-    shared: State<Arc<AdminState>>,
-    peer: ConnectInfo<SocketAddr>,
+    State(state): State<Arc<AdminState>>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    act(KeysAction::Show, &shared, (peer, &headers), &body).await
+    run(KeysAction::Show, &state, peer, &headers, &body).await
 }
 
 pub(super) async fn reset(
-    shared: State<Arc<AdminState>>,
-    peer: ConnectInfo<SocketAddr>,
+    State(state): State<Arc<AdminState>>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    act(KeysAction::Reset, &shared, (peer, &headers), &body).await
+    run(KeysAction::Reset, &state, peer, &headers, &body).await
 }
 
 pub(super) async fn credit(
-    shared: State<Arc<AdminState>>,
-    peer: ConnectInfo<SocketAddr>,
+    State(state): State<Arc<AdminState>>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    act(KeysAction::Credit, &shared, (peer, &headers), &body).await
+    run(KeysAction::Credit, &state, peer, &headers, &body).await
 }
 
-async fn act(
+async fn run(
     action: KeysAction,
-    shared: &AdminState,
-    (peer, headers): (ConnectInfo<SocketAddr>, &HeaderMap),
+    state: &AdminState,
+    peer: SocketAddr,
+    headers: &HeaderMap,
     body: &[u8],
 ) -> Response {
-    if let Err(refusal) = guard::permit(shared, headers, peer) {
-        return refusal.into_response();
+    if let Err(denied) = guard::authorize(state, headers, peer) {
+        return denied.into_response();
     }
-    let mut request = match shared.protocol.request(body) {
+    let mut request = match state.protocol.request(body) {
         Ok(request) => request,
         Err(error) => return (StatusCode::BAD_REQUEST, format!("{error}\n")).into_response(),
     };
-    let engine = &shared.admin.engine;
-    let (word, outcome) = match action {
-        KeysAction::Show => ("show", "told".to_owned()),
-        KeysAction::Reset => {
-            let Ok(forgotten) = engine.reset(&request).await else {
-                return out_of_reach();
-            };
-            ("reset", format!("{forgotten} counters forgotten"))
-        }
+    let engine = &state.admin.engine;
+    let outcome = match action {
+        KeysAction::Show => None,
+        KeysAction::Reset => match engine.reset(&request).await {
+            Ok(deleted) => Some(format!("{deleted} counters deleted")),
+            Err(_) => return store_unavailable(),
+        },
         KeysAction::Credit => {
-            let hits = refund(&mut request);
-            let credited = engine.decide(&request).await;
-            if matches!(
-                credited.counting_status,
-                CountingStatus::Degraded | CountingStatus::Failed
-            ) {
-                return out_of_reach();
+            let hits = into_refund(&mut request);
+            match engine.decide(&request).await.counting_status {
+                CountingStatus::Degraded | CountingStatus::Failed => return store_unavailable(),
+                CountingStatus::Counted | CountingStatus::Unmatched => {}
             }
-            ("credit", format!("{hits} hits given back"))
+            Some(format!("{hits} hits refunded"))
         }
     };
     let Some(explanation) = engine.inspect(&request).await else {
-        return out_of_reach();
+        return store_unavailable();
     };
-    audit::say_of_keys(
-        peer.0,
-        (word, &outcome),
-        &request,
-        explanation.domain_is_known,
-    );
-    let mut answer = serde_json::json!(explanation);
-    answer["outcome"] = outcome.into();
-    told(answer)
+    let logged = outcome.as_deref().unwrap_or("shown");
+    let is_known = explanation.domain_is_known;
+    audit::log_keys(peer, action.as_str(), logged, &request, is_known);
+    json_response(&Keys {
+        outcome,
+        explanation,
+    })
 }
 
-/// Turns what a request would cost into what it gives back, and tells how much that is.
-fn refund(request: &mut Request) -> u64 {
-    let mut all = 0;
+/// Turns the hits of a request into refunds, and returns their sum.
+fn into_refund(request: &mut Request) -> u64 {
+    let mut sum = 0;
     for descriptor in &mut request.descriptors {
         if let Cost::Hits(hits) = descriptor.cost {
             descriptor.cost = Cost::Refund(hits);
-            all += u64::from(hits);
+            sum += u64::from(hits);
         }
     }
-    all
+    sum
+}
+
+impl KeysAction {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Show => "show",
+            Self::Reset => "reset",
+            Self::Credit => "credit",
+        }
+    }
 }

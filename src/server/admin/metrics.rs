@@ -10,9 +10,9 @@ use super::AdminState;
 
 const TEXT_FORMAT: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-pub(super) async fn metrics(State(shared): State<Arc<AdminState>>) -> impl IntoResponse {
-    let admin = &shared.admin;
-    let with_reference = admin.config.envoy_ratelimit_metrics;
-    let text = admin.metrics.text(&admin.engine, with_reference);
+pub(super) async fn metrics(State(state): State<Arc<AdminState>>) -> impl IntoResponse {
+    let admin = &state.admin;
+    let envoy_names = admin.config.envoy_ratelimit_metrics;
+    let text = admin.metrics.text(&admin.engine, envoy_names);
     ([(CONTENT_TYPE, TEXT_FORMAT)], text)
 }

@@ -1,169 +1,137 @@
-//! `/api/overview` and `/api/events`: what the page shows, and what changes in it.
+//! `/api/overview` and `/api/events`: what the page shows, and how it changes.
 
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::sync::Arc;
 
 use axum::extract::State;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
-use serde_json::{Map, Value, json};
 use tokio_stream::StreamExt;
 use tokio_stream::wrappers::BroadcastStream;
 
-use super::{AdminState, told};
+use super::{AdminState, json_response};
+use crate::api::{
+    DomainOverview, LevelOverview, LimitOverview, Overview, RedisStatus, RuleOverview,
+    ServerStatus, StepEvent, StoreStatus,
+};
 use crate::engine::Engine;
 use crate::policy::{Domain, Limits, Policy, Rule};
-use crate::server::readiness::ServingStage;
-use crate::store::Stats;
 use crate::telemetry::{HISTORY_STEPS, HistoryStep};
 
-/// Rules that are told of, and those of them whose steps are: more would be no overview.
-const MOST_RULES: usize = 1_000;
-const MOST_STEPS: usize = 200;
+/// Rules in an overview. A policy with more shows only those that were matched.
+const MAX_RULES: usize = 1_000;
 
-pub(super) async fn overview(State(shared): State<Arc<AdminState>>) -> Response {
-    told(all(&shared))
+/// Rules whose history is in an overview.
+const MAX_HISTORIES: usize = 200;
+
+pub(super) async fn overview(State(state): State<Arc<AdminState>>) -> Response {
+    json_response(&full_overview(&state))
 }
 
-/// Sends what was counted, step by step.
-pub(super) async fn events(State(shared): State<Arc<AdminState>>) -> impl IntoResponse {
-    let steps = BroadcastStream::new(shared.steps.subscribe());
-    // Who was too slow has missed some, and goes on.
+/// Sends each step of the history. A receiver that is too slow misses steps.
+pub(super) async fn events(State(state): State<Arc<AdminState>>) -> impl IntoResponse {
+    let steps = BroadcastStream::new(state.steps.subscribe());
     let events = steps.filter_map(Result::ok);
     let events = events.map(|text| Ok::<_, Infallible>(Event::default().data(&*text)));
     Sse::new(events).keep_alive(KeepAlive::default())
 }
 
-/// Takes a step: what was counted since the last one goes into the history, and to who watches.
-pub(super) fn step(shared: &AdminState) {
-    let policy = shared.admin.engine.policy();
-    let mut history = shared.history.lock();
-    history.step(&policy, &shared.admin.metrics);
-    drop(history);
-    if shared.steps.receiver_count() > 0 {
-        // Nobody else sends.
-        let _ = shared.steps.send(last(shared, &policy).to_string().into());
+/// Ends a step of the history and sends it to the receivers of events.
+pub(super) fn step(state: &AdminState) {
+    let policy = state.admin.engine.policy();
+    state.history.lock().step(&policy, &state.admin.metrics);
+    if state.steps.receiver_count() > 0
+        && let Ok(event) = serde_json::to_string(&last_step(state, &policy))
+    {
+        // The last receiver may be gone by now.
+        let _ = state.steps.send(event.into());
     }
 }
 
-/// The whole of it.
-fn all(shared: &AdminState) -> Value {
-    let (policy, metrics) = (shared.admin.engine.policy(), &shared.admin.metrics);
-    let history = shared.history.lock();
-    let (mut rules_left, mut steps_left) = (MOST_RULES, MOST_STEPS);
-    let domains = policy.domains().into_iter().map(|domain| {
+fn full_overview(state: &AdminState) -> Overview {
+    let (policy, metrics) = (state.admin.engine.policy(), &state.admin.metrics);
+    let history = state.history.lock();
+    let omits_idle = policy.rule_count() > MAX_RULES;
+    let (mut rules_left, mut histories_left) = (MAX_RULES, MAX_HISTORIES);
+    let mut domains = Vec::new();
+    for domain in policy.domains() {
         let mut rules = Vec::new();
         for rule in domain.rules() {
             let hits = metrics.rule(rule);
-            let steps = history.of_rule(rule);
-            // Of very many rules those that were met.
-            let is_told = policy.rule_count() <= MOST_RULES || hits.total() > 0;
-            if rules_left == 0 || !is_told {
+            if rules_left == 0 || (omits_idle && hits.total() == 0) {
                 continue;
             }
             rules_left -= 1;
-            let is_drawn = !steps.is_empty() && steps_left > 0;
-            steps_left -= usize::from(is_drawn);
-            let mut told = of_rule(rule);
-            told["hits"] = json!({
-                "within": hits.within,
-                "near": hits.near,
-                "over": hits.over,
-                "shadow": hits.shadow,
-            });
-            told["steps"] = match is_drawn {
-                true => steps.iter().map(numbers).collect(),
-                false => json!([]),
-            };
-            rules.push(told);
-        }
-        let decisions = metrics.domain(Some(domain));
-        let steps = history.of_domain(domain);
-        json!({
-            "name": &*domain.name,
-            "shadow_mode": domain.shadow_mode,
-            "quota_mode": domain.quota_mode,
-            "decisions": {"ok": decisions.ok, "over": decisions.over_limit, "shadow": decisions.shadow},
-            "steps": steps.iter().map(numbers).collect::<Vec<_>>(),
-            "rules": rules,
-        })
-    });
-    let domains: Vec<Value> = domains.collect();
-    let load = metrics.last_load().unwrap_or_default();
-    let mut all = standing(shared);
-    all["version"] = env!("CARGO_PKG_VERSION").into();
-    all["rules"] = policy.rule_count().into();
-    all["step_secs"] = shared.admin.config.step.as_secs_f64().into();
-    all["most_steps"] = HISTORY_STEPS.into();
-    all["last_load"] = json!({
-        "at_secs": load.at.micros() / 1_000_000,
-        "error": load.error,
-        "diagnostics": load.diagnostics,
-    });
-    all["has_token"] = shared.admin.token.is_some().into();
-    all["domains"] = domains.into();
-    all
-}
-
-/// What the last step brought: domains in their order, and the rules that were met, by number.
-fn last(shared: &AdminState, policy: &Policy) -> Value {
-    let history = shared.history.lock();
-    let newest = |steps: &[HistoryStep]| steps.last().copied().unwrap_or_default();
-    let mut domains = Vec::new();
-    let mut rules = Map::new();
-    for domain in policy.domains() {
-        domains.push(numbers(&newest(&history.of_domain(domain))));
-        for rule in domain.rules() {
-            let step = newest(&history.of_rule(rule));
-            if step != HistoryStep::default() {
-                rules.insert(id(rule).to_string(), numbers(&step));
+            let mut rule = rule_overview(rule, history.of_rule(rule));
+            rule.hits = hits;
+            match (rule.steps.is_empty(), histories_left) {
+                (false, 0) => rule.steps.clear(),
+                (false, _) => histories_left -= 1,
+                (true, _) => {}
             }
+            rules.push(rule);
         }
+        domains.push(DomainOverview {
+            name: domain.name.to_string(),
+            shadow_mode: domain.shadow_mode,
+            quota_mode: domain.quota_mode,
+            decisions: metrics.domain(Some(domain)),
+            steps: history.of_domain(domain),
+            rules,
+        });
     }
-    let mut last = standing(shared);
-    last["domains"] = domains.into();
-    last["rules"] = rules.into();
-    last
+    Overview {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        status: server_status(state),
+        rules: policy.rule_count(),
+        step_secs: state.admin.config.step.as_secs_f64(),
+        max_steps: HISTORY_STEPS,
+        last_load: metrics.last_load().unwrap_or_default(),
+        has_token: state.admin.token.is_some(),
+        domains,
+    }
 }
 
-/// What both say of the server.
-fn standing(shared: &AdminState) -> Value {
-    let Stats {
-        counters,
-        bytes,
-        pinned,
-        evicted,
-        unpinned_early,
-        shared: shared_stats,
-    } = shared.admin.engine.stats();
-    let metrics = &shared.admin.metrics;
-    let load = metrics.last_load();
-    json!({
-        "now_secs": shared.admin.engine.now().micros() / 1_000_000,
-        "stage": match shared.admin.readiness.stage() {
-            ServingStage::Starting => "starting",
-            ServingStage::Serving => "serving",
-            ServingStage::Draining => "draining",
-        },
-        "generation": metrics.generation(),
-        "slots_in_use": slots_in_use(&shared.admin.engine),
-        "loaded_at_secs": load.map(|load| load.at.micros() / 1_000_000),
-        "store": {
-            "counters": counters,
-            "bytes": bytes,
-            "pinned": pinned,
-            "evicted": evicted,
-            "evicted_over_limit": unpinned_early,
-            "shared": shared_stats.map(|_| match shared.admin.engine.unavailable_reason() {
-                Some(trouble) => trouble,
-                None => "shared".to_owned(),
+fn last_step(state: &AdminState, policy: &Policy) -> StepEvent {
+    let history = state.history.lock();
+    let newest = |steps: &[HistoryStep]| steps.last().copied().unwrap_or_default();
+    let domains = policy.domains();
+    let rules = domains.iter().flat_map(|domain| domain.rules());
+    let rules = rules.map(|rule| (metric_id(rule), newest(&history.of_rule(rule))));
+    let rules = rules.filter(|(_, step)| *step != HistoryStep::default());
+    let step = |domain: &&Domain| newest(&history.of_domain(domain));
+    StepEvent {
+        status: server_status(state),
+        rules: rules.collect(),
+        domains: domains.iter().map(step).collect(),
+    }
+}
+
+fn server_status(state: &AdminState) -> ServerStatus {
+    let (engine, metrics) = (&state.admin.engine, &state.admin.metrics);
+    let stats = engine.stats();
+    ServerStatus {
+        now: engine.now(),
+        stage: state.admin.readiness.stage(),
+        generation: metrics.generation(),
+        slots_in_use: slots_in_use(engine),
+        loaded_at: metrics.last_load().map(|load| load.at),
+        store: StoreStatus {
+            counters: stats.counters,
+            bytes: stats.bytes,
+            pinned: stats.pinned,
+            evicted: stats.evicted,
+            evicted_over_limit: stats.unpinned_early,
+            redis: stats.shared.map(|_| RedisStatus {
+                unavailable_reason: engine.unavailable_reason(),
             }),
         },
-    })
+    }
 }
 
-/// The slots in use, by the id of the rule.
-fn slots_in_use(engine: &Engine) -> Map<String, Value> {
+/// The slots in use, by the ID of the rule.
+fn slots_in_use(engine: &Engine) -> BTreeMap<String, u64> {
     let (policy, slots) = (engine.policy(), engine.slots_in_use());
     let rules = policy.domains().into_iter().flat_map(Domain::rules);
     let with_slots = rules.filter(|rule| match &rule.limits {
@@ -171,45 +139,39 @@ fn slots_in_use(engine: &Engine) -> Map<String, Value> {
         Limits::Unlimited { .. } => false,
     });
     with_slots
-        .map(|rule| (id(rule).to_string(), slots.of(rule).into()))
+        .map(|rule| (metric_id(rule).to_string(), slots.of(rule)))
         .collect()
 }
 
-fn of_rule(rule: &Rule) -> Value {
-    let levels = rule.name.levels.iter();
-    let levels =
-        levels.map(|level| json!({"key": &*level.key, "fits": level.matcher_text.as_deref()}));
-    let limits: Vec<Value> = match &rule.limits {
-        Limits::Unlimited { .. } => Vec::new(),
-        Limits::Counted(set) => {
-            let limits = set.limits.iter();
-            let limit = limits.map(|limit| {
-                json!({
-                    "name": limit.name.as_deref(),
-                    "text": limit.to_string(),
-                    "algorithm": limit.algorithm().as_str(),
-                    "shadow_mode": limit.shadow_mode,
-                })
-            });
-            limit.collect()
-        }
+fn rule_overview(rule: &Rule, steps: Vec<HistoryStep>) -> RuleOverview {
+    let levels = rule.name.levels.iter().map(|level| LevelOverview {
+        key: level.key.to_string(),
+        matcher: level.matcher_text.as_deref().map(str::to_owned),
+    });
+    let limits = match &rule.limits {
+        Limits::Unlimited { .. } => &[][..],
+        Limits::Counted(set) => &set.limits,
     };
-    json!({
-        "id": id(rule),
-        "name": rule.name.to_string(),
-        "levels": levels.collect::<Vec<_>>(),
-        "limits": limits,
-        "shadow_mode": rule.shadow_mode,
-        "quota_mode": rule.quota_mode,
-        "file": rule.file.as_deref(),
-        "line": rule.position.map(|position| position.line),
-    })
+    let limits = limits.iter().map(|limit| LimitOverview {
+        name: limit.name.as_deref().map(str::to_owned),
+        text: limit.to_string(),
+        algorithm: limit.algorithm(),
+        shadow_mode: limit.shadow_mode,
+    });
+    RuleOverview {
+        id: metric_id(rule),
+        name: rule.name.to_string(),
+        levels: levels.collect(),
+        limits: limits.collect(),
+        shadow_mode: rule.shadow_mode,
+        quota_mode: rule.quota_mode,
+        file: rule.file.as_deref().map(Into::into),
+        line: rule.position.map(|position| position.line),
+        hits: Default::default(),
+        steps,
+    }
 }
 
-fn id(rule: &Rule) -> u32 {
+fn metric_id(rule: &Rule) -> u32 {
     rule.metric_ids.get().first().copied().unwrap_or(u32::MAX)
-}
-
-fn numbers(step: &HistoryStep) -> Value {
-    json!([step.ok, step.near, step.over, step.shadow])
 }

@@ -1,4 +1,4 @@
-//! The page: one file that asks for nothing but the endpoints beside it.
+//! The admin page: one file that loads nothing but the endpoints of this server.
 
 use axum::http::StatusCode;
 use axum::http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE};
@@ -6,11 +6,15 @@ use axum::response::{IntoResponse, Response};
 
 const PAGE: &str = include_str!("page.html");
 
-/// The page's own script and style run, and nothing that anybody slips into it.
+/// The content security policy permits the script and style of the page, and nothing injected.
 pub(super) async fn page() -> Response {
     let mut random = [0; 16];
     if getrandom::fill(&mut random).is_err() {
-        return (StatusCode::INTERNAL_SERVER_ERROR, "no random bytes\n").into_response();
+        return (
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "the system provides no random bytes\n",
+        )
+            .into_response();
     }
     let nonce: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
     let page = PAGE
@@ -32,7 +36,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_page_is_small_and_stands_alone() {
+    fn the_page_is_small_and_self_contained() {
         assert!(PAGE.len() <= 60 * 1024);
         for outside in [
             "src=",

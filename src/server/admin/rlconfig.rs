@@ -9,8 +9,8 @@ use super::AdminState;
 use crate::limit::LimitKind;
 use crate::policy::{Limits, Policy, Rule};
 
-pub(super) async fn rlconfig(State(shared): State<Arc<AdminState>>) -> String {
-    text(&shared.admin.engine.policy())
+pub(super) async fn rlconfig(State(state): State<Arc<AdminState>>) -> String {
+    text(&state.admin.engine.policy())
 }
 
 /// One line for each limit; a path is `key` or `key_value` a level.

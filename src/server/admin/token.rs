@@ -1,112 +1,104 @@
-//! The token of those who may change things and see clients.
+//! The token that permits changes and shows clients.
 
-use std::fmt;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use subtle::ConstantTimeEq;
+use thiserror::Error;
 
-/// A shorter token can be guessed.
-const SHORTEST: usize = 16;
+/// The shortest token, in bytes; shorter ones can be guessed.
+const MIN_LEN: usize = 16;
 
-/// The file that holds the token, on its only line. It is read each time, so that a new token needs no restart.
+/// The file with the token as its only line. It is read each time, so that a new token takes effect
+/// without a restart.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TokenFile(PathBuf);
 
 impl TokenFile {
-    /// The file at `path`, which must hold a token now.
+    /// The file at `path`, which must contain a token now.
     ///
     /// # Errors
-    /// When it cannot be read, or holds none.
+    /// If the file cannot be read, or contains no valid token.
     pub fn new(path: &Path) -> Result<Self, TokenError> {
         let file = Self(path.to_owned());
         file.read().map(|_| file)
     }
 
-    /// Whether that is the token. The time it takes does not depend on where the two differ.
+    /// Whether `offered` is the token, in a time that does not depend on where the two differ.
     ///
     /// # Errors
-    /// When the file cannot be read any more.
-    pub fn is(&self, offered: &[u8]) -> Result<bool, TokenError> {
+    /// If the file cannot be read any more.
+    pub fn matches(&self, offered: &[u8]) -> Result<bool, TokenError> {
         let token = self.read()?;
         Ok(token.as_bytes().ct_eq(offered).into())
     }
 
     fn read(&self) -> Result<String, TokenError> {
-        let error = |reason| TokenError {
-            path: self.0.clone(),
-            reason,
-        };
-        let text =
-            fs::read_to_string(&self.0).map_err(|source| error(Reason::Unreadable(source)))?;
+        let path = || self.0.clone();
+        let text = fs::read_to_string(&self.0).map_err(|source| TokenError::Unreadable {
+            path: path(),
+            source,
+        })?;
         let token = text.trim();
-        if token.len() < SHORTEST || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err(error(Reason::NoToken));
+        if token.len() < MIN_LEN || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(TokenError::Invalid { path: path() });
         }
         Ok(token.to_owned())
     }
 }
 
-/// A file without a token.
-#[derive(Debug)]
-pub struct TokenError {
-    path: PathBuf,
-    reason: Reason,
+/// Why a file provides no token.
+#[derive(Debug, Error)]
+pub enum TokenError {
+    /// The file cannot be read.
+    #[error("cannot read the admin token from {}", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The file does not contain a valid token.
+    #[error(
+        "invalid admin token in {}: expected one line of at least {MIN_LEN} visible ASCII characters, such as from \
+         `openssl rand -hex 32`",
+        path.display()
+    )]
+    Invalid {
+        /// The file.
+        path: PathBuf,
+    },
 }
-
-#[derive(Debug)]
-enum Reason {
-    Unreadable(io::Error),
-    NoToken,
-}
-
-impl fmt::Display for TokenError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let path = self.path.display();
-        match &self.reason {
-            Reason::Unreadable(source) => {
-                write!(f, "the admin token cannot be read from {path}: {source}")
-            }
-            Reason::NoToken => write!(
-                f,
-                "{path} holds no admin token: it is one line of at least {SHORTEST} visible ASCII characters, such as \
-                 `openssl rand -hex 32` writes"
-            ),
-        }
-    }
-}
-
-impl std::error::Error for TokenError {}
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn the_token_is_what_the_file_holds_now() {
+    fn the_token_is_the_present_content_of_the_file() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("token");
         fs::write(&path, "0123456789abcdef\n").unwrap();
         let file = TokenFile::new(&path).unwrap();
-        assert!(file.is(b"0123456789abcdef").unwrap());
+        assert!(file.matches(b"0123456789abcdef").unwrap());
         for wrong in [
             "",
             "0123456789abcde",
             "0123456789abcdeg",
             "0123456789abcdef\n",
         ] {
-            assert!(!file.is(wrong.as_bytes()).unwrap(), "{wrong:?}");
+            assert!(!file.matches(wrong.as_bytes()).unwrap(), "{wrong:?}");
         }
         fs::write(&path, "fedcba9876543210").unwrap();
-        assert!(!file.is(b"0123456789abcdef").unwrap());
-        assert!(file.is(b"fedcba9876543210").unwrap());
+        assert!(!file.matches(b"0123456789abcdef").unwrap());
+        assert!(file.matches(b"fedcba9876543210").unwrap());
         fs::remove_file(&path).unwrap();
-        assert!(file.is(b"fedcba9876543210").is_err());
+        assert!(file.matches(b"fedcba9876543210").is_err());
     }
 
     #[test]
-    fn a_file_without_a_token_is_refused_without_being_shown() {
+    fn a_file_without_a_token_is_rejected_without_being_shown() {
         let folder = tempfile::tempdir().unwrap();
         for text in [
             "",

@@ -1,4 +1,4 @@
-//! `/api/top`: who asks most, and who is refused most.
+//! `/api/top`: heavy hitters.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -6,42 +6,27 @@ use std::sync::Arc;
 use axum::extract::{ConnectInfo, State};
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
-use serde_json::{Value, json};
 
-use super::{AdminState, guard, told};
-use crate::telemetry::HeavyHitter;
+use super::{AdminState, guard, json_response};
+use crate::api::{DomainTop, Top};
 
 pub(super) async fn top(
-    State(shared): State<Arc<AdminState>>,
-    peer: ConnectInfo<SocketAddr>,
+    State(state): State<Arc<AdminState>>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
     headers: HeaderMap,
 ) -> Response {
-    // It shows clients. Where nobody but this machine can ask, and nobody set a token, that is for whoever asks.
-    let is_open = shared.admin.token.is_none() && shared.is_loopback;
-    if !is_open && let Err(refusal) = guard::permit(&shared, &headers, peer) {
-        return refusal.into_response();
+    // It shows clients. Without a token that is permitted if only this machine can connect.
+    let is_open = state.admin.token.is_none() && state.is_loopback;
+    if !is_open && let Err(denied) = guard::authorize(&state, &headers, peer) {
+        return denied.into_response();
     }
-    let (policy, now) = (shared.admin.engine.policy(), shared.admin.engine.now());
-    let domains = policy.domains().into_iter().map(|domain| {
-        let top = shared.admin.metrics.top(domain, now);
-        json!({
-            "name": &*domain.name,
-            "since_secs": top.since.micros() / 1_000_000,
-            "requested": top.requested.iter().map(hitter).collect::<Vec<_>>(),
-            "refused": top.refused.iter().map(hitter).collect::<Vec<_>>(),
-        })
+    let (policy, now) = (state.admin.engine.policy(), state.admin.engine.now());
+    let domains = policy.domains().into_iter().map(|domain| DomainTop {
+        name: domain.name.to_string(),
+        clients: state.admin.metrics.top(domain, now),
     });
-    told(json!({
-        "now_secs": now.micros() / 1_000_000,
-        "domains": domains.collect::<Vec<_>>(),
-    }))
-}
-
-fn hitter(hitter: &HeavyHitter) -> Value {
-    json!({
-        "client": &*hitter.client,
-        "rule": &*hitter.rule,
-        "hits": hitter.hits,
-        "overcount": hitter.overcount,
+    json_response(&Top {
+        now,
+        domains: domains.collect(),
     })
 }

@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use serde::{Deserialize, Serialize};
+
 use super::client_label::ClientLabel;
 use crate::clock::Timestamp;
 use crate::top_k::TopK;
@@ -16,7 +18,7 @@ const MAX_REPORTED: usize = 50;
 const WINDOW_SECS: u64 = 300;
 
 /// A client with many hits, or with many refused ones.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HeavyHitter {
     /// The descriptor that was sent, with the values of secret keys masked.
     pub client: Box<str>,

@@ -1,0 +1,149 @@
+//! Every endpoint of the admin server: its path, its help text, and its handler.
+//!
+//! An endpoint is one row of [`ENDPOINTS`]. A row contains its handler, so an endpoint that is
+//! listed is served, and `docs/operations.md` is generated from the same rows.
+
+use std::sync::Arc;
+
+use axum::routing::{MethodRouter, any, get, post};
+
+use super::{
+    AdminState, explain, health, json, keys, metrics, overview, page, reload, rlconfig, top,
+};
+
+/// An endpoint of the admin server.
+#[derive(Clone, Copy, Debug)]
+pub struct Endpoint {
+    /// Its HTTP method.
+    pub method: &'static str,
+    /// Its path.
+    pub path: &'static str,
+    /// Whether it always requires the token.
+    pub needs_token: bool,
+    /// What it does, in one sentence.
+    pub help: &'static str,
+    pub(super) handler: Handler,
+}
+
+type Handler = fn() -> MethodRouter<Arc<AdminState>>;
+
+const fn open(
+    method: &'static str,
+    path: &'static str,
+    help: &'static str,
+    handler: Handler,
+) -> Endpoint {
+    Endpoint {
+        method,
+        path,
+        needs_token: false,
+        help,
+        handler,
+    }
+}
+
+const fn closed(
+    method: &'static str,
+    path: &'static str,
+    help: &'static str,
+    handler: Handler,
+) -> Endpoint {
+    Endpoint {
+        needs_token: true,
+        ..open(method, path, help, handler)
+    }
+}
+
+/// All endpoints.
+pub const ENDPOINTS: &[Endpoint] = &[
+    open(
+        "GET",
+        "/",
+        "the admin page: domains, rules, heavy hitters, and a form that explains a request",
+        || get(page::page),
+    ),
+    open(
+        "GET",
+        "/healthcheck",
+        "200 `OK` while weir accepts calls, else 500",
+        || any(health::healthcheck),
+    ),
+    open(
+        "GET",
+        "/ready",
+        "200 while weir accepts calls, with a note if Redis is unavailable; else 503",
+        || get(health::ready),
+    ),
+    open(
+        "GET",
+        "/live",
+        "200 as long as the process responds",
+        || get(health::live),
+    ),
+    open(
+        "GET",
+        "/metrics",
+        "all metrics in Prometheus' text format",
+        || get(metrics::metrics),
+    ),
+    open(
+        "POST",
+        "/json",
+        "decides and counts a `RateLimitRequest` in JSON: 200 for OK, 429 for OVER_LIMIT, 400 if the request is invalid, 503 for `on_store_error: error`",
+        || post(json::decide),
+    ),
+    open(
+        "GET",
+        "/rlconfig",
+        "one line per limit in force, as in envoyproxy/ratelimit",
+        || get(rlconfig::rlconfig),
+    ),
+    open(
+        "GET",
+        "/api/overview",
+        "the data of the page: domains, rules and the last 15 minutes",
+        || get(overview::overview),
+    ),
+    open(
+        "GET",
+        "/api/events",
+        "changes of the overview, one server-sent event every 5 seconds",
+        || get(overview::events),
+    ),
+    open(
+        "GET",
+        "/api/top",
+        "the clients with the most hits and the most refused hits in the last 5 to 10 minutes; requires the token, unless weir has none and listens on loopback",
+        || get(top::top),
+    ),
+    open(
+        "POST",
+        "/api/explain",
+        "explains a `RateLimitRequest`, as `weir explain` does: with the token by the present counters, without it by fresh ones",
+        || post(explain::explain),
+    ),
+    closed(
+        "POST",
+        "/api/keys/show",
+        "the counters of a `RateLimitRequest`; nothing is counted",
+        || post(keys::show),
+    ),
+    closed(
+        "POST",
+        "/api/keys/reset",
+        "deletes the counters of its descriptors",
+        || post(keys::reset),
+    ),
+    closed(
+        "POST",
+        "/api/keys/credit",
+        "refunds the hits that it would cost",
+        || post(keys::credit),
+    ),
+    closed(
+        "POST",
+        "/api/reload",
+        "reloads the policies: 200 if they are in force, 409 if they were rejected",
+        || post(reload::reload),
+    ),
+];
