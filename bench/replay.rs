@@ -9,7 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use weir::policy::{self, Policy};
-use weir::replay::{DescriptorTemplate, Mapping, Replay, Shape, read_ahead};
+use weir::replay::{DescriptorTemplate, Mapping, RecordFormat, Replay, read_ahead};
 use weir::store::MemoryConfig;
 
 const LINES: u64 = 1_000_000;
@@ -90,16 +90,16 @@ fn replay(
         DescriptorTemplate::new([("api_key", "{authorization}")])?,
         DescriptorTemplate::new([("endpoint", "{method} {path}")])?,
     ];
-    let shape = Shape::AccessLog(Mapping::new("shop".to_owned(), descriptors, None));
+    let format = RecordFormat::AccessLog(Mapping::new("shop".to_owned(), descriptors, None));
     let mut replay = Replay::new(load()?, against, MemoryConfig::default())?;
     let log = BufReader::with_capacity(1 << 18, File::open(log)?);
     let runtime = tokio::runtime::Builder::new_current_thread().build()?;
     let start = now();
     runtime.block_on(async {
-        for batch in read_ahead(log, shape) {
+        for batch in read_ahead(log, format) {
             for (number, outcome) in batch?.lines {
                 if let Some(record) = outcome? {
-                    replay.take(&record, number).await;
+                    replay.push(&record, number).await;
                 }
             }
         }

@@ -1,7 +1,32 @@
-//! Replay: recorded traffic through a policy, on the real engine, in the time of the record.
+//! Replay: runs recorded traffic through policies, on the real engine, at the recorded times.
 //!
-//! lines (bytes) → record (a request and its moment) → engine → tally → report. Memory is bounded whatever the record
-//! holds: a line's length, the counters, and what is remembered of who is refused. No value of a secret key is kept.
+//! lines (bytes) → record (a request and its time) → engine → tally → report. Memory is bounded for any log: the length
+//! of a line, the counters, and the refused clients. Values of secret keys are not kept.
+//!
+//! ```
+//! use std::path::Path;
+//! use weir::replay::{RecordFormat, Replay};
+//! use weir::store::MemoryConfig;
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let yaml = "
+//! domain: shop
+//! descriptors:
+//!   - {key: api_key, rate_limit: {unit: day, requests_per_unit: 1}}";
+//! let policy = weir::policy::load_text(Path::new("shop.yaml"), yaml).policy.ok_or("see diagnostics")?;
+//! let mut replay = Replay::new(policy, None, MemoryConfig::default())?;
+//! let line = br#"{"time": 0, "domain": "shop", "descriptors": [{"api_key": "k"}]}"#;
+//! let format = RecordFormat::Requests { domain: None };
+//! let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+//! for number in 1..=3 {
+//!     if let Some(record) = format.decode(line)? {
+//!         runtime.block_on(replay.push(&record, number));
+//!     }
+//! }
+//! assert_eq!(replay.report().policy.refused, 2);
+//! # Ok(())
+//! # }
+//! ```
 
 mod ahead;
 mod changes;
@@ -16,12 +41,12 @@ mod top_refused;
 
 use std::sync::Arc;
 
-pub use ahead::{Batch, Said, read_ahead};
+pub use ahead::{LineBatch, LineResult, read_ahead};
 pub use changes::Change;
-pub use names::RuleId;
-pub use record::{Fault, Mapping, Record, Shape};
+pub use names::RuleLabel;
+pub use record::{LineError, Mapping, Record, RecordFormat};
 pub use tally::{Peak, RuleTally};
-pub use template::{DescriptorTemplate, InvalidTemplate};
+pub use template::{DescriptorTemplate, TemplateError};
 pub use top_refused::RefusedClient;
 
 use crate::clock::{Clock, ManualClock, Timestamp};
@@ -30,17 +55,17 @@ use crate::policy::Policy;
 use crate::request::Request;
 use crate::store::{MemoryConfig, RngError, Stats, Store};
 use changes::Changes;
-use names::Masks;
-use tally::{Seen, Tally};
+use names::ValueTags;
+use tally::{DescriptorTally, Tally};
 
-/// One policy, or two side by side, and what became of the traffic so far.
+/// Runs requests through one policy, or through two side by side.
 #[derive(Debug)]
 pub struct Replay {
     clock: ManualClock,
     policy: Side,
     against: Option<Side>,
     changes: Changes,
-    /// Of the first and the last record.
+    /// The times of the first and the last record.
     span: Option<(Timestamp, Timestamp)>,
 }
 
@@ -50,51 +75,51 @@ struct Side {
     policy: Arc<Policy>,
     engine: Engine,
     tally: Tally,
-    /// What each descriptor of the request at hand has met.
-    seen: Vec<Seen>,
+    /// The results of the descriptors of the current request.
+    seen: Vec<DescriptorTally>,
 }
 
-/// What became of the traffic.
+/// The results of a replay.
 #[derive(Clone, Debug)]
-pub struct Report {
-    /// Under the policy.
-    pub policy: Outcome,
-    /// Under the other one, if there is one.
-    pub against: Option<Outcome>,
-    /// How the two differ, by what a descriptor met in each, the largest difference first.
+pub struct ReplayReport {
+    /// The results of the policy.
+    pub policy: PolicyOutcome,
+    /// The results of the other policy, if there is one.
+    pub against: Option<PolicyOutcome>,
+    /// The differences by matched rules, the largest first.
     pub changes: Vec<Change>,
-    /// The moments of the first and the last request.
+    /// The times of the first and the last request.
     pub span: Option<(Timestamp, Timestamp)>,
 }
 
-/// What became of it under one policy.
+/// The results of one policy.
 #[derive(Clone, Debug)]
-pub struct Outcome {
-    /// How many there were.
+pub struct PolicyOutcome {
+    /// The number of requests.
     pub requests: u64,
-    /// How many of them were refused.
+    /// Refused requests.
     pub refused: u64,
-    /// How many of them no rule had anything to say to.
+    /// Requests that no rule matched.
     pub unmatched: u64,
-    /// Each rule that was met, the one that refused most first.
+    /// Each rule that was matched, those that refused most first.
     pub rules: Vec<RuleTally>,
-    /// How the counters stand in the end.
+    /// The state of the store at the end.
     pub store: Stats,
 }
 
 impl Replay {
-    /// Through `policy`, and through `against` if there is one, each with counters of its own within that memory.
+    /// A replay through `policy` and, if there is one, `against`; each has its own counters in `memory`.
     ///
     /// # Errors
-    /// When the system has no randomness.
+    /// If the system has no randomness.
     pub fn new(
         policy: Policy,
         against: Option<Policy>,
         memory: MemoryConfig,
     ) -> Result<Self, RngError> {
         let clock = ManualClock::new(Timestamp::default());
-        let masks = Masks::default();
-        let side = |policy| Side::new(policy, memory, (&clock, &masks));
+        let tags = ValueTags::default();
+        let side = |policy| Side::new(policy, memory, &clock, &tags);
         Ok(Self {
             policy: side(policy)?,
             against: against.map(side).transpose()?,
@@ -104,24 +129,24 @@ impl Replay {
         })
     }
 
-    /// Takes one request; `line` is where it stands in the record.
+    /// Runs one request; `line` is its line in the log.
     ///
-    /// Time never goes back: a request that is recorded late counts at the latest moment so far.
-    pub async fn take(&mut self, record: &Record, line: u64) {
+    /// Time never goes back: a request that was logged late counts at the latest time so far.
+    pub async fn push(&mut self, record: &Record, line: u64) {
         let now = self.clock.now().max(record.at);
         self.clock.set(now);
         let first = self.span.map_or(now, |(first, _)| first);
         self.span = Some((first, now));
-        self.policy.take(&record.request, line).await;
+        self.policy.push(&record.request, line).await;
         if let Some(against) = &mut self.against {
-            against.take(&record.request, line).await;
+            against.push(&record.request, line).await;
             self.changes.add(&self.policy.seen, &against.seen);
         }
     }
 
-    /// What became of the traffic.
-    pub fn report(&self) -> Report {
-        Report {
+    /// The results of a replay.
+    pub fn report(&self) -> ReplayReport {
+        ReplayReport {
             policy: self.policy.outcome(),
             against: self.against.as_ref().map(Side::outcome),
             changes: match &self.against {
@@ -137,30 +162,31 @@ impl Side {
     fn new(
         policy: Policy,
         memory: MemoryConfig,
-        (clock, masks): (&ManualClock, &Masks),
+        clock: &ManualClock,
+        tags: &ValueTags,
     ) -> Result<Self, RngError> {
         let policy = Arc::new(policy);
         let (store, clock) = (Store::memory(memory)?, Clock::Manual(clock.clone()));
         Ok(Self {
             engine: Engine::new(Arc::clone(&policy), store, clock),
             policy,
-            tally: Tally::new(masks.clone()),
+            tally: Tally::new(tags.clone()),
             seen: Vec::new(),
         })
     }
 
-    async fn take(&mut self, request: &Request, line: u64) {
+    async fn push(&mut self, request: &Request, line: u64) {
         let domain = self.policy.domain(&request.domain);
         let (tally, seen) = (&mut self.tally, &mut self.seen);
         seen.clear();
         let deciding = self.engine.decide_observed(request, |met| {
-            seen.push(tally.add((request, domain), met, line));
+            seen.push(tally.add(request, domain, met, line));
         });
         let refused = deciding.await.code == Code::OverLimit;
         tally.end(refused, seen);
     }
 
-    fn outcome(&self) -> Outcome {
+    fn outcome(&self) -> PolicyOutcome {
         self.tally.outcome(self.engine.stats())
     }
 }

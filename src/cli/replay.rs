@@ -1,4 +1,4 @@
-//! `weir replay`: what policies would have done to traffic that was recorded.
+//! `weir replay`: runs recorded traffic through policies.
 
 mod show;
 
@@ -16,12 +16,12 @@ use super::pairs::Pairs;
 use super::policies;
 use super::{CliError, DONE};
 use crate::policy::LoadOptions;
-use crate::replay::{DescriptorTemplate, Mapping, Replay, Shape, read_ahead};
+use crate::replay::{DescriptorTemplate, Mapping, RecordFormat, Replay, read_ahead};
 use crate::settings;
 use crate::store::MemoryConfig;
 
-/// How many malformed lines are told one by one.
-const TOLD: u64 = 10;
+/// The number of malformed lines that are reported one by one.
+const MAX_REPORTED: u64 = 10;
 const BUFFER_BYTES: usize = 256 << 10;
 
 /// The arguments of `weir replay`.
@@ -92,13 +92,13 @@ impl FromStr for Template {
     }
 }
 
-/// How the lines of the record were.
+/// Counts of the lines of a log.
 #[derive(Clone, Copy, Debug, Default)]
-struct Read {
+struct LogSummary {
     lines: u64,
     malformed: u64,
-    /// Requests of which Envoy would have asked nothing.
-    not_asked: u64,
+    /// Lines for which Envoy would not have sent a request.
+    without_descriptors: u64,
 }
 
 pub(super) fn run(args: &ReplayArgs) -> Result<ExitCode, CliError> {
@@ -120,7 +120,7 @@ pub(super) fn run(args: &ReplayArgs) -> Result<ExitCode, CliError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .build()
         .map_err(CliError::new)?;
-    let reading = read(log, args.shape(), (&mut replay, &progress));
+    let reading = read(log, args.record_format(), &mut replay, &progress);
     let read = runtime.block_on(reading).map_err(|error| {
         let log = args.log.display();
         CliError::new(format!("cannot read {log}: {error}"))
@@ -132,7 +132,7 @@ pub(super) fn run(args: &ReplayArgs) -> Result<ExitCode, CliError> {
         Format::Json => show::json(&report, read),
     })?;
     if read.malformed * 100 > read.lines {
-        let Read {
+        let LogSummary {
             lines, malformed, ..
         } = read;
         let message = format!("{malformed} of {lines} lines are malformed, more than 1 %");
@@ -142,19 +142,19 @@ pub(super) fn run(args: &ReplayArgs) -> Result<ExitCode, CliError> {
 }
 
 impl ReplayArgs {
-    fn shape(&self) -> Shape {
+    fn record_format(&self) -> RecordFormat {
         if self.descriptor.is_empty() {
-            return Shape::Requests {
+            return RecordFormat::Requests {
                 domain: self.domain.clone(),
             };
         }
         let descriptors = self.descriptor.iter().map(|d| d.0.clone()).collect();
         let domain = self.domain.clone().unwrap_or_default();
-        Shape::AccessLog(Mapping::new(domain, descriptors, self.time.clone()))
+        RecordFormat::AccessLog(Mapping::new(domain, descriptors, self.time.clone()))
     }
 }
 
-/// The record, and its length in bytes if it is known.
+/// The log, and its length in bytes if it is known.
 fn open(path: &Path) -> Result<(Box<dyn BufRead + Send>, Option<u64>), CliError> {
     if path == Path::new("-") {
         return Ok((Box::new(BufReader::new(io::stdin())), None));
@@ -169,7 +169,7 @@ fn open(path: &Path) -> Result<(Box<dyn BufRead + Send>, Option<u64>), CliError>
     ))
 }
 
-/// On a terminal.
+/// A progress bar on a terminal.
 fn progress(length: Option<u64>) -> ProgressBar {
     let (bar, template) = match length {
         Some(bytes) => (
@@ -189,31 +189,32 @@ fn progress(length: Option<u64>) -> ProgressBar {
 
 async fn read(
     log: impl BufRead + Send + 'static,
-    shape: Shape,
-    (replay, progress): (&mut Replay, &ProgressBar),
-) -> io::Result<Read> {
-    let mut read = Read::default();
-    for batch in read_ahead(log, shape) {
+    format: RecordFormat,
+    replay: &mut Replay,
+    progress: &ProgressBar,
+) -> io::Result<LogSummary> {
+    let mut summary = LogSummary::default();
+    for batch in read_ahead(log, format) {
         let batch = batch?;
         for (number, outcome) in batch.lines {
-            read.lines += 1;
+            summary.lines += 1;
             match outcome {
-                Ok(Some(record)) => replay.take(&record, number).await,
-                Ok(None) => read.not_asked += 1,
+                Ok(Some(record)) => replay.push(&record, number).await,
+                Ok(None) => summary.without_descriptors += 1,
                 Err(fault) => {
-                    read.malformed += 1;
-                    if read.malformed <= TOLD {
-                        progress.suspend(|| tell(&format!("line {number}: {fault}")));
+                    summary.malformed += 1;
+                    if summary.malformed <= MAX_REPORTED {
+                        progress.suspend(|| report_line(&format!("line {number}: {fault}")));
                     }
                 }
             }
         }
         progress.set_position(batch.bytes);
     }
-    Ok(read)
+    Ok(summary)
 }
 
-/// On stderr; if that is closed there is nobody left to tell.
-fn tell(text: &str) {
+/// Writes to stderr, if it is open.
+fn report_line(text: &str) {
     let _ = writeln!(io::stderr(), "{text}");
 }

@@ -1,44 +1,44 @@
-//! Reads a record ahead: lines are taken apart on a thread of their own while those before them are replayed.
+//! Reads a log ahead: a thread decodes lines while earlier ones are replayed.
 
 use std::io::{self, BufRead};
 use std::sync::mpsc::{self, SyncSender};
 use std::thread;
 
-use super::lines::{Line, Lines};
-use super::record::{Fault, Record, Shape};
+use super::lines::{LineReader, LogLine};
+use super::record::{LineError, Record, RecordFormat};
 
-/// A batch has at most so many lines …
+/// The most lines of a batch.
 const BATCH_LINES: usize = 1024;
 
-/// … and no more than so many bytes of them, but for its last line.
+/// A batch ends with the line that reaches this size.
 const BATCH_BYTES: u64 = 1 << 20;
 
-/// How many batches may wait.
+/// The most batches that wait to be replayed.
 const BATCHES: usize = 4;
 
-/// Some lines of a record, in their order.
+/// Consecutive lines of a log.
 #[derive(Debug)]
-pub struct Batch {
-    /// Each with its number and what it says; lines without anything are left out.
-    pub lines: Vec<(u64, Said)>,
-    /// How many bytes of the record were read so far.
+pub struct LineBatch {
+    /// The number of each line, from 1, and its content; empty lines are left out.
+    pub lines: Vec<(u64, LineResult)>,
+    /// Bytes of the log that were read so far.
     pub bytes: u64,
 }
 
-/// What a line says: a request, nothing that Envoy would have asked, or nothing that can be read.
-pub type Said = Result<Option<Record>, Fault>;
+/// A recorded request, `None` if Envoy would not have sent one, or why the line cannot be used.
+pub type LineResult = Result<Option<Record>, LineError>;
 
-/// The lines of `log`, read ahead of who takes them, within bounds.
+/// The lines of `log`, decoded ahead of the consumer, in bounded memory.
 ///
-/// An error of reading is the last item.
+/// An I/O error is the last item.
 pub fn read_ahead(
     log: impl BufRead + Send + 'static,
-    shape: Shape,
-) -> impl Iterator<Item = io::Result<Batch>> {
+    format: RecordFormat,
+) -> impl Iterator<Item = io::Result<LineBatch>> {
     let (batches, ready) = mpsc::sync_channel(BATCHES);
     thread::spawn(move || {
-        if let Err(error) = read(log, &shape, &batches) {
-            // Whoever does not listen any more does not want to know.
+        if let Err(error) = read(log, &format, &batches) {
+            // A closed channel means that the consumer has stopped.
             let _ = batches.send(Err(error));
         }
     });
@@ -47,27 +47,27 @@ pub fn read_ahead(
 
 fn read(
     log: impl BufRead,
-    shape: &Shape,
-    batches: &SyncSender<io::Result<Batch>>,
+    format: &RecordFormat,
+    batches: &SyncSender<io::Result<LineBatch>>,
 ) -> io::Result<()> {
-    let mut lines = Lines::new(log);
+    let mut lines = LineReader::new(log);
     loop {
         let begins = lines.bytes();
         let mut batch = Vec::with_capacity(BATCH_LINES);
         let mut is_end = false;
         while batch.len() < BATCH_LINES && lines.bytes() - begins < BATCH_BYTES {
-            let said = match lines.read()? {
+            let result = match lines.read()? {
                 None => {
                     is_end = true;
                     break;
                 }
-                Some(Line::Whole(b"")) => continue,
-                Some(Line::Whole(text)) => shape.read(text),
-                Some(Line::TooLong) => Err(Fault::new(Fault::TOO_LONG)),
+                Some(LogLine::Whole(b"")) => continue,
+                Some(LogLine::Whole(text)) => format.decode(text),
+                Some(LogLine::TooLong) => Err(LineError::TooLong),
             };
-            batch.push((lines.number(), said));
+            batch.push((lines.number(), result));
         }
-        let batch = Batch {
+        let batch = LineBatch {
             lines: batch,
             bytes: lines.bytes(),
         };
@@ -88,15 +88,15 @@ mod tests {
         let mut log = format!("{line}\n\nno JSON\n");
         log.push_str(&format!("{line}\n").repeat(2_000));
         let length = log.len() as u64;
-        let shape = Shape::Requests { domain: None };
-        let batches = read_ahead(io::Cursor::new(log), shape);
-        let batches: Vec<Batch> = batches.map(Result::unwrap).collect();
+        let format = RecordFormat::Requests { domain: None };
+        let batches = read_ahead(io::Cursor::new(log), format);
+        let batches: Vec<LineBatch> = batches.map(Result::unwrap).collect();
         assert_eq!(batches.last().unwrap().bytes, length);
         let lines: Vec<_> = batches.iter().flat_map(|batch| &batch.lines).collect();
         assert_eq!((lines.len(), lines[0].0, lines[2_001].0), (2_002, 1, 2_003));
         let faults: Vec<u64> = lines
             .iter()
-            .filter(|(_, said)| said.is_err())
+            .filter(|(_, result)| result.is_err())
             .map(|(number, _)| *number)
             .collect();
         assert_eq!(faults, [3]);

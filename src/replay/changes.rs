@@ -1,36 +1,36 @@
-//! What two policies decide differently.
+//! Differences between the decisions of two policies.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::names::RuleId;
-use super::tally::{Seen, Tally};
+use super::names::RuleLabel;
+use super::tally::{DescriptorTally, Tally};
 
-/// Descriptors that met one rule under one policy and another under the other.
+/// Descriptors that matched one rule in the policy and one in the other policy.
 #[derive(Clone, Debug)]
 pub struct Change {
-    /// Under the policy; none if it met no rule.
-    pub rule: Option<Arc<RuleId>>,
-    /// Under the other.
-    pub against: Option<Arc<RuleId>>,
-    /// How many there were.
+    /// The rule in the policy; `None` if no rule matched.
+    pub rule: Option<Arc<RuleLabel>>,
+    /// The rule in the other policy.
+    pub against: Option<Arc<RuleLabel>>,
+    /// The number of descriptors.
     pub requests: u64,
-    /// Refused under the policy, and not under the other.
+    /// Refused by the policy and admitted by the other.
     pub newly_refused: u64,
-    /// The other way round.
+    /// Admitted by the policy and refused by the other.
     pub newly_passed: u64,
-    /// Refused under the policy.
+    /// Refused by the policy.
     pub refused: u64,
-    /// Refused under the other.
+    /// Refused by the other policy.
     pub refused_against: u64,
 }
 
-/// What is different under two policies, by the rules that a descriptor met.
+/// Differences between two policies, by the rules that descriptors matched.
 #[derive(Debug, Default)]
-pub(super) struct Changes(HashMap<(Option<usize>, Option<usize>), Counted>);
+pub(super) struct Changes(HashMap<(Option<usize>, Option<usize>), ChangeCounts>);
 
 #[derive(Clone, Copy, Debug, Default)]
-struct Counted {
+struct ChangeCounts {
     requests: u64,
     newly_refused: u64,
     newly_passed: u64,
@@ -39,7 +39,7 @@ struct Counted {
 }
 
 impl Changes {
-    pub(super) fn add(&mut self, policy: &[Seen], against: &[Seen]) {
+    pub(super) fn add(&mut self, policy: &[DescriptorTally], against: &[DescriptorTally]) {
         for (policy, against) in policy.iter().zip(against) {
             let counted = self.0.entry((policy.rule, against.rule)).or_default();
             counted.requests += 1;
@@ -50,13 +50,13 @@ impl Changes {
         }
     }
 
-    /// By how many are decided differently, the most first; what met no rule in either is left out.
+    /// The changes, those with the most differences first. Descriptors without a rule in either policy are left out.
     pub(super) fn report(&self, policy: &Tally, against: &Tally) -> Vec<Change> {
         let met = self.0.iter().filter(|(rules, _)| **rules != (None, None));
         let mut changes: Vec<Change> = met
             .map(|(&(rule, other), counted)| Change {
-                rule: policy.id(rule),
-                against: against.id(other),
+                rule: policy.label(rule),
+                against: against.label(other),
                 requests: counted.requests,
                 newly_refused: counted.newly_refused,
                 newly_passed: counted.newly_passed,
@@ -64,7 +64,7 @@ impl Changes {
                 refused_against: counted.refused_against,
             })
             .collect();
-        let name = |rule: &Option<Arc<RuleId>>| rule.as_ref().map(|rule| rule.to_string());
+        let name = |rule: &Option<Arc<RuleLabel>>| rule.as_ref().map(|rule| rule.to_string());
         changes.sort_by_cached_key(|change| {
             let different = change.newly_refused + change.newly_passed;
             let most = std::cmp::Reverse((different, change.requests));

@@ -1,4 +1,4 @@
-//! The fields of a JSON object that somebody wants; the others are passed over without being built.
+//! Parses selected fields of a JSON object and skips the others without building them.
 
 use std::fmt;
 
@@ -7,19 +7,19 @@ use serde_json::{Map, Value};
 
 /// Names of fields at the top of an object.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Wanted(Vec<String>);
+pub(super) struct FieldNames(Vec<String>);
 
-/// Why there is no object.
+/// The text is not an object.
 #[derive(Debug)]
-pub(super) enum NoObject {
-    /// The text is no JSON, from that column on.
+pub(super) enum ObjectError {
+    /// Not JSON, at that column.
     NotJson(usize),
-    /// It is something else.
+    /// Another JSON value.
     Other,
 }
 
-impl Wanted {
-    /// `a.b` may be a field, and may be in `a`.
+impl FieldNames {
+    /// Adds a name. `a.b` is a field of that name, or `b` in `a`.
     pub(super) fn add(&mut self, name: &str) {
         let ends = name.match_indices('.').map(|(at, _)| at);
         for end in ends.chain([name.len()]) {
@@ -29,22 +29,22 @@ impl Wanted {
         }
     }
 
-    /// Reads them from the text of an object.
-    pub(super) fn read(&self, text: &[u8]) -> Result<Map<String, Value>, NoObject> {
+    /// Parses the fields from the text of an object.
+    pub(super) fn read(&self, text: &[u8]) -> Result<Map<String, Value>, ObjectError> {
         let mut json = serde_json::Deserializer::from_slice(text);
         let fields = json
-            .deserialize_any(Fields(self))
+            .deserialize_any(FieldsVisitor(self))
             .and_then(|fields| json.end().map(|()| fields));
         fields.map_err(|error| match error.classify() {
-            serde_json::error::Category::Data => NoObject::Other,
-            _ => NoObject::NotJson(error.column()),
+            serde_json::error::Category::Data => ObjectError::Other,
+            _ => ObjectError::NotJson(error.column()),
         })
     }
 }
 
-struct Fields<'w>(&'w Wanted);
+struct FieldsVisitor<'w>(&'w FieldNames);
 
-impl<'de> Visitor<'de> for Fields<'_> {
+impl<'de> Visitor<'de> for FieldsVisitor<'_> {
     type Value = Map<String, Value>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -67,8 +67,8 @@ impl<'de> Visitor<'de> for Fields<'_> {
     }
 }
 
-/// Which of the wanted names a field has.
-struct Name<'w>(&'w Wanted);
+/// Finds a field name among the selected ones.
+struct Name<'w>(&'w FieldNames);
 
 impl<'de, 'w> DeserializeSeed<'de> for Name<'w> {
     type Value = Option<&'w str>;
@@ -99,7 +99,7 @@ mod tests {
 
     #[test]
     fn only_what_is_wanted_is_built() {
-        let mut wanted = Wanted::default();
+        let mut wanted = FieldNames::default();
         wanted.add("a.b");
         wanted.add("c");
         let text = br#" {"x": [1, {"c": 2}], "c": "1", "a": {"b": 2}, "a.b": 3, "\u0063": 4} "#;
@@ -108,11 +108,11 @@ mod tests {
             Value::Object(fields),
             json!({"c": 4, "a": {"b": 2}, "a.b": 3})
         );
-        assert!(matches!(wanted.read(b"[1]"), Err(NoObject::Other)));
+        assert!(matches!(wanted.read(b"[1]"), Err(ObjectError::Other)));
         assert!(matches!(
             wanted.read(b"{\"c\": }"),
-            Err(NoObject::NotJson(7))
+            Err(ObjectError::NotJson(7))
         ));
-        assert!(matches!(wanted.read(b"{} x"), Err(NoObject::NotJson(4))));
+        assert!(matches!(wanted.read(b"{} x"), Err(ObjectError::NotJson(4))));
     }
 }

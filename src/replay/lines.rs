@@ -1,13 +1,13 @@
-//! Lines of a record, none longer than a bound.
+//! Reads lines of bounded length.
 
 use std::io::{self, BufRead};
 
-/// The longest line in bytes; what Envoy logs of a request is smaller.
+/// The longest line in bytes. A request in an access log of Envoy is smaller.
 const MAX_BYTES: usize = 1 << 20;
 
-/// Reads lines, one after the other, into the same memory.
+/// Reads lines one after another into the same buffer.
 #[derive(Debug)]
-pub(super) struct Lines<R> {
+pub(super) struct LineReader<R> {
     reader: R,
     line: Vec<u8>,
     number: u64,
@@ -16,15 +16,15 @@ pub(super) struct Lines<R> {
 
 /// A line without its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Line<'a> {
-    /// What stands there.
+pub(super) enum LogLine<'a> {
+    /// The text of the line.
     Whole(&'a [u8]),
-    /// More than a mebibyte; it was passed over.
+    /// Longer than a mebibyte; it was skipped.
     TooLong,
 }
 
-impl<R: BufRead> Lines<R> {
-    /// The lines of what is read there.
+impl<R: BufRead> LineReader<R> {
+    /// Reads from `reader`.
     pub(super) fn new(reader: R) -> Self {
         Self {
             reader,
@@ -34,11 +34,11 @@ impl<R: BufRead> Lines<R> {
         }
     }
 
-    /// The next line, or none.
+    /// The next line; `None` at the end.
     ///
     /// # Errors
-    /// When it cannot be read.
-    pub(super) fn read(&mut self) -> io::Result<Option<Line<'_>>> {
+    /// If reading fails.
+    pub(super) fn read(&mut self) -> io::Result<Option<LogLine<'_>>> {
         self.line.clear();
         let mut is_any = false;
         let mut is_too_long = false;
@@ -69,19 +69,19 @@ impl<R: BufRead> Lines<R> {
         }
         self.number += 1;
         let line = if is_too_long {
-            Line::TooLong
+            LogLine::TooLong
         } else {
-            Line::Whole(self.line.trim_ascii())
+            LogLine::Whole(self.line.trim_ascii())
         };
         Ok(Some(line))
     }
 
-    /// The number of the line that was read last; the first is 1.
+    /// The number of the last line, from 1.
     pub(super) fn number(&self) -> u64 {
         self.number
     }
 
-    /// How many bytes were read.
+    /// Bytes read so far.
     pub(super) fn bytes(&self) -> u64 {
         self.bytes
     }
@@ -93,10 +93,10 @@ mod tests {
 
     #[test]
     fn lines_end_with_a_newline_or_with_the_record() {
-        let mut lines = Lines::new(io::BufReader::with_capacity(3, &b"abcdef\r\n\nlast"[..]));
-        assert_eq!(lines.read().unwrap(), Some(Line::Whole(b"abcdef")));
-        assert_eq!(lines.read().unwrap(), Some(Line::Whole(b"")));
-        assert_eq!(lines.read().unwrap(), Some(Line::Whole(b"last")));
+        let mut lines = LineReader::new(io::BufReader::with_capacity(3, &b"abcdef\r\n\nlast"[..]));
+        assert_eq!(lines.read().unwrap(), Some(LogLine::Whole(b"abcdef")));
+        assert_eq!(lines.read().unwrap(), Some(LogLine::Whole(b"")));
+        assert_eq!(lines.read().unwrap(), Some(LogLine::Whole(b"last")));
         assert_eq!((lines.number(), lines.bytes()), (3, 13));
         assert_eq!(lines.read().unwrap(), None);
     }
@@ -105,10 +105,10 @@ mod tests {
     fn a_line_without_end_takes_no_memory() {
         let mut record = vec![b'x'; 3 * MAX_BYTES];
         record.extend_from_slice(b"\nnext\n");
-        let mut lines = Lines::new(&record[..]);
-        assert_eq!(lines.read().unwrap(), Some(Line::TooLong));
+        let mut lines = LineReader::new(&record[..]);
+        assert_eq!(lines.read().unwrap(), Some(LogLine::TooLong));
         assert!(lines.line.capacity() <= 2 * MAX_BYTES);
-        assert_eq!(lines.read().unwrap(), Some(Line::Whole(b"next")));
+        assert_eq!(lines.read().unwrap(), Some(LogLine::Whole(b"next")));
         assert_eq!(lines.number(), 2);
     }
 }

@@ -1,4 +1,4 @@
-//! What rules and clients are called in a report.
+//! Labels of rules and clients in a report.
 
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
@@ -9,21 +9,21 @@ use crate::limit::Limit;
 use crate::policy::{Domain, Limits, Redactor, Rule};
 use crate::request::{Descriptor, Entry};
 
-/// Names a rule to people.
+/// A rule as a report shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RuleId {
+pub struct RuleLabel {
     /// The domain's name.
     pub domain: String,
     /// The keys of its descriptors, in their order.
     pub keys: String,
-    /// What it allows, such as `600 per minute`.
+    /// Its limits, such as `600 per minute`.
     pub limits: String,
-    /// Where it stands: file and line.
-    pub place: String,
+    /// File and line.
+    pub position: String,
 }
 
-impl RuleId {
-    pub(super) fn new(rule: &Rule, (domain, descriptor): (&Domain, &Descriptor)) -> Self {
+impl RuleLabel {
+    pub(super) fn new(rule: &Rule, domain: &Domain, descriptor: &Descriptor) -> Self {
         let keys = descriptor.entries.iter();
         let keys: Vec<_> = keys
             .map(|entry| String::from_utf8_lossy(&entry.key))
@@ -41,7 +41,7 @@ impl RuleId {
             domain: domain.name.as_ref().to_owned(),
             keys: keys.join(" "),
             limits,
-            place: match rule.position {
+            position: match rule.position {
                 Some(position) => format!("{file}:{}", position.line),
                 None => file.into_owned(),
             },
@@ -49,31 +49,31 @@ impl RuleId {
     }
 }
 
-impl fmt::Display for RuleId {
+impl fmt::Display for RuleLabel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
             domain,
             keys,
             limits,
-            place,
+            position,
         } = self;
-        write!(f, "{domain}: {keys} {limits} ({place})")
+        write!(f, "{domain}: {keys} {limits} ({position})")
     }
 }
 
 /// Tags hidden values. Its key differs in each run, so that a tag proves nothing about a guess.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Masks(RandomState);
+pub(super) struct ValueTags(RandomState);
 
-impl Masks {
-    /// Tells one descriptor from another.
+impl ValueTags {
+    /// Identifies a descriptor.
     pub(super) fn hash(&self, entries: &[Entry]) -> u64 {
         let parts = entries.iter().map(|entry| (&entry.key, &entry.value));
         self.0.hash_one(parts.collect::<SmallVec<[_; 4]>>())
     }
 
     /// The descriptor, without hidden values.
-    pub(super) fn who(&self, entries: &[Entry], domain: &Domain) -> String {
+    pub(super) fn describe(&self, entries: &[Entry], domain: &Domain) -> String {
         let tag = |entry: &Entry| (self.0.hash_one(&entry.value) >> 48) as u16;
         Redactor::new(Some(domain)).describe(entries, tag)
     }

@@ -1,83 +1,106 @@
-//! From a line to a request and its moment.
-
-use std::fmt;
+//! Decodes one line of a log into a request and its time.
 
 use bytes::Bytes;
 use serde_json::{Map, Value};
 
-use super::fields::{NoObject, Wanted};
+use super::fields::{FieldNames, ObjectError};
 use super::template::{DescriptorTemplate, field};
 use super::time::parse_timestamp;
 use crate::clock::Timestamp;
 use crate::request::{Cost, Descriptor, Entry, Request};
 
-/// A request as it was recorded.
+/// A recorded request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
-    /// When it came.
+    /// The time of the request.
     pub at: Timestamp,
-    /// What was asked.
+    /// The request.
     pub request: Request,
 }
 
-/// What lines look like.
+/// The format of the lines.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Shape {
+pub enum RecordFormat {
     /// `{"time": …, "domain": …, "descriptors": …, "hits": …}`
     Requests {
-        /// The domain of lines that name none.
+        /// The domain of lines without one.
         domain: Option<String>,
     },
     /// An access log in JSON.
     AccessLog(Mapping),
 }
 
-/// How requests are made of an access log.
+/// How requests are built from an access log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mapping {
     domain: Bytes,
     descriptors: Vec<DescriptorTemplate>,
     time: Option<String>,
-    wanted: Wanted,
+    wanted: FieldNames,
 }
 
-/// What the time of a request is usually called.
+/// The usual names of the time field.
 const TIMES: [&str; 4] = ["time", "start_time", "timestamp", "@timestamp"];
 
-/// What is wrong with a line; it never holds a value.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fault(String);
+/// A line that cannot be used. It never contains a value of the line.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LineError {
+    /// The line is longer than a mebibyte.
+    #[error("longer than a mebibyte")]
+    TooLong,
+    /// The line is not JSON.
+    #[error("not JSON, column {column}")]
+    NotJson {
+        /// The column of the error, from 1.
+        column: usize,
+    },
+    /// The line is another JSON value than an object.
+    #[error("not a JSON object")]
+    NotAnObject,
+    /// A field is missing.
+    #[error("no field `{0}`")]
+    Missing(String),
+    /// A field has another type than `expected`.
+    #[error("{field} is {problem}")]
+    Invalid {
+        /// The field, such as "`hits`".
+        field: String,
+        /// What is wrong with it, such as "not a whole number".
+        problem: &'static str,
+    },
+}
 
-impl Shape {
-    /// Reads a line; none if Envoy would have asked nothing.
+impl RecordFormat {
+    /// Decodes a line; `None` if Envoy would not have sent a request.
     ///
     /// # Errors
-    /// Says what is wrong with the line.
-    pub fn read(&self, line: &[u8]) -> Result<Option<Record>, Fault> {
+    /// If the line cannot be used.
+    pub fn decode(&self, line: &[u8]) -> Result<Option<Record>, LineError> {
         match self {
             Self::Requests { domain } => {
-                // serde_json says where it was lost, never in what.
-                let value: Value = serde_json::from_slice(line)
-                    .map_err(|error| Fault::not_json(error.column()))?;
+                // Only the column is reported, never the text.
+                let value: Value =
+                    serde_json::from_slice(line).map_err(|error| LineError::NotJson {
+                        column: error.column(),
+                    })?;
                 match value {
                     Value::Object(fields) => request(fields, domain.as_deref()).map(Some),
-                    _ => Err(Fault::new(Fault::NO_OBJECT)),
+                    _ => Err(LineError::NotAnObject),
                 }
             }
             Self::AccessLog(mapping) => match mapping.wanted.read(line) {
                 Ok(fields) => mapping.read(&fields),
-                Err(NoObject::NotJson(column)) => Err(Fault::not_json(column)),
-                Err(NoObject::Other) => Err(Fault::new(Fault::NO_OBJECT)),
+                Err(ObjectError::NotJson(column)) => Err(LineError::NotJson { column }),
+                Err(ObjectError::Other) => Err(LineError::NotAnObject),
             },
         }
     }
 }
 
 impl Mapping {
-    /// Of the domain and the descriptors that Envoy sends, and the field that holds the time; none if that has one of
-    /// the usual names.
+    /// A mapping to `domain` and `descriptors`. `time` is the field with the time; `None` for the usual names.
     pub fn new(domain: String, descriptors: Vec<DescriptorTemplate>, time: Option<String>) -> Self {
-        let mut wanted = Wanted::default();
+        let mut wanted = FieldNames::default();
         match &time {
             Some(name) => wanted.add(name),
             None => TIMES.iter().for_each(|name| wanted.add(name)),
@@ -92,7 +115,7 @@ impl Mapping {
         }
     }
 
-    fn read(&self, fields: &Map<String, Value>) -> Result<Option<Record>, Fault> {
+    fn read(&self, fields: &Map<String, Value>) -> Result<Option<Record>, LineError> {
         let at = at(fields, self.time.as_deref())?;
         let entries = self.descriptors.iter();
         let descriptors: Vec<Descriptor> = entries
@@ -113,7 +136,7 @@ impl Mapping {
     }
 }
 
-fn at(fields: &Map<String, Value>, name: Option<&str>) -> Result<Timestamp, Fault> {
+fn at(fields: &Map<String, Value>, name: Option<&str>) -> Result<Timestamp, LineError> {
     let found = match name {
         Some(name) => field(fields, name).map(|value| (name, value)),
         None => TIMES
@@ -122,29 +145,33 @@ fn at(fields: &Map<String, Value>, name: Option<&str>) -> Result<Timestamp, Faul
     };
     let Some((name, value)) = found else {
         let name = name.unwrap_or("time");
-        return Err(Fault(format!("no field `{name}`")));
+        return Err(LineError::Missing(name.to_owned()));
     };
     parse_timestamp(value).ok_or_else(|| {
-        let wanted = "neither RFC 3339 nor seconds or milliseconds since 1970";
-        Fault(format!("`{name}` is {wanted}"))
+        invalid(
+            format!("`{name}`"),
+            "neither RFC 3339 nor seconds or milliseconds since 1970",
+        )
     })
 }
 
-fn request(mut fields: Map<String, Value>, domain: Option<&str>) -> Result<Record, Fault> {
+fn request(mut fields: Map<String, Value>, domain: Option<&str>) -> Result<Record, LineError> {
     let at = at(&fields, None)?;
     let domain = match fields.remove("domain") {
         Some(Value::String(domain)) if !domain.is_empty() => domain,
-        None => domain.ok_or(Fault::new("no field `domain`"))?.to_owned(),
-        Some(_) => return Err(Fault::new("`domain` is not a text")),
+        None => domain
+            .ok_or_else(|| LineError::Missing("domain".to_owned()))?
+            .to_owned(),
+        Some(_) => return Err(invalid("`domain`", "not a text")),
     };
     let cost = match fields.get("hits").map(Value::as_u64) {
         None => Cost::default(),
         Some(Some(0)) => Cost::Peek,
         Some(Some(hits)) => Cost::Hits(u32::try_from(hits).unwrap_or(u32::MAX)),
-        Some(None) => return Err(Fault::new("`hits` is not a whole number")),
+        Some(None) => return Err(invalid("`hits`", "not a whole number")),
     };
     let Some(Value::Array(descriptors)) = fields.remove("descriptors") else {
-        return Err(Fault::new("`descriptors` is not a list"));
+        return Err(invalid("`descriptors`", "not a list"));
     };
     let descriptors = descriptors.into_iter().map(|descriptor| {
         Ok(Descriptor {
@@ -153,9 +180,9 @@ fn request(mut fields: Map<String, Value>, domain: Option<&str>) -> Result<Recor
             limit: None,
         })
     });
-    let descriptors: Vec<_> = descriptors.collect::<Result<_, Fault>>()?;
+    let descriptors: Vec<_> = descriptors.collect::<Result<_, LineError>>()?;
     if descriptors.is_empty() {
-        return Err(Fault::new("`descriptors` is empty"));
+        return Err(invalid("`descriptors`", "empty"));
     }
     let request = Request {
         domain: domain.into(),
@@ -165,7 +192,7 @@ fn request(mut fields: Map<String, Value>, domain: Option<&str>) -> Result<Recor
 }
 
 /// `[{"key": …, "value": …}, …]`, the same under `entries`, or `{"<key>": "<value>", …}`.
-fn entries(descriptor: Value) -> Result<Vec<Entry>, Fault> {
+fn entries(descriptor: Value) -> Result<Vec<Entry>, LineError> {
     match descriptor {
         Value::Array(entries) => entries.into_iter().map(entry).collect(),
         Value::Object(mut fields) if fields.get("entries").is_some_and(Value::is_array) => {
@@ -180,13 +207,13 @@ fn entries(descriptor: Value) -> Result<Vec<Entry>, Fault> {
                 })
             })
             .collect(),
-        _ => Err(Fault::new("a descriptor is neither a list nor an object")),
+        _ => Err(invalid("a descriptor", "neither a list nor an object")),
     }
 }
 
-fn entry(entry: Value) -> Result<Entry, Fault> {
+fn entry(entry: Value) -> Result<Entry, LineError> {
     let Value::Object(mut fields) = entry else {
-        return Err(Fault::new("an entry is not an object"));
+        return Err(invalid("an entry", "not an object"));
     };
     Ok(Entry {
         key: text(fields.remove("key"), "`key` of an entry")?,
@@ -194,43 +221,27 @@ fn entry(entry: Value) -> Result<Entry, Fault> {
     })
 }
 
-fn text(value: Option<Value>, what: &str) -> Result<Bytes, Fault> {
+fn text(value: Option<Value>, what: &str) -> Result<Bytes, LineError> {
     match value {
         Some(Value::String(text)) => Ok(text.into()),
-        _ => Err(Fault(format!("{what} is not a text"))),
+        _ => Err(invalid(what, "not a text")),
     }
 }
 
-impl Fault {
-    /// A line that is longer than any is read.
-    pub const TOO_LONG: &str = "longer than a mebibyte";
-    const NO_OBJECT: &str = "not a JSON object";
-
-    fn not_json(column: usize) -> Self {
-        Self(format!("not JSON, column {column}"))
-    }
-
-    /// Of a line with that wrong.
-    pub fn new(what: &str) -> Self {
-        Self(what.to_owned())
+fn invalid(field: impl Into<String>, problem: &'static str) -> LineError {
+    LineError::Invalid {
+        field: field.into(),
+        problem,
     }
 }
-
-impl fmt::Display for Fault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for Fault {}
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn read(line: &str) -> Result<Record, String> {
-        let shape = Shape::Requests { domain: None };
-        let read = shape.read(line.as_bytes());
+        let format = RecordFormat::Requests { domain: None };
+        let read = format.decode(line.as_bytes());
         read.map(Option::unwrap).map_err(|fault| fault.to_string())
     }
 
@@ -255,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fault_names_the_field_and_not_its_value() {
+    fn an_error_names_the_field_and_not_its_value() {
         for (line, fault) in [
             ("{", "not JSON, column 1"),
             ("[]", "not a JSON object"),
@@ -304,15 +315,15 @@ mod tests {
         let template = DescriptorTemplate::new([("api_key", "{auth}")]).unwrap();
         let time = Some("t.start".to_owned());
         let mapping = Mapping::new("t".to_owned(), vec![template], time);
-        let shape = Shape::AccessLog(mapping);
-        let record = shape
-            .read(br#"{"t": {"start": "1"}, "auth": "k"}"#)
+        let format = RecordFormat::AccessLog(mapping);
+        let record = format
+            .decode(br#"{"t": {"start": "1"}, "auth": "k"}"#)
             .unwrap()
             .unwrap();
         assert_eq!(record.at, Timestamp::from_secs(1));
         assert_eq!(record.request.descriptors[0].entries[0].value, "k");
         assert_eq!(
-            shape.read(br#"{"t": {"start": "1"}, "auth": null}"#),
+            format.decode(br#"{"t": {"start": "1"}, "auth": null}"#),
             Ok(None)
         );
     }

@@ -1,10 +1,10 @@
-//! What became of the traffic, by rule.
+//! Counts requests and refusals by rule.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::Outcome;
-use super::names::{Masks, RuleId};
+use super::PolicyOutcome;
+use super::names::{RuleLabel, ValueTags};
 use super::top_refused::{RefusedClient, TopRefused};
 use crate::engine::{Code, DescriptorResult};
 use crate::limit;
@@ -12,32 +12,32 @@ use crate::policy::{Domain, Limits, Rule};
 use crate::request::{Descriptor, Request};
 use crate::store::Stats;
 
-/// How many of those who are refused most are told.
+/// The number of most refused clients in a report.
 const TOP: usize = 10;
 
 /// The counts of one policy.
 #[derive(Debug)]
 pub(super) struct Tally {
-    masks: Masks,
+    tags: ValueTags,
     requests: u64,
     refused: u64,
     unmatched: u64,
-    rules: Vec<Counts>,
-    /// Where a rule's counts are, by its address: the policy outlives them.
+    rules: Vec<RuleCounts>,
+    /// The index of a rule's counts by the address of the rule; the policy outlives this table.
     by_address: HashMap<usize, usize>,
 }
 
-/// What a descriptor met.
+/// The result of one descriptor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Seen {
-    /// The place of the rule's counts.
+pub(super) struct DescriptorTally {
+    /// The index of the rule's counts.
     pub(super) rule: Option<usize>,
     pub(super) refused: bool,
 }
 
 #[derive(Debug)]
-struct Counts {
-    id: Arc<RuleId>,
+struct RuleCounts {
+    label: Arc<RuleLabel>,
     requests: u64,
     refused: u64,
     shadowed: u64,
@@ -45,36 +45,36 @@ struct Counts {
     refused_most: TopRefused,
 }
 
-/// What one rule did.
+/// The results of one rule.
 #[derive(Clone, Debug)]
 pub struct RuleTally {
-    /// Which.
-    pub rule: Arc<RuleId>,
-    /// Descriptors that met it.
+    /// The rule.
+    pub rule: Arc<RuleLabel>,
+    /// Descriptors that matched it.
     pub requests: u64,
-    /// How many of them it refused.
+    /// Descriptors that it refused.
     pub refused: u64,
-    /// How many it would have refused, were it or one of its limits not in shadow mode.
+    /// Descriptors that it would have refused without shadow mode.
     pub shadowed: u64,
-    /// The nearest that anybody came to a limit; none if nothing is counted.
+    /// The highest use of a limit by one client; `None` if nothing is counted.
     pub peak: Option<Peak>,
-    /// Who was refused most.
+    /// The most refused clients.
     pub refused_most: Vec<RefusedClient>,
 }
 
 /// How much of a limit one client had used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Peak {
-    /// Hits, at most as many as there may be.
+    /// Hits in use.
     pub used: u32,
-    /// How many there may be at once: of a token bucket its burst.
-    pub of: u32,
+    /// The capacity of the limit; for a token bucket, its burst.
+    pub capacity: u32,
 }
 
 impl Tally {
-    pub(super) fn new(masks: Masks) -> Self {
+    pub(super) fn new(tags: ValueTags) -> Self {
         Self {
-            masks,
+            tags,
             requests: 0,
             refused: 0,
             unmatched: 0,
@@ -83,47 +83,48 @@ impl Tally {
         }
     }
 
-    /// Counts what a descriptor of the request has met.
+    /// RuleCounts what a descriptor of the request has met.
     pub(super) fn add(
         &mut self,
-        (request, domain): (&Request, Option<&Domain>),
+        request: &Request,
+        domain: Option<&Domain>,
         met: DescriptorResult<'_>,
         line: u64,
-    ) -> Seen {
+    ) -> DescriptorTally {
         let refused = met.status.code == Code::OverLimit;
         let descriptor = &request.descriptors[met.descriptor];
         let (Some(rule), Some(domain)) = (met.rule, domain) else {
             let rule = None;
-            return Seen { rule, refused };
+            return DescriptorTally { rule, refused };
         };
-        let place = self.place(rule, (domain, descriptor));
-        let counts = &mut self.rules[place];
+        let index = self.index(rule, domain, descriptor);
+        let counts = &mut self.rules[index];
         counts.requests += 1;
         counts.peak(rule, met.outcomes);
         if refused {
             counts.refused += 1;
-            let (masks, entries) = (&self.masks, descriptor.entries.as_slice());
+            let (tags, entries) = (&self.tags, descriptor.entries.as_slice());
             counts
                 .refused_most
-                .add(masks.hash(entries), line, || masks.who(entries, domain));
+                .add(tags.hash(entries), line, || tags.describe(entries, domain));
         } else if met.outcomes.iter().any(|outcome| outcome.over) {
             counts.shadowed += 1;
         }
-        let rule = Some(place);
-        Seen { rule, refused }
+        let rule = Some(index);
+        DescriptorTally { rule, refused }
     }
 
-    /// Counts the request as a whole.
-    pub(super) fn end(&mut self, refused: bool, seen: &[Seen]) {
+    /// RuleCounts the request as a whole.
+    pub(super) fn end(&mut self, refused: bool, seen: &[DescriptorTally]) {
         self.requests += 1;
         self.refused += u64::from(refused);
         self.unmatched += u64::from(seen.iter().all(|seen| seen.rule.is_none()));
     }
 
-    pub(super) fn outcome(&self, store: Stats) -> Outcome {
-        let mut rules: Vec<RuleTally> = self.rules.iter().map(Counts::report).collect();
+    pub(super) fn outcome(&self, store: Stats) -> PolicyOutcome {
+        let mut rules: Vec<RuleTally> = self.rules.iter().map(RuleCounts::report).collect();
         rules.sort_by_key(|rule| std::cmp::Reverse((rule.refused, rule.shadowed, rule.requests)));
-        Outcome {
+        PolicyOutcome {
             requests: self.requests,
             refused: self.refused,
             unmatched: self.unmatched,
@@ -132,11 +133,11 @@ impl Tally {
         }
     }
 
-    fn place(&mut self, rule: &Arc<Rule>, found: (&Domain, &Descriptor)) -> usize {
+    fn index(&mut self, rule: &Arc<Rule>, domain: &Domain, descriptor: &Descriptor) -> usize {
         let address = Arc::as_ptr(rule) as usize;
         *self.by_address.entry(address).or_insert_with(|| {
-            self.rules.push(Counts {
-                id: Arc::new(RuleId::new(rule, found)),
+            self.rules.push(RuleCounts {
+                label: Arc::new(RuleLabel::new(rule, domain, descriptor)),
                 requests: 0,
                 refused: 0,
                 shadowed: 0,
@@ -147,13 +148,15 @@ impl Tally {
         })
     }
 
-    /// The name of the rule whose counts are there.
-    pub(super) fn id(&self, place: Option<usize>) -> Option<Arc<RuleId>> {
-        self.rules.get(place?).map(|counts| Arc::clone(&counts.id))
+    /// The label of the rule at `index`.
+    pub(super) fn label(&self, index: Option<usize>) -> Option<Arc<RuleLabel>> {
+        self.rules
+            .get(index?)
+            .map(|counts| Arc::clone(&counts.label))
     }
 }
 
-impl Counts {
+impl RuleCounts {
     fn peak(&mut self, rule: &Rule, outcomes: &[limit::Outcome]) {
         let Limits::Counted(set) = &rule.limits else {
             return;
@@ -162,11 +165,11 @@ impl Counts {
             let Some(limit) = set.limits.get(usize::from(outcome.limit)) else {
                 continue;
             };
-            let of = limit.capacity();
+            let capacity = limit.capacity();
             let remaining = if outcome.over { 0 } else { outcome.remaining };
             let peak = Peak {
-                used: of.saturating_sub(remaining),
-                of,
+                used: capacity.saturating_sub(remaining),
+                capacity,
             };
             if self
                 .peak
@@ -179,7 +182,7 @@ impl Counts {
 
     fn report(&self) -> RuleTally {
         RuleTally {
-            rule: Arc::clone(&self.id),
+            rule: Arc::clone(&self.label),
             requests: self.requests,
             refused: self.refused,
             shadowed: self.shadowed,
@@ -190,11 +193,11 @@ impl Counts {
 }
 
 impl Peak {
-    /// From 0 to 1; of a limit of 0 everything is used.
+    /// `used` as a fraction of `capacity`; 1 for a limit of 0.
     pub fn share(self) -> f64 {
-        match self.of {
+        match self.capacity {
             0 => 1.0,
-            of => f64::from(self.used) / f64::from(of),
+            capacity => f64::from(self.used) / f64::from(capacity),
         }
     }
 }

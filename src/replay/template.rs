@@ -1,6 +1,4 @@
-//! How a descriptor is made of the fields of an access log.
-
-use std::fmt;
+//! Templates that build descriptors from the fields of an access log.
 
 use bytes::Bytes;
 use serde_json::{Map, Value};
@@ -23,18 +21,25 @@ enum Piece {
     Field(String),
 }
 
-/// A text that is no template.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct InvalidTemplate(String);
+/// The text is not a template of a descriptor.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TemplateError {
+    /// There is no entry.
+    #[error("a descriptor needs an entry")]
+    Empty,
+    /// A `{` without `}`.
+    #[error("a brace is not closed in {0:?}")]
+    UnclosedBrace(String),
+}
 
 impl DescriptorTemplate {
-    /// Of keys and the texts of their values.
+    /// A template of keys and the templates of their values.
     ///
     /// # Errors
-    /// When a brace is not closed, or there is no entry.
+    /// If a brace is not closed, or there is no entry.
     pub fn new<'a>(
         entries: impl IntoIterator<Item = (&'a str, &'a str)>,
-    ) -> Result<Self, InvalidTemplate> {
+    ) -> Result<Self, TemplateError> {
         let entries = entries.into_iter().map(|(key, value)| {
             Ok(EntryTemplate {
                 key: key.to_owned().into(),
@@ -43,7 +48,7 @@ impl DescriptorTemplate {
         });
         let entries: Vec<_> = entries.collect::<Result<_, _>>()?;
         if entries.is_empty() {
-            return Err(InvalidTemplate("a descriptor has an entry".to_owned()));
+            return Err(TemplateError::Empty);
         }
         Ok(Self(entries))
     }
@@ -57,7 +62,7 @@ impl DescriptorTemplate {
         })
     }
 
-    /// Filled in; none if the log has nothing for a field, as Envoy sends no descriptor that lacks a part.
+    /// The entries with fields filled in; `None` if a field is missing, as Envoy does not send an incomplete descriptor.
     pub(super) fn fill(&self, fields: &Map<String, Value>) -> Option<Vec<Entry>> {
         let filled = self.0.iter().map(|entry| {
             let mut value = String::new();
@@ -76,14 +81,12 @@ impl DescriptorTemplate {
     }
 }
 
-fn pieces(text: &str) -> Result<Vec<Piece>, InvalidTemplate> {
+fn pieces(text: &str) -> Result<Vec<Piece>, TemplateError> {
     let mut pieces = Vec::new();
     let mut rest = text;
     while let Some((before, after)) = rest.split_once('{') {
         let Some((name, behind)) = after.split_once('}') else {
-            return Err(InvalidTemplate(format!(
-                "a brace is not closed in {text:?}"
-            )));
+            return Err(TemplateError::UnclosedBrace(text.to_owned()));
         };
         if !before.is_empty() {
             pieces.push(Piece::Text(before.to_owned()));
@@ -106,7 +109,7 @@ pub(super) fn field<'v>(fields: &'v Map<String, Value>, name: &str) -> Option<&'
     field(fields.get(outer)?.as_object()?, inner)
 }
 
-/// Envoy writes null or `-` where it has nothing.
+/// Envoy writes null or `-` for a missing value.
 fn append(text: &mut String, value: &Value) -> Option<()> {
     match value {
         Value::String(value) if value == "-" => return None,
@@ -117,14 +120,6 @@ fn append(text: &mut String, value: &Value) -> Option<()> {
     }
     Some(())
 }
-
-impl fmt::Display for InvalidTemplate {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for InvalidTemplate {}
 
 #[cfg(test)]
 mod tests {

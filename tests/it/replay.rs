@@ -82,7 +82,10 @@ fn limits_count_in_the_time_of_the_record() {
     assert_eq!(policies["refused"], 1);
     assert_eq!(policies["rules"][0]["requests"], 5);
     assert_eq!(policies["rules"][0]["refused"], 1);
-    assert_eq!(policies["rules"][0]["peak"], json!({"used": 2, "of": 2}));
+    assert_eq!(
+        policies["rules"][0]["peak"],
+        json!({"used": 2, "capacity": 2})
+    );
     assert_eq!(policies["rules"][0]["refused_most"][0]["line"], 3);
     assert_eq!(
         report["last"].as_f64().unwrap() - report["first"].as_f64().unwrap(),
@@ -124,7 +127,7 @@ fn secrets_are_masked_and_other_values_told() {
     let shadowed = &report["policies"]["rules"][1];
     assert_eq!(shadowed["rule"]["keys"], "account endpoint");
     assert_eq!(shadowed["rule"]["limits"], "1 per hour");
-    assert_eq!(shadowed["rule"]["place"], "shop.yaml:7");
+    assert_eq!(shadowed["rule"]["position"], "shop.yaml:7");
     assert_eq!(
         (&shadowed["refused"], &shadowed["shadow"]),
         (&json!(0), &json!(1))
@@ -152,7 +155,7 @@ fn an_access_log_is_mapped_to_descriptors() {
     ]);
     assert_eq!(report["policies"]["refused"], 1);
     assert_eq!(report["policies"]["rules"].as_array().unwrap().len(), 1);
-    assert_eq!(report["not_asked"], 1);
+    assert_eq!(report["without_descriptors"], 1);
 }
 
 #[test]

@@ -1,18 +1,18 @@
-//! The report, for people and for programs.
+//! The report as text and as JSON.
 
 use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use super::Read;
+use super::LogSummary;
 use crate::cli::table::{Align, TextTable};
 use crate::clock::Timestamp;
-use crate::replay::{Change, Outcome, Peak, Report, RuleId, RuleTally};
+use crate::replay::{Change, Peak, PolicyOutcome, ReplayReport, RuleLabel, RuleTally};
 
-/// How many rows of rules people are shown; programs get all.
+/// The most rules in a text; JSON has all.
 const ROWS: usize = 50;
 
-pub(super) fn text(report: &Report, read: Read) -> String {
+pub(super) fn text(report: &ReplayReport, read: LogSummary) -> String {
     let mut out = String::new();
     head(&mut out, report, read);
     if !report.policy.rules.is_empty() {
@@ -35,8 +35,8 @@ pub(super) fn text(report: &Report, read: Read) -> String {
     out
 }
 
-fn head(out: &mut String, report: &Report, read: Read) {
-    let Outcome {
+fn head(out: &mut String, report: &ReplayReport, read: LogSummary) {
+    let PolicyOutcome {
         requests,
         refused,
         unmatched,
@@ -54,28 +54,30 @@ fn head(out: &mut String, report: &Report, read: Read) {
             percent(*refused, *requests)
         ),
     );
-    let Read {
+    let LogSummary {
         lines,
         malformed,
-        not_asked,
+        without_descriptors,
     } = read;
     if malformed > 0 {
         add(
             out,
-            format_args!("{malformed} of {lines} lines are malformed and were passed over\n"),
+            format_args!("{malformed} of {lines} lines are malformed and were skipped\n"),
         );
     }
-    if not_asked > 0 {
+    if without_descriptors > 0 {
         add(
             out,
-            format_args!("{not_asked} lines have no field of any descriptor: nothing was asked\n"),
+            format_args!(
+                "{without_descriptors} lines have none of the descriptors: no request was made\n"
+            ),
         );
     }
     if store.evicted > 0 {
         add(
             out,
             format_args!(
-                "{} counters were forgotten for want of memory: refusals may be missing; raise --memory\n",
+                "{} counters were evicted because memory was full: refusals may be missing; raise --memory\n",
                 store.evicted
             ),
         );
@@ -100,7 +102,7 @@ fn rules(rules: &[RuleTally]) -> TextTable {
             rule.domain.clone(),
             rule.keys.clone(),
             rule.limits.clone(),
-            rule.place.clone(),
+            rule.position.clone(),
             tally.requests.to_string(),
             tally.refused.to_string(),
             percent(tally.refused, tally.requests),
@@ -142,7 +144,7 @@ fn changes(changes: &[Change]) -> TextTable {
         ("newly refused", Align::Right),
         ("newly passed", Align::Right),
     ]);
-    let name = |rule: &Option<std::sync::Arc<RuleId>>| {
+    let name = |rule: &Option<std::sync::Arc<RuleLabel>>| {
         let none = || "no rule".to_owned();
         rule.as_ref().map_or_else(none, |rule| rule.to_string())
     };
@@ -170,11 +172,11 @@ fn more(out: &mut String, count: usize) {
     }
 }
 
-pub(super) fn json(report: &Report, read: Read) -> String {
+pub(super) fn json(report: &ReplayReport, read: LogSummary) -> String {
     let value = json!({
         "lines": read.lines,
         "malformed": read.malformed,
-        "not_asked": read.not_asked,
+        "without_descriptors": read.without_descriptors,
         "first": report.span.map(|(first, _)| secs(first)),
         "last": report.span.map(|(_, last)| secs(last)),
         "policies": outcome(&report.policy),
@@ -186,18 +188,18 @@ pub(super) fn json(report: &Report, read: Read) -> String {
     format!("{value:#}\n")
 }
 
-fn outcome(outcome: &Outcome) -> Value {
+fn outcome(outcome: &PolicyOutcome) -> Value {
     json!({
         "requests": outcome.requests,
         "refused": outcome.refused,
         "unmatched": outcome.unmatched,
-        "counters_forgotten": outcome.store.evicted,
+        "counters_evicted": outcome.store.evicted,
         "rules": outcome.rules.iter().map(|tally| json!({
             "rule": rule(&tally.rule),
             "requests": tally.requests,
             "refused": tally.refused,
             "shadow": tally.shadowed,
-            "peak": tally.peak.map(|peak| json!({"used": peak.used, "of": peak.of})),
+            "peak": tally.peak.map(|peak| json!({"used": peak.used, "capacity": peak.capacity})),
             "refused_most": tally.refused_most.iter().map(|refused| json!({
                 "descriptor": refused.client,
                 "refused": refused.refused,
@@ -220,17 +222,17 @@ fn change(change: &Change) -> Value {
     })
 }
 
-fn rule(rule: &RuleId) -> Value {
+fn rule(rule: &RuleLabel) -> Value {
     json!({
         "domain": rule.domain,
         "keys": rule.keys,
         "limits": rule.limits,
-        "place": rule.place,
+        "position": rule.position,
     })
 }
 
-fn secs(moment: Timestamp) -> f64 {
-    moment.micros() as f64 / 1e6
+fn secs(at: Timestamp) -> f64 {
+    at.micros() as f64 / 1e6
 }
 
 fn percent(part: u64, whole: u64) -> String {
@@ -242,7 +244,7 @@ fn percent(part: u64, whole: u64) -> String {
 
 fn peak(peak: Peak) -> String {
     let share = (peak.share() * 100.0).floor();
-    format!("{}/{} ({share} %)", peak.used, peak.of)
+    format!("{}/{} ({share} %)", peak.used, peak.capacity)
 }
 
 /// `2 d 3 h`, `5 min`, `12 s`.
@@ -256,6 +258,6 @@ fn length(secs: u64) -> String {
 }
 
 fn add(out: &mut String, text: std::fmt::Arguments<'_>) {
-    // Text cannot refuse text.
+    // Writing to a String is infallible.
     let _ = out.write_fmt(text);
 }
