@@ -5,6 +5,7 @@
 pub mod admin;
 mod connection;
 pub mod grpc;
+pub mod http2;
 mod listener;
 mod readiness;
 pub mod reload;

@@ -1,0 +1,146 @@
+//! Why a call or a connection was not served: a label for metrics, and advice for the log.
+
+/// A reason to reject a call or to end a connection before its service decides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Rejection {
+    /// The client speaks HTTP/1.
+    Http1,
+    /// The client begins a TLS handshake on a port without TLS.
+    Tls,
+    /// The client sends a PROXY protocol header.
+    ProxyProtocol,
+    /// The first bytes belong to no protocol that is known.
+    UnknownProtocol,
+    /// The client was silent, or did not finish the preface.
+    PrefaceTimeout,
+    /// Frames that RFC 9113 forbids.
+    ProtocolError,
+    /// A header block that is not HPACK.
+    CompressionError,
+    /// More DATA than the windows allow.
+    FlowControlError,
+    /// Too many frames that bring no call: RST_STREAM, PING, SETTINGS, empty frames.
+    TooManyFrames,
+    /// A header block without an end.
+    HeaderBlockTooLong,
+    /// The client does not read answers.
+    WriteTimeout,
+    /// The client does not answer PINGs.
+    PingTimeout,
+    /// A request that is not a POST.
+    NotACall,
+    /// A path of no service.
+    UnknownPath,
+    /// A request that RFC 9113 calls malformed.
+    MalformedHead,
+    /// Header fields beyond the limit.
+    HeadersTooLong,
+    /// A message beyond the limit.
+    MessageTooLong,
+    /// A body that is not one gRPC message.
+    MalformedMessage,
+    /// A compressed message whose encoding is not accepted.
+    UnknownEncoding,
+    /// A call that did not arrive in time.
+    CallTimeout,
+    /// More calls at once than a connection may have.
+    TooManyStreams,
+    /// No bytes left for unfinished messages.
+    NoBudget,
+    /// Answers that the client's flow control does not let out.
+    AnswerBlocked,
+}
+
+impl Rejection {
+    /// The label for metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Http1 => "http1",
+            Self::Tls => "tls",
+            Self::ProxyProtocol => "proxy_protocol",
+            Self::UnknownProtocol => "unknown_protocol",
+            Self::PrefaceTimeout => "preface_timeout",
+            Self::ProtocolError => "protocol_error",
+            Self::CompressionError => "compression_error",
+            Self::FlowControlError => "flow_control_error",
+            Self::TooManyFrames => "too_many_frames",
+            Self::HeaderBlockTooLong => "header_block_too_long",
+            Self::WriteTimeout => "write_timeout",
+            Self::PingTimeout => "ping_timeout",
+            Self::NotACall => "not_a_call",
+            Self::UnknownPath => "unknown_path",
+            Self::MalformedHead => "malformed_head",
+            Self::HeadersTooLong => "headers_too_long",
+            Self::MessageTooLong => "message_too_long",
+            Self::MalformedMessage => "malformed_message",
+            Self::UnknownEncoding => "unknown_encoding",
+            Self::CallTimeout => "call_timeout",
+            Self::TooManyStreams => "too_many_streams",
+            Self::NoBudget => "no_budget",
+            Self::AnswerBlocked => "answer_blocked",
+        }
+    }
+
+    /// What an operator can do about it.
+    pub fn advice(self) -> &'static str {
+        match self {
+            Self::Http1 => {
+                "a client sent HTTP/1: set http2_protocol_options on the Envoy cluster of the rate limit service"
+            }
+            Self::Tls => {
+                "a client began TLS on a port without it: remove transport_socket from the Envoy cluster, or serve with TLS"
+            }
+            Self::ProxyProtocol => {
+                "a client sent a PROXY protocol header: turn it off in the load balancer before this port"
+            }
+            Self::UnknownProtocol => {
+                "a client does not speak HTTP/2: check what connects to the gRPC port"
+            }
+            Self::PrefaceTimeout => {
+                "a client connected and said nothing: check TCP health checks and port scanners"
+            }
+            Self::ProtocolError | Self::CompressionError | Self::FlowControlError => {
+                "a client broke the rules of HTTP/2, and its connection was closed: check the client's version"
+            }
+            Self::TooManyFrames => {
+                "a client sent many frames and few calls, and its connection was closed: check who reaches the gRPC port"
+            }
+            Self::HeaderBlockTooLong => {
+                "a client sent more headers than Envoy can be configured to send, and its connection was closed"
+            }
+            Self::WriteTimeout => {
+                "a client did not read its answers, and its connection was closed"
+            }
+            Self::PingTimeout => "a client did not answer pings, and its connection was closed",
+            Self::NotACall => {
+                "a client sent a request that is not a gRPC call: check what connects to the gRPC port"
+            }
+            Self::UnknownPath => {
+                "a client called another service: only envoy.service.ratelimit.v3 is served, so set transport_api_version: V3"
+            }
+            Self::MalformedHead => {
+                "a client sent a request that HTTP/2 does not allow: check its metadata"
+            }
+            Self::HeadersTooLong => {
+                "a client sent too many headers: check what initial_metadata and tracers forward"
+            }
+            Self::MessageTooLong => {
+                "a client sent a message that is too long: check its descriptors"
+            }
+            Self::MalformedMessage => "a client sent something else than one gRPC message",
+            Self::UnknownEncoding => {
+                "a client compressed a message: only gzip and identity are accepted"
+            }
+            Self::CallTimeout => {
+                "a client did not finish a call that it began: check the network before the gRPC port"
+            }
+            Self::TooManyStreams => "a client made too many calls at once on one connection",
+            Self::NoBudget => {
+                "too many long messages arrive at once: check who reaches the gRPC port"
+            }
+            Self::AnswerBlocked => {
+                "a client does not make room for its answers (HTTP/2 flow control)"
+            }
+        }
+    }
+}
