@@ -1,4 +1,7 @@
-//! From the raw form to the tree: every feature of the language is lowered here.
+//! The compiler: from the raw form of a domain to its tree.
+//!
+//! It checks what one key alone cannot show, such as duplicates and nodes that can never match, and
+//! reports every fault that it finds. It does no I/O and knows nothing of YAML.
 
 mod concurrency;
 mod level;
@@ -28,15 +31,16 @@ const MAX_NODES: usize = if cfg!(test) { 10_000 } else { 4_000_000 };
 /// The entry that names a lease, unless the file says otherwise.
 const LEASE_ENTRY: &str = "lease";
 
-/// Compiles one domain; none if it has no name. It is only to be used if the report, which is of
-/// the files of these parts, has no error.
+/// Compiles one domain; `None` if it has no name.
+///
+/// `report` must be of the files of these parts. Use the domain only if no error was reported.
 pub(crate) fn compile(mut parts: Vec<DomainFile>, report: &mut Report) -> Option<Domain> {
     let mut summary = DomainSummary::gather(parts.iter().map(|part| &part.raw.descriptors[..]));
     for (file, part) in parts.iter().enumerate() {
         report.set_file(file as u32);
         if part.raw.name.is_absent() {
             let hint = "begin the file with `domain: name`";
-            let message = "the file names no domain";
+            let message = "the file has no `domain`";
             report.add_with_hint(PolicyCode::MissingDomain, part.raw.position, message, hint);
         }
     }
@@ -113,11 +117,11 @@ struct Compiler<'r> {
     keys: HashMap<Text, Arc<str>>,
     /// How many exact values there are.
     values: usize,
-    /// It was said that there is no room for more.
+    /// Whether the domain is full, which is reported once.
     is_full: bool,
 }
 
-/// What a level has from those above it.
+/// What a level inherits from those above it.
 struct LevelContext {
     /// 0 at the top.
     depth: usize,
@@ -128,8 +132,8 @@ struct LevelContext {
 }
 
 impl Compiler<'_> {
-    /// Compiles the nodes of one level, each group from the file of that number; none if there
-    /// are none in reach.
+    /// Compiles the nodes of one level, each group from the file of that index; `None` if there are
+    /// none, or if the level is too deep to be reached.
     fn level(&mut self, groups: Vec<(u32, RawDescriptors)>, context: &LevelContext) -> Option<u32> {
         if groups.iter().all(|(_, descriptors)| descriptors.is_empty()) {
             return None;
@@ -152,7 +156,7 @@ impl Compiler<'_> {
         });
         let at = self.levels.len() as u32;
         self.levels.push(builder.finish());
-        // What is deeper was checked, and warned of; it is not to be walked.
+        // Deeper levels were checked, with a warning; a walk must not reach them.
         (context.depth < Domain::MAX_DEPTH).then_some(at)
     }
 
@@ -170,12 +174,12 @@ impl Compiler<'_> {
             self.report.add(
                 PolicyCode::MissingKey,
                 raw.position,
-                "a descriptor without `key`",
+                "the descriptor has no `key`",
             );
         }
         if context.depth == Domain::MAX_DEPTH {
             let message = format!(
-                "no request reaches deeper than {} levels",
+                "no request reaches levels deeper than {}",
                 Domain::MAX_DEPTH
             );
             self.report
@@ -207,7 +211,7 @@ impl Compiler<'_> {
         let mut name = context.name.clone();
         if let (Some(key), Some(matcher)) = (raw.key.given(), &matcher) {
             let key = self.shared(&key.value);
-            name.push(matcher.level_name((key, index), &self.summary));
+            name.push(matcher.level_name(key, index, &self.summary));
         }
         let below = LevelContext {
             depth: context.depth + 1,
@@ -229,7 +233,7 @@ impl Compiler<'_> {
             below: self.level(vec![(file, descriptors)], &below),
         };
         if let (Some(key), Some(matcher)) = (raw.key.given(), matcher) {
-            builder.add(key, matcher, (node, index), self.report);
+            builder.add(key, matcher, node, index, self.report);
         }
     }
 
@@ -241,17 +245,17 @@ impl Compiler<'_> {
     ) -> Option<Arc<Rule>> {
         let rate_limit = raw.rate_limit.as_ref()?;
         let summary = &self.summary;
-        let (limits, replaces) = self
+        let compiled = self
             .report
             .within(PathElement::Key("rate_limit"), |report| {
                 limits::compile(rate_limit, summary, report)
             })?;
         let has = |flag| raw.extras.flags.iter().any(|own| own.value == flag);
         let rule = Arc::new(Rule {
-            limits,
+            limits: compiled.limits,
             shadow_mode: has(Flag::Shadow),
             quota_mode: has(Flag::Quota),
-            replaces,
+            replaces: compiled.replaces,
             on_store_error: below.on_store_error,
             metric: MetricDetail {
                 detailed: has(Flag::DetailedMetric),
@@ -274,7 +278,7 @@ impl Compiler<'_> {
         known.or_insert_with(|| (**key).into()).clone()
     }
 
-    /// Flags that change nothing where they stand.
+    /// Warns of flags without an effect.
     fn check_flags(&mut self, raw: &RawDescriptor, shows_value: bool) {
         let is_unlimited = raw.rate_limit.as_ref().is_some_and(|rate_limit| {
             let is_true = |flag: &Spanned<bool>| flag.value;
@@ -291,10 +295,10 @@ impl Compiler<'_> {
                 }
                 Flag::Shadow | Flag::Quota if is_unlimited => "on a rule that is `unlimited`",
                 Flag::ValueToMetric if !shows_value => {
-                    "where the name of the metric already says which value it is"
+                    "because the name of the rule already has the value"
                 }
                 Flag::ValueToMetric if raw.rate_limit.is_none() && raw.descriptors.is_empty() => {
-                    "without `rate_limit` here or below"
+                    "without `rate_limit` on this node or below"
                 }
                 _ => continue,
             };
@@ -304,13 +308,14 @@ impl Compiler<'_> {
         }
         let is_leaf = raw.rate_limit.is_none() && raw.descriptors.is_empty();
         if let (Some(written), true) = (raw.extras.on_store_error.given(), is_leaf) {
-            let message = "`on_store_error` has no effect without `rate_limit` here or below";
+            let message =
+                "`on_store_error` has no effect without `rate_limit` on this node or below";
             self.report
                 .add(PolicyCode::NoEffect, written.position, message);
         }
     }
 
-    /// Whether there is room for more; if not, that is said once.
+    /// Whether the domain can have another node; if not, that is reported once.
     fn has_room(&mut self, next: &RawDescriptor) -> bool {
         if self.nodes.len() + self.values < MAX_NODES {
             return true;
@@ -331,7 +336,7 @@ impl Compiler<'_> {
     }
 }
 
-/// The word of `on_store_error`; none if it is left out or unknown.
+/// The value of `on_store_error`; `None` if it is absent or unknown.
 pub(crate) fn on_store_error(field: &Field<Text>, report: &mut Report) -> Option<OnStoreError> {
     if field.is_absent() {
         return None;

@@ -8,9 +8,9 @@ use crate::policy::PolicyCode;
 use crate::policy::raw::RawLimit;
 use crate::request::Unit;
 
-/// A limit of slots; none if there is a fault.
+/// A concurrency limit; `None` if an error was reported.
 pub(super) fn compile(raw: &RawLimit, report: &mut Report) -> Option<Limit> {
-    refuse_rate(raw, report);
+    reject_rate(raw, report);
     require(raw, report);
     let slots = report.within(PathElement::Key("max_in_flight"), |report| {
         slots(&raw.extras.max_in_flight, report)
@@ -28,7 +28,7 @@ pub(super) fn compile(raw: &RawLimit, report: &mut Report) -> Option<Limit> {
     })
 }
 
-/// Whether nothing of slots stands on a limit of another algorithm; what does is refused.
+/// Whether a limit of another algorithm has no keys of slots; reports those it has.
 pub(super) fn is_absent(raw: &RawLimit, report: &mut Report) -> bool {
     let slots = [
         ("max_in_flight", &raw.extras.max_in_flight),
@@ -50,13 +50,13 @@ pub(super) fn is_absent(raw: &RawLimit, report: &mut Report) -> bool {
 }
 
 fn require(raw: &RawLimit, report: &mut Report) {
-    let lease = "after how long is a slot free again that nobody gave back? Longer than the route's \
-                 timeout, which in Envoy is 15 seconds if nothing else is said";
+    let lease = "the time after which a slot that was not released is free again; longer than the route's \
+                 timeout, which is 15 seconds in Envoy by default";
     let required = [
         (
             "max_in_flight",
             &raw.extras.max_in_flight,
-            "how many may be at work at once?",
+            "the most requests in progress at once",
         ),
         ("lease_seconds", &raw.extras.lease_seconds, lease),
     ];
@@ -82,14 +82,14 @@ fn lease(secs: &Field<u32>, report: &mut Report) -> Option<Window> {
     let secs = secs.given()?;
     let lease = Window::new(Unit::Second, secs.value);
     if lease.is_none() {
-        let message = "a lease lasts at least a second and at most ten years";
+        let message = "a lease must last at least a second and at most ten years";
         report.add(DocumentCode::InvalidNumber, secs.position, message);
     }
     lease
 }
 
-/// Slots are held for as long as the work takes: there is no rate.
-fn refuse_rate(raw: &RawLimit, report: &mut Report) {
+/// Reports keys of a rate: slots are held while a request is in progress.
+fn reject_rate(raw: &RawLimit, report: &mut Report) {
     let of_rates = [
         ("unit", raw.unit.given().map(|unit| unit.position)),
         ("requests_per_unit", position(&raw.requests_per_unit)),
@@ -99,7 +99,7 @@ fn refuse_rate(raw: &RawLimit, report: &mut Report) {
     for (key, position) in of_rates {
         if let Some(position) = position {
             let message = format!("`{key}` has no meaning with `algorithm: concurrency`");
-            let hint = "how many at once is `max_in_flight`; a rate is another limit of a list";
+            let hint = "use `max_in_flight`; write a rate as another limit of a list";
             report.within(PathElement::Key(key), |report| {
                 report.add_with_hint(PolicyCode::RateWithConcurrency, position, message, hint);
             });
@@ -111,7 +111,7 @@ fn refuse_rate(raw: &RawLimit, report: &mut Report) {
         .given()
         .filter(|charge| &*charge.value == "always")
     {
-        let message = "`charge: always` on slots: who is refused holds none";
+        let message = "`charge: always` has no meaning for slots: a refused request holds none";
         report.within(PathElement::Key("charge"), |report| {
             report.add_with_hint(
                 PolicyCode::RateWithConcurrency,

@@ -1,4 +1,4 @@
-//! One level of the tree while it is put together: duplicates, and what can never match.
+//! Builder of one level of the tree; it reports duplicates and nodes that can never match.
 
 use std::collections::HashMap;
 
@@ -42,16 +42,17 @@ struct WildcardDraft {
 struct Origin {
     node: u32,
     index: usize,
-    spot: FilePosition,
+    at: FilePosition,
 }
 
 impl LevelBuilder {
-    /// Adds a node, which comes from the descriptor at `index`, unless its values are taken.
+    /// Adds the node of the descriptor at `index`, unless another node already has its matcher.
     pub(super) fn add(
         &mut self,
         key: &Spanned<Text>,
         matcher: Matcher,
-        (node, index): (u32, usize),
+        node: u32,
+        index: usize,
         report: &mut Report,
     ) {
         let builder = self.keys.entry(key.value.clone()).or_default();
@@ -59,20 +60,20 @@ impl LevelBuilder {
             Matcher::Exact(values) => {
                 for value in values {
                     if let Some((_, first)) = builder.exact.get(&value.value) {
-                        say_duplicate("value", *first, value.position, report);
+                        report_duplicate("value", *first, value.position, report);
                     } else {
-                        let spot = report.file_position(value.position);
-                        builder.exact.insert(value.value, (node, spot));
+                        let at = report.file_position(value.position);
+                        builder.exact.insert(value.value, (node, at));
                     }
                 }
             }
             Matcher::Sha256(hash) => match builder.hashes.get(&hash.value) {
-                Some(first) => say_duplicate("value", first.spot, hash.position, report),
+                Some(first) => report_duplicate("value", first.at, hash.position, report),
                 None => {
-                    let spot = report.file_position(hash.position);
+                    let at = report.file_position(hash.position);
                     builder
                         .hashes
-                        .insert(hash.value, Origin { node, index, spot });
+                        .insert(hash.value, Origin { node, index, at });
                 }
             },
             Matcher::Cidr(matcher) => builder.add_cidrs(&matcher, node, report),
@@ -80,7 +81,7 @@ impl LevelBuilder {
                 let target = builder.patterns.len() as u32;
                 if let Err(taken) = builder.trie.insert(&matcher.pattern, target) {
                     let first = builder.patterns[taken as usize].1;
-                    say_duplicate("pattern", first, matcher.position, report);
+                    report_duplicate("pattern", first, matcher.position, report);
                 }
                 let pattern = PathNode {
                     text: matcher.pattern.text,
@@ -93,35 +94,35 @@ impl LevelBuilder {
             }
             Matcher::Wildcard(matcher) => {
                 if let Some(first) = builder.wildcard_texts.get(matcher.wildcard.text()) {
-                    say_duplicate("wildcard", *first, matcher.position, report);
+                    report_duplicate("wildcard", *first, matcher.position, report);
                     return;
                 }
-                let spot = report.file_position(matcher.position);
+                let at = report.file_position(matcher.position);
                 builder
                     .wildcard_texts
-                    .insert(matcher.wildcard.text().into(), spot);
+                    .insert(matcher.wildcard.text().into(), at);
                 builder.wildcards.push(WildcardDraft {
                     wildcard: matcher.wildcard,
                     target: WildcardNode {
                         is_shared: matcher.is_shared,
                         node,
                     },
-                    origin: Origin { node, index, spot },
+                    origin: Origin { node, index, at },
                 });
             }
             Matcher::Any => match builder.any {
                 Some(first) => {
-                    say_duplicate("key without a value", first.spot, key.position, report)
+                    report_duplicate("key without a matcher", first.at, key.position, report)
                 }
                 None => {
-                    let spot = report.file_position(key.position);
-                    builder.any = Some(Origin { node, index, spot });
+                    let at = report.file_position(key.position);
+                    builder.any = Some(Origin { node, index, at });
                 }
             },
         }
     }
 
-    /// Refuses hashes of values that the same level has in clear.
+    /// Reports hashes of values that the same level also has in plain text.
     pub(super) fn find_hashed_twice(&self, report: &mut Report) {
         for builder in self
             .keys
@@ -130,13 +131,13 @@ impl LevelBuilder {
         {
             for (value, (_, clear)) in &builder.exact {
                 if let Some(origin) = builder.hashes.get(&Sha256Hash::of(value.as_bytes())) {
-                    say_hashed_twice(*origin, *clear, report);
+                    report_hashed_twice(*origin, *clear, report);
                 }
             }
         }
     }
 
-    /// Warns of nodes that something before them always takes the values of.
+    /// Warns of nodes whose values are all matched by an earlier node.
     pub(super) fn find_unreachable(&self, report: &mut Report) {
         for builder in self
             .keys
@@ -146,26 +147,22 @@ impl LevelBuilder {
             let index = builder
                 .wildcards
                 .iter()
-                .map(|builder| (builder.wildcard.clone(), ()));
+                .map(|draft| (draft.wildcard.clone(), ()));
             let index = WildcardIndex::new(index.collect());
             for (at, wildcard) in builder.wildcards.iter().enumerate() {
-                // A wildcard that fits the text of another one fits all that the other does.
+                // A wildcard that matches the text of another one matches all that the other does.
                 if let Some(first) = index
                     .position(wildcard.wildcard.text())
                     .filter(|first| *first < at)
                 {
-                    say_unreachable(
-                        wildcard.origin,
-                        builder.wildcards[first].origin.spot,
-                        report,
-                    );
+                    report_unreachable(wildcard.origin, builder.wildcards[first].origin.at, report);
                 }
             }
             let is_all =
                 |builder: &&WildcardDraft| builder.wildcard.text().iter().all(|b| *b == b'*');
             let all = builder.wildcards.iter().find(is_all);
             if let (Some(all), Some(any)) = (all, builder.any) {
-                say_unreachable(any, all.origin.spot, report);
+                report_unreachable(any, all.origin.at, report);
             }
         }
     }
@@ -184,13 +181,13 @@ impl KeyNodesBuilder {
     fn add_cidrs(&mut self, matcher: &CidrMatcher, node: u32, report: &mut Report) {
         for cidr in &matcher.cidrs {
             if let Some((_, first)) = self.cidrs.get(&cidr.value) {
-                say_duplicate("cidr", *first, cidr.position, report);
+                report_duplicate("CIDR block", *first, cidr.position, report);
                 continue;
             }
             let shared = matcher.is_shared.then(|| cidr.value.to_string().into());
             let target = CidrNode { shared, node };
-            let spot = report.file_position(cidr.position);
-            self.cidrs.insert(cidr.value, (target, spot));
+            let at = report.file_position(cidr.position);
+            self.cidrs.insert(cidr.value, (target, at));
         }
     }
 
@@ -205,7 +202,7 @@ impl KeyNodesBuilder {
         let wildcards = self
             .wildcards
             .into_iter()
-            .map(|builder| (builder.wildcard, builder.target));
+            .map(|draft| (draft.wildcard, draft.target));
         KeyNodes {
             exact: exact
                 .map(|(value, (node, _))| (value.as_bytes().into(), node))
@@ -228,38 +225,39 @@ impl KeyNodesBuilder {
     }
 }
 
-fn say_duplicate(what: &str, first: FilePosition, position: Option<Position>, report: &mut Report) {
-    let mut message = format!("the same {what} stands twice at this level");
+fn report_duplicate(
+    what: &str,
+    first: FilePosition,
+    position: Option<Position>,
+    report: &mut Report,
+) {
+    let mut message = format!("duplicate {what} at this level");
     if let Some(first) = report.describe(first) {
         message.push_str(&format!(", first {first}"));
     }
     report.add(PolicyCode::DuplicateDescriptor, position, message);
 }
 
-fn say_hashed_twice(hashed: Origin, clear: FilePosition, report: &mut Report) {
-    report.set_file(hashed.spot.file);
-    let mut message = "the same value stands twice at this level".to_owned();
+fn report_hashed_twice(hashed: Origin, clear: FilePosition, report: &mut Report) {
+    report.set_file(hashed.at.file);
+    let mut message = "duplicate value at this level".to_owned();
     if let Some(clear) = report.describe(clear) {
-        message.push_str(&format!(", in clear {clear}"));
+        message.push_str(&format!(", in plain text {clear}"));
     }
     report.within(PathElement::Index(hashed.index), |report| {
-        report.add(
-            PolicyCode::DuplicateDescriptor,
-            hashed.spot.position,
-            message,
-        );
+        report.add(PolicyCode::DuplicateDescriptor, hashed.at.position, message);
     });
 }
 
-fn say_unreachable(node: Origin, by: FilePosition, report: &mut Report) {
-    report.set_file(node.spot.file);
-    let mut message = "this descriptor can never match: a wildcard of its level".to_owned();
+fn report_unreachable(node: Origin, by: FilePosition, report: &mut Report) {
+    report.set_file(node.at.file);
+    let mut message = "this descriptor can never match: a wildcard of the same level".to_owned();
     if let Some(by) = report.describe(by) {
         message.push_str(&format!(", {by},"));
     }
-    message.push_str(" takes all its values first");
-    let hint = "put the narrower one first, or remove it";
+    message.push_str(" matches all its values first");
+    let hint = "put the more specific one first, or remove it";
     report.within(PathElement::Index(node.index), |report| {
-        report.add_with_hint(PolicyCode::Unreachable, node.spot.position, message, hint);
+        report.add_with_hint(PolicyCode::Unreachable, node.at.position, message, hint);
     });
 }

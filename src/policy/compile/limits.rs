@@ -1,4 +1,4 @@
-//! What a rule counts.
+//! `rate_limit`: the limits of a rule.
 
 use std::sync::Arc;
 
@@ -12,15 +12,19 @@ use crate::policy::raw::{ALGORITHMS, CHARGES, RawLimit, RawRateLimit};
 use crate::policy::{Limits, PolicyCode};
 use crate::request::Unit;
 
-/// The limits of a rule, and the names of those of other rules that it displaces.
-type Compiled = (Limits, Box<[Arc<str>]>);
+/// A compiled `rate_limit`.
+pub(super) struct CompiledRateLimit {
+    pub(super) limits: Limits,
+    /// The names of limits of other rules that it displaces.
+    pub(super) replaces: Box<[Arc<str>]>,
+}
 
-/// None if there is a fault.
+/// `None` if an error was reported.
 pub(super) fn compile(
     raw: &RawRateLimit,
     summary: &DomainSummary,
     report: &mut Report,
-) -> Option<Compiled> {
+) -> Option<CompiledRateLimit> {
     let mut replaces: Vec<Arc<str>> = Vec::new();
     let mut limits = Vec::new();
     for (at, limit) in raw.limits.iter().enumerate() {
@@ -53,7 +57,10 @@ pub(super) fn compile(
             .name
             .given()
             .map(|name| Arc::from(&*name.value));
-        return Some((Limits::Unlimited { name }, replaces.into()));
+        return Some(CompiledRateLimit {
+            limits: Limits::Unlimited { name },
+            replaces: replaces.into(),
+        });
     }
     check_count(raw, report);
     let limits: Option<Box<[Limit]>> = limits.into_iter().collect();
@@ -62,7 +69,10 @@ pub(super) fn compile(
         limits: limits.filter(|limits| !limits.is_empty())?,
         charge: charge?,
     };
-    Some((Limits::Counted(set), replaces.into()))
+    Some(CompiledRateLimit {
+        limits: Limits::Counted(set),
+        replaces: replaces.into(),
+    })
 }
 
 fn is_unlimited(raw: &RawLimit) -> bool {
@@ -77,7 +87,7 @@ fn check_count(raw: &RawRateLimit, report: &mut Report) {
         report.add(
             DocumentCode::EmptyList,
             raw.position,
-            "a list of limits without a limit",
+            "the list of limits is empty",
         );
     }
     if raw.limits.len() > LimitSet::MAX {
@@ -91,8 +101,9 @@ fn check_names(raw: &RawLimit, summary: &DomainSummary, report: &mut Report) {
     if let Some(name) = own {
         let is_usual = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
         if !name.value.chars().all(is_usual) {
-            let message = "Envoy copies the name of a limit into headers as it is";
-            let hint = "use letters, digits, `_`, `.` and `-` only";
+            let message =
+                "the name is not safe in headers, and Envoy copies it into them unchanged";
+            let hint = "use only letters, digits, `_`, `.` and `-`";
             report.add_with_hint(PolicyCode::UnsafeLimitName, name.position, message, hint);
         }
     }
@@ -132,7 +143,7 @@ fn check_unlimited(raw: &RawLimit, is_list: bool, report: &mut Report) {
         .and_then(|unlimited| unlimited.position);
     if is_list {
         let message = "`unlimited` in a list of limits";
-        let hint = "leave the list out: a rule without limits is `unlimited: true`";
+        let hint = "remove the list: a rule without limits is `unlimited: true`";
         report.add_with_hint(PolicyCode::UnlimitedInList, position, message, hint);
     }
     let unit = raw.unit.given();
@@ -182,7 +193,7 @@ fn check_unlimited(raw: &RawLimit, is_list: bool, report: &mut Report) {
     }
 }
 
-/// A limit that counts; none if there is a fault.
+/// A limit that counts; `None` if an error was reported.
 fn counted(raw: &RawLimit, report: &mut Report) -> Option<Limit> {
     let algorithm = report.within(PathElement::Key("algorithm"), |report| {
         word(&raw.extras.algorithm, ALGORITHMS, report)
@@ -195,8 +206,8 @@ fn counted(raw: &RawLimit, report: &mut Report) -> Option<Limit> {
     }
     let unit = unit(raw, report);
     if raw.is_sound && raw.requests_per_unit.is_absent() {
-        let message = "`requests_per_unit` is left out, and so 0: every hit is refused";
-        let hint = "write `requests_per_unit: 0` if that is meant";
+        let message = "`requests_per_unit` is missing and defaults to 0: every hit is refused";
+        let hint = "write `requests_per_unit: 0` if this is intended";
         report.add_with_hint(
             PolicyCode::MissingRequestsPerUnit,
             raw.position,
@@ -216,7 +227,7 @@ fn counted(raw: &RawLimit, report: &mut Report) -> Option<Limit> {
         check_burst(raw, algorithm, report);
     });
     let requests = requests_per_unit?;
-    let window = window(raw, (unit?, multiplier?), report)?;
+    let window = window(raw, unit?, multiplier?, report)?;
     let rate = Rate { requests, window };
     let kind = match algorithm? {
         "token_bucket" => LimitKind::TokenBucket(bucket(raw, rate, report)?),
@@ -235,7 +246,7 @@ fn check_burst(raw: &RawLimit, algorithm: Option<&str>, report: &mut Report) {
         return;
     };
     if burst.value == 0 {
-        let message = "a bucket holds at least 1";
+        let message = "`burst` must be at least 1";
         report.add(DocumentCode::InvalidNumber, burst.position, message);
     }
     if algorithm.is_some_and(|algorithm| algorithm != "token_bucket") {
@@ -253,7 +264,7 @@ fn bucket(raw: &RawLimit, rate: Rate, report: &mut Report) -> Option<TokenBucket
             "requests_per_unit",
             raw.requests_per_unit.given(),
             DiagnosticCode::from(PolicyCode::RateTooHigh),
-            "a bucket is filled with at most 1000000 hits a second",
+            "the refill rate of a bucket is at most 1000000 hits per second",
         ),
         Err(InvalidBucket::TooSlow) => (
             "burst",
@@ -273,7 +284,7 @@ fn unit(raw: &RawLimit, report: &mut Report) -> Option<Unit> {
     let names = Unit::ALL.map(Unit::name);
     let Some(written) = raw.unit.given() else {
         if raw.is_sound && raw.unit.is_absent() {
-            let hint = format!("a unit is one of {}", names.join(", "));
+            let hint = format!("use one of {}", names.join(", "));
             report.add_with_hint(
                 PolicyCode::MissingUnit,
                 raw.position,
@@ -287,7 +298,7 @@ fn unit(raw: &RawLimit, report: &mut Report) -> Option<Unit> {
     if unit.is_none() {
         let message = format!("unknown unit {}", quoted(&written.value));
         let near = did_you_mean(&written.value.to_ascii_lowercase(), names);
-        let hint = near.unwrap_or_else(|| format!("a unit is one of {}", names.join(", ")));
+        let hint = near.unwrap_or_else(|| format!("use one of {}", names.join(", ")));
         report.within(PathElement::Key("unit"), |report| {
             report.add_with_hint(PolicyCode::UnknownUnit, written.position, message, hint);
         });
@@ -303,7 +314,7 @@ fn multiplier(raw: &RawLimit, report: &mut Report) -> Option<u32> {
             report.add(
                 DocumentCode::InvalidNumber,
                 number.position,
-                "`unit_multiplier` is at least 1",
+                "`unit_multiplier` must be at least 1",
             );
             None
         }
@@ -311,7 +322,7 @@ fn multiplier(raw: &RawLimit, report: &mut Report) -> Option<u32> {
     }
 }
 
-fn window(raw: &RawLimit, (unit, multiplier): (Unit, u32), report: &mut Report) -> Option<Window> {
+fn window(raw: &RawLimit, unit: Unit, multiplier: u32, report: &mut Report) -> Option<Window> {
     let window = Window::new(unit, multiplier);
     if window.is_none() {
         let position = raw
@@ -322,13 +333,13 @@ fn window(raw: &RawLimit, (unit, multiplier): (Unit, u32), report: &mut Report) 
         report.add(
             PolicyCode::InvalidWindow,
             position,
-            "a window is at most ten years long",
+            "a window cannot exceed ten years",
         );
     }
     window
 }
 
-/// The charge of all limits of a rule; none if there is a fault.
+/// The charge of all limits of a rule; `None` if an error was reported.
 fn charge(
     raw: &RawRateLimit,
     limits: Option<&[Limit]>,
@@ -363,7 +374,7 @@ fn charge(
                 .given()
                 .map_or(limit.position, |charge| charge.position);
             let message = "the limits of one rule have different `charge`";
-            let hint = "write the same `charge` in each; left out in a list it is `allowed`";
+            let hint = "write the same `charge` in each; the default in a list is `allowed`";
             report.add_with_hint(PolicyCode::MixedCharge, position, message, hint);
         }
     }
@@ -373,15 +384,15 @@ fn charge(
     }
 }
 
-/// Who says what goes without saying knows that it matters here: in a domain where calls come back after the fact.
+/// Only warns if `charge: allowed` is written explicitly, in a domain where refunds are likely.
 fn warn_of_refunds(raw: &RawLimit, summary: &DomainSummary, report: &mut Report) {
     let Some(charge) = raw.extras.charge.given() else {
         return;
     };
     if summary.has_leases || summary.charges_always {
-        let message = "a refund that comes for a refused request too would gain what it never paid";
-        let hint = "settle under `charge: always`, or with a lease (docs/policy.md, \"Reserve and settle\"); \
-                    where nothing is refunded, leave `charge` out";
+        let message = "a refund for a refused request would return hits that were never charged";
+        let hint = "settle with `charge: always`, or with a lease (docs/policy.md, \"Reserve and settle\"); \
+                    remove `charge` if there are no refunds";
         report.within(PathElement::Key("charge"), |report| {
             report.add_with_hint(
                 PolicyCode::RefundExceedsCharge,
@@ -393,7 +404,7 @@ fn warn_of_refunds(raw: &RawLimit, summary: &DomainSummary, report: &mut Report)
     }
 }
 
-/// One of the words that a key takes, the first if it is left out; none if there is a fault.
+/// One of the words that are valid for a key, by default the first; `None` if an error was reported.
 pub(super) fn word(
     field: &Field<Text>,
     words: &[&'static str],
@@ -406,9 +417,9 @@ pub(super) fn word(
     };
     let known = words.iter().find(|word| ***word == *written.value).copied();
     if known.is_none() {
-        let message = format!("unknown word {}", quoted(&written.value));
+        let message = format!("unknown value {}", quoted(&written.value));
         let near = did_you_mean(&written.value, words.iter().copied());
-        let hint = near.unwrap_or_else(|| format!("it is one of {}", words.join(", ")));
+        let hint = near.unwrap_or_else(|| format!("use one of {}", words.join(", ")));
         report.add_with_hint(DocumentCode::InvalidValue, written.position, message, hint);
     }
     known

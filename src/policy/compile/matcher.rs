@@ -1,4 +1,4 @@
-//! Which values a descriptor fits.
+//! The matcher of a descriptor: which values it matches.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use crate::policy::matchers::wildcard::Wildcard;
 use crate::policy::raw::{Flag, RawDescriptor};
 use crate::policy::{HIDDEN, LevelName};
 
-/// The values that a descriptor fits.
+/// Which values a descriptor matches.
 #[derive(Debug)]
 pub(super) enum Matcher {
     /// These, exactly; one or more.
@@ -47,7 +47,7 @@ pub(super) struct WildcardMatcher {
 }
 
 impl Matcher {
-    /// Whether the value that was sent says more than the descriptor does.
+    /// Whether the value in a request has more information than the matcher.
     pub(super) fn shows_value(&self) -> bool {
         match self {
             Self::Exact(values) => values.len() > 1,
@@ -57,10 +57,11 @@ impl Matcher {
         }
     }
 
-    /// What this level, of that key and at that position of its list, is called in the names of rules.
+    /// This level in the names of rules; `index` is its index in the list of descriptors.
     pub(super) fn level_name(
         &self,
-        (key, index): (Arc<str>, usize),
+        key: Arc<str>,
+        index: usize,
         summary: &DomainSummary,
     ) -> LevelName {
         let is_secret = summary.is_secret(&key);
@@ -92,20 +93,20 @@ impl Matcher {
     }
 }
 
-/// Of more values than these a name says only that there are more.
-const MOST_NAMED: usize = 3;
+/// The most values in a name; the rest is `…`.
+const MAX_NAMED: usize = 3;
 
-/// Such as `a|b|c|…`.
+/// The first values, such as `a|b|c|…`.
 fn some_of(all: impl ExactSizeIterator<Item = String>) -> String {
-    let more = all.len().saturating_sub(MOST_NAMED);
-    let mut named: Vec<String> = all.take(MOST_NAMED).collect();
+    let more = all.len().saturating_sub(MAX_NAMED);
+    let mut named: Vec<String> = all.take(MAX_NAMED).collect();
     if more > 0 {
         named.push("…".to_owned());
     }
     named.join("|")
 }
 
-/// None if there is a fault that leaves nothing to match.
+/// `None` if errors leave nothing to match.
 pub(super) fn compile(raw: &RawDescriptor, report: &mut Report) -> Option<Matcher> {
     let written = [
         ("value", !raw.value.is_absent()),
@@ -126,7 +127,7 @@ pub(super) fn compile(raw: &RawDescriptor, report: &mut Report) -> Option<Matche
         return None;
     }
     if let Some(key) = raw.key.given().filter(|key| key.value.contains('*')) {
-        say_literal_star(key.position, "a key", report);
+        warn_of_literal_star(key.position, "a key", report);
     }
     let matcher = match &written[..] {
         [] => Some(Matcher::Any),
@@ -143,7 +144,7 @@ pub(super) fn compile(raw: &RawDescriptor, report: &mut Report) -> Option<Matche
             Some(Matcher::Wildcard(_) | Matcher::Cidr(_)) | None
         )
     {
-        let message = "`share_threshold` without `cidr`, or a `*` in `value`";
+        let message = "`share_threshold` needs `cidr`, or a `*` in `value`";
         report.add(
             PolicyCode::ShareThresholdWithoutWildcard,
             flag.position,
@@ -153,7 +154,7 @@ pub(super) fn compile(raw: &RawDescriptor, report: &mut Report) -> Option<Matche
     if let Some(count_by) = raw.matchers.count_by.given()
         && raw.matchers.pattern.is_absent()
     {
-        let message = "`count_by` without `pattern`";
+        let message = "`count_by` needs `pattern`";
         report.add(PolicyCode::InvalidCountBy, count_by.position, message);
     }
     matcher
@@ -165,7 +166,7 @@ fn matcher(raw: &RawDescriptor, report: &mut Report) -> Option<Matcher> {
             report.add(
                 DocumentCode::EmptyList,
                 values.position,
-                "`values` without a value",
+                "`values` is empty",
             );
         }
         for value in values
@@ -173,7 +174,7 @@ fn matcher(raw: &RawDescriptor, report: &mut Report) -> Option<Matcher> {
             .iter()
             .filter(|value| value.value.contains('*'))
         {
-            say_literal_star(value.position, "`values`", report);
+            warn_of_literal_star(value.position, "`values`", report);
         }
         return Some(Matcher::Exact(values.value.clone()));
     }
@@ -206,15 +207,15 @@ fn matcher(raw: &RawDescriptor, report: &mut Report) -> Option<Matcher> {
 fn hash(text: &Spanned<Text>, report: &mut Report) -> Option<Matcher> {
     let position = text.position;
     let Some(value) = Sha256Hash::from_hex(&text.value) else {
-        let message = "`value_sha256` is a SHA-256 in hex: 64 digits";
-        let hint = "it is what `printf %s \"$VALUE\" | sha256sum` says";
+        let message = "`value_sha256` must be a SHA-256 in hex: 64 digits";
+        let hint = "`printf %s \"$VALUE\" | sha256sum` prints it";
         report.add_with_hint(PolicyCode::InvalidHash, position, message, hint);
         return None;
     };
     Some(Matcher::Sha256(Spanned { value, position }))
 }
 
-/// The cidrs of a list that are valid; none if there is none.
+/// The valid blocks of a list; `None` if there are none.
 fn cidrs(cidr: &Spanned<Vec<Spanned<Text>>>, report: &mut Report) -> Option<Vec<Spanned<Cidr>>> {
     if cidr.value.is_empty() {
         report.add(DocumentCode::EmptyList, cidr.position, "`cidr` is empty");
@@ -224,12 +225,12 @@ fn cidrs(cidr: &Spanned<Vec<Spanned<Text>>>, report: &mut Report) -> Option<Vec<
         let position = text.position;
         match Cidr::parse(&text.value) {
             Ok(value) => cidrs.push(Spanned { value, position }),
-            Err(fault) => {
+            Err(error) => {
                 report.add_with_hint(
                     PolicyCode::InvalidCidr,
                     position,
-                    fault.message(),
-                    fault.hint(),
+                    error.to_string(),
+                    error.hint(),
                 );
             }
         }
@@ -241,14 +242,19 @@ fn pattern(raw: &RawDescriptor, report: &mut Report) -> Option<Matcher> {
     let text = raw.matchers.pattern.given()?;
     let pattern = match PathPattern::parse(&text.value) {
         Ok(pattern) => pattern,
-        Err(why) => {
+        Err(error) => {
             let hint = "a pattern looks like `GET /sites/{site}/{*rest}`";
-            report.add_with_hint(PolicyCode::InvalidPattern, text.position, why, hint);
+            report.add_with_hint(
+                PolicyCode::InvalidPattern,
+                text.position,
+                error.to_string(),
+                hint,
+            );
             return None;
         }
     };
     if pattern.has_literal_star() {
-        say_literal_star(text.position, "a segment of a pattern", report);
+        warn_of_literal_star(text.position, "a segment of a pattern", report);
     }
     let mut names: Vec<(&str, CaptureRef)> = Vec::new();
     for name in raw
@@ -260,7 +266,7 @@ fn pattern(raw: &RawDescriptor, report: &mut Report) -> Option<Matcher> {
     {
         let is_repeated = names.iter().any(|(other, _)| *other == &*name.value);
         match pattern.capture_ref(&name.value) {
-            Some(counted) if !is_repeated => names.push((&name.value, counted)),
+            Some(capture) if !is_repeated => names.push((&name.value, capture)),
             Some(_) => {
                 report.add(
                     PolicyCode::InvalidCountBy,
@@ -269,22 +275,22 @@ fn pattern(raw: &RawDescriptor, report: &mut Report) -> Option<Matcher> {
                 );
             }
             None => {
-                let message = "`count_by` names something that the pattern does not capture";
-                let hint = "it takes the names in `{…}`, and `method` if the pattern has methods";
+                let message = "`count_by` has a name that the pattern does not capture";
+                let hint = "use the names in `{…}`, and `method` if the pattern has methods";
                 report.add_with_hint(PolicyCode::InvalidCountBy, name.position, message, hint);
             }
         }
     }
-    // The order in the file must not decide which counter it is.
+    // The order in the file must not affect the identity of the counter.
     names.sort_by_key(|(name, _)| *name);
     Some(Matcher::Pattern(Box::new(PathMatcher {
         pattern,
-        count_by: names.into_iter().map(|(_, counted)| counted).collect(),
+        count_by: names.into_iter().map(|(_, capture)| capture).collect(),
         position: text.position,
     })))
 }
 
-fn say_literal_star(position: Option<Position>, within: &str, report: &mut Report) {
+fn warn_of_literal_star(position: Option<Position>, within: &str, report: &mut Report) {
     let message = format!("`*` is an ordinary character in {within}");
     let hint = "a wildcard is written as `value`";
     report.add_with_hint(PolicyCode::LiteralWildcard, position, message, hint);

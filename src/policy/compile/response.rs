@@ -1,4 +1,4 @@
-//! Templates of a `response` compiler, checked as far as they can be before there is an answer.
+//! Templates of a `response` block, with every check that does not need a request.
 
 use std::collections::HashSet;
 
@@ -18,7 +18,7 @@ use crate::policy::template::{
 /// Headers that would break the answer.
 const FORBIDDEN: [&str; 3] = ["content-length", "transfer-encoding", "connection"];
 
-/// Compiles a compiler; what is wrong in it is left out.
+/// Compiles a block; invalid parts are reported and left out.
 pub(super) fn compile(
     raw: &RawResponse,
     summary: &DomainSummary,
@@ -95,10 +95,10 @@ impl ResponseCompiler<'_> {
                 }
                 Some(set) => sets.push(set),
                 None => {
-                    let message = format!("unknown word {}", quoted(&name.value));
+                    let message = format!("unknown value {}", quoted(&name.value));
                     let names = StandardHeaders::ALL.map(StandardHeaders::name);
                     let near = did_you_mean(&name.value.to_ascii_lowercase(), names);
-                    let hint = near.unwrap_or_else(|| format!("it is one of {}", names.join(", ")));
+                    let hint = near.unwrap_or_else(|| format!("use one of {}", names.join(", ")));
                     self.report.add_with_hint(
                         DocumentCode::InvalidValue,
                         name.position,
@@ -111,22 +111,22 @@ impl ResponseCompiler<'_> {
         sets
     }
 
-    /// The headers of a block whose `standard` brings these sets.
+    /// The headers of a block whose `standard` adds these sets.
     fn headers(&mut self, raw: &[RawHeader], sets: &[StandardHeaders]) -> Vec<HeaderTemplate> {
         let mut headers: Vec<HeaderTemplate> = Vec::new();
         let mut names: HashSet<String> = HashSet::new();
         for header in raw {
             let name = &header.name;
             if !names.insert(name.value.to_ascii_lowercase()) {
-                let message = format!("the header {} stands twice", quoted(&name.value));
+                let message = format!("duplicate header {}", quoted(&name.value));
                 self.report
                     .add(PolicyCode::DuplicateHeader, name.position, message);
                 continue;
             }
-            let brings = |set: &&StandardHeaders| set.brings(&name.value);
-            if let Some(set) = sets.iter().find(brings) {
+            let contains = |set: &&StandardHeaders| set.contains(&name.value);
+            if let Some(set) = sets.iter().find(contains) {
                 let header = quoted(&name.value);
-                let message = format!("`standard: {}` brings the header {header} too", set.name());
+                let message = format!("`standard: {}` also adds the header {header}", set.name());
                 let hint = "remove one of them";
                 self.report.add_with_hint(
                     PolicyCode::DuplicateHeader,
@@ -137,7 +137,7 @@ impl ResponseCompiler<'_> {
             }
             self.check_name(name);
             if header.value.value.chars().any(char::is_control) {
-                let message = "the value of a header has no control characters";
+                let message = "control character in the value of a header";
                 let hint = "write it on one line";
                 self.report.add_with_hint(
                     PolicyCode::InvalidHeaderValue,
@@ -175,7 +175,7 @@ impl ResponseCompiler<'_> {
 
     fn refuse_content_type(&mut self, header: &RawHeader) {
         if is_content_type(header) {
-            let message = "`content-type` would be added to what the upstream says";
+            let message = "`content-type` would be added to the upstream's";
             let hint = "put it under `over_limit.headers`";
             self.report.add_with_hint(
                 PolicyCode::ForbiddenHeader,
@@ -196,17 +196,17 @@ impl ResponseCompiler<'_> {
         match template::parse_body(pieces, |key| self.summary.is_number(key)) {
             Ok(slots) => Some(BodyTemplate::new(slots)),
             Err(fault) => {
-                self.say_body(&fault, body.position);
+                self.report_body_error(&fault, body.position);
                 None
             }
         }
     }
 
-    /// The pieces of a template, without those that are wrong.
+    /// The pieces of a template, without the invalid ones.
     fn pieces(&mut self, text: &Spanned<Text>) -> Vec<TemplatePiece> {
         let (mut pieces, faults) = template::parse(&text.value);
         for fault in &faults {
-            self.say_fault(fault, text.position);
+            self.report_template_error(fault, text.position);
         }
         pieces.retain(|piece| {
             let TemplatePiece::Operator(operator) = piece else {
@@ -220,10 +220,7 @@ impl ResponseCompiler<'_> {
     fn is_allowed(&mut self, operator: &Operator, position: Option<Position>) -> bool {
         match operator {
             Operator::Entry(key) if self.summary.is_secret(key) => {
-                let message = format!(
-                    "the key {} is secret: its values are not shown",
-                    quoted(key)
-                );
+                let message = format!("the key {} is secret: its values are hidden", quoted(key));
                 self.report
                     .add(PolicyCode::SecretExposed, position, message);
                 false
@@ -237,11 +234,11 @@ impl ResponseCompiler<'_> {
         }
     }
 
-    fn say_fault(&mut self, fault: &TemplateError, position: Option<Position>) {
+    fn report_template_error(&mut self, fault: &TemplateError, position: Option<Position>) {
         let message_and_hint = match fault {
             TemplateError::UnescapedPercent => {
-                let message = "a `%` that begins no operator".to_owned();
-                let hint = "write `%%` for the character".to_owned();
+                let message = "a `%` that does not begin an operator".to_owned();
+                let hint = "write `%%` for a literal `%`".to_owned();
                 self.report
                     .add_with_hint(PolicyCode::UnescapedPercent, position, message, hint);
                 return;
@@ -249,13 +246,13 @@ impl ResponseCompiler<'_> {
             TemplateError::UnknownOperator(name) => {
                 let near = did_you_mean(&name.to_ascii_uppercase(), template::operator_names());
                 let names: Vec<&str> = template::operator_names().collect();
-                let hint = near.unwrap_or_else(|| format!("it is one of {}", names.join(", ")));
+                let hint = near.unwrap_or_else(|| format!("use one of {}", names.join(", ")));
                 (format!("unknown operator {}", quoted(name)), hint)
             }
             TemplateError::InvalidArgument(name) => {
-                let hint = "`METADATA` and `ENTRY` have a key, as in `%ENTRY(path)%`, others none";
+                let hint = "only `METADATA` and `ENTRY` have a key, as in `%ENTRY(path)%`";
                 (
-                    format!("the operator {} is not complete", quoted(name)),
+                    format!("wrong argument of the operator {}", quoted(name)),
                     hint.to_owned(),
                 )
             }
@@ -268,22 +265,22 @@ impl ResponseCompiler<'_> {
         );
     }
 
-    fn say_body(&mut self, fault: &BodyError, position: Option<Position>) {
+    fn report_body_error(&mut self, fault: &BodyError, position: Option<Position>) {
         let (message, hint) = match fault {
             BodyError::Json { line, column } => (
-                format!("the body is not valid JSON: line {line}, column {column} of it"),
+                format!("the body is not valid JSON at its line {line}, column {column}"),
                 "it is checked with every operator replaced by 0",
             ),
             BodyError::InEscape => (
-                "an operator stands inside of an escape sequence of the body".to_owned(),
+                "an operator is inside an escape sequence of the body".to_owned(),
                 "write the backslash twice",
             ),
             BodyError::NotWhole => (
-                "an operator outside of quotes is part of a longer word of the body".to_owned(),
-                "put it in quotes, or between `:`, `,` and brackets",
+                "an operator outside quotes is part of a longer token of the body".to_owned(),
+                "put it in quotes, or make it a whole value",
             ),
             BodyError::NotNumber => (
-                "an operator outside of quotes may not be a number".to_owned(),
+                "the value of an operator outside quotes may not be a number".to_owned(),
                 "put it in quotes",
             ),
         };

@@ -1,4 +1,4 @@
-//! What the files of one domain say at their roots, put together.
+//! The settings at the root of a domain, merged from its files.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ pub(crate) struct DomainFile {
     pub(crate) raw: RawDomain,
 }
 
-/// What stands at the root.
+/// The settings at the root.
 #[derive(Debug, Default)]
 pub(super) struct RootSettings {
     pub(super) name: Option<Text>,
@@ -25,12 +25,12 @@ pub(super) struct RootSettings {
     pub(super) atomic: bool,
     pub(super) lease_entry: Option<Text>,
     pub(super) on_store_error: OnStoreError,
-    /// With the number of its file.
+    /// With the index of its file.
     pub(super) response: Option<(u32, RawResponse)>,
 }
 
 impl RootSettings {
-    /// Takes what stands at the roots of the parts: each key from one, or the same from several.
+    /// Merges the roots of the parts: each key may be in one of them, or be identical in several.
     pub(super) fn merge(parts: &mut [DomainFile], report: &mut Report) -> Self {
         let mut root = Self::default();
         let mut merge = RootMerge { parts, report };
@@ -65,7 +65,7 @@ struct RootMerge<'m> {
 }
 
 impl RootMerge<'_> {
-    /// What the first file with that key says, and its number; others may only say the same.
+    /// The value in the first file with that key, and the index of the file; others must be identical.
     fn single_value<T: PartialEq>(
         &mut self,
         key: &'static str,
@@ -86,8 +86,8 @@ impl RootMerge<'_> {
                 let spot = self.report.file_position(first.position);
                 self.report.set_file(file);
                 let position = self.report.describe(spot).unwrap_or_default();
-                let message = format!("`{key}` says something else {position}");
-                let hint = "what is for the whole domain stands in one of its files";
+                let message = format!("`{key}` has another value {position}");
+                let hint = "write keys of the whole domain in one of its files";
                 self.report.within(PathElement::Key(key), |report| {
                     report.add_with_hint(
                         PolicyCode::ConflictingRoots,

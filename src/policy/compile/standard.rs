@@ -1,4 +1,4 @@
-//! `standard`: the usual sets of headers, lowered to templates.
+//! `standard`: well-known sets of headers, as templates.
 
 use crate::policy::raw::SETS;
 use crate::policy::response::HeaderTemplate;
@@ -7,7 +7,7 @@ use crate::policy::template::{HeaderValueTemplate, Operator, TemplatePiece};
 /// A set of headers that clients know, in the order of their names in [`SETS`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum StandardHeaders {
-    /// `X-RateLimit-Limit`, `-Remaining` and `-Reset`, as Envoy has them.
+    /// `X-RateLimit-Limit`, `-Remaining` and `-Reset`, as in Envoy.
     XRateLimit,
     /// `RateLimit-Policy` and `RateLimit` of draft-ietf-httpapi-ratelimit-headers.
     RateLimit,
@@ -28,25 +28,25 @@ impl StandardHeaders {
         all.find(|set| set.name() == name)
     }
 
-    /// Whether a header of that name is one of the set.
-    pub(super) fn brings(self, name: &str) -> bool {
+    /// Whether the set has a header of that name.
+    pub(super) fn contains(self, name: &str) -> bool {
         let mut fields = self.fields().iter();
         fields.any(|(own, _)| own.eq_ignore_ascii_case(name))
     }
 
-    /// The headers of every answer.
+    /// The headers of every response.
     pub(super) fn headers(self) -> impl Iterator<Item = HeaderTemplate> {
         let has = self != Self::RetryAfter;
         self.all_headers().filter(move |_| has)
     }
 
-    /// What a refusal has besides.
+    /// The additional headers of a refusal.
     pub(super) fn headers_on_refusal(self) -> impl Iterator<Item = HeaderTemplate> {
         let has = self == Self::RetryAfter;
         self.all_headers().filter(move |_| has)
     }
 
-    /// All that a refusal has.
+    /// All headers of a refusal.
     pub(super) fn all_headers(self) -> impl Iterator<Item = HeaderTemplate> {
         self.fields().iter().map(|(name, operator)| HeaderTemplate {
             name: (*name).into(),

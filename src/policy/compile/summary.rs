@@ -1,4 +1,4 @@
-//! What has to be known of the whole domain before a part of it can be compiled.
+//! Facts about a whole domain that the compiler needs before it compiles any part of it.
 
 use std::collections::{HashMap, HashSet};
 
@@ -8,7 +8,7 @@ use crate::policy::raw::{Flag, RawDescriptor};
 /// DomainSummary about a domain.
 #[derive(Debug, Default)]
 pub(super) struct DomainSummary {
-    /// Keys whose values are never shown.
+    /// Keys whose values are hidden.
     pub(super) secrets: HashSet<Box<[u8]>>,
     /// The names of all limits.
     pub(super) names: HashSet<Text>,
@@ -16,9 +16,9 @@ pub(super) struct DomainSummary {
     pub(super) atomic: bool,
     /// There is a limit whose slots are held by leases.
     pub(super) has_leases: bool,
-    /// There is a limit that says `charge: always`.
+    /// There is a limit with `charge: always`.
     pub(super) charges_always: bool,
-    /// The keys of all metadata of rules, and whether they hold numbers wherever they stand.
+    /// The keys of all metadata, and whether their values are numbers everywhere.
     metadata: HashMap<String, MetadataKind>,
 }
 
@@ -29,7 +29,7 @@ enum MetadataKind {
 }
 
 impl DomainSummary {
-    /// Of all the files of a domain.
+    /// Gathers the facts from all files of a domain.
     pub(super) fn gather<'r>(tops: impl Iterator<Item = &'r [Box<RawDescriptor>]>) -> Self {
         let mut summary = Self::default();
         for descriptors in tops {
@@ -79,7 +79,7 @@ impl DomainSummary {
         self.secrets.contains(key.as_bytes())
     }
 
-    /// "did you mean …?", as long as asking every name is cheap.
+    /// "did you mean …?", if there are few enough names to compare.
     pub(super) fn nearest_name(&self, name: &str) -> Option<String> {
         const MANY: usize = 1_000;
         let names = self.names.iter().map(|name| &**name);
@@ -91,7 +91,7 @@ impl DomainSummary {
         self.metadata.contains_key(key)
     }
 
-    /// Whether all metadata of that key is a number; so it is if there is none.
+    /// Whether all metadata of that key is a number, which is also true if there is none.
     pub(super) fn is_number(&self, key: &str) -> bool {
         self.metadata
             .get(key)

@@ -1,7 +1,7 @@
-//! Blocks of addresses: `10.0.0.0/8`, `2001:db8::/32`.
+//! CIDR blocks: `10.0.0.0/8`, `2001:db8::/32`.
 //!
-//! An IPv4 address that is written as IPv6 (`::ffff:10.0.0.1`) is an IPv4 address, in cidrs as
-//! in values: a proxy that listens on both hands out either.
+//! An IPv4 address written as IPv6 (`::ffff:10.0.0.1`) is treated as IPv4, in blocks and in values,
+//! because a proxy that listens on both families may send either.
 
 mod index;
 
@@ -10,14 +10,14 @@ pub(crate) use index::CidrIndex;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// All addresses that begin with the same bits.
+/// All addresses with the same prefix.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Cidr {
     first: AddressBits,
     prefix_len: u8,
 }
 
-/// An address as bits, from the highest on; those that it does not have are 0.
+/// An address as bits, left-aligned; missing bits are 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct AddressBits {
     family: AddressFamily,
@@ -30,31 +30,23 @@ enum AddressFamily {
     V6,
 }
 
-/// Why a text is no cidr.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Why a text is not a CIDR block. It does not quote the text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum CidrError {
+    #[error("a CIDR block begins with an IPv4 or IPv6 address")]
     InvalidAddress,
+    #[error("the prefix length must be a number up to 32, or 128 for IPv6")]
     InvalidPrefixLen,
+    #[error("host bits set in the CIDR block")]
     HostBits,
 }
 
 impl CidrError {
-    /// A sentence, without the text.
-    pub(crate) const fn message(self) -> &'static str {
-        match self {
-            Self::InvalidAddress => "a cidr begins with an IPv4 or an IPv6 address",
-            Self::InvalidPrefixLen => {
-                "the length of the prefix is a number up to 32, or 128 for IPv6"
-            }
-            Self::HostBits => "host bits set in CIDR block",
-        }
-    }
-
-    /// A way out.
+    /// How to correct it.
     pub(crate) const fn hint(self) -> &'static str {
         match self {
             Self::InvalidAddress | Self::InvalidPrefixLen => {
-                "a cidr looks like `10.0.0.0/8` or `2001:db8::/32`"
+                "a CIDR block looks like `10.0.0.0/8` or `2001:db8::/32`"
             }
             Self::HostBits => "set them to 0, as in `10.1.0.0/16`, or make the prefix longer",
         }
@@ -62,7 +54,7 @@ impl CidrError {
 }
 
 impl Cidr {
-    /// Reads an address with the length of a prefix, or without for one address.
+    /// Parses an address with a prefix length, or an address alone.
     pub(crate) fn parse(text: &str) -> Result<Self, CidrError> {
         let (address, written) = match text.split_once('/') {
             Some((address, len)) => (address, Some(len)),
@@ -77,7 +69,7 @@ impl Cidr {
                 .ok_or(CidrError::InvalidPrefixLen)?,
         };
         let first = AddressBits::of(address);
-        // What is in front of a mapped IPv4 address is part of the prefix, or the prefix ends inside of it.
+        // The 96 bits in front of a mapped IPv4 address must be part of the prefix.
         let mapped = most - first.family.len();
         let prefix_len = prefix_len.checked_sub(mapped).ok_or(CidrError::HostBits)?;
         if first.cut(prefix_len) != first {

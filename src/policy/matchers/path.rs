@@ -4,7 +4,7 @@ mod trie;
 
 pub(crate) use trie::PathTrie;
 
-/// A path template, complete and valid.
+/// A valid pattern.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct PathPattern {
     pub(crate) text: Box<str>,
@@ -17,10 +17,10 @@ pub(crate) struct PathPattern {
 /// The most methods of a pattern.
 const MAX_METHODS: usize = 32;
 
-/// Which methods a pattern takes.
+/// Which methods a pattern matches.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Methods {
-    /// Values without a method part.
+    /// None: it matches values without a method.
     Absent,
     /// Any method.
     Any,
@@ -35,29 +35,57 @@ pub(crate) enum Segment {
     Capture(Box<str>),
 }
 
-/// What `count_by` takes from a match.
+/// A part of a match that `count_by` can name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum CaptureRef {
     /// The method.
     Method,
-    /// The segment of that number.
+    /// The segment of that index.
     Segment(u8),
-    /// All from the segment of that number on.
+    /// The rest of the path from the segment of that index.
     Tail(u8),
+}
+
+/// Why a text is not a pattern. It does not quote the text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum PathPatternError {
+    #[error("the path of a pattern must begin with `/`")]
+    NoSlash,
+    #[error("a pattern has at most 64 segments")]
+    TooManySegments,
+    #[error("`{{*…}}` must be the last segment of a pattern")]
+    TailNotLast,
+    #[error("duplicate name in the pattern")]
+    DuplicateName,
+    #[error("a pattern is a path, or methods, one space and a path")]
+    NoPath,
+    #[error("the methods of a pattern are `*`, or names separated by `|`")]
+    InvalidMethods,
+    #[error("duplicate method in the pattern")]
+    DuplicateMethod,
+    #[error("a pattern has at most 32 methods")]
+    TooManyMethods,
+    #[error("a segment of the pattern is empty")]
+    EmptySegment,
+    #[error("`{{…}}` must be a whole segment of a pattern")]
+    PartialCapture,
+    #[error("a pattern cannot have a query: the query of a value is ignored")]
+    Query,
+    #[error("a name in a pattern may only have letters, digits, `_` and `-`")]
+    InvalidName,
+    #[error("`method` cannot be the name of a segment: it means the method")]
+    ReservedName,
 }
 
 impl PathPattern {
     /// The most segments of a pattern.
     pub(crate) const MAX_SEGMENTS: usize = 64;
 
-    /// Reads a pattern.
-    ///
-    /// # Errors
-    /// A sentence that says what is wrong, without quoting the pattern.
-    pub(crate) fn parse(text: &str) -> Result<Self, &'static str> {
+    /// Parses a pattern.
+    pub(crate) fn parse(text: &str) -> Result<Self, PathPatternError> {
         let (methods, path) = split_methods(text)?;
         let Some(path) = path.strip_prefix('/') else {
-            return Err("the path of a pattern begins with `/`");
+            return Err(PathPatternError::NoSlash);
         };
         let path = path.strip_suffix('/').unwrap_or(path);
         let mut segments = Vec::new();
@@ -65,12 +93,12 @@ impl PathPattern {
         let mut names: Vec<&str> = Vec::new();
         for segment in path.split('/').filter(|_| !path.is_empty()) {
             if segments.len() == Self::MAX_SEGMENTS && !segment.starts_with("{*") {
-                return Err("a pattern has at most 64 segments");
+                return Err(PathPatternError::TooManySegments);
             }
             if tail.is_some() {
-                return Err("`{*…}` is the last segment of a pattern");
+                return Err(PathPatternError::TailNotLast);
             }
-            let name = match read_segment(segment)? {
+            let name = match parse_segment(segment)? {
                 ParsedSegment::Static => {
                     segments.push(Segment::Static(segment.into()));
                     continue;
@@ -85,7 +113,7 @@ impl PathPattern {
                 }
             };
             if names.contains(&name) {
-                return Err("a name stands twice in the pattern");
+                return Err(PathPatternError::DuplicateName);
             }
             names.push(name);
         }
@@ -97,7 +125,7 @@ impl PathPattern {
         })
     }
 
-    /// What `name` takes from a match; none if the pattern has no such capture.
+    /// The capture called `name`; `None` if the pattern does not have it.
     pub(crate) fn capture_ref(&self, name: &str) -> Option<CaptureRef> {
         if name == "method" {
             return (self.methods != Methods::Absent).then_some(CaptureRef::Method);
@@ -111,7 +139,7 @@ impl PathPattern {
         Some(CaptureRef::Segment(at as u8))
     }
 
-    /// Whether its text has a `*` that looks like a wildcard and is none.
+    /// Whether a segment has a `*`, which is not a wildcard there.
     pub(crate) fn has_literal_star(&self) -> bool {
         let is_star =
             |segment: &Segment| matches!(segment, Segment::Static(text) if text.contains('*'));
@@ -125,12 +153,12 @@ enum ParsedSegment<'a> {
     Tail(&'a str),
 }
 
-fn split_methods(text: &str) -> Result<(Methods, &str), &'static str> {
+fn split_methods(text: &str) -> Result<(Methods, &str), PathPatternError> {
     if text.starts_with('/') {
         return Ok((Methods::Absent, text));
     }
     let Some((methods, path)) = text.split_once(' ') else {
-        return Err("a pattern is a path, or methods, one space and a path");
+        return Err(PathPatternError::NoPath);
     };
     if methods == "*" {
         return Ok((Methods::Any, path));
@@ -139,39 +167,39 @@ fn split_methods(text: &str) -> Result<(Methods, &str), &'static str> {
     for method in methods.split('|') {
         let is_token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'+-.^_`~".contains(&b);
         if method.is_empty() || !method.bytes().all(is_token) {
-            return Err("the methods of a pattern are `*`, or names with `|` between them");
+            return Err(PathPatternError::InvalidMethods);
         }
         if named.iter().any(|other| **other == *method) {
-            return Err("a method stands twice in the pattern");
+            return Err(PathPatternError::DuplicateMethod);
         }
         if named.len() == MAX_METHODS {
-            return Err("a pattern has at most 32 methods");
+            return Err(PathPatternError::TooManyMethods);
         }
         named.push(method.into());
     }
     Ok((Methods::Named(named.into()), path))
 }
 
-fn read_segment(segment: &str) -> Result<ParsedSegment<'_>, &'static str> {
+fn parse_segment(segment: &str) -> Result<ParsedSegment<'_>, PathPatternError> {
     if segment.is_empty() {
-        return Err("a segment of the pattern is empty");
+        return Err(PathPatternError::EmptySegment);
     }
     let Some(inside) = segment.strip_prefix('{').and_then(|s| s.strip_suffix('}')) else {
         if segment.contains(['{', '}']) {
-            return Err("`{…}` is a whole segment of a pattern");
+            return Err(PathPatternError::PartialCapture);
         }
         if segment.contains('?') {
-            return Err("a query is no part of a pattern: it is ignored in what is matched");
+            return Err(PathPatternError::Query);
         }
         return Ok(ParsedSegment::Static);
     };
     let name = inside.strip_prefix('*').unwrap_or(inside);
     let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
     if name.is_empty() || !name.chars().all(is_name) {
-        return Err("a name in a pattern has letters, digits, `_` and `-`");
+        return Err(PathPatternError::InvalidName);
     }
     if name == "method" {
-        return Err("`method` cannot be the name of a segment: it means the method");
+        return Err(PathPatternError::ReservedName);
     }
     Ok(if inside.len() > name.len() {
         ParsedSegment::Tail(name)
