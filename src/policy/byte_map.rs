@@ -1,10 +1,10 @@
-//! A map with bytes as keys, small where it holds little: most levels hold one key.
+//! A map with bytes as keys that takes little memory when it has few: most levels have one key.
 
 use std::collections::HashMap;
 
 use foldhash::fast::RandomState;
 
-/// Bytes to something; none is ever taken out.
+/// A map from bytes; entries are never removed.
 #[derive(Debug)]
 pub(crate) enum ByteMap<T> {
     Few(Box<[(Box<[u8]>, T)]>),
@@ -13,13 +13,13 @@ pub(crate) enum ByteMap<T> {
 
 #[derive(Debug)]
 pub(crate) struct ManyKeys<T> {
-    /// No key is longer: what is longer need not be hashed, be it a megabyte.
+    /// The length of the longest key: longer bytes need not be hashed.
     longest: usize,
-    /// Its keys are the policy's, so no client can choose them to collide.
+    /// The keys come from the policy, so a client cannot make them collide.
     map: HashMap<Box<[u8]>, T, RandomState>,
 }
 
-/// Up to here comparing is faster than hashing.
+/// Up to this size, comparing is faster than hashing.
 const FEW: usize = 4;
 
 impl<T> ByteMap<T> {
@@ -36,7 +36,7 @@ impl<T> ByteMap<T> {
 }
 
 impl<T> ByteMap<T> {
-    /// How many keys it has.
+    /// The number of keys.
     pub(crate) fn len(&self) -> usize {
         match self {
             Self::Few(pairs) => pairs.len(),
@@ -44,7 +44,7 @@ impl<T> ByteMap<T> {
         }
     }
 
-    /// Its keys, sorted.
+    /// The keys, sorted.
     pub(crate) fn keys(&self) -> Vec<&[u8]> {
         let mut keys: Vec<&[u8]> = match self {
             Self::Few(pairs) => pairs.iter().map(|(key, _)| &**key).collect(),
@@ -56,7 +56,7 @@ impl<T> ByteMap<T> {
 }
 
 impl<T: Copy> ByteMap<T> {
-    /// What the key leads to: `fresh`, if it led to nothing.
+    /// The value of the key, which becomes `fresh` if there was none.
     pub(crate) fn get_or_insert(&mut self, key: &[u8], fresh: T) -> T {
         if let Some(known) = self.get(key) {
             return *known;

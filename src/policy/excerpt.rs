@@ -24,7 +24,7 @@ mod tests {
     }
 
     #[test]
-    fn what_may_be_a_value_is_masked_and_the_rest_is_shown() {
+    fn possible_values_are_masked_and_the_rest_is_shown() {
         let text = "domain: shop # pk_live\n\
                     descriptors:\n\
                     - {key: a, value: pk_live, rate_limit: {unit: hour}}\n\
@@ -44,7 +44,7 @@ mod tests {
     }
 
     #[test]
-    fn a_place_ends_where_its_scalar_does() {
+    fn a_range_ends_with_its_scalar() {
         let text = "domain: shop\ndescriptors:\n- {key: \"a b\", value: é}\n";
         assert_eq!(at(text, 1, 9).unwrap().1, 13);
         assert_eq!(at(text, 3, 9).unwrap().1, 14);
@@ -59,7 +59,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_end_as_yaml_says() {
+    fn lines_end_as_in_yaml() {
         let text = "domain: d\rdescriptors: []\r\nresponse: {}\n";
         assert_eq!(line(text, 2), "descriptors: []");
         assert_eq!(line(text, 3), "response: {}");

@@ -1,14 +1,14 @@
-//! What a rule is called where operators see it.
+//! The names of rules in logs, metrics and reports.
 
 use std::fmt;
 use std::sync::Arc;
 
-/// The name of a rule: what each level of the tree above it fits.
+/// The name of a rule: the key and the matcher of each level down to it.
 ///
-/// It comes from the policy alone. Exact values of secret keys are left out of it.
+/// It comes from the policy alone, without the matchers of secret keys.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RuleName {
-    /// One per level, at least one.
+    /// One for each level; at least one.
     pub levels: Box<[LevelName]>,
 }
 
@@ -17,13 +17,13 @@ pub struct RuleName {
 pub struct LevelName {
     /// The key.
     pub key: Arc<str>,
-    /// The values that fit, as the policy has them; none if any value does.
+    /// The matcher as written; `None` if any value matches.
     pub matcher_text: Option<Arc<str>>,
     /// The values share one counter.
     pub is_shared: bool,
     /// Values of this key are never shown.
     pub is_secret: bool,
-    /// Where it stands in its list of descriptors; from 0.
+    /// Its index in the list of descriptors, from 0.
     pub index: u32,
 }
 

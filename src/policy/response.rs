@@ -1,40 +1,40 @@
-//! What the client is told, ready to be filled in.
+//! Response templates: headers and bodies, ready to be rendered.
 
 use std::sync::Arc;
 
 use super::template::{BodyTemplate, HeaderValueTemplate};
 
-/// A `response` compiler, used whole.
+/// A compiled `response` block.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ResponseTemplate {
-    /// On every answer that reports a limit, in the order of the policy.
+    /// The headers of every response that reports a limit, in the order of the policy.
     pub headers: Box<[HeaderTemplate]>,
-    /// More, when the client is refused.
+    /// What a refusal adds.
     pub over_limit: OverLimit,
 }
 
 /// The part of a `response` for refusals.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct OverLimit {
-    /// After the general headers.
+    /// They follow the general headers.
     pub headers: Box<[HeaderTemplate]>,
-    /// The body; none leaves it to the proxy.
+    /// The body; `None` leaves it to the proxy.
     pub body: Option<BodyTemplate>,
 }
 
-/// A header whose value is filled in for each answer.
+/// A header whose value is rendered for each response.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HeaderTemplate {
     /// As written in the policy; a valid HTTP token.
     pub name: Arc<str>,
-    /// Its value.
+    /// The template of the value.
     pub value: HeaderValueTemplate,
-    /// On refusals another header of that name, in `over_limit`, replaces it.
+    /// A header of the same name in `over_limit` replaces it on refusals.
     pub replaced_on_refusal: bool,
 }
 
 impl ResponseTemplate {
-    /// The headers of an answer that lets the client pass.
+    /// The headers of a response that allows the request.
     pub fn on_pass(&self) -> impl Iterator<Item = &HeaderTemplate> {
         self.headers.iter()
     }

@@ -1,4 +1,4 @@
-//! What the walk of the tree finds.
+//! Rules: what a walk of the tree finds.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -7,35 +7,35 @@ use crate::document::{Metadata, Position};
 use crate::limit::LimitSet;
 use crate::policy::{MetricIds, ResponseTemplate, RuleName};
 
-/// What a node of the tree asks for.
+/// The rule of a node.
 #[derive(Debug)]
 pub struct Rule {
-    /// What is counted.
+    /// The limits.
     pub limits: Limits,
-    /// Counted and reported, never refused.
+    /// Hits are counted and reported, never refused.
     pub shadow_mode: bool,
-    /// Over limit only counts when every quota of the request is over.
+    /// It refuses only if every quota of the request is over limit.
     pub quota_mode: bool,
-    /// Names of limits of other rules that this one displaces in the same request.
+    /// The names of limits of other rules that this one replaces in the same request.
     pub replaces: Box<[Arc<str>]>,
-    /// What to answer when its hits cannot be counted.
+    /// The answer when its hits cannot be counted.
     pub on_store_error: OnStoreError,
-    /// How its hits are named in metrics.
+    /// The names of its hits in metrics.
     pub metric: MetricDetail,
-    /// What the rule says of itself.
+    /// The `metadata` of the rule.
     pub metadata: Option<Arc<Metadata>>,
-    /// What operators call it.
+    /// Its name in logs, metrics and reports.
     pub name: RuleName,
-    /// Where its hits are counted.
+    /// Where metrics count its hits.
     pub metric_ids: MetricIds,
-    /// The file in which it stands …
+    /// The file it comes from.
     pub file: Option<Arc<Path>>,
-    /// … and the position of its `rate_limit` there.
+    /// The position of its `rate_limit` in that file.
     pub position: Option<Position>,
 }
 
 impl Rule {
-    /// Where it stands in the tree of its file, such as `descriptors[2].descriptors[0]`.
+    /// Its path in the file, such as `descriptors[2].descriptors[0]`.
     pub fn path(&self) -> String {
         let levels = self.name.levels.iter();
         let steps = levels.map(|level| format!("descriptors[{}]", level.index));
@@ -43,21 +43,21 @@ impl Rule {
     }
 }
 
-/// What to answer when the store of counters cannot count a hit.
+/// The answer when the store cannot count a hit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum OnStoreError {
-    /// What its limits come to when each weir counts for itself meanwhile.
+    /// Each instance counts in its own memory meanwhile.
     #[default]
     Local,
     /// Within limit.
     Allow,
     /// Over limit.
     Deny,
-    /// Nothing: the call fails, and the caller knows what to do then.
+    /// The call fails, and the caller decides.
     Error,
 }
 
-/// How a rule's hits are named in metrics.
+/// The names of a rule's hits in metrics.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct MetricDetail {
     /// By the values that were sent, at every level (`detailed_metric`).
@@ -66,30 +66,30 @@ pub struct MetricDetail {
     pub value_levels: u64,
 }
 
-/// What a rule counts.
+/// The limits of a rule.
 #[derive(Debug)]
 pub enum Limits {
-    /// Nothing: always within limit.
+    /// None: always within limit.
     Unlimited {
         /// Its name, which `replaces` can refer to.
         name: Option<Arc<str>>,
     },
-    /// Hits, against limits that act together.
+    /// Hits are counted against limits that act together.
     Counted(LimitSet),
 }
 
-/// One part of what makes a counter its own; a walk hands them to [`CounterIdentity`] in order.
+/// A part of the identity of a counter; a walk adds them to a [`CounterIdentity`] in order.
 ///
-/// The position in the file does not matter, so a reload keeps counters.
+/// It does not depend on the position in the file, so a reload keeps counters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum IdentityPart<'a> {
     /// The key of a level.
     Key(&'a [u8]),
-    /// The value that was sent, where each has its own counter; of an address in a block, its usual text.
+    /// The value in the request, where each value has its own counter; addresses in their canonical form.
     Value(&'a [u8]),
     /// The text of a pattern.
     Pattern(&'a [u8]),
-    /// A captured piece that `count_by` names, or the method.
+    /// A capture that `count_by` names, or the method.
     Capture(&'a [u8]),
     /// The text of a wildcard or a block whose values share one counter.
     Shared(&'a [u8]),
@@ -101,15 +101,15 @@ pub trait CounterIdentity {
     fn add(&mut self, part: IdentityPart<'_>);
 }
 
-/// Where a walk that used all entries has ended.
+/// The end of a walk that used all entries.
 #[derive(Clone, Copy, Debug)]
 pub struct MatchedNode<'p> {
     /// The rule of that node, if it has one.
     pub rule: Option<&'p Arc<Rule>>,
-    /// What the node says of itself, rule or not.
+    /// The `metadata` of the node, whether it has a rule or not.
     pub metadata: Option<&'p Arc<Metadata>>,
-    /// What the client is told: the nearest `response` up the tree, else the domain's.
+    /// The nearest `response` up the tree, or the domain's.
     pub response: Option<&'p Arc<ResponseTemplate>>,
-    /// Every level was counted per value: nothing is shared, nothing was matched by a pattern.
+    /// Every level has a counter per value: none is shared, and none was matched by a pattern.
     pub per_value: bool,
 }

@@ -1,4 +1,4 @@
-//! Text with operators in Envoy's style (`%REMAINING%`), filled in for one answer.
+//! Text with operators in Envoy's style (`%REMAINING%`), rendered for each response.
 
 mod json;
 mod parse;
@@ -6,7 +6,7 @@ mod parse;
 pub(crate) use json::{BodyError, parse_body};
 pub(crate) use parse::{TemplateError, TemplatePiece, operator_names, parse};
 
-/// What stands between two `%`.
+/// An operator, written between two `%`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Operator {
     /// `%LIMIT%`: hits per window of the reported limit.
@@ -29,7 +29,7 @@ pub enum Operator {
     Window,
     /// `%DOMAIN%`: the name of the domain.
     Domain,
-    /// `%METADATA(key)%`: a piece of a rule's metadata.
+    /// `%METADATA(key)%`: a value of the rule's metadata.
     Metadata(Box<str>),
     /// `%ENTRY(key)%`: the value of an entry of the request, never of a secret one.
     Entry(Box<str>),
@@ -39,12 +39,12 @@ pub enum Operator {
     ReportedLimit,
 }
 
-/// What the operators stand for in one answer.
+/// The values of the operators in one response.
 pub trait Values {
-    /// Appends the value of `operator`, raw; whoever asks makes it safe for where it stands.
+    /// Appends the value of `operator` as it is; the template escapes it.
     ///
-    /// False, and nothing appended, if there is none. [`Operator::is_number`] ones are written
-    /// as decimal integers, metadata that is a number, a list or a mapping as JSON.
+    /// Returns false and appends nothing if there is none. Operators that [`Operator::is_number`]
+    /// names are decimal integers; metadata other than text is JSON.
     fn write(&self, operator: &Operator, out: &mut Vec<u8>) -> bool;
 }
 
@@ -60,7 +60,7 @@ pub struct BodyTemplate {
     pieces: Box<[(TemplatePiece, Escaping)]>,
 }
 
-/// Where an operator stands, and so how its value is made safe.
+/// The context of an operator, which decides how its value is escaped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Escaping {
     /// In text that is not JSON.
@@ -94,7 +94,7 @@ impl HeaderValueTemplate {
         }
     }
 
-    /// The text for one answer, without control characters; none if an operator has no value.
+    /// The text for one response, without control characters; `None` if an operator has no value.
     pub fn render(&self, values: &impl Values) -> Option<String> {
         let mut out = Vec::with_capacity(text_len(self.pieces.iter()));
         for piece in &self.pieces {
@@ -120,7 +120,7 @@ impl BodyTemplate {
         }
     }
 
-    /// The text for one answer. A value that is missing is empty, or `null` as a JSON token.
+    /// The text for one response. A missing value is empty, or `null` as a JSON token.
     pub fn render(&self, values: &impl Values) -> String {
         let mut out = Vec::with_capacity(text_len(self.pieces.iter().map(|(piece, _)| piece)));
         for (piece, slot) in &self.pieces {
@@ -151,7 +151,7 @@ impl BodyTemplate {
     }
 }
 
-/// The length of the literal text, and some room for each value.
+/// The length of the literal text, with some room for each value.
 fn text_len<'a>(pieces: impl Iterator<Item = &'a TemplatePiece>) -> usize {
     pieces
         .map(|piece| match piece {
@@ -161,7 +161,7 @@ fn text_len<'a>(pieces: impl Iterator<Item = &'a TemplatePiece>) -> usize {
         .sum()
 }
 
-/// Makes what was appended since `start` valid text of characters that are kept.
+/// Makes the bytes from `start` valid UTF-8, with only the characters that `keep` accepts.
 fn make_plain(out: &mut Vec<u8>, start: usize, keep: impl Fn(char) -> bool) {
     if out[start..].iter().all(|b| (0x20..0x7f).contains(b)) {
         return;
@@ -174,7 +174,7 @@ fn make_plain(out: &mut Vec<u8>, start: usize, keep: impl Fn(char) -> bool) {
     out.extend_from_slice(text.as_bytes());
 }
 
-/// Escapes what was appended since `start` for the inside of a JSON string.
+/// Escapes the bytes from `start` for the inside of a JSON string.
 fn make_quoted(out: &mut Vec<u8>, start: usize) {
     let is_safe = |b: &u8| (0x20..0x7f).contains(b) && *b != b'"' && *b != b'\\';
     if out[start..].iter().all(is_safe) {
@@ -195,7 +195,7 @@ fn make_quoted(out: &mut Vec<u8>, start: usize) {
     }
 }
 
-/// A JSON number, by its letters: what a body promised at load, kept even if a value breaks its word.
+/// Whether the bytes look like a JSON number, so that a body stays valid whatever the value.
 fn is_number(bytes: &[u8]) -> bool {
     let allowed = |b: &u8| b.is_ascii_digit() || matches!(b, b'+' | b'-' | b'.' | b'e' | b'E');
     bytes.iter().any(u8::is_ascii_digit) && bytes.iter().all(allowed)

@@ -313,7 +313,7 @@ fn a_secret_key_is_secret_in_the_whole_domain() {
 }
 
 #[test]
-fn values_are_their_text_and_merges_fill_what_is_missing() {
+fn values_are_text_and_merges_add_missing_keys() {
     let policy = loaded(
         "domain: 7\ndescriptors:\n\
          - {key: n, value: 010, rate_limit: &base {unit: hour, requests_per_unit: 0x10}}\n\
@@ -331,7 +331,7 @@ fn values_are_their_text_and_merges_fill_what_is_missing() {
 }
 
 #[test]
-fn metadata_is_what_it_looks_like() {
+fn metadata_has_the_types_of_yaml() {
     let policy = loaded(
         "domain: d\ndescriptors:\n- key: k\n  metadata: {a: 1, b: '1', c: yes, d: true, e: ~, f: [1.5, {g: x}]}\n",
     );

@@ -302,7 +302,7 @@ descriptors:
     }
 
     #[test]
-    fn the_trace_selects_what_the_walk_selects() {
+    fn the_trace_and_the_walk_select_the_same_node() {
         let of_a = vec![CountedBy::Pattern, CountedBy::Capture("c".to_owned())];
         for (value, verdicts, counter) in [
             ("v", "snnnnnnno", vec![CountedBy::Value]),

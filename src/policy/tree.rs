@@ -1,8 +1,8 @@
 //! The tree that a decision walks: complete, immutable, one arena per domain.
 //!
-//! Everything optional was decided at load, so a walk allocates nothing and its cost does not
-//! depend on how many rules there are. What the tree deliberately does not have: backtracking
-//! between levels, and rules of its inner nodes that apply to a longer descriptor.
+//! Every default is resolved at load, so a walk allocates nothing and its cost does not depend on
+//! the number of rules. By design, a walk does not backtrack between levels, and the rule of an
+//! inner node does not apply to a longer descriptor.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -18,17 +18,17 @@ use crate::policy::{
 };
 use crate::request::Entry;
 
-/// All domains that were loaded together.
+/// All domains, loaded together.
 #[derive(Debug, Default)]
 pub struct Policy {
     domains: ByteMap<Domain>,
     rule_count: usize,
 }
 
-/// One domain: what one policy file says.
+/// One compiled domain.
 #[derive(Debug)]
 pub struct Domain {
-    /// Its name; never empty.
+    /// The name; never empty.
     pub name: Arc<str>,
     /// The overall decision is never a refusal.
     pub shadow_mode: bool,
@@ -38,7 +38,7 @@ pub struct Domain {
     pub metric_ids: MetricIds,
     /// A refused request is charged to none of its descriptors.
     pub atomic: bool,
-    /// The key of the entry that names a lease; none if the domain has no limit with leases.
+    /// The key of the entry that names a lease; `None` if the domain has no limit with leases.
     pub(crate) lease_entry: Option<Box<[u8]>>,
     pub(crate) response: Option<Arc<ResponseTemplate>>,
     pub(crate) secrets: HashSet<Box<[u8]>>,
@@ -76,7 +76,7 @@ pub(crate) struct KeyNodes {
 pub(crate) struct Matchers {
     pub(crate) hashes: HashMap<Sha256Hash, u32>,
     pub(crate) trie: PathTrie,
-    /// What the trie leads to.
+    /// The nodes that the trie refers to by index.
     pub(crate) patterns: Box<[PathNode]>,
     pub(crate) cidrs: CidrIndex<CidrNode>,
     pub(crate) wildcards: WildcardIndex<WildcardNode>,
@@ -85,14 +85,14 @@ pub(crate) struct Matchers {
 #[derive(Debug)]
 pub(crate) struct PathNode {
     pub(crate) text: Box<str>,
-    /// Sorted by name, so that the order in the file does not matter.
+    /// Sorted by name: the order in the file has no effect.
     pub(crate) count_by: Box<[CaptureRef]>,
     pub(crate) node: u32,
 }
 
 #[derive(Debug)]
 pub(crate) struct CidrNode {
-    /// The text of the cidr, if its addresses share one counter.
+    /// The text of the block, if its addresses share one counter.
     pub(crate) shared: Option<Box<str>>,
     pub(crate) node: u32,
 }
@@ -125,32 +125,32 @@ impl Policy {
         names.filter_map(|name| self.domains.get(name)).collect()
     }
 
-    /// How many domains it holds.
+    /// The number of domains.
     pub fn domain_count(&self) -> usize {
         self.domains.len()
     }
 
-    /// How many rules with a limit it holds, over all domains.
+    /// The number of rules with a limit in all domains.
     pub fn rule_count(&self) -> usize {
         self.rule_count
     }
 }
 
 impl Domain {
-    /// Levels below this one are out of reach.
+    /// The deepest level that a walk reaches.
     pub const MAX_DEPTH: usize = 64;
 
-    /// What the domain tells a client when no node has anything nearer.
+    /// The response of the domain, which applies where no node has its own.
     pub fn response(&self) -> Option<&Arc<ResponseTemplate>> {
         self.response.as_ref()
     }
 
-    /// Whether values of `key` must not be shown.
+    /// Whether the values of `key` must not be shown.
     pub fn is_secret(&self, key: &[u8]) -> bool {
         self.secrets.contains(key)
     }
 
-    /// The key of the entry that names a lease; none if the domain has no limit with leases.
+    /// The key of the entry that names a lease; `None` if the domain has no limit with leases.
     pub fn lease_entry(&self) -> Option<&[u8]> {
         self.lease_entry.as_deref()
     }
@@ -160,10 +160,10 @@ impl Domain {
         &self.rules
     }
 
-    /// Walks the tree, one entry a level; none if the entries do not all match, or there are none.
+    /// Walks the tree, one entry per level; `None` if an entry does not match, or if there are no entries.
     ///
-    /// `identity` is given the parts of the counter on the way, the domain excepted. A walk that
-    /// finds nothing may have given it some.
+    /// On the way it adds the parts of the counter's identity, except the domain, to `identity`. A
+    /// walk that finds nothing may have added some.
     pub fn walk<'p>(
         &'p self,
         entries: &[Entry],
@@ -217,7 +217,7 @@ impl KeyNodes {
 
 impl Matchers {
     fn choose(&self, value: &[u8], identity: &mut impl CounterIdentity) -> Option<(u32, bool)> {
-        // Hashing a megabyte takes its time: only where somebody asked for it.
+        // Hashing a long value is slow: only where the policy has hashes.
         if !self.hashes.is_empty()
             && let Some(node) = self.hashes.get(&Sha256Hash::of(value))
         {

@@ -1,6 +1,6 @@
-//! Policy files as data: what the good ones may say, and what the bad ones must.
+//! Policy files that must load, and policy files that must be rejected with certain diagnostics.
 //!
-//! A good file's first lines say `# expect: LINE:COLUMN code` for each diagnostic, `-` for no place.
+//! The first lines of a good file are `# expect: LINE:COLUMN code` for each diagnostic; `-` is no position.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -36,7 +36,7 @@ fn found(diagnostic: &Diagnostic) -> String {
     format!("{} {}", place.as_deref().unwrap_or("-"), diagnostic.code)
 }
 
-/// What a file says that it should not, and the other way round; and whether it was refused.
+/// The difference between expected and actual diagnostics, and whether the file was rejected.
 fn compare(file: &Path) -> (Option<String>, bool) {
     let loaded = load(&[file.to_owned()], LoadOptions::default()).unwrap();
     let is_error = |found: &Diagnostic| found.severity == Severity::Error;
@@ -67,7 +67,7 @@ fn good_files_are_loaded_with_the_warnings_they_expect() {
     assert!(faults.is_empty(), "{}", faults.join("\n\n"));
 }
 
-/// What `weir check` says of a fixture; a folder whose name begins with `merged` is one domain.
+/// The output of `weir check` for a fixture; a folder whose name begins with `merged` is one domain.
 fn check(fixture: &Path) -> (String, Option<i32>) {
     let name = fixture.file_name().unwrap().to_str().unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_weir"));
@@ -84,9 +84,9 @@ fn check(fixture: &Path) -> (String, Option<i32>) {
     )
 }
 
-/// Each has one fault, and beside it what is said of it. `UPDATE_SNAPSHOTS=1` writes that anew.
+/// Each has one fault, and a snapshot of the output beside it. `UPDATE_SNAPSHOTS=1` writes the snapshots.
 #[test]
-fn bad_files_are_refused_in_the_words_of_their_snapshots() {
+fn bad_files_are_rejected_as_in_their_snapshots() {
     let is_fixture = |file: &PathBuf| file.extension().is_none_or(|end| end != "snap");
     let update = std::env::var_os("UPDATE_SNAPSHOTS").is_some();
     let mut faults = Vec::new();
@@ -121,7 +121,7 @@ fn check_with(flags: &[&str], fixture: &str) -> (String, Option<i32>) {
 }
 
 #[test]
-fn warnings_refuse_where_they_are_denied() {
+fn denied_warnings_are_errors() {
     assert_eq!(check_with(&[], "good/warnings.yaml").1, Some(0));
     let denied = &["--deny-warnings"][..];
     assert_eq!(check_with(denied, "good/warnings.yaml").1, Some(1));
@@ -129,7 +129,7 @@ fn warnings_refuse_where_they_are_denied() {
 }
 
 #[test]
-fn a_program_is_told_in_json() {
+fn diagnostics_as_json() {
     let (said, code) = check_with(&["--format=json"], "bad/reference-misspelled-key2.yaml");
     assert_eq!(code, Some(1));
     let said: serde_json::Value = serde_json::from_str(&said).unwrap();
@@ -153,7 +153,7 @@ fn a_program_is_told_in_json() {
 }
 
 #[test]
-fn code_scanning_is_told_in_sarif() {
+fn diagnostics_as_sarif() {
     let (said, code) = check_with(&["--format=sarif"], "good/warnings.yaml");
     assert_eq!(code, Some(0));
     let said: serde_json::Value = serde_json::from_str(&said).unwrap();

@@ -60,7 +60,7 @@ fn assert_valid(schema: &Validator, files: &[PathBuf]) {
 }
 
 #[test]
-fn what_is_misspelt_or_of_the_wrong_type_is_not() {
+fn misspelled_keys_and_wrong_types_are_invalid() {
     let schema = schema("policy");
     let of = |limit: &str| format!("domain: d\ndescriptors: [{{key: a, rate_limit: {limit}}}]");
     assert!(schema.is_valid(&parse(&of("{unit: hour, requests_per_unit: 1}"))));

@@ -74,7 +74,7 @@ fn a_domain_is_in_one_file() {
 }
 
 #[test]
-fn what_is_not_utf8_is_refused_with_its_place() {
+fn invalid_utf8_is_rejected_with_its_position() {
     let folder = folder(&[("a.yaml", b"domain: d\nx: \xc3\xa9\xff")]);
     let loaded = load(&[folder.path().to_owned()], LoadOptions::default()).unwrap();
     assert_eq!(codes(&loaded), [DocumentCode::NotUtf8]);
@@ -85,7 +85,7 @@ fn what_is_not_utf8_is_refused_with_its_place() {
 }
 
 #[test]
-fn a_byte_order_mark_is_no_text() {
+fn a_byte_order_mark_is_skipped() {
     assert_eq!(
         codes(&load_text("a".as_ref(), "\u{feff}domain: d")),
         [] as [DiagnosticCode; 0]
@@ -93,7 +93,7 @@ fn a_byte_order_mark_is_no_text() {
 }
 
 #[test]
-fn a_path_that_is_not_there_is_an_error() {
+fn a_missing_path_is_an_error() {
     let error = load(&[PathBuf::from("/nowhere/at/all")], LoadOptions::default()).unwrap_err();
     assert_eq!(error.to_string(), "cannot read /nowhere/at/all");
 }

@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_block_is_refused() {
+    fn invalid_blocks_are_rejected() {
         for (text, fault) in [
             ("", CidrError::InvalidAddress),
             ("10.0.0/8", CidrError::InvalidAddress),

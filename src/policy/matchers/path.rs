@@ -1,4 +1,4 @@
-//! SplitPath templates: `GET|POST /sites/{site}/{*rest}`.
+//! Path templates: `GET|POST /sites/{site}/{*rest}`.
 
 mod trie;
 
@@ -20,15 +20,15 @@ const MAX_METHODS: usize = 32;
 /// Which methods a pattern matches.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Methods {
-    /// None: it matches values without a method.
+    /// Matches values without a method.
     Absent,
     /// Any method.
     Any,
-    /// These.
+    /// One of these.
     Named(Box<[Box<str>]>),
 }
 
-/// One piece of a path.
+/// A segment of a pattern.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Segment {
     Static(Box<str>),
@@ -139,7 +139,7 @@ impl PathPattern {
         Some(CaptureRef::Segment(at as u8))
     }
 
-    /// Whether a segment has a `*`, which is not a wildcard there.
+    /// Whether a literal segment has a `*`, which is not a wildcard there.
     pub(crate) fn has_literal_star(&self) -> bool {
         let is_star =
             |segment: &Segment| matches!(segment, Segment::Static(text) if text.contains('*'));

@@ -53,7 +53,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_hash_is_refused() {
+    fn invalid_hashes_are_rejected() {
         let hex = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
         for wrong in ["", "00", &hex[1..], &hex.replace('b', "g"), &"é".repeat(32)] {
             assert_eq!(Sha256Hash::from_hex(wrong), None, "{wrong}");

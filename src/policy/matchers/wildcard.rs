@@ -1,4 +1,4 @@
-//! Wildcards: `*` is zero or more bytes, everything else stands for itself.
+//! Wildcards: `*` matches zero or more bytes, everything else matches itself.
 
 mod index;
 
@@ -13,8 +13,8 @@ pub(crate) struct Wildcard {
     middle: Box<[Needle]>,
 }
 
-/// A piece of text to look for, and for each of its ends how much of its beginning that repeats
-/// (Knuth, Morris and Pratt): a value of a megabyte must not cost its square.
+/// A piece of text to search for, with its failure table (Knuth, Morris and Pratt), so that the
+/// time of a search is linear in the value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Needle {
     text: Box<[u8]>,
@@ -22,7 +22,7 @@ struct Needle {
 }
 
 impl Wildcard {
-    /// None if there is no `*` in `text`.
+    /// `None` if there is no `*` in `text`.
     pub(crate) fn new(text: &[u8]) -> Option<Self> {
         let prefix_len = text.iter().position(|b| *b == b'*')?;
         let last = text.iter().rposition(|b| *b == b'*')?;
@@ -52,7 +52,7 @@ impl Wildcard {
         &self.text[self.text.len() - self.suffix_len..]
     }
 
-    /// What is between the stars, in order; none of it is empty.
+    /// The texts between the stars, in order; none is empty.
     fn pieces(&self) -> impl Iterator<Item = &[u8]> {
         self.middle.iter().map(|needle| &*needle.text)
     }
@@ -65,7 +65,7 @@ impl Wildcard {
             && self.middle_matches(value)
     }
 
-    /// Whether the middle matches a value that begins and ends as it should.
+    /// Whether the middle matches, given that the beginning and the end do.
     fn middle_matches(&self, value: &[u8]) -> bool {
         let mut rest = &value[self.prefix_len..value.len() - self.suffix_len];
         for needle in &self.middle {
@@ -97,7 +97,7 @@ impl Needle {
         }
     }
 
-    /// Where its first occurrence ends.
+    /// The end of the first occurrence.
     fn end_in(&self, haystack: &[u8]) -> Option<usize> {
         let mut matched = 0_usize;
         for (at, byte) in haystack.iter().enumerate() {

@@ -1,8 +1,8 @@
-//! Bodies: JSON is checked at load, so that no answer can break it.
+//! JSON bodies, checked at load so that no value can make one invalid.
 
 use super::{Escaping, Operator, TemplatePiece};
 
-/// What is wrong with a JSON body.
+/// A fault of a JSON body.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum BodyError {
     /// It does not parse with every operator replaced by 0; a line and a column inside the body.
@@ -16,11 +16,11 @@ pub(crate) enum BodyError {
     InEscape,
     /// An operator outside of strings that is part of a longer token.
     NotWhole,
-    /// An operator outside of strings whose value may be no number.
+    /// An operator outside of strings whose value may not be a number.
     NotNumber,
 }
 
-/// Gives each operator its slot.
+/// Chooses the escaping of each operator.
 ///
 /// `is_number` says whether a piece of metadata is a number wherever the domain has it.
 pub(crate) fn parse_body(
@@ -68,11 +68,11 @@ pub(crate) fn parse_body(
     Ok(pieces.into_iter().zip(slots).collect())
 }
 
-/// Follows JSON text just far enough to know what surrounds the next character.
+/// Reads JSON text far enough to know the context of the next character.
 #[derive(Default)]
 struct Lexer {
     in_string: bool,
-    /// How many more characters belong to an escape sequence.
+    /// The number of characters left of an escape sequence.
     escape: u8,
     last: Option<char>,
 }
@@ -85,7 +85,7 @@ impl Lexer {
                     (Some('\\'), 'u') => 4,
                     _ => self.escape - 1,
                 };
-                // A backslash that was escaped begins nothing.
+                // An escaped backslash does not begin an escape sequence.
                 self.last = Some('"');
                 continue;
             }

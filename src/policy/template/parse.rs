@@ -1,8 +1,8 @@
-//! From text with `%` to pieces.
+//! The parser of templates.
 
 use super::Operator;
 
-/// Text that stands for itself, or an operator.
+/// Literal text, or an operator.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum TemplatePiece {
     Text(Box<str>),
@@ -14,7 +14,7 @@ pub(crate) enum TemplatePiece {
 pub(crate) enum TemplateError {
     /// A `%` that neither begins an operator nor is doubled.
     UnescapedPercent,
-    /// No operator has that name.
+    /// An operator that does not exist.
     UnknownOperator(String),
     /// `%METADATA%` or `%ENTRY%` without a key, or another operator with one.
     InvalidArgument(String),
@@ -78,7 +78,7 @@ pub(crate) fn parse(text: &str) -> (Vec<TemplatePiece>, Vec<TemplateError>) {
     (pieces, faults)
 }
 
-/// What stands before the closing `%`, and what comes after it. A key in brackets may hold a `%`.
+/// The text before the closing `%`, and the text after it. A key in brackets may contain a `%`.
 fn split_operator(rest: &str) -> Option<(&str, &str)> {
     let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
     let name_len = rest.find(|c| !is_name(c)).unwrap_or(rest.len());

@@ -69,7 +69,7 @@ fn a_shared_wildcard_is_its_text() {
 }
 
 #[test]
-fn a_pattern_is_its_text_and_what_count_by_names() {
+fn a_pattern_is_identified_by_its_text_and_count_by() {
     let yaml = |count_by: &str| {
         format!(
             "domain: d\ndescriptors: [{{key: r, pattern: '* /s/{{site}}/{{*rest}}', {count_by} {LIMIT}}}]"

@@ -262,7 +262,7 @@ descriptors:
 }
 
 #[test]
-fn what_stands_before_a_syntax_error_is_reported_too() {
+fn faults_before_a_syntax_error_are_reported_too() {
     let found = diagnostics("domain: d\ndescriptors:\n- {key: a, unti: hour}\n- {key: b\n");
     let codes: Vec<DiagnosticCode> = found.iter().map(|found| found.code).collect();
     assert_eq!(codes, [DocumentCode::UnknownKey, DocumentCode::YamlSyntax]);

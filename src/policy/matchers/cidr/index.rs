@@ -1,7 +1,7 @@
-//! Many cidrs of one level: the longest that holds an address.
+//! The blocks of one level: the longest that contains an address.
 //!
-//! One lookup for each length of a prefix that occurs, longest first: at most 33 or 129 of them,
-//! however many cidrs there are, and in practice a handful.
+//! One lookup for each prefix length that occurs, longest first: at most 33 or 129 of them,
+//! however many blocks there are, and in practice a handful.
 
 use std::collections::HashMap;
 use std::io::Write as _;
@@ -10,7 +10,7 @@ use std::net::IpAddr;
 use super::{AddressBits, Cidr};
 use crate::policy::matchers::count_step;
 
-/// Blocks, each with what it leads to.
+/// Blocks, each with its target.
 #[derive(Debug)]
 pub(crate) struct CidrIndex<T> {
     cidrs: HashMap<Cidr, T>,
@@ -18,11 +18,11 @@ pub(crate) struct CidrIndex<T> {
     prefix_lens: Box<[u8]>,
 }
 
-/// An address that was sent.
+/// An address from a request.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Address(AddressBits);
 
-/// The longest text of an address: `ffff:` seven times and `ffff`, or less.
+/// The length of the longest text of an address: `ffff:` seven times and `ffff`.
 const MAX_TEXT: usize = 45;
 
 impl<T> CidrIndex<T> {
@@ -36,7 +36,7 @@ impl<T> CidrIndex<T> {
         }
     }
 
-    /// The address that a value is, and what the longest cidr that holds it leads to.
+    /// The address that a value is, and the target of the longest block that contains it.
     pub(crate) fn find(&self, value: &[u8]) -> Option<(Address, &T)> {
         if self.cidrs.is_empty() {
             return None;
@@ -54,7 +54,7 @@ impl<T> CidrIndex<T> {
         Some((address, found))
     }
 
-    /// All cidrs in the order in which they are tried, and whether each holds the address that a value is.
+    /// All blocks in the order in which they are tried, and whether each contains the value.
     pub(crate) fn tried(&self, value: &[u8]) -> Vec<(Cidr, bool)> {
         let address = Address::read(value);
         let mut cidrs: Vec<Cidr> = self.cidrs.keys().copied().collect();
@@ -70,7 +70,7 @@ impl<T> CidrIndex<T> {
 }
 
 impl Address {
-    /// Reads an address; with a port, brackets or a zone it is none.
+    /// Parses an address; one with a port, brackets or a zone is not an address.
     fn read(value: &[u8]) -> Option<Self> {
         if value.len() > MAX_TEXT {
             return None;
@@ -79,7 +79,7 @@ impl Address {
         Some(Self(AddressBits::of(address)))
     }
 
-    /// Hands out its text: the same for every way to write it.
+    /// Its canonical text: the same for every spelling.
     pub(crate) fn with_text<R>(self, take: impl FnOnce(&[u8]) -> R) -> R {
         let mut text = [0; MAX_TEXT];
         let mut rest = &mut text[..];
@@ -159,7 +159,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_lookup_is_what_asking_every_cidr_would_say(
+        fn a_lookup_agrees_with_asking_every_block(
             cidrs in prop::collection::hash_set((any::<bool>(), any::<u128>(), 0..=128_u8), 0..20),
             address in any::<u128>(),
             near in any::<prop::sample::Index>(),

@@ -87,7 +87,7 @@ fn the_same_shape_is_taken() {
 }
 
 #[test]
-fn what_is_no_pattern() {
+fn invalid_patterns_are_rejected() {
     for text in [
         "",
         "a",
@@ -121,7 +121,7 @@ fn a_path_longer_than_any_pattern_still_has_its_tail() {
     assert_eq!(find(&[&"/a".repeat(64)], &"/a".repeat(64)), Some(0));
 }
 
-/// The rank of a pattern for a path, segment by segment: smaller is better. None if it does not fit.
+/// The rank of a pattern for a path, segment by segment: smaller is better. `None` if it does not match.
 fn naive(pattern: &PathPattern, value: &str) -> Option<(Vec<u8>, u8)> {
     let (method, path) = match value.split_once(' ') {
         Some((method, path)) => (Some(method), path),
@@ -155,7 +155,7 @@ fn naive(pattern: &PathPattern, value: &str) -> Option<(Vec<u8>, u8)> {
 
 proptest! {
     #[test]
-    fn the_trie_is_what_a_naive_list_says(
+    fn the_trie_agrees_with_a_naive_list(
         patterns in prop::collection::vec("((GET|PUT|GET\\|PUT|\\*) )?(/(a|b|\\{x\\})){0,1}(/(a|b|\\{y\\})){0,2}(/\\{\\*z\\})?", 0..10),
         value in "((GET|PUT|POST) )?/(a|b|c|)(/(a|b|c|)){0,3}",
     ) {

@@ -1,14 +1,14 @@
 //! All patterns of one level as one tree of segments.
 //!
-//! A lookup tries static segments before captures before tails, and goes back where that fails.
-//! Every node has one way that leads to it, so it is visited at most once: the work is bounded by
-//! the tree, whatever the value.
+//! A lookup tries static segments before captures before tails, and backtracks where that fails.
+//! Each node has one parent, so it is visited at most once: the tree bounds the work, whatever the
+//! value.
 
 use super::{CaptureRef, Methods, PathPattern, Segment};
 use crate::policy::byte_map::ByteMap;
 use crate::policy::matchers::count_step;
 
-/// Patterns, each leading to a `u32`.
+/// Patterns, each with a `u32`.
 #[derive(Debug, Default)]
 pub(crate) struct PathTrie {
     nodes: Vec<TrieNode>,
@@ -23,7 +23,7 @@ struct TrieNode {
     tail: MethodTargets,
 }
 
-/// What a path leads to, by method.
+/// The targets of a path, by method.
 #[derive(Debug, Default)]
 struct MethodTargets {
     absent: Option<u32>,
@@ -31,28 +31,28 @@ struct MethodTargets {
     named: ByteMap<u32>,
 }
 
-/// A value that fits a pattern.
+/// A value that matches a pattern.
 #[derive(Debug)]
 pub(crate) struct PathMatch<'v> {
-    /// What the pattern leads to.
+    /// The target of the pattern.
     pub(crate) target: u32,
     path: SplitPath<'v>,
 }
 
-/// A value, taken apart.
+/// A value, split into its parts.
 #[derive(Debug)]
 struct SplitPath<'v> {
     method: Option<&'v [u8]>,
-    /// Without the query, the first slash and one at the end.
+    /// The path without the query, the first slash and a final slash.
     path: &'v [u8],
-    /// Where each segment starts in it, as many as the trie is deep.
+    /// The start of each segment, up to the depth of the trie.
     starts: [u32; PathPattern::MAX_SEGMENTS + 1],
-    /// How many segments those are, and whether there are more.
+    /// The number of these segments, and whether the path has more.
     len: usize,
 }
 
 impl PathTrie {
-    /// Adds a pattern, or says what a pattern of the same shape leads to.
+    /// Adds a pattern, or returns the target of a pattern of the same shape.
     pub(crate) fn insert(&mut self, pattern: &PathPattern, target: u32) -> Result<(), u32> {
         if self.nodes.is_empty() {
             self.nodes.push(TrieNode::default());
@@ -81,7 +81,7 @@ impl PathTrie {
         ends.insert(&pattern.methods, target)
     }
 
-    /// The best pattern that fits.
+    /// The best pattern that matches.
     pub(crate) fn find<'v>(&self, value: &'v [u8]) -> Option<PathMatch<'v>> {
         if self.nodes.is_empty() {
             return None;
@@ -195,7 +195,7 @@ impl<'v> SplitPath<'v> {
 }
 
 impl<'v> PathMatch<'v> {
-    /// The piece of the value that `capture_ref` stands for.
+    /// The part of the value that `capture_ref` refers to.
     pub(crate) fn piece(&self, capture_ref: CaptureRef) -> &'v [u8] {
         match capture_ref {
             CaptureRef::Method => self.path.method.unwrap_or_default(),
