@@ -20,21 +20,20 @@
 
 mod code;
 mod compare;
-mod json_schema;
+mod compile;
 mod junit;
-mod keys;
 mod load;
-mod read;
+mod policies;
+mod raw;
 mod report;
 mod run;
 mod test_file;
 mod time;
 
 pub use code::ScenarioCode;
-pub use json_schema::schema;
 pub use junit::junit;
-pub use keys::{KEYS, Key, Level, Shape};
 pub use load::{LoadedTestFile, find, load};
+pub use raw::json_schema;
 pub use report::{Difference, Failure, FileReport, TestReport};
 pub use run::run;
 pub use test_file::{

@@ -28,7 +28,7 @@ enum FileKind {
 pub(super) fn run(args: &SchemaArgs) -> Result<ExitCode, CliError> {
     let schema = match args.file {
         FileKind::Policy => policy::json_schema(),
-        FileKind::Scenario => scenario::schema(),
+        FileKind::Scenario => scenario::json_schema(),
     };
     print(format_args!("{schema:#}\n"))?;
     Ok(ExitCode::from(DONE))

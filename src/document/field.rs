@@ -19,9 +19,10 @@ impl<T: PartialEq> PartialEq for Spanned<T> {
 }
 
 /// The value of an optional key.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub enum Field<T> {
     /// The key is left out, or null.
+    #[default]
     Absent,
     /// The value is invalid; the report has the fault.
     Invalid,

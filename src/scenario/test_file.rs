@@ -11,6 +11,12 @@ use crate::limit::Quota;
 use crate::policy::Policy;
 use crate::request::Descriptor;
 
+/// How the names of scenario files in a folder end.
+pub(super) const SUFFIXES: [&str; 2] = [".test.yaml", ".test.yml"];
+
+/// The largest number of calls of one step.
+pub(super) const MAX_TIMES: u32 = 10_000_000;
+
 /// The tests of one file.
 #[derive(Debug)]
 pub struct TestFile {

@@ -7,62 +7,57 @@ use crate::document::{DocumentCode, Kind, Node, Report, Style, did_you_mean, sca
 use crate::limit::{Quota, Rate};
 use crate::scenario::ScenarioCode;
 
-/// A moment.
-pub(super) fn moment(node: &Node, report: &mut Report) -> Option<Timestamp> {
-    let found = text(node).and_then(time::parse_timestamp);
-    if found.is_none() {
-        let hint = "write it as `2026-01-01T00:00:00Z`, or as Unix seconds";
+/// A point in time.
+pub(super) fn timestamp(node: &Node, report: &mut Report) -> Option<Timestamp> {
+    let parsed = text(node).and_then(time::parse_timestamp);
+    if parsed.is_none() {
         let message = "invalid timestamp: expected UTC, 1970 or later";
-        report.add_with_hint(
-            ScenarioCode::InvalidTime,
-            Some(node.position),
-            message,
-            hint,
-        );
+        let hint = "write it as `2026-01-01T00:00:00Z`, or as Unix seconds";
+        let position = Some(node.position);
+        report.add_with_hint(ScenarioCode::InvalidTime, position, message, hint);
     }
-    found
+    parsed
 }
 
-/// A length of time.
-pub(super) fn span(node: &Node, report: &mut Report) -> Option<Micros> {
-    let found = text(node).and_then(time::parse_duration);
-    if found.is_none() {
+pub(super) fn duration(node: &Node, report: &mut Report) -> Option<Micros> {
+    let parsed = text(node).and_then(time::parse_duration);
+    if parsed.is_none() {
         let hint = "write it as `30s`, `1m30s`, `250ms` or `2 days`";
-        let message = "invalid duration";
+        let position = Some(node.position);
         report.add_with_hint(
             ScenarioCode::InvalidTime,
-            Some(node.position),
-            message,
+            position,
+            "invalid duration",
             hint,
         );
     }
-    found
+    parsed
 }
 
-/// A length of time in whole seconds.
+/// A duration in whole seconds.
 pub(super) fn seconds(node: &Node, report: &mut Report) -> Option<u64> {
     const MICROS: u64 = 1_000_000;
-    let span = span(node, report)?.get();
-    if !span.is_multiple_of(MICROS) {
+    let micros = duration(node, report)?.get();
+    if !micros.is_multiple_of(MICROS) {
         let message = "a reset is reported in whole seconds";
         report.add(ScenarioCode::InvalidTime, Some(node.position), message);
         return None;
     }
-    Some(span / MICROS)
+    Some(micros / MICROS)
 }
 
-/// A limit in words.
+/// A limit, such as `600 per minute`.
 pub(super) fn rate(node: &Node, report: &mut Report) -> Option<Rate> {
-    let found = text(node).and_then(Rate::parse);
-    if found.is_none() {
+    let parsed = text(node).and_then(Rate::parse);
+    if parsed.is_none() {
         let hint = "write it as `600 per minute` or `1 per 5 minutes`";
-        let message = "invalid limit";
-        report.add_with_hint(DocumentCode::WrongType, Some(node.position), message, hint);
+        let position = Some(node.position);
+        report.add_with_hint(DocumentCode::WrongType, position, "invalid limit", hint);
     }
-    found
+    parsed
 }
 
-/// A limit that is reported, in words.
+/// A limit as it is reported, such as `600 per minute` or `8 at once`.
 pub(super) fn quota(node: &Node, report: &mut Report) -> Option<Quota> {
     match text(node).and_then(Quota::parse) {
         Some(quota) => Some(quota),
@@ -70,36 +65,30 @@ pub(super) fn quota(node: &Node, report: &mut Report) -> Option<Quota> {
     }
 }
 
-/// A word for how something stands.
-pub(super) fn word(node: &Node, report: &mut Report) -> Option<ExpectedCode> {
+/// The code of an answer or of a descriptor.
+pub(super) fn code(node: &Node, report: &mut Report) -> Option<ExpectedCode> {
     let Some(text) = text(node).filter(|_| !node.is_null()) else {
         wrong_type(node, "`ok` or `over_limit`", report);
         return None;
     };
-    let found = ExpectedCode::ALL.iter().find(|(word, _)| *word == text);
-    if found.is_none() {
-        let names = ExpectedCode::ALL.iter().map(|(word, _)| *word);
+    let code = ExpectedCode::ALL.iter().find(|(name, _)| *name == text);
+    if code.is_none() {
+        let names = ExpectedCode::ALL.iter().map(|(name, _)| *name);
         let hint = did_you_mean(text, names)
             .unwrap_or_else(|| "it is ok, over_limit, no_limit or unlimited".to_owned());
-        let message = "unknown code";
-        report.add_with_hint(
-            DocumentCode::InvalidValue,
-            Some(node.position),
-            message,
-            hint,
-        );
+        let position = Some(node.position);
+        report.add_with_hint(DocumentCode::InvalidValue, position, "unknown code", hint);
     }
-    found.map(|(_, word)| *word)
+    code.map(|(_, code)| *code)
 }
 
 /// A whole number from 0 to 2³²−1.
 pub(super) fn number(node: &Node, report: &mut Report) -> Option<u32> {
-    scalar::number(node, report)
-        .given()
-        .map(|number| number.value)
+    let number = scalar::number(node, report);
+    Some(number.given()?.value)
 }
 
-/// A whole number, whose absolute value is at most 2³²−1.
+/// A whole number from −(2³²−1) to 2³²−1.
 pub(super) fn signed(node: &Node, report: &mut Report) -> Option<i64> {
     if let Kind::Scalar(text, Style::Plain) = &node.kind
         && let Some(digits) = text.strip_prefix('-')
@@ -110,9 +99,18 @@ pub(super) fn signed(node: &Node, report: &mut Report) -> Option<i64> {
     number(node, report).map(i64::from)
 }
 
-/// Text, be it empty.
+/// Text that may be empty.
 pub(super) fn written(node: &Node, report: &mut Report) -> Option<String> {
     let text = scalar::written(node, report);
+    Some(text.given()?.value.to_string())
+}
+
+/// Text that is not empty.
+pub(super) fn name(node: &Node, report: &mut Report) -> Option<String> {
+    let text = scalar::text(node, report);
+    if text.is_absent() {
+        wrong_type(node, "text", report);
+    }
     Some(text.given()?.value.to_string())
 }
 
