@@ -14,7 +14,7 @@ pub use self::redis::{
     Identity, InvalidAddress, Login, Password, RedisAddress, RedisClock, RedisConfig, RedisTls,
 };
 pub use batch::{Batch, Enforcement, Hit, RefusalTally};
-pub use error::{RngError, StoreError};
+pub use error::{Incompatible, RngError, StoreError};
 pub use key::{CounterKey, HashKey, KeyBuilder, KeyHasher};
 pub use memory::MemoryConfig;
 
@@ -200,7 +200,7 @@ impl Store {
     pub fn unavailable_reason(&self) -> Option<String> {
         match self {
             Self::Memory(_) => None,
-            Self::Redis(redis) => redis.trouble(),
+            Self::Redis(redis) => redis.error().map(|error| error.to_string()),
         }
     }
 
@@ -211,10 +211,7 @@ impl Store {
     pub async fn reset(&self, key: CounterKey) -> Result<bool, StoreError> {
         match self {
             Self::Memory(memory) => Ok(memory.reset(key)),
-            Self::Redis(redis) => redis
-                .reset(key)
-                .await
-                .map_err(|reason| StoreError::Unavailable { reason }),
+            Self::Redis(redis) => redis.reset(key).await,
         }
     }
 

@@ -4,6 +4,8 @@
 //! locally since. The difference is added state by state, so hits of a window that has ended are not
 //! added to a later window, and debt that was refilled in the meantime is not added.
 
+use std::mem;
+
 use super::count::{Count, StateDelta};
 use super::state::{State, States};
 use super::{Active, LimitKind, LimitSet};
@@ -15,7 +17,7 @@ use crate::request::Cost;
 pub struct Delta {
     remote: States,
     local: States,
-    /// Whether the remote may have lost its states, so that it is first raised to `remote`.
+    /// Whether the remote may have less than `remote`, so that it is first raised to it.
     at_least: bool,
 }
 
@@ -53,15 +55,47 @@ impl Delta {
         charge(&mut self.local, set, active, now, cost);
     }
 
-    /// Notes that the remote may have lost its states.
-    pub fn mark_remote_lost(&mut self) {
+    /// Notes that the remote may have less than this delta assumes: it lost its states, or never
+    /// received what was sent.
+    pub fn mark_remote_uncertain(&mut self) {
         self.at_least = true;
     }
 
-    /// Notes that the remote may have added all of the delta already.
-    pub fn mark_maybe_applied(&mut self) {
+    /// Takes the delta out to be sent. What remains assumes that the remote will have added it.
+    #[must_use]
+    pub fn take(&mut self) -> Self {
+        let sent = self.clone();
+        *self = Self::new(self.local.clone(), false);
+        sent
+    }
+
+    /// Puts back a delta that was taken and that the remote has not added. Both must be aligned to
+    /// `set`.
+    pub fn put_back(&mut self, set: &LimitSet, sent: &Self) {
+        let reversed = Self {
+            remote: sent.local.clone(),
+            local: sent.remote.clone(),
+            at_least: false,
+        };
+        reversed.add_to(set, &mut self.remote);
         self.at_least = true;
-        self.remote = self.local.clone();
+    }
+
+    /// Moves the delta on top of what the remote has reported since. If the remote was uncertain, it
+    /// still has to be raised to what the delta assumed. Both must be aligned to `set`.
+    pub fn rebase(&mut self, set: &LimitSet, mut remote: States) {
+        if self.at_least {
+            let raise = Self::new(self.remote.clone(), true);
+            raise.add_to(set, &mut remote);
+        }
+        let at_least = mem::take(&mut self.at_least);
+        let mut local = remote.clone();
+        self.add_to(set, &mut local);
+        *self = Self {
+            remote,
+            local,
+            at_least,
+        };
     }
 
     /// Adds the delta to `states`. Both must be aligned to `set`.
@@ -79,29 +113,6 @@ impl Delta {
                 },
             );
         }
-    }
-
-    /// Adds another delta to the same counter. Both must be aligned to `set`.
-    pub fn merge(&mut self, set: &LimitSet, other: &Self) {
-        let raised = Self {
-            local: other.remote.clone(),
-            ..other.clone()
-        };
-        let mut remote = self.remote.clone();
-        raised.add_to(set, &mut remote);
-        let mut local = remote.clone();
-        for delta in [&*self, other] {
-            let delta = Self {
-                at_least: false,
-                ..delta.clone()
-            };
-            delta.add_to(set, &mut local);
-        }
-        *self = Self {
-            remote,
-            local,
-            at_least: self.at_least || other.at_least,
-        };
     }
 
     /// The remote states as last reported.
@@ -226,11 +237,52 @@ mod tests {
                 maybe_applied.add_to(set, remote);
                 assert_eq!(remaining(set, remote, NOW), 85, "{set:?}");
             }
-            let mut sent = delta(set, &with_it, 20, NOW);
-            sent.add_to(set, &mut with_it);
-            sent.mark_maybe_applied();
-            sent.add_to(set, &mut with_it);
-            assert_eq!(remaining(set, &with_it, NOW), 65, "{set:?}");
+        }
+    }
+
+    #[test]
+    fn a_delta_that_was_sent_and_may_be_applied_is_not_added_twice() {
+        for set in &sets() {
+            for is_applied in [false, true] {
+                let mut remote = with(set, 10, NOW);
+                let mut delta = delta(set, &remote, 20, NOW);
+                let sent = delta.take();
+                if is_applied {
+                    sent.add_to(set, &mut remote);
+                }
+                delta.mark_remote_uncertain();
+                delta.charge_maybe_applied(set, Active::ALL, NOW, Cost::Hits(1));
+                delta.charge(set, Active::ALL, NOW, Cost::Hits(1));
+                delta.add_to(set, &mut remote);
+                assert_eq!(remaining(set, &remote, NOW), 68, "{set:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_delta_that_was_not_sent_is_put_back() {
+        for set in &sets() {
+            let mut remote = with(set, 10, NOW);
+            let mut delta = delta(set, &remote, 20, NOW);
+            let unsent = delta.take();
+            delta.charge(set, Active::ALL, NOW, Cost::Hits(1));
+            delta.put_back(set, &unsent);
+            assert_eq!(remaining(set, delta.remote(), NOW), 90, "{set:?}");
+            assert_eq!(remaining(set, delta.local(), NOW), 69, "{set:?}");
+            delta.add_to(set, &mut remote);
+            assert_eq!(remaining(set, &remote, NOW), 69, "{set:?}");
+        }
+    }
+
+    #[test]
+    fn a_delta_moves_to_a_later_report() {
+        for set in &sets() {
+            let mut delta = delta(set, &with(set, 10, NOW), 20, NOW);
+            delta.rebase(set, with(set, 15, NOW));
+            assert_eq!(remaining(set, delta.local(), NOW), 65, "{set:?}");
+            // It is uncertain whether the remote still has what it reported before.
+            delta.rebase(set, with(set, 5, NOW));
+            assert_eq!(remaining(set, delta.local(), NOW), 65, "{set:?}");
         }
     }
 
@@ -254,20 +306,6 @@ mod tests {
             let mut remote = base;
             delta.add_to(set, &mut remote);
             assert_eq!(remaining(set, &remote, NOW), 80, "{set:?}");
-        }
-    }
-
-    #[test]
-    fn two_deltas_merge_into_one() {
-        for set in &sets() {
-            let base = with(set, 10, NOW);
-            let mut joined = delta(set, &base, 20, NOW);
-            joined.merge(set, &delta(set, &with(set, 15, NOW), 5, NOW));
-            for (had, left) in [(10, 60), (15, 60), (20, 55)] {
-                let mut remote = with(set, had, NOW);
-                joined.add_to(set, &mut remote);
-                assert_eq!(remaining(set, &remote, NOW), left, "{set:?}");
-            }
         }
     }
 }

@@ -1,29 +1,71 @@
-//! Why a store cannot do what it was asked.
+//! Why the store did not do what it was asked to.
 
-/// Why counters in Redis cannot be used. No variant contains a password.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+use thiserror::Error;
+
+/// Why counters cannot be reached.
+///
+/// No message contains a secret or a value of a client.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum StoreError {
-    /// There was no answer in time.
+    /// No answer came within the deadline.
     #[error("Redis does not answer in time")]
     Timeout,
+    /// The server is a replica: the master has moved.
+    #[error("Redis is a read-only replica")]
+    ReadOnly,
+    /// Other instances use the same prefix in a way that this one cannot share.
+    #[error(transparent)]
+    Incompatible(#[from] Incompatible),
+    /// The answer has an unexpected type.
+    #[error("unexpected reply from Redis")]
+    UnexpectedReply,
     /// There is no connection, or Redis answered with an error.
     #[error("{reason}")]
     Unavailable {
-        /// What Redis or the system reported.
+        /// The message of Redis, the client library or the system.
         reason: String,
     },
-    /// Redis holds counters of another format, or another hash key.
-    #[error("{reason}")]
-    Incompatible {
-        /// What differs.
-        reason: String,
+}
+
+/// Why this instance cannot share counters with those that use the same prefix.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum Incompatible {
+    /// The counters have another format.
+    #[error(
+        "counters in Redis have format {found}, this version needs {expected}; use another \
+         --redis-prefix until all instances have the same version"
+    )]
+    Format {
+        /// The format in Redis.
+        found: u32,
+        /// The format of this version.
+        expected: u32,
     },
-    /// The server is a replica that does not accept writes.
-    #[error("Redis is a read-only replica")]
-    ReadOnly,
+    /// The others have another hash key.
+    #[error(
+        "other instances use another --hash-key-file; use the same file, or another --redis-prefix"
+    )]
+    OtherHashKey,
+    /// The others have no hash key of their own.
+    #[error(
+        "other instances run without --hash-key-file; give it to all or none, or use another \
+         --redis-prefix"
+    )]
+    HashKeyNotExpected,
+    /// The others have a hash key.
+    #[error(
+        "other instances use a --hash-key-file; give this one the same, or another --redis-prefix"
+    )]
+    HashKeyMissing,
+    /// The metadata is not weir's.
+    #[error("the metadata in Redis is not weir's; use another --redis-prefix")]
+    Unreadable,
+    /// The metadata has disappeared.
+    #[error("the metadata in Redis has disappeared")]
+    Gone,
 }
 
 /// The system gave no random bytes.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Error)]
 #[error("the system has no random bytes for the key of a hash")]
 pub struct RngError(#[source] pub(super) getrandom::Error);

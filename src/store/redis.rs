@@ -1,19 +1,30 @@
-//! Counters that many weirs share, in Redis or a server that speaks its protocol.
+//! Counters that several instances share, in Redis or a server that speaks its protocol.
 //!
-//! The states of a rule for one client key are one key in Redis, and one script takes all hits of a request, or of
-//! several that came together. It decides as [`crate::limit`] does, and gives back what it found; how a counter then stands
-//! is told by the same [`step`](crate::limit::check_and_apply) that tells it in memory.
+//! The states of a rule for one client are one key in Redis. One script counts all hits of a
+//! request, or of several that travel together; it decides as [`crate::limit`] does and returns the
+//! states that it found, and the same step(crate::limit::check_and_apply) is repeated on them here.
+//!
+//! A hit goes from here to [`write_back`] (may it be answered locally?), through
+//! [`worker_connection`], [`connection_task`] and [`dispatch`] to Redis, and back through [`call`].
 
 mod address;
+mod backoff;
+mod call;
+mod circuit;
 mod config;
 mod connect;
+mod connection_task;
 mod dispatch;
+mod flush;
 mod handshake;
 mod local_cache;
+mod node_map;
+mod node_queue;
 mod pending_write;
 mod script;
 mod shared;
 mod slot_groups;
+mod time;
 mod worker_connection;
 mod write_back;
 
@@ -22,59 +33,66 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ::redis::Value;
+use futures_util::future::join_all;
 use smallvec::SmallVec;
 use thread_local::ThreadLocal;
 use tokio::runtime::Handle;
 
 pub use address::{InvalidAddress, Login, Password, RedisAddress};
 pub use config::{Identity, RedisConfig, RedisTls};
-pub use script::RedisClock;
+pub use time::RedisClock;
 
 use super::memory::Memory;
-use super::{Batch, BatchOutcome, CounterKey, Hit, KeyHasher, NotCounted, RngError, Stats};
+use super::{
+    Batch, BatchOutcome, CounterKey, Hit, KeyHasher, NotCounted, RngError, SharedStats, Stats,
+    StoreError,
+};
 use crate::clock::{Micros, Timestamp};
 use crate::limit::{LeaseOutcome, Outcomes, States};
 use crate::request::LeaseId;
-use local_cache::{Debits, Near};
-use pending_write::Charged;
-use script::Found;
+use call::{CallReply, Delivery, ScriptCall};
+use local_cache::LocalCache;
+use pending_write::{Certainty, LocalCharge};
+use script::StoredStates;
 use shared::Shared;
-use slot_groups::Part;
-use worker_connection::{Call, Fate, Lane, Taken};
+use slot_groups::SlotGroup;
+use time::RedisTime;
+use worker_connection::WorkerConnection;
+use write_back::WriteBack;
 
-/// Longer than Redis takes to delete a key.
-const RESET_PATIENCE: Duration = Duration::from_secs(2);
-
-/// A batch that Redis did not say in time to have taken.
-#[derive(Clone, Copy, Debug)]
-struct NotTaken {
-    /// Whether it may have.
-    in_doubt: bool,
-}
+/// How long a reset waits for Redis.
+const RESET_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Counters in Redis.
 #[derive(Debug)]
 pub struct Redis {
     shared: Arc<Shared>,
-    lanes: ThreadLocal<RefCell<Option<Lane>>>,
-    near: Arc<Near>,
+    workers: ThreadLocal<RefCell<Option<WorkerConnection>>>,
+    write_back: Arc<WriteBack>,
+    /// Counts while Redis is unavailable.
+    fallback: Memory,
     is_cluster: bool,
-    /// For what is counted while Redis cannot.
-    meanwhile: Memory,
+}
+
+/// Redis did not answer in time.
+#[derive(Clone, Copy, Debug)]
+struct Undelivered {
+    maybe_applied: bool,
 }
 
 impl Redis {
-    pub(super) fn new(config: RedisConfig, meanwhile: Memory) -> Result<Self, RngError> {
-        let near = Near::new(
+    pub(super) fn new(config: RedisConfig, fallback: Memory) -> Result<Self, RngError> {
+        let cache = LocalCache::new(
+            config.max_cached_counters,
             micros(config.over_limit_cache_ttl),
             micros(config.flush_interval),
         );
         Ok(Self {
             is_cluster: config.address.is_cluster(),
+            write_back: Arc::new(WriteBack::new(cache, config.flush_interval)),
             shared: Arc::new(Shared::new(config)?),
-            lanes: ThreadLocal::new(),
-            near: Arc::new(near),
-            meanwhile,
+            workers: ThreadLocal::new(),
+            fallback,
         })
     }
 
@@ -83,123 +101,118 @@ impl Redis {
     }
 
     pub(super) fn hasher(&self) -> KeyHasher {
-        self.shared.agreement.hasher()
+        self.shared.handshake.hasher()
     }
 
-    /// Starts to connect, if this thread has no lane yet.
+    /// Starts to connect, if this thread has no connection yet.
     pub(super) fn prepare(&self) {
-        self.with_lane(|_| {});
+        self.with_connection(|_| {});
     }
 
     pub(super) fn new_lease(&self) -> LeaseId {
-        self.meanwhile.new_lease()
+        self.fallback.new_lease()
     }
 
-    /// Ends when counters can be shared.
+    /// Waits until Redis is connected.
     pub(super) async fn connected(&self) {
         self.shared.connected().await;
     }
 
     pub(super) async fn hit(&self, now: Timestamp, batch: &Batch<'_>) -> BatchOutcome {
         let mut answer = BatchOutcome {
-            now: self.shared.likely_moment(now),
-            outcomes: batch.hits.iter().map(|_| Outcomes::default()).collect(),
+            now: self.shared.redis_time(now).timestamp(),
+            outcomes: batch.empty_outcomes(),
             not_counted: SmallVec::new(),
         };
-        let asked = self.answer_here(now, batch, &mut answer);
-        let parts = self.parts(batch, &asked);
-        match &*parts {
+        let remaining = self.answer_locally(now, batch, &mut answer);
+        let slot_of = |key| self.is_cluster.then(|| self.shared.hash_slot(key));
+        let groups = SlotGroup::split(batch, &remaining, slot_of);
+        match &*groups {
             [] => {}
-            [part] => {
-                let taken = self.take(now, part).await;
-                self.fill_in(&mut answer, now, part, &taken);
+            [group] => {
+                let reply = self.ask(now, group).await;
+                self.fill_in(&mut answer, now, group, reply);
             }
-            _ => self.hit_in_parts(now, batch, parts, &mut answer).await,
+            _ => self.hit_groups(now, batch, groups, &mut answer).await,
         }
-        self.shared.count_not_counted(answer.not_counted.len());
+        self.shared.count_fallback(answer.not_counted.len());
         answer
     }
 
-    /// Takes hits in this process, which goes on from what is remembered of the counters. What they are charged is owed.
+    /// Counts hits in this process, starting from what is known of their counters. `now` is of the
+    /// store's clock. What is charged is written to Redis later.
     pub(super) fn hit_fallback(
         &self,
         now: Timestamp,
         batch: &Batch<'_>,
         why: &[NotCounted],
     ) -> SmallVec<[Outcomes; 2]> {
-        let bases = batch.hits.iter().map(|hit| self.go_on_here(now, hit));
-        let bases: SmallVec<[Option<States>; 2]> = bases.collect();
-        let outcomes = self.meanwhile.hit(now, batch);
+        let seed = |hit: &Hit<'_>| {
+            let known = self.write_back.take_knowledge(hit)?;
+            self.fallback.put(now, hit, known.current);
+            known.reported
+        };
+        let reported: SmallVec<[Option<States>; 2]> = batch.hits.iter().map(seed).collect();
+        let outcomes = self.fallback.hit(now, batch);
         let is_withheld = batch.atomic && batch.is_refused(&outcomes);
-        for (((hit, outcomes), base), why) in batch.hits.iter().zip(&outcomes).zip(bases).zip(why) {
-            let when = (now, why.maybe_applied);
-            match Charged::of(hit, outcomes, is_withheld, when) {
-                Some(charged) => self.shared.owed.charge(hit.key, base, &charged),
-                // Redis may have forgotten that it is over.
-                None if outcomes.refused => self.shared.owed.restore(now, hit, base),
-                None => {}
+        for (((hit, outcomes), reported), why) in
+            batch.hits.iter().zip(&outcomes).zip(reported).zip(why)
+        {
+            let certainty = match why.maybe_applied {
+                true => Certainty::MaybeApplied,
+                false => Certainty::NotApplied,
+            };
+            let charge = LocalCharge::new(hit, outcomes, is_withheld, RedisTime::new(now));
+            if charge.is_some() || (outcomes.refused && reported.is_some()) {
+                self.write_back.charge(hit, charge, certainty, reported);
             }
         }
         outcomes
     }
 
-    /// Has this process go on with a counter as Redis last had it, and what is owed for it; tells how Redis had it, if that
-    /// is remembered.
-    fn go_on_here(&self, now: Timestamp, hit: &Hit<'_>) -> Option<States> {
-        let local_cache::Remembered {
-            mut states,
-            base,
-            owed,
-        } = self.near.take(hit.key)?;
-        if base.is_none() {
-            self.shared.owed.add_to(hit, &mut states);
-        }
-        if let Some(debit) = owed {
-            self.shared.owed.keep(hit.key, debit);
-        }
-        let base = base.unwrap_or_else(|| states.clone());
-        self.meanwhile.put(now, hit, states);
-        Some(base)
-    }
-
     pub(super) fn release(&self, now: Timestamp, lease: LeaseId, keys: &[CounterKey]) {
-        let here = self.shared.likely_moment(now);
-        self.meanwhile.release(here, lease, keys);
+        let redis_time = self.shared.redis_time(now);
+        self.fallback.release(redis_time.timestamp(), lease, keys);
         for key in keys {
-            let batch = script::encode_give_back(now, lease);
-            self.with_lane(|lane| lane.take(Call::unanswered(*key, batch)));
+            let batch = script::encode_release(now, lease);
+            self.with_connection(|connection| {
+                connection.send(ScriptCall::without_reply(*key, batch));
+            });
         }
     }
 
-    /// Deletes a counter; what other weirs remember of it they forget by themselves.
-    pub(super) async fn reset(&self, key: CounterKey) -> Result<bool, String> {
-        self.near.forget(key);
-        self.shared.owed.forget(key);
-        self.meanwhile.reset(key);
-        let mut link = self.shared.open().await?;
+    /// Deletes a counter. Other instances forget what they have cached within its lifetime.
+    pub(super) async fn reset(&self, key: CounterKey) -> Result<bool, StoreError> {
+        self.write_back.forget(key);
+        self.fallback.reset(key);
+        let mut connection = self.shared.connect().await?;
         let mut delete = ::redis::cmd("DEL");
         delete.arg(self.shared.name(key));
-        let sent = tokio::time::timeout(RESET_PATIENCE, link.send(&delete)).await;
-        match sent.map_err(|_| "Redis does not answer".to_owned())? {
-            Ok(Value::Int(deleted)) => Ok(deleted > 0),
-            Ok(_) => Err("Redis has answered something else".to_owned()),
-            Err(error) => Err(error.to_string()),
+        match connection.send_within(RESET_TIMEOUT, &delete).await? {
+            Value::Int(deleted) => Ok(deleted > 0),
+            _ => Err(StoreError::UnexpectedReply),
         }
     }
 
     pub(super) fn stats(&self) -> Stats {
+        let shared = SharedStats {
+            writeback_hits: self.write_back.written(),
+            writeback_dropped_hits: self.write_back.dropped(),
+            ..self.shared.stats()
+        };
         Stats {
-            shared: Some(self.shared.stats()),
-            ..self.meanwhile.stats()
+            shared: Some(shared),
+            ..self.fallback.stats()
         }
     }
 
-    pub(super) fn trouble(&self) -> Option<String> {
-        self.shared.current_trouble()
+    pub(super) fn error(&self) -> Option<StoreError> {
+        self.shared.error()
     }
 
-    /// Answers hits from memory; gives the places of the others. Where one hit decides on another, all are asked for.
-    fn answer_here(
+    /// Answers hits without Redis where possible; returns the indices of the others. If one hit
+    /// decides about another, Redis has to see them all.
+    fn answer_locally(
         &self,
         now: Timestamp,
         batch: &Batch<'_>,
@@ -208,140 +221,147 @@ impl Redis {
         if batch.is_joint() {
             return (0..batch.hits.len()).collect();
         }
-        let mut debits = Debits::new();
-        let mut asked = SmallVec::new();
-        for (at, hit) in batch.hits.iter().enumerate() {
-            match self.near.hit(now, hit, &mut debits) {
-                local_cache::Memory::Known(outcomes, moment) => {
-                    answer.now = moment;
-                    answer.outcomes[at] = outcomes;
-                    self.shared.count_answered_here();
+        let mut remaining = SmallVec::new();
+        for (index, hit) in batch.hits.iter().enumerate() {
+            match self.write_back.answer(now, hit) {
+                Some((outcomes, redis_time)) => {
+                    answer.now = redis_time.timestamp();
+                    answer.outcomes[index] = outcomes;
+                    self.shared.count_local_answer();
                 }
-                local_cache::Memory::Charged(outcomes, moment) => {
-                    answer.now = moment;
-                    answer.outcomes[at] = outcomes;
-                    self.shared.count_answered_here();
-                    self.send_behind(now, hit);
-                }
-                local_cache::Memory::Unknown => asked.push(at),
+                None => remaining.push(index),
             }
         }
-        self.owe(debits);
-        asked
+        remaining
     }
 
-    /// Has Redis take a batch, after what is owed for its counters.
-    async fn take(&self, now: Timestamp, part: &Part<'_>) -> Result<Taken, NotTaken> {
-        let (firsts, at) = part.batch.by_counter();
-        let batch = script::encode(now, &part.batch, &at, firsts.len());
-        let (call, fate) = Call::asking(firsts.iter().map(|hit| hit.key).collect(), batch);
-        self.with_lane(|lane| {
-            if lane.is_open() {
-                let owed = firsts
+    /// Has Redis decide groups that share a request. Releases go first: they entitle refunds.
+    async fn hit_groups(
+        &self,
+        now: Timestamp,
+        batch: &Batch<'_>,
+        groups: SmallVec<[SlotGroup<'_>; 1]>,
+        answer: &mut BatchOutcome,
+    ) {
+        let (first, mut then): (Vec<_>, Vec<_>) = groups.into_iter().partition(SlotGroup::releases);
+        self.ask_all(now, &first, answer).await;
+        let released = slot_groups::released(batch, &answer.outcomes);
+        then.iter_mut()
+            .for_each(|group| group.entitle_refunds(&released));
+        self.ask_all(now, &then, answer).await;
+        if batch.is_joint() && batch.is_refused(&answer.outcomes) {
+            self.release_granted(now, batch, answer);
+        }
+    }
+
+    async fn ask_all(&self, now: Timestamp, groups: &[SlotGroup<'_>], answer: &mut BatchOutcome) {
+        let replies = join_all(groups.iter().map(|group| self.ask(now, group))).await;
+        for (group, reply) in groups.iter().zip(replies) {
+            self.fill_in(answer, now, group, reply);
+        }
+    }
+
+    /// Releases the slots that one group granted to a request that another group refuses.
+    fn release_granted(&self, now: Timestamp, batch: &Batch<'_>, answer: &mut BatchOutcome) {
+        for (hit, outcomes) in batch.hits.iter().zip(&mut answer.outcomes) {
+            if outcomes.lease == LeaseOutcome::Granted
+                && let Some(lease) = hit.lease
+            {
+                outcomes.lease = LeaseOutcome::None;
+                self.release(now, lease, &[hit.key]);
+            }
+        }
+    }
+
+    /// Sends a group to Redis, after what is to be written for its counters.
+    async fn ask(&self, now: Timestamp, group: &SlotGroup<'_>) -> Result<CallReply, Undelivered> {
+        let (firsts, at) = group.batch.by_counter();
+        let batch = script::encode(now, &group.batch, &at, firsts.len());
+        let counters = firsts.iter().map(|hit| hit.key).collect();
+        let (call, delivery) = ScriptCall::new(counters, batch);
+        self.with_connection(|connection| {
+            if connection.is_available() {
+                let writes = firsts
                     .iter()
-                    .filter_map(|hit| self.shared.owed.take(hit.key));
-                owed.for_each(|owing| lane.take(Call::settling(owing)));
+                    .filter_map(|hit| self.write_back.take(hit.key));
+                writes.for_each(|write| connection.send(ScriptCall::write(write, None)));
             }
-            lane.take(call);
+            connection.send(call);
         });
-        match tokio::time::timeout(self.shared.deadline, fate).await {
-            Ok(Ok(Fate::Taken(taken))) => Ok(taken),
-            Ok(Ok(Fate::Unknown)) | Err(_) => Err(NotTaken { in_doubt: true }),
-            Ok(Err(_)) => Err(NotTaken { in_doubt: false }),
+        match tokio::time::timeout(self.shared.deadline, delivery).await {
+            Ok(Ok(Delivery::Applied(reply))) => Ok(reply),
+            Ok(Ok(Delivery::Unknown)) | Err(_) => Err(Undelivered {
+                maybe_applied: true,
+            }),
+            Ok(Err(_)) => Err(Undelivered {
+                maybe_applied: false,
+            }),
         }
     }
 
-    /// Has Redis take a hit that was answered already.
-    fn send_behind(&self, now: Timestamp, hit: &Hit<'_>) {
-        let batch = script::encode(now, &Batch::of(*hit), &[0], 1);
-        let call = Call::unanswered(hit.key, batch);
-        self.with_lane(|lane| lane.take(call));
-    }
-
-    /// Takes the steps that the script took, and puts in how the counters stand then.
+    /// Repeats the steps of the script, and fills in their outcomes.
     fn fill_in(
         &self,
         answer: &mut BatchOutcome,
         now: Timestamp,
-        part: &Part<'_>,
-        taken: &Result<Taken, NotTaken>,
+        group: &SlotGroup<'_>,
+        reply: Result<CallReply, Undelivered>,
     ) {
-        let batch = &part.batch;
-        let taken = match taken {
-            Ok(taken) => taken,
-            Err(NotTaken { in_doubt }) => {
-                let places = part.places.iter();
-                let not_counted = places.map(|at| NotCounted {
-                    index: *at,
-                    maybe_applied: *in_doubt,
+        let reply = match reply {
+            Ok(reply) => reply,
+            Err(Undelivered { maybe_applied }) => {
+                let not_counted = group.indices.iter().map(|index| NotCounted {
+                    index: *index,
+                    maybe_applied,
                 });
                 answer.not_counted.extend(not_counted);
                 return;
             }
         };
-        let moment = self.shared.moment(now, taken.server_now);
-        answer.now = moment;
+        let batch = &group.batch;
+        let redis_time = self.shared.time_of_call(now, reply.server_now);
+        answer.now = redis_time.timestamp();
         let (firsts, at) = batch.by_counter();
-        let found = firsts.iter().zip(&taken.found);
+        let found = firsts.iter().zip(&reply.found);
         let mut states: SmallVec<[States; 4]> =
             found.map(|(hit, found)| found.states(hit.set)).collect();
-        let outcomes = batch.apply(moment, &at, &mut states);
+        let outcomes = batch.apply(answer.now, &at, &mut states);
 
         let is_usable = |counter: usize| match batch.is_joint() {
-            true => taken.found.iter().all(Found::is_usable),
-            false => taken.found[counter].is_usable(),
+            true => reply.found.iter().all(StoredStates::is_usable),
+            false => reply.found[counter].is_usable(),
         };
-        let mut debits = Debits::new();
         for (nth, mut outcomes) in outcomes.into_iter().enumerate() {
-            let (hit, place, counter) = (&batch.hits[nth], part.places[nth], at[nth]);
+            let (hit, index, counter) = (&batch.hits[nth], group.indices[nth], at[nth]);
             if !is_usable(counter) {
                 answer.not_counted.push(NotCounted {
-                    index: place,
+                    index,
                     maybe_applied: false,
                 });
                 continue;
             }
-            let stands = (&states[counter], &outcomes);
-            self.near.learn((now, moment), hit, stands, &mut debits);
+            self.write_back
+                .learn(now, redis_time, hit, &states[counter], &outcomes);
             if outcomes.lease == LeaseOutcome::NotHeld {
-                // It may have been granted while Redis was away.
-                outcomes.lease = self.hit_one_meanwhile(now, hit).lease;
+                // It may have been granted while Redis was unavailable.
+                let alone = Batch::of(*hit);
+                outcomes.lease = self.fallback.hit(answer.now, &alone).remove(0).lease;
             }
-            answer.outcomes[place] = outcomes;
-        }
-        self.owe(debits);
-    }
-
-    fn hit_one_meanwhile(&self, now: Timestamp, hit: &Hit<'_>) -> Outcomes {
-        let now = self.shared.likely_moment(now);
-        self.meanwhile.hit(now, &Batch::of(*hit)).remove(0)
-    }
-
-    fn owe(&self, debits: Debits) {
-        for (key, debit) in debits {
-            self.shared.owed.keep(key, debit);
+            answer.outcomes[index] = outcomes;
         }
     }
 
-    /// The lane of this thread.
-    fn with_lane(&self, ask: impl FnOnce(&Lane)) {
-        let mut lane = self.lanes.get_or_default().borrow_mut();
-        match &*lane {
-            Some(lane) if !lane.is_gone() => ask(lane),
-            _ if Handle::try_current().is_ok() => ask(lane.insert(self.start_lane())),
-            // Where nothing runs nothing can be asked.
+    /// Calls `use_it` with the connection of this thread. Without a runtime there is none.
+    fn with_connection(&self, use_it: impl FnOnce(&WorkerConnection)) {
+        let mut worker = self.workers.get_or_default().borrow_mut();
+        match &*worker {
+            Some(connection) if !connection.is_gone() => use_it(connection),
+            _ if Handle::try_current().is_ok() => {
+                let (shared, write_back) = (Arc::clone(&self.shared), Arc::clone(&self.write_back));
+                use_it(worker.insert(WorkerConnection::start(shared, write_back)));
+            }
             _ => {}
         }
-    }
-
-    fn start_lane(&self) -> Lane {
-        let lane = Lane::start(Arc::clone(&self.shared));
-        if let Some(batch) = self.near.batch() {
-            let period = Duration::from_micros(batch.get());
-            let owed = Arc::clone(&self.shared.owed);
-            lane.sweep_every(period, Arc::downgrade(&self.near), owed);
-        }
-        lane
     }
 }
 

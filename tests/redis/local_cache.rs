@@ -141,3 +141,37 @@ fn in_batches_each_other_weir_lets_through_at_most_what_it_takes_between_two_set
         });
     }
 }
+
+#[test]
+fn evicted_cache_entries_lose_no_hits() {
+    with_redis(|config| async move {
+        let config = RedisConfig {
+            flush_interval: Duration::from_millis(50),
+            ..config
+        };
+        let tiny = RedisConfig {
+            max_cached_counters: 1,
+            ..config.clone()
+        };
+        let store = connected(tiny).await;
+        let set = by_hour(10, Charge::Allowed);
+        let keys: Vec<CounterKey> = (0..300).map(|n| key(&store, &n.to_string())).collect();
+        for key in &keys {
+            for _ in 0..3 {
+                assert!(passes(&store, NOW, (*key, &set)).await);
+            }
+        }
+        let stats = || store.stats().shared.unwrap();
+        assert!(stats().local_answers > 0, "{:?}", stats());
+        while stats().writeback_hits < stats().local_answers {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        let other = connected(config).await;
+        for key in &keys {
+            let peek = [hit(*key, &set, Cost::Peek)];
+            let answer = take(&other, NOW, &peek).await;
+            assert_eq!(answer.outcomes[0].limits[0].remaining, 7);
+        }
+        assert_eq!(stats().writeback_dropped_hits, 0);
+    });
+}

@@ -200,7 +200,7 @@ fn counters_of_all_are_shown_credited_and_reset_through_one() {
 
     // Those that were refused are charged, too.
     let (credited, left) = keys(&other, token, &["credit", "--hits", "4"]);
-    assert_eq!(credited["outcome"], "4 hits given back");
+    assert_eq!(credited["outcome"], "4 hits refunded");
     assert_eq!(left, 2);
     assert!(one.ask_twice());
     assert!(!other.ask_twice());
@@ -248,7 +248,7 @@ fn health_stays_serving_and_says_what_is_wrong() {
         }
         panic!("{}", serving.ask("GET /ready", ""));
     };
-    let is_in_trouble = |ready: &str| ready.contains("\r\nserving, but counters are not shared: ");
+    let is_in_trouble = |ready: &str| ready.contains("\r\nserving, but redis is unavailable: ");
     let is_well = |ready: &str| ready.ends_with("\r\nserving\n");
     until(&is_in_trouble);
     let (status, reason) = check_health(&serving.grpc);

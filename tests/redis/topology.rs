@@ -1,10 +1,14 @@
 //! A cluster, sentinels and a failover, TLS, a Unix socket.
 
+use std::time::Duration;
+
+use futures_util::future::join_all;
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa,
     KeyPair,
 };
 use tempfile::TempDir;
+use tokio::time::Instant;
 use weir::engine::{Code, CountingStatus};
 use weir::limit::{Charge, LeaseOutcome, LimitKind};
 use weir::request::Cost;
@@ -105,7 +109,7 @@ fn a_part_of_a_cluster_that_is_gone_does_not_harm_the_others() {
     runtime().block_on(async {
         let mut cluster = Cluster::start_with_independent_nodes();
         let config = RedisConfig {
-            deadline: std::time::Duration::from_millis(200),
+            deadline: Duration::from_millis(200),
             ..exact(address(cluster.url()))
         };
         let store = connected(config).await;
@@ -121,6 +125,65 @@ fn a_part_of_a_cluster_that_is_gone_does_not_harm_the_others() {
             counted += u32::from(answer.not_counted.is_empty());
         }
         assert!((10..60).contains(&counted), "{counted} of 60");
+    });
+}
+
+#[test]
+fn a_frozen_node_of_a_cluster_does_not_slow_down_the_others() {
+    if !program::REDIS.is_installed() {
+        return;
+    }
+    const KEYS: usize = 60;
+    const DEADLINE: Duration = Duration::from_millis(500);
+    runtime().block_on(async {
+        let cluster = Cluster::start_with_independent_nodes();
+        let config = RedisConfig {
+            deadline: DEADLINE,
+            ..exact(address(cluster.url()))
+        };
+        let store = connected(config).await;
+        let set = rule(
+            [limit(LimitKind::FixedWindow, 1_000, 3_600)],
+            Charge::Allowed,
+        );
+        let keys: Vec<_> = (0..KEYS).map(|n| key(&store, &n.to_string())).collect();
+        // Hits every key at once, and returns how many Redis has counted, and the slowest answer.
+        let hit_all = || async {
+            let calls = keys.iter().map(|key| async {
+                let started = Instant::now();
+                let answer = take(&store, NOW, &[hit(*key, &set, Cost::Hits(1))]).await;
+                (answer.not_counted.is_empty(), started.elapsed())
+            });
+            let answers = join_all(calls).await;
+            let counted = answers.iter().filter(|(is_counted, _)| *is_counted);
+            let slowest = answers.iter().map(|(_, elapsed)| *elapsed).max();
+            (counted.count(), slowest.unwrap())
+        };
+        assert_eq!(hit_all().await.0, KEYS);
+        // The key on which the instances agree is on one of them, too.
+        let frozen = cluster
+            .nodes
+            .iter()
+            .find(|node| !node.cli(&["keys", "*meta"]).contains("meta"));
+        let frozen = frozen.unwrap();
+        let on_frozen: usize = frozen.cli(&["dbsize"]).parse().unwrap();
+        assert!((5..KEYS - 5).contains(&on_frozen), "{on_frozen}");
+        frozen.freeze();
+        // Until the circuit breaker of the node opens.
+        for _ in 0..5 {
+            assert_eq!(hit_all().await.0, KEYS - on_frozen);
+        }
+        for _ in 0..20 {
+            let (counted, slowest) = hit_all().await;
+            assert_eq!(counted, KEYS - on_frozen);
+            assert!(slowest < DEADLINE, "{slowest:?}");
+        }
+        assert!(store.unavailable_reason().is_some());
+        frozen.thaw();
+        while hit_all().await.0 < KEYS {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        assert_eq!(store.unavailable_reason(), None);
     });
 }
 

@@ -1,6 +1,6 @@
-//! Where Redis is: `redis://`, `rediss://` (TLS), the same behind sentinels or as a cluster, or a Unix socket.
+//! The address of Redis: one server, sentinels, a cluster, or a Unix socket.
 //!
-//! An address can hold a password: it is shown without, and what is wrong with one is said without quoting it.
+//! An address may contain a password. `Display` and `Debug` never show it, and no error quotes it.
 
 mod parse;
 
@@ -9,7 +9,14 @@ use std::path::{Path, PathBuf};
 
 pub use parse::InvalidAddress;
 
-/// Where Redis is, and as whom to come.
+/// Where Redis is, and how to log in.
+///
+/// ```
+/// use weir::store::RedisAddress;
+///
+/// let address: RedisAddress = "rediss://weir:secret@redis.example/2".parse().expect("an address");
+/// assert_eq!(address.to_string(), "rediss://redis.example:6379/2");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RedisAddress {
     pub(super) servers: Servers,
@@ -18,46 +25,45 @@ pub struct RedisAddress {
     pub(super) database: u16,
 }
 
-/// Which servers to ask for the counters.
+/// The servers that hold the counters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Servers {
-    /// This one.
-    One(Node),
-    /// The one on this machine that listens at this socket.
+    Single(HostPort),
+    /// A server on this machine.
     Socket(PathBuf),
-    /// The one that these sentinels call the master of the service.
+    /// The master of a service, as the sentinels name it.
     Sentinels {
-        nodes: Vec<Node>,
+        nodes: Vec<HostPort>,
         service: String,
-        /// As whom to come to them, which is nobody unless said.
+        /// The login for the sentinels themselves; by default none.
         login: Login,
     },
-    /// The cluster that these are some nodes of.
-    Cluster(Vec<Node>),
+    /// A cluster, of which some nodes are given.
+    Cluster(Vec<HostPort>),
 }
 
-/// A host and its port.
+/// A host and a port.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Node {
+pub(super) struct HostPort {
     pub(super) host: String,
     pub(super) port: u16,
 }
 
-/// As whom to come.
+/// A user name and a password.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Login {
-    /// None for the default user.
+    /// `None` for the default user.
     pub user: Option<String>,
-    /// None where none is asked for.
+    /// `None` to connect without a password.
     pub password: Option<Password>,
 }
 
-/// A password, which is not shown.
+/// A password; `Debug` hides it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Password(String);
 
 impl Password {
-    /// This one.
+    /// Wraps a password.
     pub fn new(password: impl Into<String>) -> Self {
         Self(password.into())
     }
@@ -74,17 +80,17 @@ impl fmt::Debug for Password {
 }
 
 impl RedisAddress {
-    /// Whether hits of one request may be counted by different servers.
+    /// Whether different servers may count the hits of one request.
     pub fn is_cluster(&self) -> bool {
         matches!(self.servers, Servers::Cluster(_))
     }
 
-    /// Whether it is spoken to in TLS.
+    /// Whether the connection uses TLS.
     pub fn is_tls(&self) -> bool {
         self.tls
     }
 
-    /// The same with another password.
+    /// The same address with another password.
     #[must_use]
     pub fn with_password(self, password: Password) -> Self {
         let login = Login {
@@ -94,18 +100,19 @@ impl RedisAddress {
         Self { login, ..self }
     }
 
-    /// The same with a login for its sentinels, who do not know that of Redis; none if it has no sentinels.
+    /// The same address with a login for its sentinels, which never receive the one for Redis;
+    /// `None` if the address has no sentinels.
     #[must_use]
-    pub fn with_sentinel_login(mut self, of_sentinels: Login) -> Option<Self> {
+    pub fn with_sentinel_login(mut self, sentinel_login: Login) -> Option<Self> {
         match &mut self.servers {
-            Servers::Sentinels { login, .. } => *login = of_sentinels,
-            Servers::One(_) | Servers::Socket(_) | Servers::Cluster(_) => return None,
+            Servers::Sentinels { login, .. } => *login = sentinel_login,
+            Servers::Single(_) | Servers::Socket(_) | Servers::Cluster(_) => return None,
         }
         Some(self)
     }
 }
 
-impl fmt::Display for Node {
+impl fmt::Display for HostPort {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.host.contains(':') {
             write!(f, "[{}]:{}", self.host, self.port)
@@ -115,16 +122,16 @@ impl fmt::Display for Node {
     }
 }
 
-/// Without the user and the password.
+/// Without user name and password.
 impl fmt::Display for RedisAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let tls = if self.tls { "s" } else { "" };
-        let list = |nodes: &[Node]| {
-            let nodes: Vec<String> = nodes.iter().map(Node::to_string).collect();
+        let list = |nodes: &[HostPort]| {
+            let nodes: Vec<String> = nodes.iter().map(HostPort::to_string).collect();
             nodes.join(",")
         };
         match &self.servers {
-            Servers::One(node) => write!(f, "redis{tls}://{node}")?,
+            Servers::Single(node) => write!(f, "redis{tls}://{node}")?,
             Servers::Socket(path) => return self.write_socket(f, path),
             Servers::Sentinels { nodes, service, .. } => {
                 write!(f, "redis{tls}+sentinel://{}/{service}", list(nodes))?;
@@ -158,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn addresses_are_read_and_shown_without_who_comes() {
+    fn addresses_are_parsed_and_shown_without_login() {
         for (text, expected) in [
             ("redis://redis", "redis://redis:6379"),
             ("redis://[::1]:7000/3", "redis://[::1]:7000/3"),
@@ -184,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn who_comes_is_known_but_not_shown() {
+    fn a_login_is_parsed_but_not_shown() {
         let address: RedisAddress = "redis://weir:p%40ss@redis".parse().unwrap();
         let Login { user, password } = &address.login;
         assert_eq!(user.as_deref(), Some("weir"));
@@ -211,17 +218,17 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_address_is_refused() {
+    fn invalid_addresses_are_rejected() {
         for (text, expected) in [
             ("redis", InvalidAddress::Scheme),
             ("http://redis", InvalidAddress::Scheme),
             ("redis://", InvalidAddress::Host),
             ("redis://a b", InvalidAddress::Host),
             ("redis://a:b", InvalidAddress::Port),
-            ("redis://a,b", InvalidAddress::SeveralNodes),
+            ("redis://a,b", InvalidAddress::MultipleHosts),
             ("redis://a/b", InvalidAddress::Database),
             ("redis://a?db=1", InvalidAddress::Query),
-            ("redis+sentinel://a", InvalidAddress::NoService),
+            ("redis+sentinel://a", InvalidAddress::MissingService),
             ("redis-cluster://a/1", InvalidAddress::Database),
             ("redis://%ff@a", InvalidAddress::NotUtf8),
             ("redis+unix://run/redis.sock", InvalidAddress::Socket),

@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::address::RedisAddress;
-use super::script::RedisClock;
+use super::time::RedisClock;
 use crate::store::HashKey;
 
 /// The configuration of a store in Redis.
@@ -27,6 +27,8 @@ pub struct RedisConfig {
     pub over_limit_cache_ttl: Duration,
     /// How long hits are counted locally between two flushes; zero to ask Redis for every hit.
     pub flush_interval: Duration,
+    /// Counters whose last reported state is remembered locally, at most.
+    pub max_cached_counters: u64,
     /// How long Redis keeps a counter after it has ended.
     pub grace_ttl: Duration,
 }
@@ -43,6 +45,7 @@ impl RedisConfig {
             clock: RedisClock::Redis,
             over_limit_cache_ttl: Duration::from_secs(1),
             flush_interval: Duration::ZERO,
+            max_cached_counters: 131_072,
             grace_ttl: Duration::from_secs(10),
         }
     }

@@ -1,35 +1,40 @@
-//! Connections to Redis, whichever way its servers are found.
+//! Connections to Redis: to one server, through sentinels, or to a cluster.
+//!
+//! Nothing here retries or reconnects: that is the business of
+//! [`connection_task`](super::connection_task).
 
 use std::time::Duration;
 
+use crc16::{State, XMODEM};
 use redis::aio::{ConnectionLike, MultiplexedConnection};
 use redis::cluster::ClusterClientBuilder;
 use redis::cluster_async::ClusterConnection;
 use redis::io::tcp::TcpSettings;
 use redis::sentinel::{SentinelClientBuilder, SentinelServerType};
 use redis::{
-    AsyncConnectionConfig, Client, ClientTlsConfig, Cmd, ConnectionAddr, ConnectionInfo,
-    IntoConnectionInfo, RedisConnectionInfo, RedisError, RedisFuture, TlsCertificates, TlsMode,
+    AsyncConnectionConfig, Client, ClientTlsConfig, Cmd, ConnectionAddr, ConnectionInfo, ErrorKind,
+    IntoConnectionInfo, RedisConnectionInfo, RedisError, ServerErrorKind, TlsCertificates, TlsMode,
     Value,
 };
 
 use super::RedisTls;
-use super::address::{Login, Node, RedisAddress, Servers};
+use super::address::{HostPort, Login, RedisAddress, Servers};
+use crate::store::StoreError;
 
-/// How long a connection may take to be made, name look-up and TLS included.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// The longest time to connect, including DNS and TLS.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// What it takes to connect.
+/// The address and the certificates, ready to connect.
 #[derive(Clone, Debug)]
 pub(super) struct Connector {
     address: RedisAddress,
     certificates: Option<TlsCertificates>,
 }
 
-/// A connection, or those of a cluster; clones share it.
+/// A connection, or the connections to a cluster; clones share it.
 #[derive(Clone)]
-pub(super) enum Link {
-    One(MultiplexedConnection),
+pub(super) enum RedisConnection {
+    Single(MultiplexedConnection),
     Cluster(ClusterConnection),
 }
 
@@ -49,23 +54,23 @@ impl Connector {
         }
     }
 
-    /// Connects anew; whoever drives the connection does so on the runtime of the caller.
-    pub(super) async fn connect(&self) -> Result<Link, RedisError> {
+    /// Opens a connection, which is driven on the runtime of the caller.
+    pub(super) async fn connect(&self) -> Result<RedisConnection, StoreError> {
         let connecting = async {
-            // Deadlines are those of each call.
+            // Every call has its own deadline.
             let config = AsyncConnectionConfig::new()
-                .set_connection_timeout(Some(PATIENCE))
+                .set_connection_timeout(Some(CONNECT_TIMEOUT))
                 .set_response_timeout(None);
             match &self.address.servers {
-                Servers::One(node) => {
+                Servers::Single(node) => {
                     let client = self.client(self.addr(node))?;
                     let connecting = client.get_multiplexed_async_connection_with_config(&config);
-                    connecting.await.map(Link::One)
+                    connecting.await.map(RedisConnection::Single)
                 }
                 Servers::Socket(path) => {
                     let client = self.client(ConnectionAddr::Unix(path.clone()))?;
                     let connecting = client.get_multiplexed_async_connection_with_config(&config);
-                    connecting.await.map(Link::One)
+                    connecting.await.map(RedisConnection::Single)
                 }
                 Servers::Sentinels {
                     nodes,
@@ -74,17 +79,20 @@ impl Connector {
                 } => {
                     let mut client = self.sentinels(nodes, service, login)?;
                     let connecting = client.get_async_connection_with_config(&config);
-                    connecting.await.map(Link::One)
+                    connecting.await.map(RedisConnection::Single)
                 }
                 Servers::Cluster(nodes) => {
                     let client = self.cluster(nodes)?;
-                    client.get_async_connection().await.map(Link::Cluster)
+                    client
+                        .get_async_connection()
+                        .await
+                        .map(RedisConnection::Cluster)
                 }
             }
         };
-        match tokio::time::timeout(PATIENCE, connecting).await {
-            Ok(connected) => connected,
-            Err(_) => Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into()),
+        match tokio::time::timeout(CONNECT_TIMEOUT, connecting).await {
+            Ok(connected) => Ok(connected?),
+            Err(_) => Err(StoreError::Timeout),
         }
     }
 
@@ -98,15 +106,15 @@ impl Connector {
 
     fn sentinels(
         &self,
-        nodes: &[Node],
+        nodes: &[HostPort],
         service: &str,
         login: &Login,
     ) -> Result<redis::sentinel::SentinelClient, RedisError> {
         let nodes = nodes.iter().map(|node| self.addr(node));
         let mut builder = SentinelClientBuilder::new(nodes, service, SentinelServerType::Master)?
             .set_client_to_redis_db(self.address.database.into())
-            .set_client_to_redis_tcp_settings(at_once())
-            .set_client_to_sentinel_tcp_settings(at_once());
+            .set_client_to_redis_tcp_settings(no_delay())
+            .set_client_to_sentinel_tcp_settings(no_delay());
         if let Some(user) = &self.address.login.user {
             builder = builder.set_client_to_redis_username(user);
         }
@@ -128,18 +136,19 @@ impl Connector {
         builder.build()
     }
 
-    fn cluster(&self, nodes: &[Node]) -> Result<redis::cluster::ClusterClient, RedisError> {
+    fn cluster(&self, nodes: &[HostPort]) -> Result<redis::cluster::ClusterClient, RedisError> {
         let infos: Result<Vec<ConnectionInfo>, _> = nodes
             .iter()
             .map(|node| self.info(self.addr(node)))
             .collect();
-        // Enough to follow a slot that has moved; what takes longer is past the deadline anyway.
+        // Enough to follow a hash slot that has moved. More would exceed the deadline.
         let mut builder = ClusterClientBuilder::new(infos?)
             .retries(2)
             .min_retry_wait(1)
             .max_retry_wait(2)
-            .connection_timeout(PATIENCE)
-            .tcp_settings(at_once())
+            // Less than all the time, so that a node that is down does not keep the others away.
+            .connection_timeout(CONNECT_TIMEOUT / 2)
+            .tcp_settings(no_delay())
             .overall_response_timeout(None);
         if let Some(certificates) = &self.certificates {
             builder = builder.tls(TlsMode::Secure).certs(certificates.clone());
@@ -149,11 +158,11 @@ impl Connector {
 
     fn info(&self, addr: ConnectionAddr) -> Result<ConnectionInfo, RedisError> {
         let info = addr.into_connection_info()?;
-        let info = info.set_tcp_settings(at_once());
+        let info = info.set_tcp_settings(no_delay());
         Ok(info.set_redis_settings(self.login()))
     }
 
-    fn addr(&self, node: &Node) -> ConnectionAddr {
+    fn addr(&self, node: &HostPort) -> ConnectionAddr {
         let (host, port) = (node.host.clone(), node.port);
         if self.address.tls {
             ConnectionAddr::TcpTls {
@@ -179,21 +188,109 @@ impl Connector {
     }
 }
 
-/// A command leaves although the one before is not acknowledged yet, which is what several on their way are for.
-fn at_once() -> TcpSettings {
+/// TCP_NODELAY: a command is sent before the previous one is acknowledged.
+fn no_delay() -> TcpSettings {
     TcpSettings::default().set_nodelay(true)
 }
 
-impl Link {
-    /// Whether a script takes keys of one slot only.
-    pub(super) fn has_slots(&self) -> bool {
+impl RedisConnection {
+    /// Whether all keys of a script must be in one hash slot.
+    pub(super) fn is_cluster(&self) -> bool {
         matches!(self, Self::Cluster(_))
     }
 
-    pub(super) fn send<'a>(&'a mut self, command: &'a Cmd) -> RedisFuture<'a, Value> {
-        match self {
-            Self::One(connection) => connection.req_packed_command(command),
-            Self::Cluster(connection) => connection.req_packed_command(command),
+    /// Sends a command and waits for its reply, however long that takes.
+    pub(super) async fn send(&mut self, command: &Cmd) -> Result<Value, RedisError> {
+        let reply = match self {
+            Self::Single(connection) => connection.req_packed_command(command).await,
+            Self::Cluster(connection) => connection.req_packed_command(command).await,
+        };
+        reply?.extract_error()
+    }
+
+    /// The same, up to a deadline.
+    pub(super) async fn send_within(
+        &mut self,
+        deadline: Duration,
+        command: &Cmd,
+    ) -> Result<Value, StoreError> {
+        match tokio::time::timeout(deadline, self.send(command)).await {
+            Ok(reply) => Ok(reply?),
+            Err(_) => Err(StoreError::Timeout),
         }
+    }
+}
+
+/// Errors of Redis are interpreted here and in [`script_error`], and nowhere else.
+impl From<RedisError> for StoreError {
+    fn from(error: RedisError) -> Self {
+        match error.kind() {
+            ErrorKind::Server(ServerErrorKind::ReadOnly) => Self::ReadOnly,
+            _ if error.is_timeout() => Self::Timeout,
+            _ => Self::Unavailable {
+                reason: error.to_string(),
+            },
+        }
+    }
+}
+
+/// An error that Redis reported to the script, such as that of a full Redis (OOM).
+pub(super) fn script_error(message: String) -> StoreError {
+    match message.contains("READONLY") {
+        true => StoreError::ReadOnly,
+        false => StoreError::Unavailable { reason: message },
+    }
+}
+
+/// What became of a command, for its connection.
+#[derive(Debug)]
+pub(super) enum CommandOutcome {
+    /// Redis answered.
+    Ok,
+    /// Redis did not answer in time, or answered with an error.
+    Failed,
+    /// The connection is unusable.
+    Broken(StoreError),
+}
+
+/// The hash slot of a key in a cluster: of the text in its first braces, if there is any.
+///
+/// See <https://redis.io/docs/latest/operate/oss_and_stack/reference/cluster-spec/#hash-tags>.
+pub(super) fn hash_slot(key: &[u8]) -> u16 {
+    const HASH_SLOTS: u16 = 16_384;
+    let tag = || {
+        let open = key.iter().position(|byte| *byte == b'{')? + 1;
+        let length = key[open..].iter().position(|byte| *byte == b'}')?;
+        Some(&key[open..open + length]).filter(|tag| !tag.is_empty())
+    };
+    State::<XMODEM>::calculate(tag().unwrap_or(key)) % HASH_SLOTS
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hash_slots_are_those_of_the_cluster_specification() {
+        assert_eq!(hash_slot(b"123456789"), 0x31c3);
+        assert_eq!(hash_slot(b"foo{}{bar}"), hash_slot(b"foo{}{bar}"));
+        assert_eq!(hash_slot(b"{weir}:1:a"), hash_slot(b"weir"));
+        assert_ne!(hash_slot(b"foo{}{bar}"), hash_slot(b"bar"));
+    }
+
+    #[test]
+    fn errors_of_the_client_are_classified() {
+        let error =
+            |detail: &str| RedisError::from((ErrorKind::Client, "failed", detail.to_owned()));
+        let failed = StoreError::from(error("why"));
+        assert!(matches!(failed, StoreError::Unavailable { reason } if reason.contains("why")));
+        let read_only = ErrorKind::Server(ServerErrorKind::ReadOnly);
+        let read_only = RedisError::from((read_only, "a replica"));
+        assert_eq!(StoreError::from(read_only), StoreError::ReadOnly);
+        let late = std::io::Error::from(std::io::ErrorKind::TimedOut);
+        assert_eq!(
+            StoreError::from(RedisError::from(late)),
+            StoreError::Timeout
+        );
     }
 }

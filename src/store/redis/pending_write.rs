@@ -1,43 +1,56 @@
-//! What is owed for one counter, and the hits that it comes from.
+//! What was charged to one counter and not written to Redis yet.
 
-use crate::clock::Timestamp;
+use std::mem;
+
 use crate::limit::{Active, Charge, Delta, LeaseOutcome, LimitSet, Outcomes, States};
 use crate::request::Cost;
 use crate::store::Hit;
 
-/// What is owed for one counter.
+use super::time::RedisTime;
+
+/// What is to be written for one counter.
 #[derive(Clone, Debug)]
-pub(super) struct Debit {
+pub(super) struct PendingWrite {
     pub(super) set: LimitSet,
-    pub(super) apart: Delta,
+    pub(super) delta: Delta,
+    /// Hits charged, for the metrics.
     pub(super) hits: u64,
-    /// When it was last charged, by the store's clock.
-    pub(super) charged: Timestamp,
+    /// The last charge.
+    pub(super) charged_at: RedisTime,
 }
 
-/// A hit that was charged here.
+/// What Redis knows of a charge that was counted locally.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Certainty {
+    /// Redis is available and has not counted it: it is charged between two flushes.
+    Unwritten,
+    /// Redis was unavailable and has not counted it. It may have lost what it last reported.
+    NotApplied,
+    /// Redis was unavailable, and whether it has counted it is unknown.
+    MaybeApplied,
+}
+
+/// A hit that was charged locally.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Charged<'a> {
-    pub(super) set: &'a LimitSet,
+pub(super) struct LocalCharge {
     /// The limits that it was charged to.
-    pub(super) active: Active,
-    pub(super) cost: Cost,
-    /// When, by the store's clock.
-    pub(super) moment: Timestamp,
-    /// Whether Redis may have charged it too.
-    pub(super) in_doubt: bool,
+    active: Active,
+    cost: Cost,
+    at: RedisTime,
 }
 
-impl<'a> Charged<'a> {
-    /// What a hit has charged, slots apart; `is_withheld` if its request is refused as a whole. None if nothing.
-    pub(super) fn of(
-        hit: &Hit<'a>,
+impl LocalCharge {
+    /// What a hit has charged; `None` if nothing. Slots are left out: they are never written back,
+    /// because their lease ends by itself. `is_withheld` is whether its request was refused as a
+    /// whole.
+    pub(super) fn new(
+        hit: &Hit<'_>,
         outcomes: &Outcomes,
         is_withheld: bool,
-        (moment, in_doubt): (Timestamp, bool),
+        at: RedisTime,
     ) -> Option<Self> {
         let always = hit.set.charge == Charge::Always;
-        let is_given_back = match hit.set.has_leases() {
+        let is_refunded = match hit.set.has_leases() {
             true => hit.lease.is_none(),
             false => outcomes.lease != LeaseOutcome::NotHeld,
         };
@@ -45,71 +58,91 @@ impl<'a> Charged<'a> {
         for outcome in &outcomes.limits {
             let is_charged = match hit.cost {
                 Cost::Peek => false,
-                Cost::Refund(_) => is_given_back,
+                Cost::Refund(_) => is_refunded,
                 Cost::Hits(_) => always || !(is_withheld || outcomes.refused || outcome.over),
             };
             let is_slots = hit.set.limits[usize::from(outcome.limit)].is_concurrency();
             bits |= u16::from(is_charged && !is_slots) << outcome.limit;
         }
         (bits != 0).then_some(Self {
-            set: hit.set,
             active: Active::from_bits(bits),
             cost: hit.cost,
-            moment,
-            in_doubt,
+            at,
         })
     }
 }
 
-impl Debit {
-    /// Nothing is owed yet; `base` is what Redis has said that it has, and may have forgotten if it is to be restored.
-    pub(super) fn new(set: &LimitSet, mut base: States, restores: bool) -> Self {
-        base.align(set);
+impl PendingWrite {
+    /// Nothing is charged yet; `reported` is what Redis last reported.
+    pub(super) fn new(set: &LimitSet, mut reported: States) -> Self {
+        reported.align(set);
         Self {
             set: set.clone(),
-            apart: Delta::new(base, restores),
+            delta: Delta::new(reported, false),
             hits: 0,
-            charged: Timestamp::default(),
+            charged_at: RedisTime::default(),
         }
     }
 
-    pub(super) fn charge(&mut self, charged: &Charged<'_>) {
-        self.align(charged.set);
-        let Charged {
-            set,
-            active,
-            cost,
-            moment,
-            in_doubt,
-        } = *charged;
-        match in_doubt {
-            true => self.apart.charge_maybe_applied(set, active, moment, cost),
-            false => self.apart.charge(set, active, moment, cost),
+    /// Adds a charge against `set`.
+    pub(super) fn charge(&mut self, set: &LimitSet, charge: LocalCharge, certainty: Certainty) {
+        self.align(set);
+        let LocalCharge { active, cost, at } = charge;
+        match certainty {
+            Certainty::Unwritten | Certainty::NotApplied => {
+                self.delta.charge(set, active, at.timestamp(), cost);
+            }
+            Certainty::MaybeApplied => {
+                self.delta
+                    .charge_maybe_applied(set, active, at.timestamp(), cost);
+            }
         }
-        self.charged = self.charged.max(moment);
+        self.charged_at = self.charged_at.max(at);
         if let Cost::Hits(hits) = cost {
             self.hits += u64::from(hits);
         }
     }
 
-    pub(super) fn align(&mut self, set: &LimitSet) {
-        if self.set != *set {
-            self.apart.align(set);
-            self.set = set.clone();
+    /// Adds what is to be written to `states`, which are aligned to `set`.
+    pub(super) fn add_to(&mut self, set: &LimitSet, states: &mut States) {
+        self.align(set);
+        self.delta.add_to(set, states);
+    }
+
+    /// Takes out what is to be written, to be sent.
+    pub(super) fn take(&mut self) -> Self {
+        Self {
+            set: self.set.clone(),
+            delta: self.delta.take(),
+            hits: mem::take(&mut self.hits),
+            charged_at: self.charged_at,
         }
     }
 
-    pub(super) fn join(&mut self, mut other: Self) {
-        other.align(&self.set);
-        self.apart.merge(&self.set, &other.apart);
-        self.hits += other.hits;
-        self.charged = self.charged.max(other.charged);
+    /// Puts back a write that Redis has not applied.
+    pub(super) fn put_back(&mut self, mut sent: Self) {
+        sent.align(&self.set);
+        self.delta.put_back(&self.set, &sent.delta);
+        self.hits += sent.hits;
     }
 
-    /// Takes out what is owed; what Redis had stays known.
-    pub(super) fn empty(&mut self) -> Self {
-        let base = self.apart.remote().clone();
-        let empty = Self::new(&self.set, base, self.apart.at_least());
-        std::mem::replace(self, empty)
+    /// Puts back a write that Redis may have applied, to be written only if it has not.
+    pub(super) fn put_back_uncertain(&mut self, sent: &Self) {
+        self.delta.mark_remote_uncertain();
+        self.hits += sent.hits;
+    }
+
+    /// Moves it on top of what Redis has reported since.
+    pub(super) fn rebase(&mut self, set: &LimitSet, mut reported: States) {
+        self.align(set);
+        reported.align(set);
+        self.delta.rebase(set, reported);
+    }
+
+    fn align(&mut self, set: &LimitSet) {
+        if self.set != *set {
+            self.delta.align(set);
+            self.set = set.clone();
+        }
     }
 }

@@ -1,16 +1,20 @@
-//! What weir and the script in Redis say to each other.
+//! The protocol between weir and its script in Redis: batches in, states out.
+//!
+//! The script counts as [`limit`](crate::limit) does and returns the states that it found. The
+//! caller repeats the step on them to learn the outcomes, so the script need not report any.
 
 use bytes::BufMut;
 use redis::Value;
 use smallvec::SmallVec;
 
+use super::time::{RedisClock, RedisTime};
 use crate::clock::Timestamp;
 use crate::limit::encoding::number;
 use crate::limit::{Active, Charge, Delta, Limit, LimitKind, LimitSet, States};
 use crate::request::{Cost, LeaseId};
 use crate::store::{Batch, Enforcement};
 
-/// The script, in the order in which its parts need each other.
+/// The script: its parts in the order of their dependencies.
 pub(super) const SOURCE: &str = concat!(
     include_str!("script/prelude.lua"),
     include_str!("script/fast_path.lua"),
@@ -22,62 +26,38 @@ pub(super) const SOURCE: &str = concat!(
     include_str!("script/batch.lua"),
 );
 
-/// Further ahead of Redis' clock than this, in microseconds, a caller's clock is not believed; as in the script.
-const AHEAD_MICROS: u64 = 1_000_000;
-
-/// Whose clock windows go by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RedisClock {
-    /// Redis' own: one for all who share its counters.
-    Redis,
-    /// That of the weir that asks, as long as it is not more than a second ahead of Redis'.
-    Local,
-}
-
-impl RedisClock {
-    /// The moment by which the script steps.
-    pub(super) fn moment(self, now: Timestamp, server_now: Timestamp) -> Timestamp {
-        match self {
-            Self::Redis => server_now,
-            Self::Local => {
-                let latest = server_now.micros().saturating_add(AHEAD_MICROS);
-                now.min(Timestamp::from_micros(latest))
-            }
-        }
-    }
-}
-
-/// What the script is to know besides batches: whose clock, and for how many milliseconds a counter is kept after its end.
-pub(super) fn header(clock: RedisClock, kept_millis: u64) -> Vec<u8> {
+/// The first argument of the script: which clock to use, and how long to keep a counter after it
+/// has ended, in milliseconds.
+pub(super) fn header(clock: RedisClock, grace_millis: u64) -> Vec<u8> {
     let mut header = Vec::with_capacity(9);
     header.put_u8(match clock {
         RedisClock::Redis => 0,
         RedisClock::Local => 1,
     });
-    header.put_u64_le(kept_millis);
+    header.put_u64_le(grace_millis);
     header
 }
 
-/// What a hit does, in the script's words.
+/// What a hit does; the script has the same constants.
 mod kind {
-    pub(super) const LOOK: u8 = 0;
+    pub(super) const PEEK: u8 = 0;
     pub(super) const HITS: u8 = 1;
     pub(super) const REFUND: u8 = 2;
-    pub(super) const GIVE_BACK: u8 = 3;
-    pub(super) const SETTLE: u8 = 4;
+    pub(super) const RELEASE: u8 = 3;
+    pub(super) const MERGE: u8 = 4;
 }
 
-/// A batch; `at` has the place of each hit's counter among as many as `counters`.
+/// A batch of hits. `at` has, for each hit, the index of its counter among `counters`.
 pub(super) fn encode(now: Timestamp, batch: &Batch<'_>, at: &[usize], counters: usize) -> Vec<u8> {
     let mut out = Vec::with_capacity(16 + 64 * batch.hits.len());
-    put_batch(&mut out, (batch.atomic, batch.is_joint()), counters, now);
+    put_batch(&mut out, batch.atomic, batch.is_joint(), counters, now);
     for (hit, at) in batch.hits.iter().zip(at) {
         let (kind, hits) = match hit.cost {
-            Cost::Peek => (kind::LOOK, 0),
+            Cost::Peek => (kind::PEEK, 0),
             Cost::Hits(hits) => (kind::HITS, hits),
             Cost::Refund(hits) => (kind::REFUND, hits),
         };
-        // One place for each descriptor of a request, of which there are few.
+        // At most one counter per descriptor of a request, which has few.
         out.put_u16_le(*at as u16 + 1);
         out.put_u8(kind);
         out.put_u8(u8::from(hit.set.charge == Charge::Always));
@@ -92,16 +72,16 @@ pub(super) fn encode(now: Timestamp, batch: &Batch<'_>, at: &[usize], counters: 
     out
 }
 
-/// Adds what was counted apart at one counter; it is aligned to `set`.
-pub(super) fn encode_settlement(now: Timestamp, set: &LimitSet, apart: &Delta) -> Vec<u8> {
+/// Adds what was charged locally to one counter; `delta` is aligned to `set`.
+pub(super) fn encode_merge(charged_at: RedisTime, set: &LimitSet, delta: &Delta) -> Vec<u8> {
     let mut out = Vec::with_capacity(160);
-    put_batch(&mut out, (false, false), 1, now);
+    put_batch(&mut out, false, false, 1, charged_at.timestamp());
     out.put_u16_le(1);
-    out.put_slice(&[kind::SETTLE, 0, 2]);
+    out.put_slice(&[kind::MERGE, 0, 2]);
     out.put_u32_le(0);
     put_limits(&mut out, Active::ALL, None, set);
-    out.put_u8(apart.at_least().into());
-    for states in [apart.remote(), apart.local()] {
+    out.put_u8(delta.at_least().into());
+    for states in [delta.remote(), delta.local()] {
         let length = out.len();
         out.put_u32_le(0);
         states.encode(&mut out);
@@ -112,18 +92,18 @@ pub(super) fn encode_settlement(now: Timestamp, set: &LimitSet, apart: &Delta) -
     out
 }
 
-/// Frees what a lease holds at one counter.
-pub(super) fn encode_give_back(now: Timestamp, lease: LeaseId) -> Vec<u8> {
+/// Releases what a lease holds at one counter.
+pub(super) fn encode_release(now: Timestamp, lease: LeaseId) -> Vec<u8> {
     let mut out = Vec::with_capacity(48);
-    put_batch(&mut out, (false, false), 1, now);
+    put_batch(&mut out, false, false, 1, now);
     out.put_u16_le(1);
-    out.put_slice(&[kind::GIVE_BACK, 0, 2]);
+    out.put_slice(&[kind::RELEASE, 0, 2]);
     out.put_u32_le(0);
     put_lease(&mut out, Active::ALL, 0, Some(lease));
     out
 }
 
-fn put_batch(out: &mut Vec<u8>, (atomic, joint): (bool, bool), counters: usize, now: Timestamp) {
+fn put_batch(out: &mut Vec<u8>, atomic: bool, joint: bool, counters: usize, now: Timestamp) {
     out.put_u8(atomic.into());
     out.put_u8(joint.into());
     out.put_u16_le(counters as u16);
@@ -173,30 +153,31 @@ fn put_limit(out: &mut Vec<u8>, limit: &Limit) {
     }
 }
 
-/// What the script says.
+/// What the script returns.
 #[derive(Debug)]
-pub(super) struct Reply {
-    pub(super) server_now: Timestamp,
-    /// Why counters are [`Found::Unusable`].
+pub(super) struct ScriptReply {
+    /// The clock of the server.
+    pub(super) server_now: RedisTime,
+    /// Why counters are [`StoredStates::Unusable`]: the first error of Redis.
     pub(super) failure: Option<String>,
     /// One per counter, in order.
-    pub(super) found: SmallVec<[Found; 2]>,
+    pub(super) found: SmallVec<[StoredStates; 2]>,
 }
 
 /// What the script found of a counter, before its batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Found {
-    /// Nothing is counted.
-    Nothing,
-    /// These states.
-    States(Vec<u8>),
-    /// It could not be read or written.
+pub(super) enum StoredStates {
+    /// The key does not exist.
+    Missing,
+    /// Encoded states.
+    Encoded(Vec<u8>),
+    /// The key could not be read or written.
     Unusable,
 }
 
-impl Reply {
-    /// None if it is no reply of the script to so many counters.
-    pub(super) fn read(value: Value, counters: usize) -> Option<Self> {
+impl ScriptReply {
+    /// `None` if this is not a reply of the script to that many counters.
+    pub(super) fn decode(value: Value, counters: usize) -> Option<Self> {
         let Value::Array(values) = value else {
             return None;
         };
@@ -209,20 +190,21 @@ impl Reply {
             Value::BulkString(bytes) => Some(String::from_utf8_lossy(&bytes).into_owned()),
             _ => return None,
         };
-        let found: Option<SmallVec<[Found; 2]>> = values.map(Found::read).collect();
+        let server_now = Timestamp::from_micros(u64::try_from(server_now).ok()?);
+        let found: Option<SmallVec<[StoredStates; 2]>> = values.map(StoredStates::decode).collect();
         Some(Self {
-            server_now: Timestamp::from_micros(u64::try_from(server_now).ok()?),
+            server_now: RedisTime::new(server_now),
             failure,
             found: found.filter(|found| found.len() == counters)?,
         })
     }
 }
 
-impl Found {
-    fn read(value: Value) -> Option<Self> {
+impl StoredStates {
+    fn decode(value: Value) -> Option<Self> {
         match value {
-            Value::Nil => Some(Self::Nothing),
-            Value::BulkString(bytes) => Some(Self::States(bytes)),
+            Value::Nil => Some(Self::Missing),
+            Value::BulkString(bytes) => Some(Self::Encoded(bytes)),
             Value::Int(0) => Some(Self::Unusable),
             _ => None,
         }
@@ -232,12 +214,12 @@ impl Found {
         *self != Self::Unusable
     }
 
-    /// The states; fresh ones of `set` where there are none.
+    /// The states; fresh ones of `set` if there are none.
     pub(super) fn states(&self, set: &LimitSet) -> States {
         match self {
-            // What is no state is overwritten by the script, as if it were not there.
-            Self::States(bytes) => States::decode(bytes).unwrap_or_else(|_| States::fresh(set)),
-            Self::Nothing | Self::Unusable => States::fresh(set),
+            // The script treats bytes that it cannot read as a missing key.
+            Self::Encoded(bytes) => States::decode(bytes).unwrap_or_else(|_| States::fresh(set)),
+            Self::Missing | Self::Unusable => States::fresh(set),
         }
     }
 }

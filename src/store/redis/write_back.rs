@@ -1,295 +1,435 @@
-//! What was counted here and not in Redis, until it is added there.
+//! Hits counted locally that Redis does not have yet.
 //!
-//! While Redis is away rules that say so are counted here. What that came to is kept for each counter and sent once Redis
-//! answers: before the next call at the same counter, and a few counters at a time for all others. It is sent once. Of what
-//! was sent and not answered nobody knows whether it was taken: Redis is then told to have at least as much
-//! as is known here.
+//! Hits are counted locally in three cases: Redis is unavailable and the rule falls back to local
+//! counting, `--redis-flush-interval` is set, or a counter over its limit charges refused hits, too.
+//!
+//! The invariant: what Redis reported of a counter, plus all its writes here (waiting and in
+//! flight), is what this instance knows of it. A write ends only when Redis has acknowledged it,
+//! when the counter is reset, or, counted as dropped, when too many counters wait. It is sent once:
+//! if no answer comes, Redis may or may not have it, and the next write raises Redis to at least
+//! what this instance knows. Hits that were sent themselves without an answer are treated alike.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
+use std::mem;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
 
-use parking_lot::Mutex;
-use tokio::sync::{MutexGuard, Notify};
+use parking_lot::{Mutex, MutexGuard};
+use tokio::sync::{self, Notify};
+use tokio::time::Instant;
 
-use super::pending_write::{Charged, Debit};
-use super::script;
+use super::local_cache::{LocalCache, is_blocked};
+use super::pending_write::{Certainty, LocalCharge, PendingWrite};
+use super::script::{self, StoredStates};
+use super::time::RedisTime;
 use crate::clock::Timestamp;
-use crate::limit::States;
+use crate::limit::{LimitSet, Operation, Outcomes, States, check_and_apply};
+use crate::request::Cost;
 use crate::store::{CounterKey, Hit};
 
-/// Counters that something is owed for, at most; those that were charged least recently are forgotten then.
-const COUNTERS: usize = 65_536;
+const SHARDS: usize = 64;
 
-/// What is owed, counter by counter.
-#[derive(Debug, Default)]
-pub(super) struct Owed {
-    ledger: Mutex<Ledger>,
-    /// Counters whose debits wait to be sent.
+/// Counters with writes, at most; beyond that those charged least recently are dropped.
+const MAX_COUNTERS: usize = 65_536;
+
+/// How long a write that failed waits before it is sent in the background again.
+const RETRY_DELAY: Duration = Duration::from_secs(1);
+
+/// How often to look for writes that are due.
+const SCAN_PERIOD: Duration = Duration::from_millis(10);
+
+/// All writes, and the reports of Redis that they come on top of.
+#[derive(Debug)]
+pub(super) struct WriteBack {
+    cache: LocalCache,
+    shards: Box<[Mutex<Shard>]>,
+    /// `None` if hits are only counted locally when Redis is unavailable.
+    flush_interval: Option<Duration>,
+    /// Entries with a pending write.
     waiting: AtomicUsize,
-    came: Notify,
-    turn: tokio::sync::Mutex<()>,
-    settled: AtomicU64,
-    forgotten: AtomicU64,
-    returned: AtomicU64,
+    added: Notify,
+    turn: sync::Mutex<()>,
+    next_id: AtomicU64,
+    written: AtomicU64,
+    dropped: AtomicU64,
 }
 
-#[derive(Debug, Default)]
-struct Ledger {
-    entries: HashMap<CounterKey, Entry>,
-    /// Entries that wait, least recently charged first.
-    order: BTreeMap<u64, CounterKey>,
-    next: u64,
-}
+type Shard = HashMap<CounterKey, Entry>;
 
-/// What is owed for a counter. It stays, empty, while what it held is on its way: what Redis had before is known by it.
+/// The writes of one counter. It exists while it has any.
 #[derive(Debug)]
 struct Entry {
-    debit: Debit,
-    /// Its place in the order; none if it is empty.
-    place: Option<u64>,
-    on_their_way: u32,
+    /// What waits to be sent, on top of what was sent already.
+    next: PendingWrite,
+    /// Whether `next` has to be sent; it may have to without any hits, to raise Redis.
+    is_waiting: bool,
+    /// When to send `next` in the background.
+    due: Instant,
+    in_flight: Vec<(u64, PendingWrite)>,
+    /// Whether the fallback store has counted all of this, too.
+    is_in_fallback: bool,
 }
 
-/// A debit that is on its way. It comes back if it is dropped before it was settled.
+/// A write on its way to Redis. Dropping it returns the write, as not applied.
 #[derive(Debug)]
-pub(super) struct Owing {
-    owed: Arc<Owed>,
+pub(super) struct InFlight {
+    write_back: Arc<WriteBack>,
     key: CounterKey,
-    /// None when that is settled.
-    debit: Option<Debit>,
+    id: u64,
+    /// As the script reads it.
+    batch: Vec<u8>,
+    is_done: bool,
 }
 
-impl Owed {
-    /// Whether nothing waits to be sent.
-    pub(super) fn is_empty(&self) -> bool {
-        self.waiting.load(Ordering::Relaxed) == 0
-    }
+/// What this instance knows of a counter: where the fallback store starts from.
+#[derive(Debug)]
+pub(super) struct Knowledge {
+    /// What Redis last reported, if it is still cached.
+    pub(super) reported: Option<States>,
+    /// With all writes added.
+    pub(super) current: States,
+}
 
-    /// Notes a charge; `base` is what Redis last said of the counter.
-    pub(super) fn charge(&self, key: CounterKey, base: Option<States>, charged: &Charged<'_>) {
-        let base = || base.unwrap_or_else(|| States::fresh(charged.set));
-        self.note(key, |entry| match entry {
-            Some(debit) => {
-                debit.apart.mark_remote_lost();
-                debit.charge(charged);
-                None
-            }
-            None => {
-                let mut debit = Debit::new(charged.set, base(), true);
-                debit.charge(charged);
-                Some(debit)
-            }
-        });
-    }
-
-    /// Sees to it that Redis has at least what it last said of a counter, if that is known.
-    pub(super) fn restore(&self, moment: Timestamp, hit: &Hit<'_>, base: Option<States>) {
-        if let Some(base) = base {
-            let debit = Debit {
-                charged: moment,
-                ..Debit::new(hit.set, base, true)
-            };
-            self.keep(hit.key, debit);
+impl WriteBack {
+    pub(super) fn new(cache: LocalCache, flush_interval: Duration) -> Self {
+        Self {
+            cache,
+            shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
+            flush_interval: Some(flush_interval).filter(|interval| !interval.is_zero()),
+            waiting: AtomicUsize::new(0),
+            added: Notify::new(),
+            turn: sync::Mutex::new(()),
+            next_id: AtomicU64::new(0),
+            written: AtomicU64::new(0),
+            dropped: AtomicU64::new(0),
         }
     }
 
-    /// Keeps a debit that could not be sent.
-    pub(super) fn keep(&self, key: CounterKey, debit: Debit) {
-        self.note(key, |entry| match entry {
-            Some(owed) => {
-                owed.join(debit);
-                None
-            }
-            None => Some(debit),
-        });
-    }
-
-    /// Adds what waits for a counter to what Redis says of it.
-    pub(super) fn add_to(&self, hit: &Hit<'_>, states: &mut States) {
-        if self.is_empty() {
-            return;
-        }
-        if let Some(entry) = self.ledger.lock().entries.get_mut(&hit.key) {
-            entry.debit.align(hit.set);
-            states.align(hit.set);
-            entry.debit.apart.add_to(hit.set, states);
-        }
-    }
-
-    /// What waits for a counter, to be sent.
-    pub(super) fn take(self: &Arc<Self>, key: CounterKey) -> Option<Owing> {
-        if self.is_empty() {
+    /// Answers and charges a hit without Redis, if it may: within the flush interval, or because the
+    /// counter is known to be over its limit.
+    pub(super) fn answer(&self, now: Timestamp, hit: &Hit<'_>) -> Option<(Outcomes, RedisTime)> {
+        if !is_cacheable(hit) || matches!(hit.cost, Cost::Refund(_)) {
             return None;
         }
-        let debit = self.ledger.lock().take(key)?;
-        self.waiting.fetch_sub(1, Ordering::Relaxed);
-        Some(Owing::new(self, key, debit))
+        self.cache.fresh(now, hit.key)?;
+        let mut shard = self.shard(hit.key);
+        // Under the lock no write can move from here into the report.
+        let reported = self.cache.fresh(now, hit.key)?;
+        let at = reported.redis_time(now);
+        let mut states = reported.states.clone();
+        states.align(hit.set);
+        if let Some(entry) = shard.get_mut(&hit.key) {
+            entry.add_to(hit, &mut states);
+        }
+        let operation = Operation {
+            now: at.timestamp(),
+            cost: hit.cost,
+            lease: None,
+        };
+        let outcomes = check_and_apply(hit.set, hit.active, &mut states, operation);
+        if self.flush_interval.is_none() && !is_blocked(&outcomes) {
+            return None;
+        }
+        if let Some(charge) = LocalCharge::new(hit, &outcomes, false, at) {
+            let entry = shard.entry(hit.key);
+            let entry = entry.or_insert_with(|| Entry::new(hit.set, reported.states.clone()));
+            entry.next.charge(hit.set, charge, Certainty::Unwritten);
+            entry.is_in_fallback = false;
+            self.wait(entry, self.flush_interval.unwrap_or_default());
+            self.limit_size(&mut shard);
+        }
+        Some((outcomes, at))
     }
 
-    /// What waits for some counters, to be sent; waits until there is something.
-    pub(super) async fn some(self: &Arc<Self>, most: usize) -> Vec<Owing> {
-        loop {
-            let came = self.came.notified();
-            let mut owing = Vec::new();
-            {
-                let mut ledger = self.ledger.lock();
-                while owing.len() < most
-                    && let Some((_, key)) = ledger.order.pop_first()
-                {
-                    let debit = ledger.take(key);
-                    owing.extend(debit.map(|debit| Owing::new(self, key, debit)));
-                }
-            }
-            if !owing.is_empty() {
-                self.waiting.fetch_sub(owing.len(), Ordering::Relaxed);
-                return owing;
-            }
-            came.await;
+    /// Stores how Redis has a counter after a hit at `now`, which is `redis_time` in Redis.
+    pub(super) fn learn(
+        &self,
+        now: Timestamp,
+        redis_time: RedisTime,
+        hit: &Hit<'_>,
+        states: &States,
+        outcomes: &Outcomes,
+    ) {
+        if is_cacheable(hit) {
+            self.cache.insert(now, redis_time, hit, states, outcomes);
         }
     }
 
-    /// Waits for the turn to send what waits, so that coming back does not keep Redis from its other clients.
-    pub(super) async fn turn(&self) -> MutexGuard<'_, ()> {
+    /// What the fallback store has to start from. `None` if it has the latest already, because all
+    /// that has been counted since the last report was counted there.
+    pub(super) fn take_knowledge(&self, hit: &Hit<'_>) -> Option<Knowledge> {
+        let mut shard = self.shard(hit.key);
+        let reported = self.cache.remove(hit.key).map(|entry| entry.states.clone());
+        let entry = shard.get_mut(&hit.key);
+        let is_in_fallback = entry.as_deref().is_none_or(|entry| entry.is_in_fallback);
+        let mut current = match (&reported, &entry) {
+            (Some(reported), _) => reported.clone(),
+            (None, Some(entry)) if !is_in_fallback => entry.next.delta.local().clone(),
+            (None, _) => return None,
+        };
+        current.align(hit.set);
+        if let Some(entry) = entry {
+            entry.is_in_fallback = true;
+            if reported.is_some() {
+                entry.add_to(hit, &mut current);
+            }
+        }
+        Some(Knowledge { reported, current })
+    }
+
+    /// Adds what the fallback store has charged for a hit. If it charged nothing but refused, Redis
+    /// gets at least what it last `reported`: it may have lost it.
+    pub(super) fn charge(
+        &self,
+        hit: &Hit<'_>,
+        charge: Option<LocalCharge>,
+        certainty: Certainty,
+        reported: Option<States>,
+    ) {
+        let mut shard = self.shard(hit.key);
+        let entry = shard.entry(hit.key);
+        let entry = entry.or_insert_with(|| Entry::new(hit.set, States::fresh(hit.set)));
+        if let Some(reported) = reported {
+            entry.rebase(hit, reported);
+        }
+        entry.next.delta.mark_remote_uncertain();
+        if let Some(charge) = charge {
+            entry.next.charge(hit.set, charge, certainty);
+        }
+        entry.is_in_fallback = true;
+        self.wait(entry, self.flush_interval.unwrap_or_default());
+        self.limit_size(&mut shard);
+    }
+
+    /// Takes the pending write of a counter, to be sent.
+    pub(super) fn take(self: &Arc<Self>, key: CounterKey) -> Option<InFlight> {
+        if self.waiting.load(Ordering::Relaxed) == 0 {
+            return None;
+        }
+        let mut shard = self.shard(key);
+        self.send(key, shard.get_mut(&key)?)
+    }
+
+    /// Takes up to `max` writes that are due; waits until there is one.
+    pub(super) async fn take_due(self: &Arc<Self>, max: usize) -> Vec<InFlight> {
+        loop {
+            let added = self.added.notified();
+            if self.waiting.load(Ordering::Relaxed) == 0 {
+                added.await;
+                continue;
+            }
+            let now = Instant::now();
+            let mut taken = Vec::new();
+            // From another shard each time, so that all get their turn.
+            let start = self.next_id.load(Ordering::Relaxed) as usize;
+            for nth in 0..SHARDS {
+                let mut shard = self.shards[(start + nth) % SHARDS].lock();
+                let due = shard.iter_mut().filter(|(_, entry)| entry.due <= now);
+                let due = due.filter_map(|(key, entry)| self.send(*key, entry));
+                taken.extend(due.take(max - taken.len()));
+                if taken.len() == max {
+                    break;
+                }
+            }
+            if !taken.is_empty() {
+                return taken;
+            }
+            tokio::time::sleep(SCAN_PERIOD).await;
+        }
+    }
+
+    /// Makes all writes due: Redis is available again.
+    pub(super) fn retry(&self) {
+        if self.waiting.load(Ordering::Relaxed) == 0 {
+            return;
+        }
+        let now = Instant::now();
+        for shard in &self.shards {
+            for entry in shard.lock().values_mut() {
+                entry.due = entry.due.min(now);
+            }
+        }
+    }
+
+    /// Waits for the turn to flush: one worker at a time, so that Redis has time for others.
+    pub(super) async fn turn(&self) -> sync::MutexGuard<'_, ()> {
         self.turn.lock().await
     }
 
-    /// Forgets what waits for a counter.
+    /// Forgets a counter and its writes.
     pub(super) fn forget(&self, key: CounterKey) {
-        let mut ledger = self.ledger.lock();
-        if ledger.take(key).is_some() {
+        let mut shard = self.shard(key);
+        self.cache.remove(key);
+        if shard.remove(&key).is_some_and(|entry| entry.is_waiting) {
             self.waiting.fetch_sub(1, Ordering::Relaxed);
         }
-        ledger.entries.remove(&key);
     }
 
-    /// Hits that Redis was told of afterwards.
-    pub(super) fn settled(&self) -> u64 {
-        self.settled.load(Ordering::Relaxed)
+    /// Hits written so far.
+    pub(super) fn written(&self) -> u64 {
+        self.written.load(Ordering::Relaxed)
     }
 
-    /// Hits that Redis is not told of, since there were too many counters.
-    pub(super) fn forgotten(&self) -> u64 {
-        self.forgotten.load(Ordering::Relaxed)
+    /// Hits dropped so far, because too many counters were waiting.
+    pub(super) fn dropped(&self) -> u64 {
+        self.dropped.load(Ordering::Relaxed)
     }
 
-    /// Debits that came back.
-    pub(super) fn returned(&self) -> u64 {
-        self.returned.load(Ordering::Relaxed)
-    }
-
-    /// Changes what is owed for a counter, or begins it.
-    fn note(&self, key: CounterKey, change: impl FnOnce(Option<&mut Debit>) -> Option<Debit>) {
-        let mut ledger = self.ledger.lock();
-        match ledger.entries.get_mut(&key) {
-            Some(entry) => drop(change(Some(&mut entry.debit))),
-            None => {
-                let Some(debit) = change(None) else { return };
-                let entry = Entry {
-                    debit,
-                    place: None,
-                    on_their_way: 0,
-                };
-                ledger.entries.insert(key, entry);
-            }
-        }
-        if ledger.put_last(key) {
+    /// Has an entry wait to be sent, in the background after `delay`.
+    fn wait(&self, entry: &mut Entry, delay: Duration) {
+        if !entry.is_waiting {
+            entry.is_waiting = true;
+            entry.due = Instant::now() + delay;
             self.waiting.fetch_add(1, Ordering::Relaxed);
+            self.added.notify_one();
         }
-        if ledger.order.len() > COUNTERS
-            && let Some((_, oldest)) = ledger.order.pop_first()
-            && let Some(entry) = ledger.entries.remove(&oldest)
-        {
-            self.waiting.fetch_sub(1, Ordering::Relaxed);
-            self.forgotten
-                .fetch_add(entry.debit.hits, Ordering::Relaxed);
-        }
-        drop(ledger);
-        self.came.notify_one();
-    }
-}
-
-impl Ledger {
-    /// Takes out what waits for a counter.
-    fn take(&mut self, key: CounterKey) -> Option<Debit> {
-        let entry = self.entries.get_mut(&key)?;
-        self.order.remove(&entry.place.take()?);
-        entry.on_their_way += 1;
-        Some(entry.debit.empty())
     }
 
-    /// Lets a counter wait behind all others; tells whether it did not wait before.
-    fn put_last(&mut self, key: CounterKey) -> bool {
-        let place = self.next;
-        let Some(entry) = self.entries.get_mut(&key) else {
-            return false;
+    /// Drops a sixteenth of the writes of a shard that has too many, those charged least recently.
+    fn limit_size(&self, shard: &mut Shard) {
+        if shard.len() <= MAX_COUNTERS / SHARDS {
+            return;
+        }
+        let waiting = shard.values().filter(|entry| entry.is_waiting);
+        let mut times: Vec<RedisTime> = waiting.map(|entry| entry.next.charged_at).collect();
+        let nth = times.len() / 16;
+        let Some((_, latest, _)) = (nth < times.len()).then(|| times.select_nth_unstable(nth))
+        else {
+            return;
         };
-        self.next += 1;
-        self.order.insert(place, key);
-        match entry.place.replace(place) {
-            Some(before) => {
-                self.order.remove(&before);
-                false
-            }
-            None => true,
+        let waiting = shard.values_mut().filter(|entry| entry.is_waiting);
+        let oldest = waiting.filter(|entry| entry.next.charged_at <= *latest);
+        for entry in oldest.take(nth + 1) {
+            entry.is_waiting = false;
+            let hits = entry.next.take().hits;
+            self.dropped.fetch_add(hits, Ordering::Relaxed);
+            self.waiting.fetch_sub(1, Ordering::Relaxed);
         }
+        shard.retain(|_, entry| entry.has_writes());
     }
 
-    /// What was on its way for a counter has arrived, or come back.
-    fn arrived(&mut self, key: CounterKey) {
-        if let Some(entry) = self.entries.get_mut(&key) {
-            entry.on_their_way = entry.on_their_way.saturating_sub(1);
-            if entry.on_their_way == 0 && entry.place.is_none() {
-                self.entries.remove(&key);
-            }
+    fn send(self: &Arc<Self>, key: CounterKey, entry: &mut Entry) -> Option<InFlight> {
+        if !mem::take(&mut entry.is_waiting) {
+            return None;
         }
+        self.waiting.fetch_sub(1, Ordering::Relaxed);
+        let write = entry.next.take();
+        let id = self.next_id.fetch_add(1, Ordering::Relaxed);
+        let batch = script::encode_merge(write.charged_at, &write.set, &write.delta);
+        entry.in_flight.push((id, write));
+        Some(InFlight {
+            write_back: Arc::clone(self),
+            key,
+            id,
+            batch,
+            is_done: false,
+        })
+    }
+
+    fn shard(&self, key: CounterKey) -> MutexGuard<'_, Shard> {
+        self.shards[key.high_bits() % SHARDS].lock()
     }
 }
 
-impl Owing {
-    pub(super) fn new(owed: &Arc<Owed>, key: CounterKey, debit: Debit) -> Self {
+/// Slots can be released at any time, so Redis is asked for them each time.
+fn is_cacheable(hit: &Hit<'_>) -> bool {
+    !hit.set.has_leases() && hit.lease.is_none()
+}
+
+impl Entry {
+    /// Nothing waits yet; `reported` is what Redis last reported.
+    fn new(set: &LimitSet, reported: States) -> Self {
         Self {
-            owed: Arc::clone(owed),
-            key,
-            debit: Some(debit),
+            next: PendingWrite::new(set, reported),
+            is_waiting: false,
+            due: Instant::now(),
+            in_flight: Vec::new(),
+            is_in_fallback: false,
         }
     }
 
+    /// Adds all writes to what Redis reported; `states` are aligned to the limits of the hit.
+    fn add_to(&mut self, hit: &Hit<'_>, states: &mut States) {
+        self.add_in_flight_to(hit, states);
+        self.next.add_to(hit.set, states);
+    }
+
+    fn add_in_flight_to(&mut self, hit: &Hit<'_>, states: &mut States) {
+        for (_, write) in &mut self.in_flight {
+            write.add_to(hit.set, states);
+        }
+    }
+
+    /// Moves what waits on top of what Redis has `reported` since, and of what is in flight.
+    fn rebase(&mut self, hit: &Hit<'_>, mut reported: States) {
+        reported.align(hit.set);
+        self.add_in_flight_to(hit, &mut reported);
+        self.next.rebase(hit.set, reported);
+    }
+
+    fn has_writes(&self) -> bool {
+        self.is_waiting || !self.in_flight.is_empty()
+    }
+}
+
+impl InFlight {
     pub(super) fn key(&self) -> CounterKey {
         self.key
     }
 
-    /// As the script reads it.
-    pub(super) fn encoded(&self) -> Vec<u8> {
-        let encode =
-            |debit: &Debit| script::encode_settlement(debit.charged, &debit.set, &debit.apart);
-        self.debit.as_ref().map_or_else(Vec::new, encode)
+    /// The batch for the script, which can be taken once.
+    pub(super) fn take_batch(&mut self) -> Vec<u8> {
+        mem::take(&mut self.batch)
     }
 
-    /// Redis may have got it, and nobody knows.
-    pub(super) fn in_doubt(mut self) {
-        if let Some(debit) = &mut self.debit {
-            debit.apart.mark_maybe_applied();
-        }
+    /// Redis has applied it to the states that it had `found`.
+    pub(super) fn applied(mut self, found: &StoredStates) {
+        self.finish(|write_back, key, _, write| {
+            let mut states = found.states(&write.set);
+            states.align(&write.set);
+            write.delta.add_to(&write.set, &mut states);
+            write_back.cache.refresh(key, &write.set, states);
+            write_back.written.fetch_add(write.hits, Ordering::Relaxed);
+        });
     }
 
-    /// Redis has got it.
-    pub(super) fn settled(mut self) {
-        if let Some(debit) = self.debit.take() {
-            self.owed.settled.fetch_add(debit.hits, Ordering::Relaxed);
-            self.owed.ledger.lock().arrived(self.key);
-        }
+    /// Redis may have applied it.
+    pub(super) fn maybe_applied(mut self) {
+        self.finish(|write_back, _, entry, write| {
+            entry.next.put_back_uncertain(&write);
+            write_back.wait(entry, RETRY_DELAY);
+        });
     }
-}
 
-impl Drop for Owing {
-    fn drop(&mut self) {
-        let Some(mut debit) = self.debit.take() else {
+    /// Takes the write out of those in flight; a counter that was reset in the meantime has none.
+    fn finish(&mut self, end: impl FnOnce(&WriteBack, CounterKey, &mut Entry, PendingWrite)) {
+        self.is_done = true;
+        let mut shard = self.write_back.shard(self.key);
+        let Some(entry) = shard.get_mut(&self.key) else {
             return;
         };
-        debit.apart.mark_remote_lost();
-        self.owed.returned.fetch_add(1, Ordering::Relaxed);
-        self.owed.keep(self.key, debit);
-        self.owed.ledger.lock().arrived(self.key);
+        let Some(at) = entry.in_flight.iter().position(|(id, _)| *id == self.id) else {
+            return;
+        };
+        let (_, write) = entry.in_flight.remove(at);
+        end(&self.write_back, self.key, entry, write);
+        if !entry.has_writes() {
+            shard.remove(&self.key);
+        }
     }
 }
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        if !self.is_done {
+            self.finish(|write_back, _, entry, write| {
+                entry.next.put_back(write);
+                write_back.wait(entry, RETRY_DELAY);
+            });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

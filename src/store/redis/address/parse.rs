@@ -1,11 +1,11 @@
-//! Reads an address. What is wrong with one is said without quoting it.
+//! Parses an address. Errors never quote it, because it may contain a password.
 
-use std::fmt;
 use std::str::FromStr;
 
 use percent_encoding::percent_decode_str;
+use thiserror::Error;
 
-use super::{Login, Node, Password, RedisAddress, Servers};
+use super::{HostPort, Login, Password, RedisAddress, Servers};
 
 const REDIS_PORT: u16 = 6379;
 const SENTINEL_PORT: u16 = 26379;
@@ -15,62 +15,62 @@ impl FromStr for RedisAddress {
 
     fn from_str(text: &str) -> Result<Self, InvalidAddress> {
         let (scheme, rest) = text.split_once("://").ok_or(InvalidAddress::Scheme)?;
-        let (tls, kind) = match scheme {
-            "redis" | "valkey" => (false, Kind::One),
-            "rediss" | "valkeys" => (true, Kind::One),
-            "redis+sentinel" => (false, Kind::Sentinels),
-            "rediss+sentinel" => (true, Kind::Sentinels),
-            "redis-cluster" => (false, Kind::Cluster),
-            "rediss-cluster" => (true, Kind::Cluster),
-            "redis+unix" | "valkey+unix" | "unix" => return read_socket(rest),
+        let (tls, topology) = match scheme {
+            "redis" | "valkey" => (false, Topology::Single),
+            "rediss" | "valkeys" => (true, Topology::Single),
+            "redis+sentinel" => (false, Topology::Sentinels),
+            "rediss+sentinel" => (true, Topology::Sentinels),
+            "redis-cluster" => (false, Topology::Cluster),
+            "rediss-cluster" => (true, Topology::Cluster),
+            "redis+unix" | "valkey+unix" | "unix" => return parse_socket(rest),
             _ => return Err(InvalidAddress::Scheme),
         };
         if rest.contains(['?', '#']) {
             return Err(InvalidAddress::Query);
         }
-        // Passwords with an `@` that is not encoded are common.
+        // Passwords with an unencoded `@` are common.
         let (login, rest) = match rest.rsplit_once('@') {
             Some((login, rest)) => (Some(login), rest),
             None => (None, rest),
         };
-        let login = login.map(read_login).transpose()?.unwrap_or_default();
+        let login = login.map(parse_login).transpose()?.unwrap_or_default();
         let (nodes, path) = rest.split_once('/').unwrap_or((rest, ""));
-        let default_port = match kind {
-            Kind::Sentinels => SENTINEL_PORT,
-            Kind::One | Kind::Cluster => REDIS_PORT,
+        let default_port = match topology {
+            Topology::Sentinels => SENTINEL_PORT,
+            Topology::Single | Topology::Cluster => REDIS_PORT,
         };
-        let nodes: Result<Vec<Node>, _> = nodes
+        let nodes: Result<Vec<HostPort>, _> = nodes
             .split(',')
-            .map(|node| Node::read(node, default_port))
+            .map(|node| HostPort::parse(node, default_port))
             .collect();
-        let (servers, database) = kind.servers(nodes?, path)?;
+        let (servers, database) = topology.servers(nodes?, path)?;
         Ok(Self {
             servers,
             tls,
             login,
-            database: read_database(database)?,
+            database: parse_database(database)?,
         })
     }
 }
 
 #[derive(Clone, Copy)]
-enum Kind {
-    One,
+enum Topology {
+    Single,
     Sentinels,
     Cluster,
 }
 
-impl Kind {
-    /// The servers, and what stands where the database does.
-    fn servers(self, nodes: Vec<Node>, path: &str) -> Result<(Servers, &str), InvalidAddress> {
-        match (self, <[Node; 1]>::try_from(nodes)) {
-            (Self::One, Ok([node])) => Ok((Servers::One(node), path)),
-            (Self::One, Err(_)) => Err(InvalidAddress::SeveralNodes),
+impl Topology {
+    /// The servers, and the part of the path that names the database.
+    fn servers(self, nodes: Vec<HostPort>, path: &str) -> Result<(Servers, &str), InvalidAddress> {
+        match (self, <[HostPort; 1]>::try_from(nodes)) {
+            (Self::Single, Ok([node])) => Ok((Servers::Single(node), path)),
+            (Self::Single, Err(_)) => Err(InvalidAddress::MultipleHosts),
             (Self::Sentinels, nodes) => {
                 let nodes = nodes.map_or_else(|nodes| nodes, Vec::from);
                 let (service, database) = path.split_once('/').unwrap_or((path, ""));
                 if service.is_empty() {
-                    return Err(InvalidAddress::NoService);
+                    return Err(InvalidAddress::MissingService);
                 }
                 let service = decode(service)?;
                 let login = Login::default();
@@ -90,8 +90,8 @@ impl Kind {
     }
 }
 
-impl Node {
-    fn read(text: &str, default_port: u16) -> Result<Self, InvalidAddress> {
+impl HostPort {
+    fn parse(text: &str, default_port: u16) -> Result<Self, InvalidAddress> {
         let has_port = text.rfind(':') > text.rfind(']');
         let (host, port) = match text.rsplit_once(':') {
             Some((host, port)) if has_port => {
@@ -110,10 +110,10 @@ impl Node {
     }
 }
 
-/// `[USER:PASSWORD@]/PATH[?db=DATABASE]`, as redis-py and others have it.
-fn read_socket(text: &str) -> Result<RedisAddress, InvalidAddress> {
+/// `[USER:PASSWORD@]/PATH[?db=DATABASE]`, as in redis-py and others.
+fn parse_socket(text: &str) -> Result<RedisAddress, InvalidAddress> {
     let (login, path) = match text.find("@/") {
-        Some(at) if !text.starts_with('/') => (read_login(&text[..at])?, &text[at + 1..]),
+        Some(at) if !text.starts_with('/') => (parse_login(&text[..at])?, &text[at + 1..]),
         _ => (Login::default(), text),
     };
     let (path, database) = match path.split_once('?') {
@@ -130,11 +130,11 @@ fn read_socket(text: &str) -> Result<RedisAddress, InvalidAddress> {
         servers: Servers::Socket(decode(path)?.into()),
         tls: false,
         login,
-        database: read_database(database)?,
+        database: parse_database(database)?,
     })
 }
 
-fn read_login(login: &str) -> Result<Login, InvalidAddress> {
+fn parse_login(login: &str) -> Result<Login, InvalidAddress> {
     let (user, password) = match login.split_once(':') {
         Some((user, password)) => (user, Some(Password(decode(password)?))),
         None => (login, None),
@@ -143,7 +143,7 @@ fn read_login(login: &str) -> Result<Login, InvalidAddress> {
     Ok(Login { user, password })
 }
 
-fn read_database(text: &str) -> Result<u16, InvalidAddress> {
+fn parse_database(text: &str) -> Result<u16, InvalidAddress> {
     match text {
         "" => Ok(0),
         number => number.parse().map_err(|_| InvalidAddress::Database),
@@ -157,54 +157,37 @@ fn decode(text: &str) -> Result<String, InvalidAddress> {
         .map_err(|_| InvalidAddress::NotUtf8)
 }
 
-/// Why a text is no address of Redis.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Why a text is not an address of Redis.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum InvalidAddress {
-    /// The scheme is none of those that weir knows.
+    /// The scheme is unknown.
+    #[error(
+        "expected memory, redis://HOST, redis+sentinel://HOST,HOST/SERVICE or \
+         redis-cluster://HOST,HOST (rediss… for TLS), or redis+unix:///PATH"
+    )]
     Scheme,
-    /// There are parameters.
+    /// There are query parameters.
+    #[error("query parameters are not supported; write ? and # in a password as %3F and %23")]
     Query,
-    /// There is no host, or there are blanks in it.
+    /// The host is missing or contains whitespace.
+    #[error("missing host; expected redis://[USER:PASSWORD@]HOST[:PORT][/DATABASE]")]
     Host,
-    /// The port is no number from 0 to 65535.
+    /// The port is not a number from 0 to 65535.
+    #[error("invalid port; write / and : in a password as %2F and %3A")]
     Port,
-    /// There are several servers, but neither sentinels nor a cluster.
-    SeveralNodes,
-    /// Sentinels are asked for no service.
-    NoService,
-    /// What stands for the database is no number, or a cluster, which has only one, was given one.
+    /// There are several hosts, but neither sentinels nor a cluster.
+    #[error("several hosts need redis+sentinel:// or redis-cluster://")]
+    MultipleHosts,
+    /// There are sentinels, but no service.
+    #[error("missing service name; expected redis+sentinel://HOST,HOST/SERVICE")]
+    MissingService,
+    /// The database is not a number, or was given for a cluster, which has only one.
+    #[error("invalid database; expected a number, and none for a cluster")]
     Database,
-    /// What stands for a Unix socket is no absolute path, or has parameters other than a database.
+    /// The path of the Unix socket is not absolute, or has a parameter other than the database.
+    #[error("invalid Unix socket; expected redis+unix://[USER:PASSWORD@]/PATH[?db=DATABASE]")]
     Socket,
-    /// The user, the password, the service or the path is no UTF-8.
+    /// The user, the password, the service or the path is not UTF-8.
+    #[error("the user, the password, the service or the path is not valid UTF-8")]
     NotUtf8,
 }
-
-impl fmt::Display for InvalidAddress {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Scheme => {
-                "expected memory, redis://HOST, redis+sentinel://HOST,HOST/SERVICE or redis-cluster://HOST,HOST \
-                 (rediss… for TLS), or redis+unix:///PATH"
-            }
-            Self::Query => {
-                "an address has no parameters; write ? and # in a password as %3F and %23"
-            }
-            Self::Host => "there is no host; expected redis://[USER:PASSWORD@]HOST[:PORT][/DATABASE]",
-            Self::Port => "the port is no number up to 65535; write / and : in a password as %2F and %3A",
-            Self::SeveralNodes => {
-                "several servers are either sentinels (redis+sentinel://) or a cluster (redis-cluster://)"
-            }
-            Self::NoService => {
-                "sentinels are asked for the master of a service; expected redis+sentinel://HOST,HOST/SERVICE"
-            }
-            Self::Database => "the database is a number; a cluster has none to choose",
-            Self::Socket => {
-                "a Unix socket is an absolute path; expected redis+unix://[USER:PASSWORD@]/PATH[?db=DATABASE]"
-            }
-            Self::NotUtf8 => "the user, the password, the service or the path is no UTF-8",
-        })
-    }
-}
-
-impl std::error::Error for InvalidAddress {}
