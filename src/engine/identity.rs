@@ -43,7 +43,9 @@ impl CounterIdentity for Parts<'_> {
     fn add(&mut self, part: IdentityPart<'_>) {
         let (kind, bytes) = match part {
             IdentityPart::Key(key) => (kind::KEY, key),
-            IdentityPart::Value(value) => (kind::VALUE, value),
+            IdentityPart::Value(value) | IdentityPart::Prefix { text: value, .. } => {
+                (kind::VALUE, value)
+            }
             IdentityPart::Pattern(pattern) => (kind::PATTERN, pattern),
             IdentityPart::Capture(capture) => (kind::CAPTURE, capture),
             IdentityPart::Shared(wildcard) => (kind::SHARED, wildcard),

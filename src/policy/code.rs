@@ -17,6 +17,7 @@ diagnostic_codes! {
         InvalidPattern Error "invalid-pattern" "A pattern that is not a path template",
         InvalidHash Error "invalid-hash" "A `value_sha256` that is not a SHA-256 in hex",
         InvalidCidr Error "invalid-cidr" "An invalid CIDR block",
+        InvalidCountPrefix Error "invalid-count-prefix" "`count_prefix` without a CIDR block of its own counters, or out of range",
         InvalidCountBy Error "invalid-count-by" "`count_by` without a pattern, or with a name that the pattern does not capture",
         ShareThresholdWithoutWildcard Error "share-threshold-without-wildcard" "`share_threshold` without a wildcard or a CIDR block",
         TooManyDescriptors Error "too-many-descriptors" "More descriptors than a domain can have",

@@ -3,6 +3,7 @@
 //! It checks what one key alone cannot show, such as duplicates and nodes that can never match, and
 //! reports every fault that it finds. It does no I/O and knows nothing of YAML.
 
+mod cidr;
 mod concurrency;
 mod level;
 mod limits;

@@ -2,6 +2,7 @@
 //!
 //! Positions are optional: a policy may come from elsewhere than a file.
 
+mod count_prefix;
 mod descriptor;
 mod lazy;
 mod limit;
@@ -55,7 +56,15 @@ pub(super) struct RawMatchers {
     pub(super) pattern: Field<Text>,
     /// Blocks of addresses, as written.
     pub(super) cidr: Field<Vec<Spanned<Text>>>,
+    pub(super) count_prefix: Option<Spanned<RawCountPrefix>>,
     pub(super) count_by: Field<Vec<Spanned<Text>>>,
+}
+
+/// `count_prefix`: lengths of prefixes.
+#[derive(Debug)]
+pub(super) struct RawCountPrefix {
+    pub(super) v4: Field<u32>,
+    pub(super) v6: Field<u32>,
 }
 
 /// What else a descriptor can say.
@@ -139,6 +148,7 @@ impl Defaulted for RawMatchers {
         value_sha256: Field::Absent,
         pattern: Field::Absent,
         cidr: Field::Absent,
+        count_prefix: None,
         count_by: Field::Absent,
     };
 }
@@ -187,6 +197,7 @@ pub(super) static LANGUAGE: Language = Language {
     levels: &[
         &ROOT,
         &descriptor::DESCRIPTOR,
+        &count_prefix::COUNT_PREFIX,
         &limit::LIMIT,
         &limit::LISTED_LIMIT,
         &limit::REPLACES,

@@ -87,6 +87,13 @@ pub enum IdentityPart<'a> {
     Key(&'a [u8]),
     /// The value in the request, where each value has its own counter; addresses in their canonical form.
     Value(&'a [u8]),
+    /// The block of addresses that are counted together, in its usual text.
+    Prefix {
+        /// An address alone if no bit is cut.
+        text: &'a [u8],
+        /// The length that `count_prefix` asks for.
+        len: u8,
+    },
     /// The text of a pattern.
     Pattern(&'a [u8]),
     /// A capture that `count_by` names, or the method.

@@ -16,6 +16,7 @@ impl CounterIdentity for Parts {
         let (kind, bytes) = match part {
             IdentityPart::Key(bytes) => ("key", bytes),
             IdentityPart::Value(bytes) => ("value", bytes),
+            IdentityPart::Prefix { text, .. } => ("prefix", text),
             IdentityPart::Pattern(bytes) => ("pattern", bytes),
             IdentityPart::Capture(bytes) => ("capture", bytes),
             IdentityPart::Shared(bytes) => ("shared", bytes),

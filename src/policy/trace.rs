@@ -85,6 +85,8 @@ pub enum Verdict {
 pub enum CountedBy {
     /// The value, or the address that a CIDR block contains.
     Value,
+    /// The prefix, of this length, of the address.
+    Prefix(u8),
     /// The pattern …
     Pattern,
     /// … and this capture of it.
@@ -245,6 +247,7 @@ impl CounterIdentity for TracedIdentity {
         self.parts.push(match part {
             IdentityPart::Key(_) => return,
             IdentityPart::Value(_) => CountedBy::Value,
+            IdentityPart::Prefix { len, .. } => CountedBy::Prefix(len),
             IdentityPart::Pattern(_) => CountedBy::Pattern,
             IdentityPart::Capture(_) if self.hides_values => CountedBy::Capture(HIDDEN.to_owned()),
             IdentityPart::Capture(piece) => CountedBy::Capture(text(piece)),

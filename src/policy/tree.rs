@@ -92,9 +92,19 @@ pub(crate) struct PathNode {
 
 #[derive(Debug)]
 pub(crate) struct CidrNode {
-    /// The text of the block, if its addresses share one counter.
-    pub(crate) shared: Option<Box<str>>,
+    pub(crate) counter: CidrCounter,
     pub(crate) node: u32,
+}
+
+/// Which addresses of a cidr have a counter together.
+#[derive(Debug)]
+pub(crate) enum CidrCounter {
+    /// Each has its own.
+    Address,
+    /// Those with the same prefix of this length, at least that of the cidr.
+    Prefix(u8),
+    /// All; with the text of the cidr.
+    Shared(Box<str>),
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -233,11 +243,17 @@ impl Matchers {
             return Some((pattern.node, false));
         }
         if let Some((address, cidr)) = self.cidrs.find(value) {
-            match &cidr.shared {
-                Some(text) => identity.add(IdentityPart::Shared(text.as_bytes())),
-                None => address.with_text(|text| identity.add(IdentityPart::Value(text))),
+            match &cidr.counter {
+                CidrCounter::Address => {
+                    address.with_text(|text| identity.add(IdentityPart::Value(text)));
+                }
+                CidrCounter::Prefix(len) => address
+                    .cut(*len)
+                    .with_text(|text| identity.add(IdentityPart::Prefix { text, len: *len })),
+                CidrCounter::Shared(text) => identity.add(IdentityPart::Shared(text.as_bytes())),
             }
-            return Some((cidr.node, cidr.shared.is_none()));
+            let is_per_value = matches!(cidr.counter, CidrCounter::Address);
+            return Some((cidr.node, is_per_value));
         }
         let (wildcard, target) = self.wildcards.find(value)?;
         identity.add(if target.is_shared {

@@ -1,5 +1,6 @@
 //! An explanation as text, for people.
 
+use std::borrow::Cow;
 use std::fmt::{self, Display, Formatter};
 
 use super::{
@@ -100,7 +101,7 @@ fn fmt_level(f: &mut Formatter<'_>, level: &TracedLevel, is_last: bool) -> fmt::
             has_rule,
         } => {
             fmt_candidates(f, candidates)?;
-            let counted_by: Vec<&str> = counted_by.iter().map(counter_part).collect();
+            let counted_by: Vec<_> = counted_by.iter().map(counter_part).collect();
             writeln!(f, "    counted by {}", counted_by.join(", "))?;
             if *has_rule && !is_last {
                 writeln!(
@@ -113,12 +114,13 @@ fn fmt_level(f: &mut Formatter<'_>, level: &TracedLevel, is_last: bool) -> fmt::
     }
 }
 
-fn counter_part(part: &CountedBy) -> &str {
+fn counter_part(part: &CountedBy) -> Cow<'_, str> {
     match part {
-        CountedBy::Value => "each value",
-        CountedBy::Pattern => "the pattern",
-        CountedBy::Capture(piece) => piece,
-        CountedBy::Shared => "one counter for all values",
+        CountedBy::Value => "each value".into(),
+        CountedBy::Prefix(len) => format!("each /{len}").into(),
+        CountedBy::Pattern => "the pattern".into(),
+        CountedBy::Capture(piece) => piece.into(),
+        CountedBy::Shared => "one counter for all values".into(),
     }
 }
 

@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 
-use super::matcher::{CidrMatcher, Matcher};
+use super::cidr::CidrMatcher;
+use super::matcher::Matcher;
 use crate::document::{FilePosition, PathElement, Position, Report, Spanned, Text};
 use crate::policy::PolicyCode;
 use crate::policy::matchers::cidr::{Cidr, CidrIndex};
@@ -184,8 +185,8 @@ impl KeyNodesBuilder {
                 report_duplicate("CIDR block", *first, cidr.position, report);
                 continue;
             }
-            let shared = matcher.is_shared.then(|| cidr.value.to_string().into());
-            let target = CidrNode { shared, node };
+            let counter = matcher.counter(cidr.value);
+            let target = CidrNode { counter, node };
             let at = report.file_position(cidr.position);
             self.cidrs.insert(cidr.value, (target, at));
         }

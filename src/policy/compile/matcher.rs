@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
+use super::cidr::{self, CidrMatcher};
 use super::summary::DomainSummary;
 use crate::document::{DocumentCode, Position, Report, Spanned, Text};
 use crate::policy::PolicyCode;
-use crate::policy::matchers::cidr::Cidr;
 use crate::policy::matchers::path::{CaptureRef, PathPattern};
 use crate::policy::matchers::sha256::Sha256Hash;
 use crate::policy::matchers::wildcard::Wildcard;
@@ -31,12 +31,6 @@ pub(super) struct PathMatcher {
     pub(super) pattern: PathPattern,
     pub(super) count_by: Box<[CaptureRef]>,
     pub(super) position: Option<Position>,
-}
-
-#[derive(Debug)]
-pub(super) struct CidrMatcher {
-    pub(super) cidrs: Vec<Spanned<Cidr>>,
-    pub(super) is_shared: bool,
 }
 
 #[derive(Debug)]
@@ -157,6 +151,7 @@ pub(super) fn compile(raw: &RawDescriptor, report: &mut Report) -> Option<Matche
         let message = "`count_by` needs `pattern`";
         report.add(PolicyCode::InvalidCountBy, count_by.position, message);
     }
+    cidr::check_count_prefix(&raw.matchers, shared.is_some(), report);
     matcher
 }
 
@@ -190,8 +185,8 @@ fn matcher(raw: &RawDescriptor, report: &mut Report) -> Option<Matcher> {
         .iter()
         .any(|flag| flag.value == Flag::Shared);
     if let Some(cidr) = raw.matchers.cidr.given() {
-        let cidrs = cidrs(cidr, report)?;
-        return Some(Matcher::Cidr(Box::new(CidrMatcher { cidrs, is_shared })));
+        let matcher = cidr::compile(cidr, is_shared, &raw.matchers, report)?;
+        return Some(Matcher::Cidr(Box::new(matcher)));
     }
     let value = raw.value.given()?;
     let Some(wildcard) = Wildcard::new(value.value.as_bytes()) else {
@@ -213,29 +208,6 @@ fn hash(text: &Spanned<Text>, report: &mut Report) -> Option<Matcher> {
         return None;
     };
     Some(Matcher::Sha256(Spanned { value, position }))
-}
-
-/// The valid blocks of a list; `None` if there are none.
-fn cidrs(cidr: &Spanned<Vec<Spanned<Text>>>, report: &mut Report) -> Option<Vec<Spanned<Cidr>>> {
-    if cidr.value.is_empty() {
-        report.add(DocumentCode::EmptyList, cidr.position, "`cidr` is empty");
-    }
-    let mut cidrs = Vec::with_capacity(cidr.value.len());
-    for text in &cidr.value {
-        let position = text.position;
-        match Cidr::parse(&text.value) {
-            Ok(value) => cidrs.push(Spanned { value, position }),
-            Err(error) => {
-                report.add_with_hint(
-                    PolicyCode::InvalidCidr,
-                    position,
-                    error.to_string(),
-                    error.hint(),
-                );
-            }
-        }
-    }
-    (!cidrs.is_empty()).then_some(cidrs)
 }
 
 fn pattern(raw: &RawDescriptor, report: &mut Report) -> Option<Matcher> {

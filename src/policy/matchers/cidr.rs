@@ -77,6 +77,64 @@ impl Cidr {
         }
         Ok(Self { first, prefix_len })
     }
+
+    /// The block of one address.
+    fn of_one(address: IpAddr) -> Self {
+        let first = AddressBits::of(address);
+        let prefix_len = first.family.len();
+        Self { first, prefix_len }
+    }
+
+    /// The block around an address that has a prefix of that length as it is written.
+    fn around(address: IpAddr, written_len: u8) -> Option<Self> {
+        let most = if address.is_ipv4() { 32 } else { 128 };
+        let bits = AddressBits::of(address);
+        let mapped = most - bits.family.len();
+        let (bits, prefix_len) = match (written_len.checked_sub(mapped), address) {
+            (Some(len), _) => (bits, len),
+            // It ends inside of what is in front of a mapped IPv4 address.
+            (None, IpAddr::V6(address)) => (AddressBits::of_v6(address), written_len),
+            (None, IpAddr::V4(_)) => return None,
+        };
+        (written_len <= most).then(|| Self {
+            first: bits.cut(prefix_len),
+            prefix_len,
+        })
+    }
+
+    /// Whether it holds one address only.
+    const fn is_one(self) -> bool {
+        self.prefix_len == self.first.family.len()
+    }
+
+    /// How its addresses are counted, each prefix of `lens` by itself. A prefix is never shorter than the block.
+    pub(crate) fn counted_len(self, lens: PrefixLens) -> u8 {
+        let len = match self.first.family {
+            AddressFamily::V4 => lens.v4,
+            AddressFamily::V6 => lens.v6,
+        };
+        len.max(self.prefix_len)
+    }
+
+    /// The length of the prefix that is a whole address.
+    pub(crate) const fn address_len(self) -> u8 {
+        self.first.family.len()
+    }
+}
+
+/// A length of prefixes for each family of addresses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct PrefixLens {
+    pub(crate) v4: u8,
+    pub(crate) v6: u8,
+}
+
+impl PrefixLens {
+    /// Those of whole addresses.
+    pub(crate) const WHOLE: Self = Self {
+        v4: AddressFamily::V4.len(),
+        v6: AddressFamily::V6.len(),
+    };
 }
 
 fn prefix_len(text: &str) -> Option<u8> {
@@ -101,10 +159,14 @@ impl AddressBits {
                 family: AddressFamily::V4,
                 bits: u128::from(u32::from(address)) << 96,
             },
-            IpAddr::V6(address) => Self {
-                family: AddressFamily::V6,
-                bits: address.into(),
-            },
+            IpAddr::V6(address) => Self::of_v6(address),
+        }
+    }
+
+    fn of_v6(address: Ipv6Addr) -> Self {
+        Self {
+            family: AddressFamily::V6,
+            bits: address.into(),
         }
     }
 

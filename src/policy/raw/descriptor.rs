@@ -1,6 +1,7 @@
 //! `descriptors`, at the root and below.
 
-use super::{Flag, LANGUAGE, Lazy, RawDescriptor, RawDescriptors, limit, response, types};
+use super::{Flag, LANGUAGE, Lazy, RawDescriptor, RawDescriptors};
+use super::{count_prefix, limit, response, types};
 use crate::document::{
     Elements, Field, Key, Level, Node, Pair, PathElement, Report, list, read_metadata, scalar,
 };
@@ -98,6 +99,8 @@ pub(super) static DESCRIPTOR: Level<RawDescriptor> = Level {
             |raw, pair, report| raw.matchers.get_mut().value_sha256 = scalar::written(&pair.node, report)),
         Key::new("cidr", types::CIDR, "The CIDR blocks of addresses to match.",
             |raw, pair, report| raw.matchers.get_mut().cidr = scalar::one_or_more(&pair.node, report)),
+        Key::new("count_prefix", types::COUNT_PREFIX, "The prefixes of the addresses that have their own counters.",
+            |raw, pair, report| raw.matchers.get_mut().count_prefix = count_prefix::read(pair, report)),
         Key::new("count_by", types::CAPTURES, "The captures of the pattern that have their own counters.",
             |raw, pair, report| raw.matchers.get_mut().count_by = scalar::texts(&pair.node, report)),
         Key::new("rate_limit", types::RATE_LIMIT, "A limit, or a list of limits that must all allow the request.",

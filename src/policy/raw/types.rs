@@ -52,6 +52,14 @@ pub(super) const CIDR: ValueType = ValueType::new(|| {
 .visible(Visibility::Hidden)
 .not_null();
 
+/// Lengths of prefixes, by family.
+pub(super) const COUNT_PREFIX: ValueType =
+    ValueType::new(|| or_null(reference("count_prefix"))).visible(Visibility::ByKey);
+
+pub(super) const PREFIX_V4: ValueType = ValueType::new(|| prefix_len(32));
+
+pub(super) const PREFIX_V6: ValueType = ValueType::new(|| prefix_len(128));
+
 /// Names that a pattern captures.
 pub(super) const CAPTURES: ValueType =
     ValueType::new(|| json!({"type": ["array", "null"], "items": scalar()}))
@@ -122,6 +130,10 @@ fn scalar() -> Json {
 
 fn number(least: u32) -> Json {
     json!({"type": ["integer", "null"], "minimum": least, "maximum": u32::MAX})
+}
+
+fn prefix_len(most: u8) -> Json {
+    json!({"type": ["integer", "null"], "minimum": 1, "maximum": most})
 }
 
 fn or_null(schema: Json) -> Json {

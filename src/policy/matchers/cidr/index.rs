@@ -1,13 +1,12 @@
-//! The blocks of one level: the longest that contains an address.
+//! The blocks of one level: the longest that contains an address, or a whole block.
 //!
 //! One lookup for each prefix length that occurs, longest first: at most 33 or 129 of them,
 //! however many blocks there are, and in practice a handful.
 
 use std::collections::HashMap;
 use std::io::Write as _;
-use std::net::IpAddr;
 
-use super::{AddressBits, Cidr};
+use super::{Cidr, prefix_len};
 use crate::policy::matchers::count_step;
 
 /// Blocks, each with its target.
@@ -18,12 +17,12 @@ pub(crate) struct CidrIndex<T> {
     prefix_lens: Box<[u8]>,
 }
 
-/// An address from a request.
+/// An address from a request, or a block of addresses: what `masked_remote_address` of Envoy is.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Address(AddressBits);
+pub(crate) struct Address(Cidr);
 
-/// The length of the longest text of an address: `ffff:` seven times and `ffff`.
-const MAX_TEXT: usize = 45;
+/// The length of the longest text of an address, `::ffff:` and an IPv4 address included, with a prefix length.
+const MAX_TEXT: usize = 45 + 4;
 
 impl<T> CidrIndex<T> {
     pub(crate) fn new(cidrs: HashMap<Cidr, T>) -> Self {
@@ -43,11 +42,11 @@ impl<T> CidrIndex<T> {
         }
         let address = Address::read(value)?;
         let lens = self.prefix_lens.iter();
-        let mut fitting = lens.filter(|len| **len <= address.0.family.len());
+        let mut fitting = lens.filter(|len| **len <= address.0.prefix_len);
         let found = fitting.find_map(|prefix_len| {
             count_step();
             self.cidrs.get(&Cidr {
-                first: address.0.cut(*prefix_len),
+                first: address.0.first.cut(*prefix_len),
                 prefix_len: *prefix_len,
             })
         })?;
@@ -60,9 +59,8 @@ impl<T> CidrIndex<T> {
         let mut cidrs: Vec<Cidr> = self.cidrs.keys().copied().collect();
         cidrs.sort_by_key(|cidr| (std::cmp::Reverse(cidr.prefix_len), cidr.first.bits));
         let holds = |cidr: &Cidr| {
-            address.is_some_and(|Address(bits)| {
-                let is_of_family = bits.family == cidr.first.family;
-                is_of_family && bits.cut(cidr.prefix_len) == cidr.first
+            address.is_some_and(|Address(sent)| {
+                cidr.prefix_len <= sent.prefix_len && sent.first.cut(cidr.prefix_len) == cidr.first
             })
         };
         cidrs.iter().map(|cidr| (*cidr, holds(cidr))).collect()
@@ -70,21 +68,40 @@ impl<T> CidrIndex<T> {
 }
 
 impl Address {
-    /// Parses an address; one with a port, brackets or a zone is not an address.
+    /// Parses an address or a block; one with a port, brackets or a zone is neither.
+    ///
+    /// Host bits of a block are ignored: what a proxy sends is never the reason to limit nothing.
     fn read(value: &[u8]) -> Option<Self> {
         if value.len() > MAX_TEXT {
             return None;
         }
-        let address: IpAddr = std::str::from_utf8(value).ok()?.parse().ok()?;
-        Some(Self(AddressBits::of(address)))
+        let text = std::str::from_utf8(value).ok()?;
+        match text.split_once('/') {
+            Some((address, len)) => Cidr::around(address.parse().ok()?, prefix_len(len)?).map(Self),
+            None => Some(Self(Cidr::of_one(text.parse().ok()?))),
+        }
+    }
+
+    /// The block around it with a prefix of `len` bits, or the block itself if it is longer.
+    #[must_use]
+    pub(crate) fn cut(self, len: u8) -> Self {
+        let Self(Cidr { first, prefix_len }) = self;
+        let prefix_len = prefix_len.min(len);
+        Self(Cidr {
+            first: first.cut(prefix_len),
+            prefix_len,
+        })
     }
 
     /// Its canonical text: the same for every spelling.
     pub(crate) fn with_text<R>(self, take: impl FnOnce(&[u8]) -> R) -> R {
         let mut text = [0; MAX_TEXT];
         let mut rest = &mut text[..];
-        // There is room for every address.
-        let _ = write!(rest, "{}", self.0.address());
+        // There is room for every address and every block.
+        let _ = match self.0.is_one() {
+            true => write!(rest, "{}", self.0.first.address()),
+            false => write!(rest, "{}", self.0),
+        };
         let len = MAX_TEXT - rest.len();
         take(&text[..len])
     }
@@ -92,10 +109,11 @@ impl Address {
 
 #[cfg(test)]
 mod tests {
-    use std::net::{Ipv4Addr, Ipv6Addr};
+    use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
     use proptest::prelude::*;
 
+    use super::super::AddressBits;
     use super::*;
 
     fn index(cidrs: &[&str]) -> CidrIndex<usize> {
@@ -145,6 +163,60 @@ mod tests {
             assert_eq!(find(&index, value), None, "{value}");
         }
         assert!(index.find(&[0xff; 4]).is_none());
+    }
+
+    #[test]
+    fn a_block_is_found_in_the_cidrs_that_hold_all_of_it() {
+        let index = index(&[
+            "0.0.0.0/0",
+            "10.0.0.0/8",
+            "10.1.2.0/24",
+            "2001:db8::/32",
+            "::/0",
+        ]);
+        for (value, text, at) in [
+            ("10.1.0.0/16", "10.1.0.0/16", 1),
+            ("10.1.2.0/24", "10.1.2.0/24", 2),
+            ("10.1.2.128/25", "10.1.2.128/25", 2),
+            ("10.1.2.3/32", "10.1.2.3", 2),
+            ("10.0.0.0/7", "10.0.0.0/7", 0),
+            ("10.1.2.3/16", "10.1.0.0/16", 1),
+            ("::ffff:10.1.0.0/112", "10.1.0.0/16", 1),
+            ("::ffff:0:0/90", "::ffc0:0:0/90", 4),
+            ("2001:DB8:1::/48", "2001:db8:1::/48", 3),
+            ("2001::/16", "2001::/16", 4),
+        ] {
+            assert_eq!(find(&index, value), Some((text.to_owned(), at)), "{value}");
+        }
+        for value in [
+            "10.1.0.0/",
+            "10.1.0.0/33",
+            "10.1.0.0/016",
+            "/16",
+            "10.1.0.0/16/16",
+            "::/129",
+            "x/8",
+        ] {
+            assert_eq!(find(&index, value), None, "{value}");
+        }
+        let (longest, _) = find(&index, "ffff:ffff:ffff:ffff:ffff:ffff:ffff:fffe/127").unwrap();
+        assert_eq!(longest, "ffff:ffff:ffff:ffff:ffff:ffff:ffff:fffe/127");
+    }
+
+    #[test]
+    fn addresses_of_one_prefix_have_one_text() {
+        let index = index(&["0.0.0.0/0", "::/0"]);
+        let text = |value: &str, len| {
+            let (address, _) = index.find(value.as_bytes()).unwrap();
+            address
+                .cut(len)
+                .with_text(|text| String::from_utf8(text.to_vec()).unwrap())
+        };
+        assert_eq!(text("2001:db8:1:2:3::4", 64), "2001:db8:1:2::/64");
+        assert_eq!(text("2001:db8:1:2::/72", 64), "2001:db8:1:2::/64");
+        assert_eq!(text("2001:db8:1::/48", 64), "2001:db8:1::/48");
+        assert_eq!(text("10.1.2.3", 24), "10.1.2.0/24");
+        assert_eq!(text("10.1.2.3", 32), "10.1.2.3");
     }
 
     #[test]
