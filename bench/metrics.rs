@@ -61,7 +61,8 @@ fn row(
         with.push(together(&recorders, |recorder| {
             each(requests, |request| {
                 let mut call = recorder.begin();
-                let observe = |met: weir::engine::DescriptorResult<'_>| call.met(request, &met);
+                let observe =
+                    |result: weir::engine::DescriptorResult<'_>| call.record(request, &result);
                 let decision = poll(pin!(engine.decide_observed(request, observe)));
                 call.end(&decision);
                 decision

@@ -19,11 +19,8 @@ use crate::proto::envoy::extensions::common::ratelimit::v3::rate_limit_descripto
 use crate::proto::envoy::service::ratelimit::v3::rate_limit_response as response_pb;
 use crate::proto::envoy::service::ratelimit::v3::rate_limit_service_client::RateLimitServiceClient;
 use crate::proto::envoy::service::ratelimit::v3::{RateLimitRequest, RateLimitResponse};
-use crate::proto::envoy::r#type::v3::RateLimitUnit;
-use crate::request::{Cost, Descriptor, Override, Request, Unit};
-
-/// `WEEK`, which Envoy defines for answers only; weir accepts it in overrides too.
-const WEEK: i32 = response_pb::rate_limit::Unit::Week as i32;
+use crate::proto::unit_number;
+use crate::request::{Cost, Descriptor, Override, Request};
 
 /// The address of a server: `HOST:PORT` or `unix:PATH`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -193,18 +190,9 @@ fn descriptor(descriptor: &Descriptor) -> RateLimitDescriptor {
 }
 
 fn override_to_proto(limit: Override) -> descriptor_pb::RateLimitOverride {
-    let unit = match limit.unit {
-        Unit::Second => RateLimitUnit::Second.into(),
-        Unit::Minute => RateLimitUnit::Minute.into(),
-        Unit::Hour => RateLimitUnit::Hour.into(),
-        Unit::Day => RateLimitUnit::Day.into(),
-        Unit::Week => WEEK,
-        Unit::Month => RateLimitUnit::Month.into(),
-        Unit::Year => RateLimitUnit::Year.into(),
-    };
     descriptor_pb::RateLimitOverride {
         requests_per_unit: limit.requests_per_unit,
-        unit,
+        unit: unit_number(limit.unit),
         unit_multiplier: Some(limit.unit_multiplier).filter(|&multiplier| multiplier != 1),
     }
 }

@@ -1,6 +1,10 @@
-//! The protocol, generated from `proto/` by build.rs; nothing else.
+//! The protocol, generated from `proto/` by `build.rs`, and its units of time.
 
 #![allow(missing_docs, unreachable_pub, clippy::all)]
+
+mod units;
+
+pub use units::{unit_from_number, unit_number};
 
 include!(concat!(env!("OUT_DIR"), "/protocol.rs"));
 

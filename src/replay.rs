@@ -179,8 +179,8 @@ impl Side {
         let domain = self.policy.domain(&request.domain);
         let (tally, seen) = (&mut self.tally, &mut self.seen);
         seen.clear();
-        let deciding = self.engine.decide_observed(request, |met| {
-            seen.push(tally.add(request, domain, met, line));
+        let deciding = self.engine.decide_observed(request, |result| {
+            seen.push(tally.add(request, domain, result, line));
         });
         let refused = deciding.await.code == Code::OverLimit;
         tally.end(refused, seen);

@@ -65,7 +65,7 @@ pub struct Stats {
     /// Counters evicted to make room since the start. Their counts are lost.
     pub evicted: u64,
     /// Counters since the start that lost their pin before their reset, because too many were pinned.
-    pub unpinned_early: u64,
+    pub evicted_over_limit: u64,
     /// Statistics of Redis; `None` for a store in memory.
     pub shared: Option<SharedStats>,
 }

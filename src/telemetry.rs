@@ -1,6 +1,6 @@
 //! Telemetry: metrics, their recent history, heavy hitters, logs and traces.
 //!
-//! It observes decisions ([`crate::engine::Met`]) and never influences one.
+//! It observes decisions ([`crate::engine::DescriptorResult`]) and never influences one.
 
 mod heavy_hitters;
 mod history;

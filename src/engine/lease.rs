@@ -11,24 +11,24 @@ use crate::store::Batch;
 pub struct LeaseStats {
     /// Leases that held nothing at the counter: never granted, already released, expired, or
     /// granted at another counter.
-    pub not_held: u64,
+    pub unknown: u64,
     /// Negative hits at a concurrency limit that name no lease.
-    pub unnamed: u64,
+    pub missing: u64,
 }
 
 /// Counts releases without effect.
 #[derive(Debug, Default)]
 pub(super) struct LeaseStatsCounter {
-    not_held: AtomicU64,
-    unnamed: AtomicU64,
+    unknown: AtomicU64,
+    missing: AtomicU64,
 }
 
 impl LeaseStatsCounter {
     pub(super) fn count(&self, outcomes: &[Outcomes]) {
         for outcomes in outcomes {
             let counter = match outcomes.lease {
-                LeaseOutcome::NotHeld => &self.not_held,
-                LeaseOutcome::MissingId => &self.unnamed,
+                LeaseOutcome::NotHeld => &self.unknown,
+                LeaseOutcome::MissingId => &self.missing,
                 LeaseOutcome::None | LeaseOutcome::Granted | LeaseOutcome::Released => continue,
             };
             counter.fetch_add(1, Ordering::Relaxed);
@@ -37,8 +37,8 @@ impl LeaseStatsCounter {
 
     pub(super) fn stats(&self) -> LeaseStats {
         LeaseStats {
-            not_held: self.not_held.load(Ordering::Relaxed),
-            unnamed: self.unnamed.load(Ordering::Relaxed),
+            unknown: self.unknown.load(Ordering::Relaxed),
+            missing: self.missing.load(Ordering::Relaxed),
         }
     }
 }

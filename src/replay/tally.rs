@@ -83,31 +83,31 @@ impl Tally {
         }
     }
 
-    /// RuleCounts what a descriptor of the request has met.
+    /// Counts the result of a descriptor of the request.
     pub(super) fn add(
         &mut self,
         request: &Request,
         domain: Option<&Domain>,
-        met: DescriptorResult<'_>,
+        result: DescriptorResult<'_>,
         line: u64,
     ) -> DescriptorTally {
-        let refused = met.status.code == Code::OverLimit;
-        let descriptor = &request.descriptors[met.descriptor];
-        let (Some(rule), Some(domain)) = (met.rule, domain) else {
+        let refused = result.status.code == Code::OverLimit;
+        let descriptor = &request.descriptors[result.descriptor];
+        let (Some(rule), Some(domain)) = (result.rule, domain) else {
             let rule = None;
             return DescriptorTally { rule, refused };
         };
         let index = self.index(rule, domain, descriptor);
         let counts = &mut self.rules[index];
         counts.requests += 1;
-        counts.peak(rule, met.outcomes);
+        counts.peak(rule, result.outcomes);
         if refused {
             counts.refused += 1;
             let (tags, entries) = (&self.tags, descriptor.entries.as_slice());
             counts
                 .refused_most
                 .add(tags.hash(entries), line, || tags.describe(entries, domain));
-        } else if met.outcomes.iter().any(|outcome| outcome.over) {
+        } else if result.outcomes.iter().any(|outcome| outcome.over) {
             counts.shadowed += 1;
         }
         let rule = Some(index);

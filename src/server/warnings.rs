@@ -29,7 +29,7 @@ pub(super) async fn watch(engine: &Engine) -> Infallible {
 
 fn warn_of_evictions(before: &Stats, now: &Stats) {
     let evicted = now.evicted - before.evicted;
-    let evicted_over_limit = now.unpinned_early - before.unpinned_early;
+    let evicted_over_limit = now.evicted_over_limit - before.evicted_over_limit;
     if evicted > 0 || evicted_over_limit > 0 {
         tracing::warn!(
             evicted,
@@ -42,18 +42,18 @@ fn warn_of_evictions(before: &Stats, now: &Stats) {
 }
 
 fn warn_of_ignored_releases(before: &LeaseStats, now: &LeaseStats) {
-    let unnamed = now.unnamed - before.unnamed;
-    if unnamed > 0 {
+    let missing = now.missing - before.missing;
+    if missing > 0 {
         tracing::warn!(
-            calls = unnamed,
+            calls = missing,
             "release ignored, no lease ID: send the `lease` of dynamic_metadata as the last entry, \
              see docs/policy.md"
         );
     }
-    let not_held = now.not_held - before.not_held;
-    if not_held > 0 {
+    let unknown = now.unknown - before.unknown;
+    if unknown > 0 {
         tracing::warn!(
-            calls = not_held,
+            calls = unknown,
             "release ignored, lease not found: it has expired, was already released, or is of another \
              key; lease_seconds must be longer than the work takes"
         );

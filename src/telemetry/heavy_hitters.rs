@@ -110,7 +110,7 @@ impl HitterRecorder {
     pub(super) fn record(
         &self,
         domain: u32,
-        met: &DescriptorResult<'_>,
+        result: &DescriptorResult<'_>,
         descriptor: &Descriptor,
         hits: ClientHits,
     ) {
@@ -120,12 +120,14 @@ impl HitterRecorder {
             return;
         }
         let domain = clients.entry(domain).or_default();
-        let label = || ClientLabel::new(met, descriptor, hash);
+        let label = || ClientLabel::new(result, descriptor, hash);
         if hits.requested > 0 {
-            domain.requested.add(met.now, hash, hits.requested, label);
+            domain
+                .requested
+                .add(result.now, hash, hits.requested, label);
         }
         if hits.refused > 0 {
-            domain.refused.add(met.now, hash, hits.refused, label);
+            domain.refused.add(result.now, hash, hits.refused, label);
         }
     }
 }

@@ -288,9 +288,9 @@ impl MatchKind {
         Self::UnknownDomain,
     ];
 
-    fn of(met: &DescriptorResult<'_>) -> Self {
-        match (met.rule, met.outcomes.is_empty()) {
-            _ if met.domain.is_none() => Self::UnknownDomain,
+    fn new(result: &DescriptorResult<'_>) -> Self {
+        match (result.rule, result.outcomes.is_empty()) {
+            _ if result.domain.is_none() => Self::UnknownDomain,
             (Some(rule), _) => match rule.limits {
                 Limits::Unlimited { .. } => Self::Unlimited,
                 Limits::Counted(_) => Self::Rule,

@@ -26,7 +26,7 @@ impl RefusedLog {
     /// Logs a refused descriptor, unless the second's lines are used up. Hidden values are masked.
     pub(super) fn log(
         &self,
-        met: &DescriptorResult<'_>,
+        result: &DescriptorResult<'_>,
         descriptor: &Descriptor,
         hash: impl FnOnce() -> u64,
     ) {
@@ -34,7 +34,7 @@ impl RefusedLog {
         if rate == 0 {
             return;
         }
-        let second = met.now.micros() / 1_000_000;
+        let second = result.now.micros() / 1_000_000;
         if self.second.swap(second, Ordering::Relaxed) != second {
             self.logged_in_second.store(0, Ordering::Relaxed);
         }
@@ -42,14 +42,14 @@ impl RefusedLog {
             self.suppressed.fetch_add(1, Ordering::Relaxed);
             return;
         }
-        let ClientLabel { client, rule } = ClientLabel::new(met, descriptor, hash());
+        let ClientLabel { client, rule } = ClientLabel::new(result, descriptor, hash());
         tracing::info!(
             target: "weir::refused",
-            domain = met.domain.map(|domain| &*domain.name),
+            domain = result.domain.map(|domain| &*domain.name),
             %client,
             %rule,
-            limit = met.status.limit.as_ref().and_then(|limit| limit.name.as_deref()),
-            reset_secs = met.status.reset_after_secs,
+            limit = result.status.limit.as_ref().and_then(|limit| limit.name.as_deref()),
+            reset_secs = result.status.reset_after_secs,
             suppressed = self.suppressed.swap(0, Ordering::Relaxed),
             "request rate limited"
         );

@@ -15,7 +15,7 @@ use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::trace::{Sampler, SdkTracer, SdkTracerProvider, Span};
 
-use crate::engine::{Code, Decision, DescriptorResult};
+use crate::engine::{Decision, DescriptorResult};
 
 /// Where spans go, and how many.
 #[derive(Clone, Debug, PartialEq)]
@@ -97,25 +97,22 @@ impl Traces {
 }
 
 impl DecisionSpan {
-    /// What a descriptor has met: the policy's words, never the client's.
-    pub fn met(&mut self, met: &DescriptorResult<'_>) {
+    /// What a descriptor has result: the policy's words, never the client's.
+    pub fn record(&mut self, result: &DescriptorResult<'_>) {
         let Self(span) = self;
         if !span.is_recording() {
             return;
         }
-        if let Some(domain) = met.domain.filter(|_| met.descriptor == 0) {
+        if let Some(domain) = result.domain.filter(|_| result.descriptor == 0) {
             span.set_attribute(KeyValue::new("weir.domain", domain.name.to_string()));
         }
-        let rule = met.rule.map(|rule| rule.name.to_string());
-        let code = match met.status.code {
-            Code::Ok => "OK",
-            Code::OverLimit => "OVER_LIMIT",
-        };
+        let rule = result.rule.map(|rule| rule.name.to_string());
+        let code = result.status.code.as_str();
         let attributes = vec![
-            KeyValue::new("weir.descriptor", met.descriptor as i64),
+            KeyValue::new("weir.descriptor", result.descriptor as i64),
             KeyValue::new("weir.rule", rule.unwrap_or_default()),
             KeyValue::new("weir.code", code),
-            KeyValue::new("weir.remaining", i64::from(met.status.remaining)),
+            KeyValue::new("weir.remaining", i64::from(result.status.remaining)),
         ];
         span.add_event("descriptor", attributes);
     }
@@ -124,10 +121,7 @@ impl DecisionSpan {
     pub fn decided(&mut self, decision: &Decision) {
         let Self(span) = self;
         if span.is_recording() {
-            let code = match decision.code {
-                Code::Ok => "OK",
-                Code::OverLimit => "OVER_LIMIT",
-            };
+            let code = decision.code.as_str();
             span.set_attribute(KeyValue::new("weir.code", code));
         }
     }

@@ -74,7 +74,7 @@ async fn an_answer_that_a_client_no_longer_wants_gives_back_what_it_granted() {
     become_free(&engine, 1).await;
     second.abort();
     become_free(&engine, 2).await;
-    assert_eq!(engine.lease_stats().not_held, 0);
+    assert_eq!(engine.lease_stats().unknown, 0);
 }
 
 #[tokio::test]

@@ -36,8 +36,8 @@ fn back(text: &str, lease: &str) -> Descriptor {
     descriptor
 }
 
-fn vain(not_held: u64, unnamed: u64) -> LeaseStats {
-    LeaseStats { not_held, unnamed }
+fn vain(unknown: u64, missing: u64) -> LeaseStats {
+    LeaseStats { unknown, missing }
 }
 
 #[test]
@@ -187,7 +187,7 @@ fn a_refund_that_names_a_lease_is_taken_with_it_and_not_again() {
     let mut unused = back("bucket=k", &lease);
     unused.cost = Cost::Refund(60);
     let settle = [back("at_once=k", &lease), unused, d("bucket=k").hits(20)];
-    for (said, not_held) in [
+    for (said, unknown) in [
         (
             "ok 2 of 2 at once, ok 100 of 100/hour, ok 80 of 100/hour => OK",
             0,
@@ -198,7 +198,7 @@ fn a_refund_that_names_a_lease_is_taken_with_it_and_not_again() {
         ),
     ] {
         assert_eq!(weir.words("c", &settle), said);
-        assert_eq!(weir.engine().lease_stats(), vain(not_held, 0));
+        assert_eq!(weir.engine().lease_stats(), vain(unknown, 0));
     }
 }
 
@@ -501,7 +501,7 @@ fn interleaved(charge: &str, atomic: bool, events: Vec<Event>) {
             assert_eq!(found, [free as u32, left as u32]);
         }
     }
-    assert_eq!(weir.engine().lease_stats().not_held, vain_returns);
+    assert_eq!(weir.engine().lease_stats().unknown, vain_returns);
 }
 
 proptest! {

@@ -220,7 +220,7 @@ fn check_health(address: &str) -> (i32, Option<String>) {
         let channel = tonic::transport::Endpoint::new(format!("http://{address}"))?;
         let mut health = HealthClient::new(channel.connect().await?);
         let answer = health.check(HealthCheckRequest::default()).await?;
-        let reason = answer.metadata().get("weir-store-trouble");
+        let reason = answer.metadata().get("weir-store-unavailable");
         let reason = reason.map(|reason| reason.to_str().unwrap().to_owned());
         Ok::<_, Box<dyn std::error::Error>>((answer.get_ref().status, reason))
     };

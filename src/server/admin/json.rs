@@ -21,7 +21,7 @@ pub(super) async fn decide(State(state): State<Arc<AdminState>>, body: Bytes) ->
     let decision = state
         .admin
         .engine
-        .decide_observed(&request, |met| call.met(&request, &met))
+        .decide_observed(&request, |result| call.record(&request, &result))
         .await;
     call.end(&decision);
     if decision.counting_status == CountingStatus::Failed {

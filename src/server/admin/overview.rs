@@ -122,7 +122,7 @@ fn server_status(state: &AdminState) -> ServerStatus {
             bytes: stats.bytes,
             pinned: stats.pinned,
             evicted: stats.evicted,
-            evicted_over_limit: stats.unpinned_early,
+            evicted_over_limit: stats.evicted_over_limit,
             redis: stats.shared.map(|_| RedisStatus {
                 unavailable_reason: engine.unavailable_reason(),
             }),

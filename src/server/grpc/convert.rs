@@ -15,17 +15,14 @@ use crate::proto::envoy::extensions::common::ratelimit::v3::RateLimitDescriptor;
 use crate::proto::envoy::extensions::common::ratelimit::v3::rate_limit_descriptor as descriptor_pb;
 use crate::proto::envoy::service::ratelimit::v3::rate_limit_response as response_pb;
 use crate::proto::envoy::service::ratelimit::v3::{RateLimitRequest, RateLimitResponse};
-use crate::proto::envoy::r#type::v3::RateLimitUnit;
-use crate::request::{Cost, Descriptor, Entry, LeaseId, MAX_HITS, Override, Request, Unit};
+use crate::proto::unit_from_number;
+use crate::request::{Cost, Descriptor, Entry, LeaseId, MAX_HITS, Override, Request};
 
 /// The most descriptors that a request may have.
 pub const MAX_DESCRIPTORS: usize = 256;
 
 /// The most entries that a descriptor may have.
 pub const MAX_ENTRIES: usize = 64;
-
-/// `WEEK`, which Envoy has in answers only; taken in overrides too.
-const WEEK: i32 = response_pb::rate_limit::Unit::Week as i32;
 
 /// What a limit says that counts in no time.
 const UNKNOWN_UNIT: response_pb::rate_limit::Unit = response_pb::rate_limit::Unit::Unknown;
@@ -109,7 +106,7 @@ fn override_from_proto(
     index: usize,
     message: &descriptor_pb::RateLimitOverride,
 ) -> Result<Override, InvalidRequest> {
-    let unit = override_unit(message.unit).ok_or_else(|| {
+    let unit = unit_from_number(message.unit).ok_or_else(|| {
         let field = format!("descriptors[{index}].limit.unit");
         let problem = format!("{} is not a unit of time", message.unit);
         InvalidRequest { field, problem }
@@ -125,21 +122,6 @@ fn override_from_proto(
         unit,
         unit_multiplier,
     })
-}
-
-fn override_unit(number: i32) -> Option<Unit> {
-    if number == WEEK {
-        return Some(Unit::Week);
-    }
-    match RateLimitUnit::try_from(number).ok()? {
-        RateLimitUnit::Unknown => None,
-        RateLimitUnit::Second => Some(Unit::Second),
-        RateLimitUnit::Minute => Some(Unit::Minute),
-        RateLimitUnit::Hour => Some(Unit::Hour),
-        RateLimitUnit::Day => Some(Unit::Day),
-        RateLimitUnit::Month => Some(Unit::Month),
-        RateLimitUnit::Year => Some(Unit::Year),
-    }
 }
 
 /// Says a decision in the protocol's words, and with it what it grants.
@@ -180,7 +162,7 @@ fn current_limit(limit: CurrentLimit) -> response_pb::RateLimit {
     response_pb::RateLimit {
         requests_per_unit: limit.quota.number(),
         unit: window
-            .map_or(UNKNOWN_UNIT, |window| response_unit(window.unit()))
+            .map_or(UNKNOWN_UNIT, |window| window.unit().into())
             .into(),
         name: limit
             .name
@@ -189,19 +171,6 @@ fn current_limit(limit: CurrentLimit) -> response_pb::RateLimit {
         unit_multiplier: window
             .map(|window| window.multiplier())
             .filter(|&multiplier| multiplier != 1),
-    }
-}
-
-fn response_unit(unit: Unit) -> response_pb::rate_limit::Unit {
-    use response_pb::rate_limit::Unit as Pb;
-    match unit {
-        Unit::Second => Pb::Second,
-        Unit::Minute => Pb::Minute,
-        Unit::Hour => Pb::Hour,
-        Unit::Day => Pb::Day,
-        Unit::Week => Pb::Week,
-        Unit::Month => Pb::Month,
-        Unit::Year => Pb::Year,
     }
 }
 

@@ -12,7 +12,7 @@ const NAMES: [&str; 3] = ["", "ratelimit", super::rate_limit::SERVICE_NAME];
 const CHECK: &str = "/grpc.health.v1.Health/Check";
 
 /// Why counters are not shared now: the protocol has no place for a reason.
-const STORE_TROUBLE: HeaderName = HeaderName::from_static("weir-store-trouble");
+const STORE_UNAVAILABLE: HeaderName = HeaderName::from_static("weir-store-unavailable");
 
 /// The longest reason that is told; more would not fit into the headers that some clients take.
 const MAX_REASON: usize = 512;
@@ -28,7 +28,7 @@ pub(super) fn set_reason(headers: &mut HeaderMap, reason: &str) {
     let fit = reason.bytes().filter(is_fit).take(MAX_REASON);
     // What is left is fit.
     if let Ok(value) = HeaderValue::from_bytes(&fit.collect::<Vec<u8>>()) {
-        headers.insert(STORE_TROUBLE, value);
+        headers.insert(STORE_UNAVAILABLE, value);
     }
 }
 
@@ -73,8 +73,8 @@ mod tests {
     fn a_reason_is_told_in_visible_ascii_whatever_a_store_says() {
         let mut headers = HeaderMap::new();
         set_reason(&mut headers, "OOM: command not allowed\r\nübergroß\0");
-        assert_eq!(headers[STORE_TROUBLE], "OOM: command not allowedbergro");
+        assert_eq!(headers[STORE_UNAVAILABLE], "OOM: command not allowedbergro");
         set_reason(&mut headers, &"x".repeat(10_000));
-        assert_eq!(headers[STORE_TROUBLE].len(), MAX_REASON);
+        assert_eq!(headers[STORE_UNAVAILABLE].len(), MAX_REASON);
     }
 }

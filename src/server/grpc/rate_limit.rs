@@ -80,10 +80,10 @@ impl WorkerContext {
         let message = codec::decode(unary::read(request).await?)?;
         let request = convert::request(message)?;
         let mut call = self.recorder.begin();
-        let observe = |met: DescriptorResult<'_>| {
-            call.met(&request, &met);
+        let observe = |result: DescriptorResult<'_>| {
+            call.record(&request, &result);
             if let Some(span) = &mut span {
-                span.met(&met);
+                span.record(&result);
             }
         };
         let mut decision = self.engine.decide_observed(&request, observe).await;

@@ -43,7 +43,7 @@ pub(super) struct CounterShard {
     /// The index in the slab that the hand checks next.
     hand: u32,
     evicted: u64,
-    unpinned_early: u64,
+    evicted_over_limit: u64,
 }
 
 /// The index of a counter in the slab, with the bits of its key that find it.
@@ -74,7 +74,7 @@ impl CounterShard {
             pinned_bytes: 0,
             hand: 0,
             evicted: 0,
-            unpinned_early: 0,
+            evicted_over_limit: 0,
         }
     }
 
@@ -207,7 +207,7 @@ impl CounterShard {
         stats.bytes += self.bytes;
         stats.pinned += self.pins.len() as u64;
         stats.evicted += self.evicted;
-        stats.unpinned_early += self.unpinned_early;
+        stats.evicted_over_limit += self.evicted_over_limit;
     }
 
     fn find(&self, key: CounterKey) -> Option<u32> {
@@ -305,7 +305,7 @@ impl CounterShard {
                 break;
             }
             removed += 1;
-            self.unpinned_early += u64::from(!is_expired);
+            self.evicted_over_limit += u64::from(!is_expired);
             self.unpin(index);
         }
     }

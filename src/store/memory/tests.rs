@@ -206,7 +206,7 @@ fn with_too_many_pins_the_one_that_resets_soonest_is_unpinned() {
     }
     let stats = memory.stats();
     assert!(
-        stats.unpinned_early > 850 && stats.bytes <= 20_000,
+        stats.evicted_over_limit > 850 && stats.bytes <= 20_000,
         "{stats:?}"
     );
     assert!(!passes(&memory, "slow", &slow));
@@ -226,7 +226,7 @@ fn pins_past_their_reset_make_room_for_new_ones() {
     }
     let stats = memory.stats();
     assert!(stats.pinned <= 40, "{stats:?}");
-    assert_eq!(stats.unpinned_early, 0);
+    assert_eq!(stats.evicted_over_limit, 0);
 }
 
 #[test]
@@ -324,7 +324,7 @@ fn leases_pin_their_counter_until_they_expire_or_are_released() {
     }
     let (_, again) = take(&memory, "held", &held);
     assert!(memory.hit(NOW, &batch([again]))[0].refused);
-    assert_eq!(memory.stats().unpinned_early, 0);
+    assert_eq!(memory.stats().evicted_over_limit, 0);
     memory.release(NOW, lease, &[back.key]);
 }
 

@@ -18,13 +18,13 @@ impl ClientLabel {
     ///
     /// The tag of a hidden value distinguishes two clients as long as the process runs, not longer.
     pub(in crate::telemetry) fn new(
-        met: &DescriptorResult<'_>,
+        result: &DescriptorResult<'_>,
         descriptor: &Descriptor,
         hash: u64,
     ) -> Self {
-        let redactor = Redactor::new(met.domain);
+        let redactor = Redactor::new(result.domain);
         let client = redactor.describe(&descriptor.entries, |_| hash as u16);
-        let rule = met.rule.map(|rule| rule.name.to_string());
+        let rule = result.rule.map(|rule| rule.name.to_string());
         Self {
             client: client.into(),
             rule: rule.unwrap_or_default().into(),

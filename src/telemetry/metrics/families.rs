@@ -283,7 +283,7 @@ pub const FAMILIES: &[MetricFamily] = &[
         "weir_store_evicted_over_limit_total",
         &[],
         "Counters over their limit that were evicted because memory was full.",
-        |scrape, out| out.value(scrape.store.unpinned_early),
+        |scrape, out| out.value(scrape.store.evicted_over_limit),
     ),
     counter(
         "weir_decisions_degraded_total",
@@ -358,8 +358,8 @@ pub const FAMILIES: &[MetricFamily] = &[
         &["reason"],
         "Releases that freed no slot: unknown if the lease holds none (expired, already released, or of another key), missing if the request names no lease.",
         |scrape, out| {
-            out.labelled(&["unknown"], scrape.leases.not_held);
-            out.labelled(&["missing"], scrape.leases.unnamed);
+            out.labelled(&["unknown"], scrape.leases.unknown);
+            out.labelled(&["missing"], scrape.leases.missing);
         },
     ),
     gauge(

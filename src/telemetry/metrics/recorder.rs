@@ -138,30 +138,30 @@ fn next_weight(count: &AtomicU64) -> u64 {
 impl CallRecorder<'_> {
     /// Records the result of one descriptor.
     #[inline]
-    pub fn met(&mut self, request: &Request, met: &DescriptorResult<'_>) {
-        self.now = met.now;
-        if let Some(domain) = met.domain {
+    pub fn record(&mut self, request: &Request, result: &DescriptorResult<'_>) {
+        self.now = result.now;
+        if let Some(domain) = result.domain {
             let ids = domain.metric_ids.get();
             self.domain = ids.first().copied().unwrap_or(UNKNOWN_DOMAIN);
-            self.is_shadowed |= domain.shadow_mode && met.status.code == Code::OverLimit;
+            self.is_shadowed |= domain.shadow_mode && result.status.code == Code::OverLimit;
         }
         let thread = &self.recorder.thread;
-        thread.descriptors[MatchKind::of(met) as usize].add(1);
-        let Some(descriptor) = request.descriptors.get(met.descriptor) else {
+        thread.descriptors[MatchKind::new(result) as usize].add(1);
+        let Some(descriptor) = request.descriptors.get(result.descriptor) else {
             return;
         };
-        self.record_client(met, descriptor);
-        let Some(rule) = met.rule else { return };
+        self.record_client(result, descriptor);
+        let Some(rule) = result.rule else { return };
         let (Cost::Hits(hits), Some((&number, limits))) =
             (descriptor.cost, rule.metric_ids.get().split_first())
         else {
             return;
         };
-        let class = HitClass::new(rule, met);
+        let class = HitClass::new(rule, result);
         if let Some(counters) = thread.rules.get_or_insert(number) {
             class.count(counters, hits);
         }
-        for number in limits_over(limits, met.outcomes) {
+        for number in limits_over(limits, result.outcomes) {
             if let Some(over) = thread.limits.get_or_insert(number) {
                 over.add(hits.into());
             }
@@ -176,8 +176,8 @@ impl CallRecorder<'_> {
 
     /// Records the client among the heavy hitters, and in the log if it was refused.
     #[inline]
-    fn record_client(&self, met: &DescriptorResult<'_>, descriptor: &Descriptor) {
-        let is_refused = met.status.code == Code::OverLimit && !self.is_shadowed;
+    fn record_client(&self, result: &DescriptorResult<'_>, descriptor: &Descriptor) {
+        let is_refused = result.status.code == Code::OverLimit && !self.is_shadowed;
         let Recorder {
             counts,
             hitters,
@@ -187,7 +187,7 @@ impl CallRecorder<'_> {
         let mut refused_weight = 0;
         if is_refused {
             refused_weight = next_weight(&counts.refused);
-            refused_log.log(met, descriptor, || hitters.hash(descriptor));
+            refused_log.log(result, descriptor, || hitters.hash(descriptor));
         }
         let Cost::Hits(hits) = descriptor.cost else {
             return;
@@ -197,7 +197,7 @@ impl CallRecorder<'_> {
                 requested: self.weight * u64::from(hits),
                 refused: refused_weight * u64::from(hits),
             };
-            hitters.record(self.domain, met, descriptor, hits);
+            hitters.record(self.domain, result, descriptor, hits);
         }
     }
 
@@ -251,7 +251,7 @@ struct HitClass {
 }
 
 impl HitClass {
-    fn new(rule: &Rule, met: &DescriptorResult<'_>) -> Self {
+    fn new(rule: &Rule, result: &DescriptorResult<'_>) -> Self {
         let mut class = Self {
             near: false,
             over: false,
@@ -260,7 +260,7 @@ impl HitClass {
         let Limits::Counted(set) = &rule.limits else {
             return class;
         };
-        for outcome in met.outcomes {
+        for outcome in result.outcomes {
             match set.limits.get(usize::from(outcome.limit)) {
                 Some(limit) if !limit.shadow_mode => {
                     class.over |= outcome.over;
@@ -269,7 +269,7 @@ impl HitClass {
                 _ => {}
             }
         }
-        let is_shadow = rule.shadow_mode || met.domain.is_some_and(|domain| domain.shadow_mode);
+        let is_shadow = rule.shadow_mode || result.domain.is_some_and(|domain| domain.shadow_mode);
         class.shadow = class.over && is_shadow;
         class
     }
