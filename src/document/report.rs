@@ -1,4 +1,8 @@
-//! The findings of a load, and the path in the document where they are made.
+//! The findings of a load.
+//!
+//! A report knows the file and the path in the document that are being read or compiled, so that a
+//! finding needs only a position. They change for the time of a closure only ([`Report::within`],
+//! [`Report::in_file`]): no caller has to restore them.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -57,9 +61,12 @@ impl Report {
         &self.files[self.file as usize]
     }
 
-    /// Makes the file of that index current.
-    pub fn set_file(&mut self, file: u32) {
-        self.file = file;
+    /// Runs `inside` with the file of that index as the current one.
+    pub fn in_file<T>(&mut self, file: u32, inside: impl FnOnce(&mut Self) -> T) -> T {
+        let outer = std::mem::replace(&mut self.file, file);
+        let result = inside(self);
+        self.file = outer;
+        result
     }
 
     /// A position in the current file.
@@ -102,20 +109,20 @@ impl Report {
 
     /// Runs `inside` with the path extended by one element.
     pub fn within<T>(&mut self, element: PathElement, inside: impl FnOnce(&mut Self) -> T) -> T {
-        self.enter(element);
-        let done = inside(self);
-        self.leave();
-        done
+        self.within_all(&[element], inside)
     }
 
-    /// Extends the path by one element.
-    pub fn enter(&mut self, element: PathElement) {
-        self.path.push(element);
-    }
-
-    /// Removes the last element of the path.
-    pub fn leave(&mut self) {
-        self.path.pop();
+    /// Runs `inside` with the path extended by some elements.
+    pub fn within_all<T>(
+        &mut self,
+        elements: &[PathElement],
+        inside: impl FnOnce(&mut Self) -> T,
+    ) -> T {
+        let outer = self.path.len();
+        self.path.extend_from_slice(elements);
+        let result = inside(self);
+        self.path.truncate(outer);
+        result
     }
 
     /// Adds a finding.

@@ -16,7 +16,7 @@ mod summary;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::raw::{Flag, ON_STORE_ERROR, RawDescriptor, RawDescriptors};
+use super::raw::{Flag, ON_STORE_ERROR, RawDescriptor, RawDescriptors, RawResponse};
 use super::tree::{Domain, PolicyLevel, PolicyNode};
 use super::{LevelName, MetricDetail, MetricIds, OnStoreError, ResponseTemplate, Rule, RuleName};
 use crate::document::{Field, Metadata, PathElement, Report, Spanned, Text};
@@ -38,11 +38,12 @@ const LEASE_ENTRY: &str = "lease";
 pub(crate) fn compile(mut parts: Vec<DomainFile>, report: &mut Report) -> Option<Domain> {
     let mut summary = DomainSummary::gather(parts.iter().map(|part| &part.raw.descriptors[..]));
     for (file, part) in parts.iter().enumerate() {
-        report.set_file(file as u32);
         if part.raw.name.is_absent() {
             let hint = "begin the file with `domain: name`";
             let message = "the file has no `domain`";
-            report.add_with_hint(PolicyCode::MissingDomain, part.raw.position, message, hint);
+            report.in_file(file as u32, |report| {
+                report.add_with_hint(PolicyCode::MissingDomain, part.raw.position, message, hint);
+            });
         }
     }
     if !summary.has_leases {
@@ -53,7 +54,6 @@ pub(crate) fn compile(mut parts: Vec<DomainFile>, report: &mut Report) -> Option
     let lease_entry = root.lease_entry.as_deref().unwrap_or(LEASE_ENTRY);
     let lease_entry = summary.has_leases.then(|| lease_entry.as_bytes().into());
     let mut compiler = Compiler {
-        report,
         summary,
         nodes: Vec::new(),
         levels: Vec::new(),
@@ -63,10 +63,8 @@ pub(crate) fn compile(mut parts: Vec<DomainFile>, report: &mut Report) -> Option
         is_full: false,
     };
     let response = root.response.as_ref().map(|(file, raw)| {
-        let report = &mut *compiler.report;
-        report.set_file(*file);
-        report.within(PathElement::Key("response"), |report| {
-            Arc::new(response::compile(raw, &compiler.summary, report))
+        report.in_file(*file, |report| {
+            compile_response(raw, &compiler.summary, report)
         })
     });
     let context = LevelContext {
@@ -78,7 +76,7 @@ pub(crate) fn compile(mut parts: Vec<DomainFile>, report: &mut Report) -> Option
     };
     let groups = parts.into_iter().enumerate();
     let groups = groups.map(|(file, part)| (file as u32, part.raw.descriptors));
-    let top = compiler.level(groups.collect(), &context);
+    let top = compiler.level(groups.collect(), &context, report);
     Some(Domain {
         name: (*root.name?).into(),
         shadow_mode: root.shadow_mode,
@@ -98,18 +96,18 @@ pub(crate) fn compile(mut parts: Vec<DomainFile>, report: &mut Report) -> Option
 fn warn_of_lease_entry(parts: &[DomainFile], report: &mut Report) {
     for (file, part) in parts.iter().enumerate() {
         if let Some(entry) = &part.raw.lease_entry {
-            report.set_file(file as u32);
-            report.within(PathElement::Key("lease_entry"), |report| {
-                let message =
-                    "`lease_entry` has no effect in a domain without `algorithm: concurrency`";
-                report.add(PolicyCode::NoEffect, entry.position, message);
+            let message =
+                "`lease_entry` has no effect in a domain without `algorithm: concurrency`";
+            report.in_file(file as u32, |report| {
+                report.within(PathElement::Key("lease_entry"), |report| {
+                    report.add(PolicyCode::NoEffect, entry.position, message);
+                });
             });
         }
     }
 }
 
-struct Compiler<'r> {
-    report: &'r mut Report,
+struct Compiler {
     summary: DomainSummary,
     nodes: Vec<PolicyNode>,
     levels: Vec<PolicyLevel>,
@@ -132,33 +130,49 @@ struct LevelContext {
     name: Vec<LevelName>,
 }
 
-impl Compiler<'_> {
+impl Compiler {
     /// Compiles the nodes of one level, each group from the file of that index; `None` if there are
     /// none, or if the level is too deep to be reached.
-    fn level(&mut self, groups: Vec<(u32, RawDescriptors)>, context: &LevelContext) -> Option<u32> {
+    fn level(
+        &mut self,
+        groups: Vec<(u32, RawDescriptors)>,
+        context: &LevelContext,
+        report: &mut Report,
+    ) -> Option<u32> {
         if groups.iter().all(|(_, descriptors)| descriptors.is_empty()) {
             return None;
         }
         let mut builder = LevelBuilder::default();
-        self.report_within(PathElement::Key("descriptors"), |compiler| {
+        report.within(PathElement::Key("descriptors"), |report| {
             for (file, descriptors) in groups {
-                compiler.report.set_file(file);
-                for (at, descriptor) in descriptors.into_iter().enumerate() {
-                    if !compiler.has_room(&descriptor) {
-                        return;
-                    }
-                    compiler.report_within(PathElement::Index(at), |compiler| {
-                        compiler.descriptor(*descriptor, at, &mut builder, context);
-                    });
-                }
+                report.in_file(file, |report| {
+                    self.descriptors(descriptors, &mut builder, context, report);
+                });
             }
-            builder.find_hashed_twice(compiler.report);
-            builder.find_unreachable(compiler.report);
+            builder.find_hashed_twice(report);
+            builder.find_unreachable(report);
         });
         let at = self.levels.len() as u32;
         self.levels.push(builder.finish());
         // Deeper levels were checked, with a warning; a walk must not reach them.
         (context.depth < Domain::MAX_DEPTH).then_some(at)
+    }
+
+    fn descriptors(
+        &mut self,
+        raw: RawDescriptors,
+        builder: &mut LevelBuilder,
+        context: &LevelContext,
+        report: &mut Report,
+    ) {
+        for (index, raw) in raw.into_iter().enumerate() {
+            if !self.has_room(&raw, report) {
+                return;
+            }
+            report.within(PathElement::Index(index), |report| {
+                self.descriptor(*raw, index, builder, context, report);
+            });
+        }
     }
 
     fn descriptor(
@@ -167,12 +181,13 @@ impl Compiler<'_> {
         index: usize,
         builder: &mut LevelBuilder,
         context: &LevelContext,
+        report: &mut Report,
     ) {
         if !raw.is_sound {
             return;
         }
         if raw.key.is_absent() {
-            self.report.add(
+            report.add(
                 PolicyCode::MissingKey,
                 raw.position,
                 "the descriptor has no `key`",
@@ -183,22 +198,17 @@ impl Compiler<'_> {
                 "no request reaches levels deeper than {}",
                 Domain::MAX_DEPTH
             );
-            self.report
-                .add(PolicyCode::Unreachable, raw.position, message);
+            report.add(PolicyCode::Unreachable, raw.position, message);
         }
         let node = self.nodes.len() as u32;
         self.nodes.push(PolicyNode::default());
         for list in [&raw.matchers.values, &raw.matchers.cidr] {
             self.values += list.given().map_or(0, |list| list.value.len());
         }
-        let matcher = matcher::compile(&raw, self.report);
+        let matcher = matcher::compile(&raw, report);
         let shows_value = matcher.as_ref().is_none_or(|matcher| matcher.shows_value());
-        let own = raw.extras.response.as_ref().map(|raw| {
-            let summary = &self.summary;
-            self.report.within(PathElement::Key("response"), |report| {
-                Arc::new(response::compile(raw, summary, report))
-            })
-        });
+        let own = raw.extras.response.as_ref();
+        let own = own.map(|raw| compile_response(raw, &self.summary, report));
         let mut value_levels = context.value_levels;
         if raw
             .extras
@@ -217,24 +227,24 @@ impl Compiler<'_> {
         let below = LevelContext {
             depth: context.depth + 1,
             response: own.or_else(|| context.response.clone()),
-            on_store_error: on_store_error(&raw.extras.on_store_error, self.report)
+            on_store_error: on_store_error(&raw.extras.on_store_error, report)
                 .unwrap_or(context.on_store_error),
             value_levels,
             name,
         };
-        self.check_flags(&raw, shows_value);
+        check_flags(&raw, shows_value, report);
         let descriptors = std::mem::take(&mut raw.descriptors);
-        let file = self.report.file_position(None).file;
+        let file = report.file_position(None).file;
         let metadata = raw.extras.written().and_then(|more| more.metadata.take());
         let metadata = metadata.map(Arc::new);
         self.nodes[node as usize] = PolicyNode {
-            rule: self.rule(&raw, metadata.as_ref(), &below),
+            rule: self.rule(&raw, metadata.as_ref(), &below, report),
             metadata,
             response: below.response.clone(),
-            below: self.level(vec![(file, descriptors)], &below),
+            below: self.level(vec![(file, descriptors)], &below, report),
         };
         if let (Some(key), Some(matcher)) = (raw.key.given(), matcher) {
-            builder.add(key, matcher, node, index, self.report);
+            builder.add(key, matcher, node, index, report);
         }
     }
 
@@ -243,14 +253,13 @@ impl Compiler<'_> {
         raw: &RawDescriptor,
         metadata: Option<&Arc<Metadata>>,
         below: &LevelContext,
+        report: &mut Report,
     ) -> Option<Arc<Rule>> {
         let rate_limit = raw.rate_limit.as_ref()?;
         let summary = &self.summary;
-        let compiled = self
-            .report
-            .within(PathElement::Key("rate_limit"), |report| {
-                limits::compile(rate_limit, summary, report)
-            })?;
+        let compiled = report.within(PathElement::Key("rate_limit"), |report| {
+            limits::compile(rate_limit, summary, report)
+        })?;
         let has = |flag| raw.extras.flags.iter().any(|own| own.value == flag);
         let rule = Arc::new(Rule {
             limits: compiled.limits,
@@ -267,7 +276,7 @@ impl Compiler<'_> {
                 levels: below.name.clone().into(),
             },
             metric_ids: MetricIds::default(),
-            file: Some(self.report.file().clone()),
+            file: Some(report.file().clone()),
             position: rate_limit.position,
         });
         self.rules.push(rule.clone());
@@ -279,62 +288,62 @@ impl Compiler<'_> {
         known.or_insert_with(|| (**key).into()).clone()
     }
 
-    /// Warns of flags without an effect.
-    fn check_flags(&mut self, raw: &RawDescriptor, shows_value: bool) {
-        let is_unlimited = raw.rate_limit.as_ref().is_some_and(|rate_limit| {
-            let is_true = |flag: &Spanned<bool>| flag.value;
-            !rate_limit.is_list
-                && rate_limit
-                    .limits
-                    .iter()
-                    .any(|limit| limit.extras.unlimited.as_ref().is_some_and(is_true))
-        });
-        for flag in &raw.extras.flags {
-            let why = match flag.value {
-                Flag::Shadow | Flag::Quota | Flag::DetailedMetric if raw.rate_limit.is_none() => {
-                    "without `rate_limit` on the same descriptor"
-                }
-                Flag::Shadow | Flag::Quota if is_unlimited => "on a rule that is `unlimited`",
-                Flag::ValueToMetric if !shows_value => {
-                    "because the name of the rule already has the value"
-                }
-                Flag::ValueToMetric if raw.rate_limit.is_none() && raw.descriptors.is_empty() => {
-                    "without `rate_limit` on this node or below"
-                }
-                _ => continue,
-            };
-            let message = format!("`{}` has no effect {why}", flag.value.name());
-            self.report
-                .add(PolicyCode::NoEffect, flag.position, message);
-        }
-        let is_leaf = raw.rate_limit.is_none() && raw.descriptors.is_empty();
-        if let (Some(written), true) = (raw.extras.on_store_error.given(), is_leaf) {
-            let message =
-                "`on_store_error` has no effect without `rate_limit` on this node or below";
-            self.report
-                .add(PolicyCode::NoEffect, written.position, message);
-        }
-    }
-
     /// Whether the domain can have another node; if not, that is reported once.
-    fn has_room(&mut self, next: &RawDescriptor) -> bool {
+    fn has_room(&mut self, next: &RawDescriptor, report: &mut Report) -> bool {
         if self.nodes.len() + self.values < MAX_NODES {
             return true;
         }
         if !self.is_full {
             self.is_full = true;
             let message = format!("a domain has at most {MAX_NODES} descriptors and values");
-            self.report
-                .add(PolicyCode::TooManyDescriptors, next.position, message);
+            report.add(PolicyCode::TooManyDescriptors, next.position, message);
         }
         false
     }
+}
 
-    fn report_within(&mut self, step: PathElement, what: impl FnOnce(&mut Self)) {
-        self.report.enter(step);
-        what(self);
-        self.report.leave();
+/// Warns of flags without an effect.
+fn check_flags(raw: &RawDescriptor, shows_value: bool, report: &mut Report) {
+    let is_unlimited = raw.rate_limit.as_ref().is_some_and(|rate_limit| {
+        let is_true = |flag: &Spanned<bool>| flag.value;
+        !rate_limit.is_list
+            && rate_limit
+                .limits
+                .iter()
+                .any(|limit| limit.extras.unlimited.as_ref().is_some_and(is_true))
+    });
+    for flag in &raw.extras.flags {
+        let why = match flag.value {
+            Flag::Shadow | Flag::Quota | Flag::DetailedMetric if raw.rate_limit.is_none() => {
+                "without `rate_limit` on the same descriptor"
+            }
+            Flag::Shadow | Flag::Quota if is_unlimited => "on a rule that is `unlimited`",
+            Flag::ValueToMetric if !shows_value => {
+                "because the name of the rule already has the value"
+            }
+            Flag::ValueToMetric if raw.rate_limit.is_none() && raw.descriptors.is_empty() => {
+                "without `rate_limit` on this node or below"
+            }
+            _ => continue,
+        };
+        let message = format!("`{}` has no effect {why}", flag.value.name());
+        report.add(PolicyCode::NoEffect, flag.position, message);
     }
+    let is_leaf = raw.rate_limit.is_none() && raw.descriptors.is_empty();
+    if let (Some(written), true) = (raw.extras.on_store_error.given(), is_leaf) {
+        let message = "`on_store_error` has no effect without `rate_limit` on this node or below";
+        report.add(PolicyCode::NoEffect, written.position, message);
+    }
+}
+
+fn compile_response(
+    raw: &RawResponse,
+    summary: &DomainSummary,
+    report: &mut Report,
+) -> Arc<ResponseTemplate> {
+    report.within(PathElement::Key("response"), |report| {
+        Arc::new(response::compile(raw, summary, report))
+    })
 }
 
 /// The value of `on_store_error`; `None` if it is absent or unknown.

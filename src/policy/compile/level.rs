@@ -178,6 +178,15 @@ impl LevelBuilder {
     }
 }
 
+impl Origin {
+    /// Runs `report` at the path of the descriptor, below that of the level.
+    fn report_within(self, report: &mut Report, inside: impl FnOnce(&mut Report)) {
+        report.in_file(self.at.file, |report| {
+            report.within(PathElement::Index(self.index), inside);
+        });
+    }
+}
+
 impl KeyNodesBuilder {
     fn add_cidrs(&mut self, matcher: &CidrMatcher, node: u32, report: &mut Report) {
         for cidr in &matcher.cidrs {
@@ -240,25 +249,24 @@ fn report_duplicate(
 }
 
 fn report_hashed_twice(hashed: Origin, clear: FilePosition, report: &mut Report) {
-    report.set_file(hashed.at.file);
-    let mut message = "duplicate value at this level".to_owned();
-    if let Some(clear) = report.describe(clear) {
-        message.push_str(&format!(", in plain text {clear}"));
-    }
-    report.within(PathElement::Index(hashed.index), |report| {
+    hashed.report_within(report, |report| {
+        let mut message = "duplicate value at this level".to_owned();
+        if let Some(clear) = report.describe(clear) {
+            message.push_str(&format!(", in plain text {clear}"));
+        }
         report.add(PolicyCode::DuplicateDescriptor, hashed.at.position, message);
     });
 }
 
 fn report_unreachable(node: Origin, by: FilePosition, report: &mut Report) {
-    report.set_file(node.at.file);
-    let mut message = "this descriptor can never match: a wildcard of the same level".to_owned();
-    if let Some(by) = report.describe(by) {
-        message.push_str(&format!(", {by},"));
-    }
-    message.push_str(" matches all its values first");
-    let hint = "put the more specific one first, or remove it";
-    report.within(PathElement::Index(node.index), |report| {
+    node.report_within(report, |report| {
+        let mut message =
+            "this descriptor can never match: a wildcard of the same level".to_owned();
+        if let Some(by) = report.describe(by) {
+            message.push_str(&format!(", {by},"));
+        }
+        message.push_str(" matches all its values first");
+        let hint = "put the more specific one first, or remove it";
         report.add_with_hint(PolicyCode::Unreachable, node.at.position, message, hint);
     });
 }

@@ -28,26 +28,18 @@ pub(super) fn compile(
     let mut replaces: Vec<Arc<str>> = Vec::new();
     let mut limits = Vec::new();
     for (at, limit) in raw.limits.iter().enumerate() {
-        if raw.is_list {
-            report.enter(PathElement::Index(at));
-        }
-        check_names(limit, summary, report);
-        replaces.extend(
-            limit
-                .extras
-                .replaces
-                .iter()
-                .map(|name| Arc::from(&*name.value)),
-        );
-        limits.push(if is_unlimited(limit) {
-            check_unlimited(limit, raw.is_list, report);
-            None
-        } else {
+        let names = limit.extras.replaces.iter();
+        replaces.extend(names.map(|name| Arc::from(&*name.value)));
+        let element = [PathElement::Index(at)];
+        let path = if raw.is_list { &element[..] } else { &[] };
+        limits.push(report.within_all(path, |report| {
+            check_names(limit, summary, report);
+            if is_unlimited(limit) {
+                check_unlimited(limit, raw.is_list, report);
+                return None;
+            }
             counted(limit, report)
-        });
-        if raw.is_list {
-            report.leave();
-        }
+        }));
     }
     if let [limit] = &raw.limits[..]
         && is_unlimited(limit)

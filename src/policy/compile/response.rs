@@ -24,36 +24,15 @@ pub(super) fn compile(
     summary: &DomainSummary,
     report: &mut Report,
 ) -> ResponseTemplate {
-    let mut compiler = ResponseCompiler { summary, report };
-    let sets = compiler.within("standard", |compiler| compiler.sets(&raw.standard));
-    let mut headers = compiler.within("headers", |compiler| {
+    let sets = within("standard", report, |report| sets(&raw.standard, report));
+    let mut headers = within("headers", report, |report| {
         for header in &raw.headers {
-            compiler.refuse_content_type(header);
+            check_not_content_type(header, report);
         }
-        compiler.headers(&raw.headers, &sets)
+        compile_headers(&raw.headers, &sets, summary, report)
     });
-    let over_limit = compiler.within("over_limit", |compiler| {
-        let own_sets = compiler.within("standard", |compiler| {
-            compiler.sets(&raw.over_limit_standard)
-        });
-        let mut headers = compiler.within("headers", |compiler| {
-            compiler.headers(&raw.over_limit_headers, &own_sets)
-        });
-        let is_new = |set: &&StandardHeaders| !own_sets.contains(set);
-        for set in sets.iter().filter(is_new) {
-            let on_refusal = set.headers_on_refusal();
-            let own = |header: &HeaderTemplate| {
-                let is_own = |own: &HeaderTemplate| own.name.eq_ignore_ascii_case(&header.name);
-                headers.iter().any(is_own)
-            };
-            let missing: Vec<_> = on_refusal.filter(|header| !own(header)).collect();
-            headers.extend(missing);
-        }
-        headers.extend(own_sets.iter().flat_map(|set| set.all_headers()));
-        OverLimit {
-            headers: headers.into(),
-            body: compiler.within("body", |compiler| compiler.body(raw)),
-        }
+    let over_limit = within("over_limit", report, |report| {
+        compile_over_limit(raw, &sets, summary, report)
     });
     headers.extend(sets.iter().flat_map(|set| set.headers()));
     let names = over_limit
@@ -70,223 +49,243 @@ pub(super) fn compile(
     }
 }
 
-struct ResponseCompiler<'a> {
-    summary: &'a DomainSummary,
-    report: &'a mut Report,
+/// Compiles the response of a refusal, with the headers of the block's sets that only refusals have.
+fn compile_over_limit(
+    raw: &RawResponse,
+    block_sets: &[StandardHeaders],
+    summary: &DomainSummary,
+    report: &mut Report,
+) -> OverLimit {
+    let own_sets = within("standard", report, |report| {
+        sets(&raw.over_limit_standard, report)
+    });
+    let mut headers = within("headers", report, |report| {
+        compile_headers(&raw.over_limit_headers, &own_sets, summary, report)
+    });
+    let is_new = |set: &&StandardHeaders| !own_sets.contains(set);
+    for set in block_sets.iter().filter(is_new) {
+        let on_refusal = set.headers_on_refusal();
+        let own = |header: &HeaderTemplate| {
+            let is_own = |own: &HeaderTemplate| own.name.eq_ignore_ascii_case(&header.name);
+            headers.iter().any(is_own)
+        };
+        let missing: Vec<_> = on_refusal.filter(|header| !own(header)).collect();
+        headers.extend(missing);
+    }
+    headers.extend(own_sets.iter().flat_map(|set| set.all_headers()));
+    OverLimit {
+        headers: headers.into(),
+        body: within("body", report, |report| compile_body(raw, summary, report)),
+    }
 }
 
-impl ResponseCompiler<'_> {
-    fn within<T>(&mut self, key: &'static str, what: impl FnOnce(&mut Self) -> T) -> T {
-        self.report.enter(PathElement::Key(key));
-        let done = what(self);
-        self.report.leave();
-        done
-    }
+fn within<T>(key: &'static str, report: &mut Report, inside: impl FnOnce(&mut Report) -> T) -> T {
+    report.within(PathElement::Key(key), inside)
+}
 
-    /// The sets of those names.
-    fn sets(&mut self, names: &[Spanned<Text>]) -> Vec<StandardHeaders> {
-        let mut sets = Vec::new();
-        for name in names {
-            match StandardHeaders::from_name(&name.value) {
-                Some(set) if sets.contains(&set) => {
-                    let message = "the set is listed twice";
-                    self.report
-                        .add(PolicyCode::NoEffect, name.position, message);
-                }
-                Some(set) => sets.push(set),
-                None => {
-                    let message = format!("unknown value {}", quoted(&name.value));
-                    let names = StandardHeaders::ALL.map(StandardHeaders::name);
-                    let near = did_you_mean(&name.value.to_ascii_lowercase(), names);
-                    let hint = near.unwrap_or_else(|| format!("use one of {}", names.join(", ")));
-                    self.report.add_with_hint(
-                        DocumentCode::InvalidValue,
-                        name.position,
-                        message,
-                        hint,
-                    );
-                }
+/// The sets of those names.
+fn sets(names: &[Spanned<Text>], report: &mut Report) -> Vec<StandardHeaders> {
+    let mut sets = Vec::new();
+    for name in names {
+        match StandardHeaders::from_name(&name.value) {
+            Some(set) if sets.contains(&set) => {
+                let message = "the set is listed twice";
+                report.add(PolicyCode::NoEffect, name.position, message);
+            }
+            Some(set) => sets.push(set),
+            None => {
+                let message = format!("unknown value {}", quoted(&name.value));
+                let names = StandardHeaders::ALL.map(StandardHeaders::name);
+                let near = did_you_mean(&name.value.to_ascii_lowercase(), names);
+                let hint = near.unwrap_or_else(|| format!("use one of {}", names.join(", ")));
+                report.add_with_hint(DocumentCode::InvalidValue, name.position, message, hint);
             }
         }
-        sets
     }
+    sets
+}
 
-    /// The headers of a block whose `standard` adds these sets.
-    fn headers(&mut self, raw: &[RawHeader], sets: &[StandardHeaders]) -> Vec<HeaderTemplate> {
-        let mut headers: Vec<HeaderTemplate> = Vec::new();
-        let mut names: HashSet<String> = HashSet::new();
-        for header in raw {
-            let name = &header.name;
-            if !names.insert(name.value.to_ascii_lowercase()) {
-                let message = format!("duplicate header {}", quoted(&name.value));
-                self.report
-                    .add(PolicyCode::DuplicateHeader, name.position, message);
-                continue;
-            }
-            let contains = |set: &&StandardHeaders| set.contains(&name.value);
-            if let Some(set) = sets.iter().find(contains) {
-                let header = quoted(&name.value);
-                let message = format!("`standard: {}` also adds the header {header}", set.name());
-                let hint = "remove one of them";
-                self.report.add_with_hint(
-                    PolicyCode::DuplicateHeader,
-                    name.position,
-                    message,
-                    hint,
-                );
-            }
-            self.check_name(name);
-            if header.value.value.chars().any(char::is_control) {
-                let message = "control character in the value of a header";
-                let hint = "write it on one line";
-                self.report.add_with_hint(
-                    PolicyCode::InvalidHeaderValue,
-                    header.value.position,
-                    message,
-                    hint,
-                );
-            }
-            headers.push(HeaderTemplate {
-                name: (*name.value).into(),
-                value: HeaderValueTemplate::new(self.pieces(&header.value)),
-                replaced_on_refusal: false,
-            });
+/// The headers of a block whose `standard` adds these sets.
+fn compile_headers(
+    raw: &[RawHeader],
+    sets: &[StandardHeaders],
+    summary: &DomainSummary,
+    report: &mut Report,
+) -> Vec<HeaderTemplate> {
+    let mut headers: Vec<HeaderTemplate> = Vec::new();
+    let mut names: HashSet<String> = HashSet::new();
+    for header in raw {
+        let name = &header.name;
+        if !names.insert(name.value.to_ascii_lowercase()) {
+            let message = format!("duplicate header {}", quoted(&name.value));
+            report.add(PolicyCode::DuplicateHeader, name.position, message);
+            continue;
         }
-        headers
-    }
-
-    fn check_name(&mut self, name: &Spanned<Text>) {
-        let is_token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
-        let lower = name.value.to_ascii_lowercase();
-        if FORBIDDEN.contains(&lower.as_str()) {
-            let message = format!("a policy cannot set {}", quoted(&name.value));
-            self.report
-                .add(PolicyCode::ForbiddenHeader, name.position, message);
-        } else if name.value.starts_with(':') {
-            let message = "a policy cannot set headers that begin with `:`";
-            self.report
-                .add(PolicyCode::ForbiddenHeader, name.position, message);
-        } else if name.value.is_empty() || !name.value.bytes().all(is_token) {
-            let message = format!("{} is not a valid header name", quoted(&name.value));
-            self.report
-                .add(PolicyCode::InvalidHeaderName, name.position, message);
+        let contains = |set: &&StandardHeaders| set.contains(&name.value);
+        if let Some(set) = sets.iter().find(contains) {
+            let header = quoted(&name.value);
+            let message = format!("`standard: {}` also adds the header {header}", set.name());
+            let hint = "remove one of them";
+            report.add_with_hint(PolicyCode::DuplicateHeader, name.position, message, hint);
         }
-    }
-
-    fn refuse_content_type(&mut self, header: &RawHeader) {
-        if is_content_type(header) {
-            let message = "`content-type` would be added to the upstream's";
-            let hint = "put it under `over_limit.headers`";
-            self.report.add_with_hint(
-                PolicyCode::ForbiddenHeader,
-                header.name.position,
+        check_name(name, report);
+        if header.value.value.chars().any(char::is_control) {
+            let message = "control character in the value of a header";
+            let hint = "write it on one line";
+            report.add_with_hint(
+                PolicyCode::InvalidHeaderValue,
+                header.value.position,
                 message,
                 hint,
             );
         }
-    }
-
-    fn body(&mut self, raw: &RawResponse) -> Option<BodyTemplate> {
-        let body = raw.body.as_ref()?;
-        let pieces = self.pieces(body);
-        if !is_json(raw, &body.value) {
-            let plain = pieces.into_iter().map(|piece| (piece, Escaping::Plain));
-            return Some(BodyTemplate::new(plain.collect()));
-        }
-        match template::parse_body(pieces, |key| self.summary.is_number(key)) {
-            Ok(slots) => Some(BodyTemplate::new(slots)),
-            Err(fault) => {
-                self.report_body_error(&fault, body.position);
-                None
-            }
-        }
-    }
-
-    /// The pieces of a template, without the invalid ones.
-    fn pieces(&mut self, text: &Spanned<Text>) -> Vec<TemplatePiece> {
-        let (mut pieces, faults) = template::parse(&text.value);
-        for fault in &faults {
-            self.report_template_error(fault, text.position);
-        }
-        pieces.retain(|piece| {
-            let TemplatePiece::Operator(operator) = piece else {
-                return true;
-            };
-            self.is_allowed(operator, text.position)
+        headers.push(HeaderTemplate {
+            name: (*name.value).into(),
+            value: HeaderValueTemplate::new(pieces(&header.value, summary, report)),
+            replaced_on_refusal: false,
         });
-        pieces
     }
+    headers
+}
 
-    fn is_allowed(&mut self, operator: &Operator, position: Option<Position>) -> bool {
-        match operator {
-            Operator::Entry(key) if self.summary.is_secret(key) => {
-                let message = format!("the key {} is secret: its values are hidden", quoted(key));
-                self.report
-                    .add(PolicyCode::SecretExposed, position, message);
-                false
-            }
-            Operator::Metadata(key) if !self.summary.has_metadata(key) => {
-                let message = format!("no descriptor of this domain has metadata {}", quoted(key));
-                self.report.add(PolicyCode::NoEffect, position, message);
-                true
-            }
-            _ => true,
-        }
+fn check_name(name: &Spanned<Text>, report: &mut Report) {
+    let is_token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
+    let lower = name.value.to_ascii_lowercase();
+    if FORBIDDEN.contains(&lower.as_str()) {
+        let message = format!("a policy cannot set {}", quoted(&name.value));
+        report.add(PolicyCode::ForbiddenHeader, name.position, message);
+    } else if name.value.starts_with(':') {
+        let message = "a policy cannot set headers that begin with `:`";
+        report.add(PolicyCode::ForbiddenHeader, name.position, message);
+    } else if name.value.is_empty() || !name.value.bytes().all(is_token) {
+        let message = format!("{} is not a valid header name", quoted(&name.value));
+        report.add(PolicyCode::InvalidHeaderName, name.position, message);
     }
+}
 
-    fn report_template_error(&mut self, fault: &TemplateError, position: Option<Position>) {
-        let message_and_hint = match fault {
-            TemplateError::UnescapedPercent => {
-                let message = "a `%` that does not begin an operator".to_owned();
-                let hint = "write `%%` for a literal `%`".to_owned();
-                self.report
-                    .add_with_hint(PolicyCode::UnescapedPercent, position, message, hint);
-                return;
-            }
-            TemplateError::UnknownOperator(name) => {
-                let near = did_you_mean(&name.to_ascii_uppercase(), template::operator_names());
-                let names: Vec<&str> = template::operator_names().collect();
-                let hint = near.unwrap_or_else(|| format!("use one of {}", names.join(", ")));
-                (format!("unknown operator {}", quoted(name)), hint)
-            }
-            TemplateError::InvalidArgument(name) => {
-                let hint = "only `METADATA` and `ENTRY` have a key, as in `%ENTRY(path)%`";
-                (
-                    format!("wrong argument of the operator {}", quoted(name)),
-                    hint.to_owned(),
-                )
-            }
-        };
-        self.report.add_with_hint(
-            PolicyCode::UnknownOperator,
-            position,
-            message_and_hint.0,
-            message_and_hint.1,
+fn check_not_content_type(header: &RawHeader, report: &mut Report) {
+    if is_content_type(header) {
+        let message = "`content-type` would be added to the upstream's";
+        let hint = "put it under `over_limit.headers`";
+        report.add_with_hint(
+            PolicyCode::ForbiddenHeader,
+            header.name.position,
+            message,
+            hint,
         );
     }
+}
 
-    fn report_body_error(&mut self, fault: &BodyError, position: Option<Position>) {
-        let (message, hint) = match fault {
-            BodyError::Json { line, column } => (
-                format!("the body is not valid JSON at its line {line}, column {column}"),
-                "it is checked with every operator replaced by 0",
-            ),
-            BodyError::InEscape => (
-                "an operator is inside an escape sequence of the body".to_owned(),
-                "write the backslash twice",
-            ),
-            BodyError::NotWhole => (
-                "an operator outside quotes is part of a longer token of the body".to_owned(),
-                "put it in quotes, or make it a whole value",
-            ),
-            BodyError::NotNumber => (
-                "the value of an operator outside quotes may not be a number".to_owned(),
-                "put it in quotes",
-            ),
-        };
-        self.report
-            .add_with_hint(PolicyCode::InvalidBody, position, message, hint);
+fn compile_body(
+    raw: &RawResponse,
+    summary: &DomainSummary,
+    report: &mut Report,
+) -> Option<BodyTemplate> {
+    let body = raw.body.as_ref()?;
+    let pieces = pieces(body, summary, report);
+    if !is_json(raw, &body.value) {
+        let plain = pieces.into_iter().map(|piece| (piece, Escaping::Plain));
+        return Some(BodyTemplate::new(plain.collect()));
     }
+    match template::parse_body(pieces, |key| summary.is_number(key)) {
+        Ok(slots) => Some(BodyTemplate::new(slots)),
+        Err(fault) => {
+            report_body_error(&fault, body.position, report);
+            None
+        }
+    }
+}
+
+/// The pieces of a template, without the invalid ones.
+fn pieces(
+    text: &Spanned<Text>,
+    summary: &DomainSummary,
+    report: &mut Report,
+) -> Vec<TemplatePiece> {
+    let (mut pieces, faults) = template::parse(&text.value);
+    for fault in &faults {
+        report_template_error(fault, text.position, report);
+    }
+    pieces.retain(|piece| {
+        let TemplatePiece::Operator(operator) = piece else {
+            return true;
+        };
+        is_allowed(operator, text.position, summary, report)
+    });
+    pieces
+}
+
+fn is_allowed(
+    operator: &Operator,
+    position: Option<Position>,
+    summary: &DomainSummary,
+    report: &mut Report,
+) -> bool {
+    match operator {
+        Operator::Entry(key) if summary.is_secret(key) => {
+            let message = format!("the key {} is secret: its values are hidden", quoted(key));
+            report.add(PolicyCode::SecretExposed, position, message);
+            false
+        }
+        Operator::Metadata(key) if !summary.has_metadata(key) => {
+            let message = format!("no descriptor of this domain has metadata {}", quoted(key));
+            report.add(PolicyCode::NoEffect, position, message);
+            true
+        }
+        _ => true,
+    }
+}
+
+fn report_template_error(fault: &TemplateError, position: Option<Position>, report: &mut Report) {
+    let message_and_hint = match fault {
+        TemplateError::UnescapedPercent => {
+            let message = "a `%` that does not begin an operator".to_owned();
+            let hint = "write `%%` for a literal `%`".to_owned();
+            report.add_with_hint(PolicyCode::UnescapedPercent, position, message, hint);
+            return;
+        }
+        TemplateError::UnknownOperator(name) => {
+            let near = did_you_mean(&name.to_ascii_uppercase(), template::operator_names());
+            let names: Vec<&str> = template::operator_names().collect();
+            let hint = near.unwrap_or_else(|| format!("use one of {}", names.join(", ")));
+            (format!("unknown operator {}", quoted(name)), hint)
+        }
+        TemplateError::InvalidArgument(name) => {
+            let hint = "only `METADATA` and `ENTRY` have a key, as in `%ENTRY(path)%`";
+            (
+                format!("wrong argument of the operator {}", quoted(name)),
+                hint.to_owned(),
+            )
+        }
+    };
+    report.add_with_hint(
+        PolicyCode::UnknownOperator,
+        position,
+        message_and_hint.0,
+        message_and_hint.1,
+    );
+}
+
+fn report_body_error(fault: &BodyError, position: Option<Position>, report: &mut Report) {
+    let (message, hint) = match fault {
+        BodyError::Json { line, column } => (
+            format!("the body is not valid JSON at its line {line}, column {column}"),
+            "it is checked with every operator replaced by 0",
+        ),
+        BodyError::InEscape => (
+            "an operator is inside an escape sequence of the body".to_owned(),
+            "write the backslash twice",
+        ),
+        BodyError::NotWhole => (
+            "an operator outside quotes is part of a longer token of the body".to_owned(),
+            "put it in quotes, or make it a whole value",
+        ),
+        BodyError::NotNumber => (
+            "the value of an operator outside quotes may not be a number".to_owned(),
+            "put it in quotes",
+        ),
+    };
+    report.add_with_hint(PolicyCode::InvalidBody, position, message, hint);
 }
 
 fn is_content_type(header: &RawHeader) -> bool {

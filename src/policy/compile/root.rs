@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::on_store_error;
-use crate::document::{Field, PathElement, Report, Spanned, Text};
+use crate::document::{Field, FilePosition, PathElement, Position, Report, Spanned, Text};
 use crate::policy::OnStoreError;
 use crate::policy::PolicyCode;
 use crate::policy::raw::{RawDomain, RawResponse};
@@ -48,10 +48,10 @@ impl RootSettings {
         root.response = merge.single_value("response", |raw| &mut raw.response);
         let written = merge.single_value("on_store_error", |raw| &mut raw.on_store_error);
         if let Some((file, written)) = written {
-            report.set_file(file);
             let written = Field::Given(written);
-            root.on_store_error = on_store_error(&written, report).unwrap_or_default();
-            report.set_file(0);
+            root.on_store_error = report
+                .in_file(file, |report| on_store_error(&written, report))
+                .unwrap_or_default();
         }
         let named = parts.iter().find_map(|part| part.raw.name.given());
         root.name = named.map(|name| name.value.clone());
@@ -77,28 +77,34 @@ impl RootMerge<'_> {
             let Some(next) = field(&mut part.raw).take() else {
                 continue;
             };
-            let Some((number, first)) = &first else {
+            let Some((first_file, first)) = &first else {
                 first = Some((file, next));
                 continue;
             };
             if *first != next {
-                self.report.set_file(*number);
-                let spot = self.report.file_position(first.position);
-                self.report.set_file(file);
-                let position = self.report.describe(spot).unwrap_or_default();
-                let message = format!("`{key}` has another value {position}");
-                let hint = "write keys of the whole domain in one of its files";
-                self.report.within(PathElement::Key(key), |report| {
-                    report.add_with_hint(
-                        PolicyCode::ConflictingRoots,
-                        next.position,
-                        message,
-                        hint,
-                    );
+                let first = FilePosition {
+                    position: first.position,
+                    file: *first_file,
+                };
+                self.report.in_file(file, |report| {
+                    report.within(PathElement::Key(key), |report| {
+                        report_conflict(key, first, next.position, report);
+                    });
                 });
             }
         }
-        self.report.set_file(0);
         first.map(|(file, first)| (file, first.value))
     }
+}
+
+fn report_conflict(
+    key: &str,
+    first: FilePosition,
+    position: Option<Position>,
+    report: &mut Report,
+) {
+    let first = report.describe(first).unwrap_or_default();
+    let message = format!("`{key}` has another value {first}");
+    let hint = "write keys of the whole domain in one of its files";
+    report.add_with_hint(PolicyCode::ConflictingRoots, position, message, hint);
 }

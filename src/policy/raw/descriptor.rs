@@ -33,14 +33,10 @@ impl Elements for Descriptors {
         // Those below came before.
         let below = self.lists.get_mut(depth + 1).map(std::mem::take);
         self.lists.resize_with(depth + 1, Vec::new);
-        for list in &self.lists {
-            report.enter(PathElement::Key(KEY));
-            report.enter(PathElement::Index(list.len()));
-        }
-        let mut descriptor = Box::new(read(node, report));
-        for _ in 0..2 * self.lists.len() {
-            report.leave();
-        }
+        let elements =
+            |list: &RawDescriptors| [PathElement::Key(KEY), PathElement::Index(list.len())];
+        let path: Vec<PathElement> = self.lists.iter().flat_map(elements).collect();
+        let mut descriptor = report.within_all(&path, |report| Box::new(read(node, report)));
         if let Some(below) = below {
             descriptor.descriptors = below;
         }
