@@ -1,4 +1,4 @@
-//! Documents: YAML files with positions, and everything that can be wrong with them whatever they describe.
+//! Documents: YAML files with positions, and the faults that any of them can have.
 //!
 //! A file is read ([`files`]) and parsed to [`Node`]s ([`parse`]); a table of [`Key`]s turns its mappings into raw
 //! types, and each finding becomes a [`Diagnostic`] in a [`Report`]. Reading never stops at the first fault, and no

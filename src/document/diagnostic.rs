@@ -1,4 +1,4 @@
-//! A finding: what is wrong, where, and how to correct it.
+//! A finding: its kind, its position, and how to correct it.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -7,7 +7,7 @@ use super::{DiagnosticCode, Severity};
 
 /// One error or warning, found while a file was loaded.
 ///
-/// It never holds a value of a descriptor: that may be an API key.
+/// It never contains a value of a descriptor: that may be an API key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Diagnostic {
     /// Whether it rejects the file.

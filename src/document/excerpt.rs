@@ -1,8 +1,8 @@
-//! Lines of a file that can be shown: whatever may be the value of a descriptor is masked.
+//! Lines of a file that can be shown: everything that may be the value of a descriptor is masked.
 //!
 //! A masked line keeps its width, so that columns stay. Shown are the keys of the language, and the values of those
-//! that cannot hold a client's value. Everything else, such as what follows a syntax error or is below a misspelled
-//! key, might be an API key.
+//! that cannot contain a client's value. Everything else, such as text after a syntax error or below a misspelled key,
+//! might be an API key.
 
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -11,12 +11,12 @@ use saphyr_parser::{Event, Parser};
 
 use super::{Position, is_similar, yaml};
 
-/// A line of a file, with `*` for what is not to be shown.
+/// A line of a file, with `*` for each hidden character.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Excerpt {
     /// Without its end, and without comments.
     pub line: String,
-    /// Where what stands at the position ends: the first column after it.
+    /// The first column after the scalar at the position.
     pub end_column: u32,
 }
 
@@ -25,7 +25,7 @@ pub struct Excerpt {
 pub enum Visibility {
     /// All of it.
     Shown,
-    /// Its keys, and the value of each as that key says.
+    /// Its keys, and each value according to its key.
     ByKey,
     /// Nothing.
     Hidden,
@@ -38,7 +38,7 @@ struct Keys<'k>(&'k [(&'k str, Visibility)]);
 /// Longer lines are not shown.
 const MAX_CHARS: usize = 500;
 
-/// The lines of `positions`, each masked; none for a position without a line, or with a very long one.
+/// The lines of `positions`, each masked; `None` for a position outside the text or on a very long line.
 pub fn excerpts(
     text: &str,
     positions: &[Position],
@@ -55,7 +55,7 @@ pub fn excerpts(
     positions.iter().map(excerpt).collect()
 }
 
-/// A line that is wanted. Positions are in characters of the whole text.
+/// A wanted line. Positions are in characters of the whole text.
 #[derive(Debug)]
 struct Line {
     number: u32,
@@ -95,7 +95,7 @@ fn lines(text: &str, wanted: &BTreeSet<u32>) -> Vec<Line> {
     lines
 }
 
-/// A list, or a mapping and what the next node in it is.
+/// A list or mapping that is being read, and the role of the next node in it.
 #[derive(Clone, Copy, Debug)]
 enum Frame {
     List(Visibility),
@@ -103,19 +103,19 @@ enum Frame {
     Under(Visibility, Visibility),
 }
 
-/// Says of every scalar in the lines where it is, and whether it may be shown.
+/// Adds to the lines the range of every scalar and whether it may be shown.
 fn find_scalars(text: &str, keys: Keys<'_>, lines: &mut [Line]) {
     let (text, shift) = yaml::prepare(text);
     let mut frames: Vec<Frame> = Vec::new();
-    // The last key, as long as nobody knows whether it is one: `{value: a, b}` makes a key of what
-    // was meant as a part of the value.
-    let mut doubtful: Option<Range<usize>> = None;
+    // The last unknown key, until its value shows whether it is one: in `{value: a, b}`, `b` is a key without a value
+    // that was meant as a part of the value.
+    let mut unconfirmed: Option<Range<usize>> = None;
     for event in Parser::new_from_str(&text) {
-        // What comes after an error is in no scalar, and so not shown.
+        // Text after an error is not part of a scalar, so it is hidden.
         let Ok((event, span)) = event else { return };
-        if let Some(range) = doubtful.take() {
-            let is_nothing = matches!(&event, Event::Scalar(text, ..) if text.is_empty());
-            add_scalar(lines, &range, !is_nothing);
+        if let Some(range) = unconfirmed.take() {
+            let is_empty = matches!(&event, Event::Scalar(text, ..) if text.is_empty());
+            add_scalar(lines, &range, !is_empty);
         }
         match event {
             Event::Scalar(text, ..) => {
@@ -124,7 +124,7 @@ fn find_scalars(text: &str, keys: Keys<'_>, lines: &mut [Line]) {
                     ..span.end.index().saturating_sub(shift);
                 let is_key = matches!(frames.last(), Some(Frame::Under(Visibility::ByKey, _)));
                 if shown && is_key && !keys.is_known(&text) {
-                    doubtful = Some(range);
+                    unconfirmed = Some(range);
                 } else if !text.is_empty() {
                     add_scalar(lines, &range, shown);
                 }
@@ -148,7 +148,7 @@ fn find_scalars(text: &str, keys: Keys<'_>, lines: &mut [Line]) {
     }
 }
 
-/// A scalar begins: whether it may be shown.
+/// Handles the begin of a scalar; returns whether it may be shown.
 fn enter_scalar(frames: &mut [Frame], keys: Keys<'_>, text: &str) -> bool {
     if let Some(frame @ Frame::Key(_)) = frames.last_mut()
         && let Frame::Key(own) = *frame
@@ -163,7 +163,7 @@ fn enter_scalar(frames: &mut [Frame], keys: Keys<'_>, text: &str) -> bool {
     enter(frames) == Visibility::Shown
 }
 
-/// Something begins that is no scalar, or no key: what of it may be shown.
+/// Handles the begin of a value; returns its visibility.
 fn enter(frames: &mut [Frame]) -> Visibility {
     match frames.last_mut() {
         None => Visibility::ByKey,
@@ -173,7 +173,7 @@ fn enter(frames: &mut [Frame]) -> Visibility {
                 *frame = Frame::Key(own);
                 below
             }
-            // A list or a mapping in position of a key.
+            // A list or a mapping as a key.
             Frame::Key(own) | Frame::List(own) => {
                 *frame = Frame::Under(own, Visibility::Hidden);
                 Visibility::Hidden
@@ -255,10 +255,10 @@ impl Line {
         line
     }
 
-    /// Whether each character may be shown if it is in no scalar: signs, spaces, and the keys of
-    /// the language. None begins a comment.
+    /// Whether each character may be shown if it is outside scalars: punctuation, spaces, and the keys of the
+    /// language. `None` begins a comment.
     fn shown_between(&self, keys: Keys<'_>) -> Vec<Option<bool>> {
-        let is_sign = |c: char| c.is_whitespace() || "-:?,[]{}&*!|>'\"%@`".contains(c);
+        let is_punctuation = |c: char| c.is_whitespace() || "-:?,[]{}&*!|>'\"%@`".contains(c);
         let mut shown = Vec::with_capacity(self.chars.len());
         while shown.len() < self.chars.len() {
             let at = shown.len();
@@ -273,7 +273,7 @@ impl Line {
             }
             let is_comment =
                 self.chars[at] == '#' && (at == 0 || self.chars[at - 1].is_whitespace());
-            shown.push((!is_comment).then_some(is_sign(self.chars[at])));
+            shown.push((!is_comment).then_some(is_punctuation(self.chars[at])));
         }
         shown
     }

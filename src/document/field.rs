@@ -1,4 +1,4 @@
-//! What a key of a mapping holds, once read.
+//! The value of a key, once read.
 
 use super::Position;
 

@@ -1,4 +1,4 @@
-//! What kind of node a value is.
+//! Mappings and lists, and the finding for a node of another type.
 
 use super::{DocumentCode, Kind, Node, Pair, Report};
 
@@ -29,7 +29,7 @@ pub fn wrong_type(node: &Node, expected: &str, report: &mut Report) {
     let found = match node.kind {
         Kind::Map(_) => "a mapping",
         Kind::List(_) => "a list",
-        Kind::Scalar(..) if node.is_null() => "nothing",
+        Kind::Scalar(..) if node.is_null() => "null",
         Kind::Scalar(..) => "a scalar",
     };
     let message = format!("expected {expected}, found {found}");

@@ -1,4 +1,4 @@
-//! Free-form data: here plain scalars have the type that they look like.
+//! Free-form data, in which a plain scalar has the type that it looks like.
 
 use serde_yaml::Value as Yaml;
 
@@ -29,7 +29,7 @@ fn read_pairs(pairs: &[Pair], report: &mut Report) -> Metadata {
     metadata
 }
 
-/// Reads any node; `None` and a finding if it holds an infinite number or a key that is not text.
+/// Reads any node; `None` and a finding if it contains an infinite number.
 pub fn read_value(node: &Node, report: &mut Report) -> Option<Value> {
     let (text, style) = match &node.kind {
         Kind::Map(pairs) => return Some(Value::Map(read_pairs(pairs, report))),

@@ -1,6 +1,6 @@
-//! A language as a JSON Schema (2020-12), made from its table of keys: editors complete and check by it.
+//! A language as a JSON Schema (2020-12), made from its table of keys: for editors.
 //!
-//! It knows keys and types; what else a file must satisfy, it does not.
+//! It describes keys and types. Relations between keys are checked only when a file is loaded.
 
 use serde_json::{Map, Value as Json, json};
 

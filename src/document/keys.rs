@@ -1,6 +1,6 @@
 //! Tables of the keys of a language.
 //!
-//! A row of a table holds its reader, so a key cannot be listed and then be ignored. Reading, "did you mean", the
+//! A row of a table contains its reader, so a key cannot be listed and then be ignored. Reading, "did you mean", the
 //! JSON Schema and the masking of excerpts all use the same rows.
 
 use serde_json::Value as Json;
@@ -12,9 +12,9 @@ use super::{
 
 /// A key at one level of a language, read into a `T`.
 pub struct Key<T: 'static> {
-    /// What there is to know of it besides its reader.
+    /// Its name, type and description.
     pub info: KeyInfo,
-    /// Reads the value, and puts it into the target.
+    /// Reads the value into the target.
     pub read: fn(&mut T, &Pair, &mut Report),
 }
 
@@ -34,7 +34,7 @@ pub struct KeyInfo {
 pub struct ValueType {
     /// Its JSON Schema.
     pub schema: fn() -> Json,
-    /// What an excerpt may show of it.
+    /// How much of it an excerpt may show.
     pub visibility: Visibility,
     /// Whether null is the same as leaving the key out.
     pub nullable: bool,
@@ -42,7 +42,7 @@ pub struct ValueType {
 
 /// The mappings at one level of a language, read into a `T`.
 pub struct Level<T: 'static> {
-    /// What messages call such a mapping, such as "a descriptor".
+    /// The name of such a mapping in messages, such as "a descriptor".
     pub name: &'static str,
     /// Its name in the `$defs` of the JSON Schema.
     pub definition: &'static str,
@@ -64,7 +64,7 @@ pub struct Language {
 
 /// A level without the type of its target.
 pub trait AnyLevel: Sync {
-    /// What messages call it.
+    /// Its name in messages.
     fn name(&self) -> &'static str;
     /// Its name in the JSON Schema.
     fn definition(&self) -> &'static str;
@@ -186,7 +186,7 @@ impl Language {
         if let Some(hint) = elsewhere.or_else(|| did_you_mean(&pair.key, names)) {
             report.add_with_hint(code, position, format!("unknown key {key}"), hint);
         } else if pair.node.is_null() {
-            // `{value: a, b}` makes a key of what was meant as a part of the value.
+            // In `{value: a, b}`, `b` is a key without a value that was meant as a part of the value.
             let hint = "put text with a comma in quotes";
             report.add_with_hint(code, position, "a key without a value", hint);
         } else {

@@ -37,7 +37,7 @@ pub struct FilePosition {
     pub file: u32,
 }
 
-/// More than anybody reads; a file with a million faults must not fill the memory.
+/// A file with a million faults must not fill the memory.
 const MAX_DIAGNOSTICS: usize = 10_000;
 
 impl Report {
@@ -85,7 +85,7 @@ impl Report {
         Some(format!("in {file}:{line}"))
     }
 
-    /// The findings, by position.
+    /// The findings, sorted by position.
     pub fn into_diagnostics(mut self) -> Vec<Diagnostic> {
         self.diagnostics.sort_by_key(|found| found.position);
         self.diagnostics

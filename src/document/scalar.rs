@@ -1,13 +1,13 @@
-//! The meaning of a scalar where a type is expected.
+//! Scalars where a type is expected.
 //!
-//! serde_yaml decides what a plain scalar is; text that can only be text, or only a few digits, does not need it.
+//! serde_yaml resolves plain scalars, except obvious text and short numbers, which do not need it.
 
 use serde_yaml::Value;
 
 use super::{DocumentCode, Field, Kind, Node, Report, Spanned, Style, Text, list, wrong_type};
 
 impl Node {
-    /// Whether it says nothing.
+    /// Whether it is null or empty.
     pub fn is_null(&self) -> bool {
         match &self.kind {
             Kind::Scalar(text, Style::Plain) => is_null(text),
@@ -20,23 +20,23 @@ fn is_null(text: &str) -> bool {
     matches!(text, "" | "~" | "null" | "Null" | "NULL")
 }
 
-/// What a plain scalar means.
+/// The value of a plain scalar.
 pub(super) fn resolve(text: &str) -> Value {
     const LONGEST: usize = 64;
-    let may_be_more =
+    let can_be_other_than_text =
         |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.' | '_' | '~');
-    if text.len() > LONGEST || !text.chars().all(may_be_more) {
+    if text.len() > LONGEST || !text.chars().all(can_be_other_than_text) {
         return Value::String(text.to_owned());
     }
     match serde_yaml::from_str(text) {
         Ok(value @ (Value::Bool(_) | Value::Number(_))) => value,
-        // `---` is nothing too, for another reason.
+        // serde_yaml reads `---` as an empty document.
         Ok(Value::Null) if is_null(text) => Value::Null,
         _ => Value::String(text.to_owned()),
     }
 }
 
-/// Text as written, whatever it looks like; nothing if it is null or empty.
+/// Text as written, even if it looks like a number; absent if it is null or empty.
 pub fn text(node: &Node, report: &mut Report) -> Field<Text> {
     match &node.kind {
         Kind::Scalar(text, _) if text.is_empty() || node.is_null() => Field::Absent,
@@ -48,7 +48,7 @@ pub fn text(node: &Node, report: &mut Report) -> Field<Text> {
     }
 }
 
-/// Text as written, where nothing at all is a fault and not the same as left out.
+/// Text as written; null is a fault and not the same as leaving the key out.
 pub fn written(node: &Node, report: &mut Report) -> Field<Text> {
     match &node.kind {
         Kind::Scalar(text, _) if !node.is_null() => Field::Given(spanned(node, text.clone())),
@@ -59,7 +59,7 @@ pub fn written(node: &Node, report: &mut Report) -> Field<Text> {
     }
 }
 
-/// A list of texts, each as written; what is no text is left out.
+/// A list of texts, each as written; other elements are reported and left out.
 pub fn texts(node: &Node, report: &mut Report) -> Field<Vec<Spanned<Text>>> {
     let Some(nodes) = list(node, report) else {
         return Field::Invalid;
@@ -108,7 +108,7 @@ pub fn boolean(node: &Node, report: &mut Report) -> Option<bool> {
     }
 }
 
-/// Whether a boolean is true; what is no boolean is not.
+/// Whether a boolean is true; `false` for an invalid one, which is reported.
 pub fn is_set(node: &Node, report: &mut Report) -> bool {
     boolean(node, report) == Some(true)
 }
@@ -134,7 +134,7 @@ pub fn number(node: &Node, report: &mut Report) -> Field<u32> {
                 None if number.is_i64() => "the number is negative",
                 None => "the number must be whole",
             },
-            // serde_yaml takes digits beyond 64 bits for text.
+            // serde_yaml reads digits beyond 64 bits as text.
             _ if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) => TOO_LARGE,
             _ => {
                 wrong_type(node, "a whole number", report);
@@ -158,7 +158,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn plain_scalars_mean_what_serde_yaml_says() {
+    fn plain_scalars_are_resolved_as_in_serde_yaml() {
         assert_eq!(resolve("0x10"), Value::from(16));
         assert_eq!(resolve("1.5"), Value::from(1.5));
         assert_eq!(resolve("~"), Value::Null);
@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn short_digits_are_what_serde_yaml_says() {
+    fn short_digits_are_resolved_as_in_serde_yaml() {
         for text in ["1", "9", "10", "999999999"] {
             assert_eq!(resolve(text), Value::from(text.parse::<u32>().unwrap()));
         }

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-/// A mapping with text keys, as `metadata` holds it.
+/// A mapping with text keys, such as `metadata`.
 pub type Metadata = BTreeMap<String, Value>;
 
-/// A value that YAML, JSON and protobuf's Struct can all hold.
+/// A value that YAML, JSON and protobuf's Struct can all represent.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value {
-    /// Nothing.
+    /// Null.
     Null,
     /// True or false.
     Bool(bool),

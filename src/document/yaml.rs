@@ -15,30 +15,31 @@ use super::Report;
 use builder::Builder;
 pub use node::{Kind, Node, Pair, Style, Text};
 
-/// What is put before a file that is JSON.
+/// The prefix that is added to a file that is JSON.
 ///
-/// The parser takes a `{` at the start of a line for what may become a key of a mapping, and then
-/// holds the whole file as tokens until it knows better: 35 bytes for each of its own.
+/// The parser treats a `{` at the start of a line as a possible key of a mapping, and keeps the tokens of the whole
+/// file until that is decided: 35 bytes for each byte of the file.
 const JSON_START: &str = "--- ";
 
-/// Who takes the elements of large lists while the tree is built, so that they need not be in it.
+/// Receives the elements of large lists while the tree is built, so that the tree does not contain them.
 ///
-/// Such lists stand under one key: in the mapping at the root, and in mappings that are elements of such a list
-/// themselves. Those that an alias can stand for are in the tree as ever.
+/// Such lists are values of one key: in the mapping at the root, and in mappings that are elements of such a list
+/// themselves. Lists that an alias can refer to stay in the tree.
 pub trait Elements {
     /// The key.
     fn key(&self) -> &str;
 
-    /// Takes the next element of the list that stands in so many others. Those of the list in it came before.
-    fn take(&mut self, node: &Node, depth: usize, report: &mut Report);
+    /// Receives the next element of the list that is nested in `depth` others. The elements of the list inside it were
+    /// passed before.
+    fn push(&mut self, node: &Node, depth: usize, report: &mut Report);
 }
 
-/// Reads the only document of `text`; none if there is no sense in going on.
+/// Reads the only document of `text`; `None` after a fault that ends the reading.
 pub fn parse(text: &str, report: &mut Report) -> Option<Node> {
     read(text, None, report)
 }
 
-/// The same, but the lists whose elements were taken are empty.
+/// Like [`parse`], but the lists whose elements were passed to `elements` are empty.
 pub fn parse_by_element(
     text: &str,
     elements: &mut dyn Elements,
@@ -47,7 +48,7 @@ pub fn parse_by_element(
     read(text, Some(elements), report)
 }
 
-/// The text as the parser is given it, and how many characters longer its first line is.
+/// The text for the parser, and the number of characters that were added to its first line.
 pub(super) fn prepare(text: &str) -> (Cow<'_, str>, usize) {
     if text.starts_with('{') {
         return (format!("{JSON_START}{text}").into(), JSON_START.len());
@@ -63,7 +64,7 @@ fn read<'r>(
     let (text, shift) = prepare(text);
     let mut builder = Builder::new(elements, shift, report);
     for event in Parser::new_from_str(&text) {
-        if !builder.take(event) {
+        if !builder.push(event) {
             return None;
         }
     }

@@ -1,7 +1,7 @@
 //! The compiler: from the raw form of a domain to its tree.
 //!
 //! It checks what one key alone cannot show, such as duplicates and nodes that can never match, and
-//! reports every fault that it finds. It does no I/O and knows nothing of YAML.
+//! reports every fault that it finds. It does no I/O and does not know YAML.
 
 mod cidr;
 mod concurrency;
@@ -29,7 +29,7 @@ use summary::DomainSummary;
 /// The most nodes and values of one domain; fewer in tests, which have to get there.
 const MAX_NODES: usize = if cfg!(test) { 10_000 } else { 4_000_000 };
 
-/// The entry that names a lease, unless the file says otherwise.
+/// The default of `lease_entry`.
 const LEASE_ENTRY: &str = "lease";
 
 /// Compiles one domain; `None` if it has no name.

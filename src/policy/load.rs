@@ -11,33 +11,33 @@ use super::{Policy, PolicyCode};
 pub use crate::document::files::LoadError;
 use crate::document::{self, Diagnostic, PathElement, Position, Report, Severity, quoted};
 
-/// What came of a load.
+/// A loaded policy and its diagnostics.
 #[derive(Debug)]
 pub struct LoadedPolicy {
-    /// The policy; none if there is an error among the diagnostics.
+    /// The policy; `None` if a diagnostic is an error.
     pub policy: Option<Policy>,
-    /// Everything found, by file and position.
+    /// All findings, sorted by file and position.
     pub diagnostics: Vec<Diagnostic>,
     /// The files that were read.
     pub files: Vec<PathBuf>,
-    /// What they hold, if that was asked for and they are text.
+    /// The texts of the files, with [`LoadOptions::keep_texts`] and if they are valid UTF-8.
     pub texts: HashMap<PathBuf, String>,
 }
 
-/// How to load.
+/// Options of [`load`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LoadOptions {
-    /// Files of the same domain are one: the descriptors of the second stand behind those of the
-    /// first, and so on. Otherwise a domain in two files is an error.
+    /// Whether files of the same domain are merged: the descriptors of the second follow those of the first, and so
+    /// on. Otherwise a domain in two files is an error.
     pub merge_domains: bool,
-    /// What the files hold is kept, so that diagnostics can show it.
+    /// Whether the texts of files are kept, so that diagnostics can show them.
     pub keep_texts: bool,
 }
 
 /// Loads files, and the policy files of folders (`*.yaml` and `*.yml`, not `*.test.yaml`, not recursive, by name).
 ///
 /// # Errors
-/// When a path cannot be read at all; everything else is a diagnostic.
+/// When a path cannot be read; any other fault is a diagnostic.
 pub fn load(paths: &[PathBuf], options: LoadOptions) -> Result<LoadedPolicy, LoadError> {
     let mut load = Load {
         options,
@@ -53,12 +53,12 @@ pub fn load(paths: &[PathBuf], options: LoadOptions) -> Result<LoadedPolicy, Loa
 /// The files that [`load`] would read, in its order.
 ///
 /// # Errors
-/// When a path cannot be read at all.
+/// When a path cannot be read.
 pub fn files(paths: &[PathBuf]) -> Result<Vec<PathBuf>, LoadError> {
     document::files::find(paths, |folder, files| Load::default().select(folder, files))
 }
 
-/// Loads one domain from text; `file` is what diagnostics call it.
+/// Loads one domain from text; `file` is its name in diagnostics.
 pub fn load_text(file: &Path, text: &str) -> LoadedPolicy {
     let mut load = Load::default();
     let mut report = Report::new(file);
@@ -68,14 +68,14 @@ pub fn load_text(file: &Path, text: &str) -> LoadedPolicy {
     load.finish()
 }
 
-/// Files that are being put together.
+/// The state of a load.
 #[derive(Default)]
 struct Load {
     options: LoadOptions,
-    /// Files whose domains are compiled when all are read, by the name of the domain.
-    waiting: Vec<(Arc<str>, Vec<DomainFile>)>,
+    /// With `merge_domains`, the files of each domain, which are compiled when all are read.
+    deferred: Vec<(Arc<str>, Vec<DomainFile>)>,
     domains: Vec<Domain>,
-    /// Where each domain was first named.
+    /// The file and position that first named each domain.
     origins: HashMap<Arc<str>, (PathBuf, Option<Position>)>,
     diagnostics: Vec<Diagnostic>,
     files: Vec<PathBuf>,
@@ -117,7 +117,7 @@ impl Load {
         Ok(())
     }
 
-    /// Adds what a file says, if it could be read at all.
+    /// Adds the content of a file, unless it could not be parsed.
     fn add(&mut self, path: &Path, raw: Option<RawDomain>, mut report: Report) {
         self.files.push(path.to_owned());
         if let Some(raw) = raw {
@@ -126,24 +126,24 @@ impl Load {
             let file = report.file().clone();
             let part = DomainFile { file, raw };
             if let Some(name) = name.filter(|_| self.options.merge_domains) {
-                self.wait(&name.value, part);
+                self.defer(&name.value, part);
             } else if let Some(domain) = compile::compile(vec![part], &mut report) {
-                self.add_domain(domain, (path, position), &mut report);
+                self.add_domain(domain, position, &mut report);
             }
         }
         self.diagnostics.extend(report.into_diagnostics());
     }
 
-    /// Keeps a part until all of its domain are there.
-    fn wait(&mut self, name: &str, part: DomainFile) {
-        match self.waiting.iter_mut().find(|(own, _)| **own == *name) {
+    /// Keeps a file until all files of its domain are read.
+    fn defer(&mut self, name: &str, part: DomainFile) {
+        match self.deferred.iter_mut().find(|(own, _)| **own == *name) {
             Some((_, parts)) => parts.push(part),
-            None => self.waiting.push((name.into(), vec![part])),
+            None => self.deferred.push((name.into(), vec![part])),
         }
     }
 
-    fn compile_waiting(&mut self) {
-        for (_, parts) in std::mem::take(&mut self.waiting) {
+    fn compile_deferred(&mut self) {
+        for (_, parts) in std::mem::take(&mut self.deferred) {
             let files = parts.iter().map(|part| part.file.clone()).collect();
             let mut report = Report::of_files(files);
             self.domains.extend(compile::compile(parts, &mut report));
@@ -151,26 +151,20 @@ impl Load {
         }
     }
 
-    fn add_domain(
-        &mut self,
-        domain: Domain,
-        (path, position): (&Path, Option<Position>),
-        report: &mut Report,
-    ) {
+    fn add_domain(&mut self, domain: Domain, position: Option<Position>, report: &mut Report) {
         if let Some((first, first_position)) = self.origins.get(&domain.name) {
             let line =
                 first_position.map_or(String::new(), |position| format!(":{}", position.line));
             let (name, first) = (quoted(&domain.name), first.display());
             let message = format!("the domain {name} is already in {first}{line}");
-            let hint =
-                "put the descriptors together, or merge files of one domain with `--merge-domains`";
+            let hint = "put the descriptors into one file, or merge files of one domain with `--merge-domains`";
             report.within(PathElement::Key("domain"), |report| {
                 report.add_with_hint(PolicyCode::DuplicateDomain, position, message, hint);
             });
             return;
         }
         self.origins
-            .insert(domain.name.clone(), (path.to_owned(), position));
+            .insert(domain.name.clone(), (report.file().to_path_buf(), position));
         self.domains.push(domain);
     }
 
@@ -181,16 +175,16 @@ impl Load {
     }
 
     fn finish(mut self) -> LoadedPolicy {
-        self.compile_waiting();
-        // Stable: what was found at one position stays in its order.
+        self.compile_deferred();
+        // Stable: findings at one position stay in order.
         self.diagnostics
             .sort_by(|a, b| (&a.file, a.position).cmp(&(&b.file, b.position)));
-        let is_refused = self
+        let is_rejected = self
             .diagnostics
             .iter()
             .any(|found| found.severity == Severity::Error);
         LoadedPolicy {
-            policy: (!is_refused).then(|| Policy::new(self.domains)),
+            policy: (!is_rejected).then(|| Policy::new(self.domains)),
             diagnostics: self.diagnostics,
             files: self.files,
             texts: self.texts,

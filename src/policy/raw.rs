@@ -1,6 +1,6 @@
-//! The raw form of a policy: what its files say, with positions, before it is checked and compiled.
+//! The raw form of a policy: the content of its files with positions, before it is checked and compiled.
 //!
-//! Positions are optional: a policy may come from elsewhere than a file.
+//! Positions are optional: a policy need not come from a file.
 
 mod count_prefix;
 mod descriptor;
@@ -37,7 +37,7 @@ pub(super) type RawDescriptors = Vec<Box<RawDescriptor>>;
 /// One node of the tree.
 #[derive(Debug)]
 pub(super) struct RawDescriptor {
-    /// False if it is no mapping at all, which was said already.
+    /// False if it is not a mapping, which is reported already.
     pub(super) is_sound: bool,
     pub(super) position: Option<Position>,
     pub(super) key: Field<Text>,
@@ -48,13 +48,13 @@ pub(super) struct RawDescriptor {
     pub(super) descriptors: RawDescriptors,
 }
 
-/// The rarer ways to say which values fit.
+/// The rarer matchers.
 #[derive(Debug)]
 pub(super) struct RawMatchers {
     pub(super) values: Field<Vec<Spanned<Text>>>,
     pub(super) value_sha256: Field<Text>,
     pub(super) pattern: Field<Text>,
-    /// Blocks of addresses, as written.
+    /// CIDR blocks, as written.
     pub(super) cidr: Field<Vec<Spanned<Text>>>,
     pub(super) count_prefix: Option<Spanned<RawCountPrefix>>,
     pub(super) count_by: Field<Vec<Spanned<Text>>>,
@@ -67,7 +67,7 @@ pub(super) struct RawCountPrefix {
     pub(super) v6: Field<u32>,
 }
 
-/// What else a descriptor can say.
+/// The rarer keys of a descriptor.
 #[derive(Debug)]
 pub(super) struct RawDescriptorExtras {
     /// The flags that are set.
@@ -77,7 +77,7 @@ pub(super) struct RawDescriptorExtras {
     pub(super) on_store_error: Field<Text>,
 }
 
-/// What a descriptor can be besides.
+/// A boolean key of a descriptor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Flag {
     Shadow,
@@ -99,7 +99,7 @@ pub(super) struct RawRateLimit {
 /// One limit.
 #[derive(Debug)]
 pub(super) struct RawLimit {
-    /// False if it is no mapping, or has keys that were refused.
+    /// False if it is not a mapping or has unknown keys.
     pub(super) is_sound: bool,
     pub(super) shadow_mode: bool,
     pub(super) position: Option<Position>,
@@ -108,7 +108,7 @@ pub(super) struct RawLimit {
     pub(super) extras: Lazy<RawLimitExtras>,
 }
 
-/// What else a limit can say.
+/// The rarer keys of a limit.
 #[derive(Debug)]
 pub(super) struct RawLimitExtras {
     pub(super) unit_multiplier: Field<u32>,

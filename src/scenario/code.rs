@@ -1,4 +1,4 @@
-//! What can be wrong with a scenario file, besides the faults of any document.
+//! Kinds of findings in scenario files.
 
 use crate::document::diagnostic_codes;
 

@@ -1,4 +1,4 @@
-//! Compares an answer with what a test expects.
+//! Compares an answer with the expectation of a test.
 
 use serde_json::Value as Json;
 

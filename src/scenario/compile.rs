@@ -1,5 +1,7 @@
-//! From the raw form of a scenario file to its tests: defaults are applied, policies are loaded, and
-//! what is written per descriptor is compared with the descriptors.
+//! The compiler: from the raw form of a scenario file to its tests.
+//!
+//! It applies defaults, loads policies, and checks what needs more than one key, such as lists with
+//! one element for each descriptor.
 
 mod request;
 

@@ -97,7 +97,7 @@ impl<'t> Runner<'t> {
         self.clock.set(self.clock.now().plus(span));
     }
 
-    /// Sends the request as often as it says; the first answer that is not as expected is a failure.
+    /// Sends the request `times` times; the first answer that is not as expected is a failure.
     fn send(&mut self, test: &'t TestRequest, position: Position) -> Option<Failure> {
         let mut codes = CodeRuns::default();
         for call in 1..=test.times {

@@ -130,17 +130,20 @@ fn denied_warnings_are_errors() {
 
 #[test]
 fn diagnostics_as_json() {
-    let (said, code) = check_with(&["--format=json"], "bad/reference-misspelled-key2.yaml");
+    let (said, code) = check_with(
+        &["--format=json"],
+        "bad/reference-misspelled-limit-key.yaml",
+    );
     assert_eq!(code, Some(1));
     let said: serde_json::Value = serde_json::from_str(&said).unwrap();
     let expected = serde_json::json!({
         "errors": 1,
         "warnings": 0,
-        "files": ["bad/reference-misspelled-key2.yaml"],
+        "files": ["bad/reference-misspelled-limit-key.yaml"],
         "diagnostics": [{
             "severity": "error",
             "code": "unknown-key",
-            "file": "bad/reference-misspelled-key2.yaml",
+            "file": "bad/reference-misspelled-limit-key.yaml",
             "line": 4,
             "column": 30,
             "end_column": 47,

@@ -1,4 +1,4 @@
-//! The tree is built from events, without recursion.
+//! Builds the tree from the events of the parser, without recursion.
 
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
@@ -12,25 +12,25 @@ use crate::document::{DocumentCode, Position, Report, quoted};
 /// Deeper than 64 levels of descriptors, shallower than any stack.
 const MAX_DEPTH: usize = 256;
 
-/// The most nodes that all aliases of a file may stand for together; long text counts as several.
+/// The most nodes that all aliases of a file may expand to together; long text counts as several.
 const MAX_ALIASED: usize = 4_000_000;
 
-/// So many bytes of text are one more node.
+/// The number of bytes of text that count as one more node.
 const NODE_BYTES: usize = 64;
 
-/// Shorter texts are worth sharing …
+/// The longest text in bytes that is shared.
 const SHARED_LEN: usize = 40;
 
-/// … those of the first that occur: keys and words, before there are too many values.
+/// The number of texts that are shared: the first ones, which are mostly keys.
 const MAX_SHARED: usize = 1_024;
 
-/// Puts a tree together from the parser's events.
+/// The state of the tree while events arrive.
 pub(super) struct Builder<'r> {
     report: &'r mut Report,
     elements: Option<&'r mut dyn Elements>,
     shift: usize,
     frames: Vec<Frame>,
-    /// What each anchor stands for, and how many nodes that is.
+    /// The node of each anchor, and how many nodes it contains.
     anchors: HashMap<usize, (Node, usize)>,
     texts: HashSet<Text>,
     aliased: usize,
@@ -47,16 +47,16 @@ struct Frame {
 
 enum Inside {
     List(Vec<Node>),
-    /// A list whose elements are taken, and in how many others it stands.
-    Taken(usize),
+    /// A list whose elements are passed on, and the number of such lists around it.
+    PassedOn(usize),
     Map(Vec<Pair>, Option<Key>),
 }
 
-/// A key that waits for its node; none if it was no text, which was said already.
+/// A key that waits for its node; `None` if it was not text, which is reported already.
 type Key = Option<(Text, Style, Position)>;
 
 impl<'r> Builder<'r> {
-    /// Of a text whose first line begins `shift` columns early.
+    /// A builder for a text whose first line is preceded by `shift` added characters.
     pub(super) fn new(
         elements: Option<&'r mut dyn Elements>,
         shift: usize,
@@ -74,7 +74,7 @@ impl<'r> Builder<'r> {
         }
     }
 
-    /// The root; nothing if there is none.
+    /// The root; null if there is none.
     pub(super) fn finish(self) -> Node {
         self.root.unwrap_or_else(|| Node {
             position: Position { line: 1, column: 1 },
@@ -82,19 +82,19 @@ impl<'r> Builder<'r> {
         })
     }
 
-    /// False if there is no sense in going on.
-    pub(super) fn take(&mut self, event: Result<(Event<'_>, Span), ScanError>) -> bool {
+    /// Adds the next event; `false` after a fault that ends the reading.
+    pub(super) fn push(&mut self, event: Result<(Event<'_>, Span), ScanError>) -> bool {
         let (event, span) = match event {
             Ok(event) => event,
             Err(error) => {
-                self.syntax(&error);
+                self.report_syntax(&error);
                 return false;
             }
         };
         let position = self.position(&span.start);
         match event {
             Event::DocumentStart(_) if self.root.is_some() => {
-                let hint = "one file holds one domain: split it into files";
+                let hint = "split it into several files";
                 let message = "the file has more than one YAML document";
                 self.report.add_with_hint(
                     DocumentCode::MultipleDocuments,
@@ -106,22 +106,22 @@ impl<'r> Builder<'r> {
             }
             Event::Scalar(text, style, anchor, tag) => {
                 let mut plain = style == ScalarStyle::Plain;
-                plain &= self.means_text(tag.as_deref(), position) != Some(true);
+                plain &= self.is_text_tag(tag.as_deref(), position) != Some(true);
                 let style = if plain { Style::Plain } else { Style::Quoted };
                 let size = 1 + text.len() / NODE_BYTES;
                 let kind = Kind::Scalar(self.share(&text), style);
                 self.complete(anchor, size, Node { position, kind });
             }
             Event::SequenceStart(anchor, tag) => {
-                self.means_text(tag.as_deref(), position);
-                let inside = match self.depth_if_taken().filter(|_| anchor == 0) {
-                    Some(depth) => Inside::Taken(depth),
+                self.is_text_tag(tag.as_deref(), position);
+                let inside = match self.depth_if_passed_on().filter(|_| anchor == 0) {
+                    Some(depth) => Inside::PassedOn(depth),
                     None => Inside::List(Vec::new()),
                 };
                 return self.open(position, anchor, inside);
             }
             Event::MappingStart(anchor, tag) => {
-                self.means_text(tag.as_deref(), position);
+                self.is_text_tag(tag.as_deref(), position);
                 return self.open(position, anchor, Inside::Map(Vec::new(), None));
             }
             Event::SequenceEnd | Event::MappingEnd => self.close(),
@@ -131,8 +131,8 @@ impl<'r> Builder<'r> {
         true
     }
 
-    /// Whether a tag says that a scalar is text; a tag that says anything unusual is an error.
-    fn means_text(&mut self, tag: Option<&Tag>, position: Position) -> Option<bool> {
+    /// Whether a tag makes a scalar text; other tags than those of the core schema are an error.
+    fn is_text_tag(&mut self, tag: Option<&Tag>, position: Position) -> Option<bool> {
         let tag = tag?;
         if tag.is_yaml_core_schema() {
             match tag.suffix.as_str() {
@@ -166,20 +166,20 @@ impl<'r> Builder<'r> {
         shared
     }
 
-    /// Whether the elements of a list that begins here are taken: in how many others of that kind it stands.
-    fn depth_if_taken(&self) -> Option<usize> {
+    /// If the elements of a list that begins here are passed on: the number of such lists around it.
+    fn depth_if_passed_on(&self) -> Option<usize> {
         let key = self.elements.as_ref()?.key();
         let (frame, above) = self.frames.split_last()?;
         let Inside::Map(pairs, Some(Some((own, ..)))) = &frame.inside else {
             return None;
         };
-        // A second list of the same key is one too many.
+        // The list of a repeated key is ignored.
         if **own != *key || pairs.iter().any(|pair| *pair.key == *key) {
             return None;
         }
         match above.last().map(|list| &list.inside) {
             None => Some(0),
-            Some(Inside::Taken(depth)) if frame.anchor == 0 => Some(depth + 1),
+            Some(Inside::PassedOn(depth)) if frame.anchor == 0 => Some(depth + 1),
             Some(_) => None,
         }
     }
@@ -206,7 +206,7 @@ impl<'r> Builder<'r> {
         };
         let kind = match frame.inside {
             Inside::List(nodes) => Kind::List(nodes.into()),
-            Inside::Taken(_) => Kind::List(Rc::default()),
+            Inside::PassedOn(_) => Kind::List(Rc::default()),
             Inside::Map(pairs, _) => {
                 let pairs = self.without_repeated(pairs);
                 Kind::Map(merged(pairs, self.report).into())
@@ -216,7 +216,7 @@ impl<'r> Builder<'r> {
         self.complete(frame.anchor, frame.size, Node { position, kind });
     }
 
-    /// A node is complete: it goes where it belongs.
+    /// Adds a complete node to the list or mapping that it is in.
     fn complete(&mut self, anchor: usize, size: usize, node: Node) {
         if anchor > 0 {
             self.anchors.insert(anchor, (node.clone(), size));
@@ -228,9 +228,9 @@ impl<'r> Builder<'r> {
         frame.size += size;
         match &mut frame.inside {
             Inside::List(nodes) => nodes.push(node),
-            Inside::Taken(depth) => {
+            Inside::PassedOn(depth) => {
                 if let Some(elements) = &mut self.elements {
-                    elements.take(&node, *depth, self.report);
+                    elements.push(&node, *depth, self.report);
                 }
             }
             Inside::Map(pairs, waiting) => match waiting.take() {
@@ -275,7 +275,7 @@ impl<'r> Builder<'r> {
         true
     }
 
-    /// The pairs whose key is the first of its name; the others are said to be too many.
+    /// The first pair of each key; the others are reported.
     fn without_repeated(&mut self, pairs: Vec<Pair>) -> Vec<Pair> {
         const FEW: usize = 12;
         let is_first = |(at, pair): (usize, &Pair)| !pairs[..at].iter().any(|p| p.key == pair.key);
@@ -299,8 +299,8 @@ impl<'r> Builder<'r> {
         first
     }
 
-    /// The parser's texts are fixed but for this one, which quotes a character of the file.
-    fn syntax(&mut self, error: &ScanError) {
+    /// Reports a syntax error. One text of the parser quotes a character of the file, which must not be shown.
+    fn report_syntax(&mut self, error: &ScanError) {
         let what = match error.info() {
             info if info.starts_with("unexpected character") => "unexpected character",
             info => info,

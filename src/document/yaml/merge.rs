@@ -1,11 +1,11 @@
-//! `<<` in a mapping: the keys of another mapping, where it has none of its own.
+//! `<<` in a mapping: adds the keys of another mapping that it does not have itself.
 
 use std::collections::HashSet;
 
 use super::{Kind, Node, Pair, Style, Text};
 use crate::document::{DocumentCode, Report};
 
-/// The pairs with all merges resolved; what stands first wins.
+/// The pairs with all merges resolved; the first pair of a key is kept.
 pub(super) fn merged(pairs: Vec<Pair>, report: &mut Report) -> Vec<Pair> {
     let is_merge = |pair: &Pair| pair.style == Style::Plain && &*pair.key == "<<";
     if !pairs.iter().any(is_merge) {

@@ -10,7 +10,7 @@ pub type Text = Rc<str>;
 /// A node.
 #[derive(Clone, Debug)]
 pub struct Node {
-    /// Where it begins.
+    /// The position of its first character.
     pub position: Position,
     /// Its content.
     pub kind: Kind,
@@ -43,7 +43,7 @@ pub struct Pair {
     pub key: Text,
     /// How the key is written.
     pub style: Style,
-    /// Where the key begins.
+    /// The position of the key.
     pub position: Position,
     /// The value.
     pub node: Node,

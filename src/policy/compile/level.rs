@@ -38,7 +38,7 @@ struct WildcardDraft {
     origin: Origin,
 }
 
-/// A node and the descriptor it comes from.
+/// A node and the position of its descriptor.
 #[derive(Clone, Copy, Debug)]
 struct Origin {
     node: u32,
@@ -80,8 +80,8 @@ impl LevelBuilder {
             Matcher::Cidr(matcher) => builder.add_cidrs(&matcher, node, report),
             Matcher::Pattern(matcher) => {
                 let target = builder.patterns.len() as u32;
-                if let Err(taken) = builder.trie.insert(&matcher.pattern, target) {
-                    let first = builder.patterns[taken as usize].1;
+                if let Err(present) = builder.trie.insert(&matcher.pattern, target) {
+                    let first = builder.patterns[present as usize].1;
                     report_duplicate("pattern", first, matcher.position, report);
                 }
                 let pattern = PathNode {

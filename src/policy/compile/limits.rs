@@ -126,7 +126,7 @@ fn check_names(raw: &RawLimit, summary: &DomainSummary, report: &mut Report) {
     }
 }
 
-/// What stands next to `unlimited`.
+/// Reports keys that contradict `unlimited`.
 fn check_unlimited(raw: &RawLimit, is_list: bool, report: &mut Report) {
     let position = raw
         .extras

@@ -100,7 +100,7 @@ fn some_of(all: impl ExactSizeIterator<Item = String>) -> String {
     named.join("|")
 }
 
-/// `None` if errors leave nothing to match.
+/// `None` if there is no valid matcher.
 pub(super) fn compile(raw: &RawDescriptor, report: &mut Report) -> Option<Matcher> {
     let written = [
         ("value", !raw.value.is_absent()),

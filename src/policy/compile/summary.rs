@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use crate::document::{Field, Text, Value, did_you_mean};
 use crate::policy::raw::{Flag, RawDescriptor};
 
-/// DomainSummary about a domain.
+/// The facts.
 #[derive(Debug, Default)]
 pub(super) struct DomainSummary {
     /// Keys whose values are hidden.
@@ -53,11 +53,11 @@ impl DomainSummary {
                 .iter()
                 .flat_map(|rate_limit| &*rate_limit.limits)
             {
-                let says = |field: &Field<Text>, word| {
+                let is_word = |field: &Field<Text>, word| {
                     field.given().is_some_and(|field| &*field.value == word)
                 };
-                self.has_leases |= says(&limit.extras.algorithm, "concurrency");
-                self.charges_always |= says(&limit.extras.charge, "always");
+                self.has_leases |= is_word(&limit.extras.algorithm, "concurrency");
+                self.charges_always |= is_word(&limit.extras.charge, "always");
                 self.names
                     .extend(limit.extras.name.given().map(|name| name.value.clone()));
             }

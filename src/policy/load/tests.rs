@@ -42,7 +42,7 @@ fn a_folder_is_its_yaml_files_by_name() {
 }
 
 #[test]
-fn a_named_file_is_read_whatever_its_name() {
+fn a_file_that_is_named_is_read_with_any_suffix() {
     let folder = folder(&[("policy.conf", b"domain: a"), (".x", b"domain: b")]);
     let paths = ["policy.conf", ".x", "policy.conf"].map(|name| folder.path().join(name));
     let loaded = load(&paths, LoadOptions::default()).unwrap();

@@ -6,19 +6,19 @@ use crate::document::{
     Elements, Field, Key, Level, Node, Pair, PathElement, Report, list, read_metadata, scalar,
 };
 
-/// The descriptors of a file, each read as soon as its YAML is complete, so that never more than one of them is there
-/// in both forms.
+/// The descriptors of a file, each read as soon as its YAML is complete, so that at most one of them exists in both
+/// forms.
 #[derive(Debug, Default)]
 pub(super) struct Descriptors {
-    /// Of the list at the root, and of those below whose descriptor is not complete.
+    /// The list at the root, and those below it whose descriptor is not complete.
     lists: Vec<RawDescriptors>,
 }
 
-/// What lists of descriptors stand under.
+/// The key of lists of descriptors.
 const KEY: &str = "descriptors";
 
 impl Descriptors {
-    /// Those at the root.
+    /// The descriptors of the root.
     pub(super) fn into_top(self) -> RawDescriptors {
         self.lists.into_iter().next().unwrap_or_default()
     }
@@ -29,8 +29,8 @@ impl Elements for Descriptors {
         KEY
     }
 
-    fn take(&mut self, node: &Node, depth: usize, report: &mut Report) {
-        // Those below came before.
+    fn push(&mut self, node: &Node, depth: usize, report: &mut Report) {
+        // The descriptors below were pushed before.
         let below = self.lists.get_mut(depth + 1).map(std::mem::take);
         self.lists.resize_with(depth + 1, Vec::new);
         let elements =

@@ -1,29 +1,29 @@
-//! What is seldom written, and takes no room then.
+//! Rarely written values, which use little memory when absent.
 
 use std::ops::Deref;
 
-/// Boxed if it says anything.
+/// A value that is boxed when it is written, and the default otherwise.
 #[derive(Debug)]
 pub(crate) struct Lazy<T>(Option<Box<T>>);
 
-/// What has a value that says nothing.
+/// A type with a constant default.
 pub(crate) trait Defaulted: Sized + 'static {
     const DEFAULT: Self;
-    /// The same, to refer to.
+    /// A reference to it.
     const DEFAULT_REF: &Self;
 }
 
 impl<T> Lazy<T> {
     pub(crate) const DEFAULT: Self = Self(None);
 
-    /// What is written; none if nothing is.
+    /// The value; `None` if nothing was written.
     pub(crate) fn written(&mut self) -> Option<&mut T> {
         self.0.as_deref_mut()
     }
 }
 
 impl<T: Defaulted> Lazy<T> {
-    /// To write something into.
+    /// The value, to write into.
     pub(crate) fn get_mut(&mut self) -> &mut T {
         self.0.get_or_insert_with(|| Box::new(T::DEFAULT))
     }

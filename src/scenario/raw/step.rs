@@ -60,7 +60,7 @@ pub(in crate::scenario) enum PerDescriptor<T> {
     Each(Spanned<Vec<T>>),
 }
 
-/// The keys of a step. An action without a value has an invalid one.
+/// The valid values of the keys of a step.
 #[derive(Debug, Default)]
 pub(super) struct StepKeys {
     request: RawRequest,
@@ -94,7 +94,7 @@ pub(super) static STEP: Level<StepKeys> = Level {
             |step, pair, report| step.add_cost("hits", pair, report, read_hits)),
         Key::new("refund", types::NUMBERS, "The hits that it gives back.",
             |step, pair, report| step.add_cost("refund", pair, report, read_refund)),
-        Key::new("look", types::FLAGS, "Whether it is a peek, which counts nothing.",
+        Key::new("look", types::FLAGS, "Whether it is a peek, which does not count.",
             |step, pair, report| step.add_cost("look", pair, report, read_peek)),
         Key::new("limit", types::RATES,
             "An override of the policy's limit, such as `600 per minute`.",
