@@ -55,43 +55,43 @@ const ALL: &[Fault] = &[
         steady(&RedisServer::start(), 1)
     }),
     fault(
-        "is sound, two weirs share the limit",
-        "sharing::two_weirs_let_through_exactly_the_limit_together",
+        "is sound, two instances share the limit",
+        "sharing::two_instances_admit_exactly_the_limit_together",
         || steady(&RedisServer::start(), 2),
     ),
     fault(
-        "is frozen (`SIGSTOP`), and goes on",
-        "faults::a_frozen_redis_costs_no_answer_and_no_limit",
+        "is frozen (`SIGSTOP`), and resumed",
+        "faults::calls_to_a_frozen_redis_are_answered_within_the_limit",
         || frozen(1),
     ),
     fault(
-        "is frozen, two weirs share the limit",
-        "faults::a_frozen_redis_costs_no_answer_and_no_limit",
+        "is frozen, two instances share the limit",
+        "faults::calls_to_a_frozen_redis_are_answered_within_the_limit",
         || frozen(2),
     ),
     fault(
-        "is killed (`SIGKILL`), and started anew, empty",
-        "faults::a_redis_that_is_killed_under_load_costs_no_answer",
+        "is killed (`SIGKILL`), and restarted empty",
+        "faults::every_call_is_answered_while_redis_is_killed_under_load",
         killed,
     ),
     fault(
         "is slow: each answer comes 3 ms later",
-        "faults::a_redis_that_is_slow_but_in_time_is_counted_in",
+        "faults::a_slow_redis_that_answers_in_time_is_used",
         || slow(3),
     ),
     fault(
         "is slower than the deadline: each answer comes 100 ms later",
-        "faults::a_redis_slower_than_the_deadline_is_as_good_as_none",
+        "faults::a_redis_slower_than_the_deadline_counts_as_unavailable",
         || slow(100),
     ),
     fault(
         "breaks its connections and refuses the password",
-        "faults::a_password_that_changes_costs_no_answer",
+        "faults::every_call_is_answered_while_the_password_changes",
         locked,
     ),
     fault(
         "is full, and evicts nothing",
-        "faults::a_full_redis_counts_nothing_new_but_can_be_looked_at",
+        "faults::a_full_redis_counts_nothing_new_but_can_be_peeked_at",
         full,
     ),
     fault(
@@ -101,17 +101,17 @@ const ALL: &[Fault] = &[
     ),
     fault(
         "is a cluster of three, and sound",
-        "topology::a_cluster_counts_as_one_and_follows_slots_that_move",
+        "topology::a_cluster_counts_as_one_and_hash_slots_can_move",
         || parted(|_| {}, |_| {}),
     ),
     fault(
         "is a cluster, a third of which is frozen",
-        "topology::a_part_of_a_cluster_that_is_gone_does_not_harm_the_others",
+        "topology::a_frozen_node_of_a_cluster_does_not_slow_down_the_others",
         || parted(|node| node.freeze(), |node| node.thaw()),
     ),
     fault(
-        "is a cluster, a third of which is killed, and started anew, empty",
-        "topology::a_part_of_a_cluster_that_is_gone_does_not_harm_the_others",
+        "is a cluster, a third of which is killed, and restarted empty",
+        "topology::a_killed_node_of_a_cluster_does_not_affect_the_others",
         || parted(RedisServer::kill, RedisServer::restart),
     ),
 ];

@@ -1,4 +1,4 @@
-//! What both stores promise, at the store's door.
+//! What both stores guarantee, through the API of `Store`.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use weir::request::Cost;
 use weir::store::{Batch, MemoryConfig, Store};
 
 use crate::stores::{
-    NOW, bucket, fresh, hit, key, limit, passes, rule, runtime, slots, take, with_lease,
+    NOW, apply, bucket, fresh, hit, key, limit, passes, rule, runtime, slots, with_lease,
 };
 
 /// Runs a test on each store.
@@ -28,9 +28,9 @@ fn by_hour(requests: u32) -> LimitSet {
 }
 
 #[test]
-fn callers_at_one_key_get_exactly_the_limit() {
+fn concurrent_callers_share_exactly_the_limit() {
     on_both(|store| async move {
-        for (nth, set) in [
+        for (index, set) in [
             by_hour(100),
             rule([limit(LimitKind::FixedWindow, 100, 3_600)], Charge::Always),
             rule(
@@ -55,7 +55,7 @@ fn callers_at_one_key_get_exactly_the_limit() {
                 async move {
                     let mut passed = 0;
                     for _ in 0..50 {
-                        passed += u32::from(passes(&store, &format!("exact {nth}"), &set).await);
+                        passed += u32::from(passes(&store, &format!("exact {index}"), &set).await);
                     }
                     passed
                 }
@@ -71,7 +71,7 @@ fn a_batch_sees_its_own_earlier_hits() {
     on_both(|store| async move {
         let set = by_hour(20);
         let hit = hit(key(&store, "a"), &set, Cost::Hits(1));
-        let answer = take(&store, NOW, &[hit, hit]).await;
+        let answer = apply(&store, NOW, &[hit, hit]).await;
         let remaining: Vec<_> = answer
             .outcomes
             .iter()
@@ -103,21 +103,21 @@ fn an_atomic_batch_that_is_refused_charges_none() {
         };
         assert_eq!(refused(&store.hit(NOW, &batch()).await), [false, false]);
         assert_eq!(refused(&store.hit(NOW, &batch()).await), [false, true]);
-        let look = hit(key(&store, "wide"), &wide, Cost::Peek);
-        let left = take(&store, NOW, &[look]).await.outcomes[0].limits[0].remaining;
+        let peek = hit(key(&store, "wide"), &wide, Cost::Peek);
+        let left = apply(&store, NOW, &[peek]).await.outcomes[0].limits[0].remaining;
         assert_eq!(left, 9);
     });
 }
 
 #[test]
-fn slots_are_held_until_they_are_given_back_or_end() {
+fn slots_are_held_until_they_are_released_or_expire() {
     on_both(|store| async move {
         let set = rule([slots(2, 30)], Charge::Allowed);
         let slot = key(&store, "slots");
         let leases: Vec<_> = (0..3).map(|_| store.new_lease()).collect();
-        let ask = |nth: usize, cost| with_lease(hit(slot, &set, cost), leases[nth]);
+        let ask = |index: usize, cost| with_lease(hit(slot, &set, cost), leases[index]);
         let mut done = Vec::new();
-        for (nth, cost) in [
+        for (index, cost) in [
             (0, Cost::Hits(1)),
             (1, Cost::Hits(1)),
             (2, Cost::Hits(1)),
@@ -125,7 +125,7 @@ fn slots_are_held_until_they_are_given_back_or_end() {
             (0, Cost::Refund(1)),
             (2, Cost::Hits(1)),
         ] {
-            let outcomes = take(&store, NOW, &[ask(nth, cost)])
+            let outcomes = apply(&store, NOW, &[ask(index, cost)])
                 .await
                 .outcomes
                 .remove(0);
@@ -142,8 +142,8 @@ fn slots_are_held_until_they_are_given_back_or_end() {
         assert_eq!(done, expected);
 
         store.release(NOW, leases[1], &[slot]);
-        let look = hit(slot, &set, Cost::Peek);
-        let left = async |now| take(&store, now, &[look]).await.outcomes[0].limits[0].remaining;
+        let peek = hit(slot, &set, Cost::Peek);
+        let left = async |now| apply(&store, now, &[peek]).await.outcomes[0].limits[0].remaining;
         assert_eq!(left(NOW).await, 1);
         assert_eq!(left(NOW.plus(Micros::from_secs(30))).await, 2);
     });

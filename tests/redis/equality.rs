@@ -1,4 +1,4 @@
-//! The same random calls at both stores, in virtual time: every answer is the same, to the microsecond.
+//! The same random calls to both stores, in virtual time: every answer is equal, to the microsecond.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -128,7 +128,7 @@ fn batch<'a>(store: &Store, case: u32, rules: &'a [Versions], call: &AnyCall) ->
             set,
             active: if is_none_active { Active::ALL } else { active },
             cost: any.cost,
-            lease: lease.map(|nth| LeaseId::from_bits(nth as u128 + 1)),
+            lease: lease.map(|index| LeaseId::from_bits(index as u128 + 1)),
             enforcement: any.enforcement,
         }
     });
@@ -152,14 +152,14 @@ fn both_stores_decide_the_same() {
     proptest!(config, |((rules, calls) in any_case())| {
         let case = CASES.fetch_add(1, Ordering::Relaxed);
         let mut now = NOW;
-        for (nth, call) in calls.iter().enumerate() {
+        for (index, call) in calls.iter().enumerate() {
             now = now.plus(Micros::new(call.pause));
             let at = Timestamp::from_micros(now.micros() - call.back);
-            let here = runtime.block_on(memory.hit(at, &batch(&memory, case, &rules, call)));
-            let there = runtime.block_on(redis.hit(at, &batch(&redis, case, &rules, call)));
-            prop_assert!(there.not_counted.is_empty(), "{:?}", redis.unavailable_reason());
-            prop_assert_eq!(&here.outcomes, &there.outcomes, "call {} at {:?}", nth, at);
-            prop_assert_eq!(here.now, there.now);
+            let in_memory = runtime.block_on(memory.hit(at, &batch(&memory, case, &rules, call)));
+            let in_redis = runtime.block_on(redis.hit(at, &batch(&redis, case, &rules, call)));
+            prop_assert!(in_redis.not_counted.is_empty(), "{:?}", redis.unavailable_reason());
+            prop_assert_eq!(&in_memory.outcomes, &in_redis.outcomes, "call {} at {:?}", index, at);
+            prop_assert_eq!(in_memory.now, in_redis.now);
         }
     });
 }
@@ -187,7 +187,7 @@ fn both_stores_decide_the_same_at_the_largest_numbers() {
         1 << 50,
         (1 << 50) + 999_999,
     ];
-    for (nth, widest) in widest.into_iter().enumerate() {
+    for (index, widest) in widest.into_iter().enumerate() {
         for charge in [Charge::Always, Charge::Allowed] {
             let set = rule([widest.clone()], charge);
             for round in 0..40 {
@@ -201,13 +201,13 @@ fn both_stores_decide_the_same_at_the_largest_numbers() {
                 let cost = costs[round % costs.len()];
                 let now = Timestamp::from_micros(moments[round % moments.len()]);
                 let outcomes = |store: &Store| {
-                    let key = key(store, &format!("widest {nth} {charge:?}"));
+                    let key = key(store, &format!("widest {index} {charge:?}"));
                     let hits = [crate::stores::hit(key, &set, cost)];
-                    runtime.block_on(crate::stores::take(store, now, &hits))
+                    runtime.block_on(crate::stores::apply(store, now, &hits))
                 };
-                let (here, there) = (outcomes(&memory), outcomes(&redis));
+                let (in_memory, in_redis) = (outcomes(&memory), outcomes(&redis));
                 assert_eq!(
-                    here.outcomes, there.outcomes,
+                    in_memory.outcomes, in_redis.outcomes,
                     "{set:?} {cost:?} {now:?} {round}"
                 );
             }

@@ -1,4 +1,4 @@
-//! A weir as a whole but for its wire: a policy, and counters in some Redis.
+//! Instances of weir without their servers: a policy, and counters in a Redis.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ descriptors:
   - {key: error, on_store_error: error, rate_limit: {unit: hour, requests_per_unit: 100}}
 ";
 
-pub(crate) fn weir(config: RedisConfig) -> Arc<Engine> {
+pub(crate) fn start(config: RedisConfig) -> Arc<Engine> {
     let loaded = weir::policy::load_text(Path::new("t.yaml"), POLICY);
     let policy = loaded.policy.expect("a sound policy");
     let store = Store::redis(config, MemoryConfig::default()).unwrap();
@@ -46,20 +46,20 @@ pub(crate) async fn decide(engine: &Engine, key: &str) -> Decision {
     engine.decide(&request(key, "v", Cost::Hits(1))).await
 }
 
-/// What is answered, and what it rests on.
+/// The code of an answer, and how it was counted.
 pub(crate) async fn ask(engine: &Engine, key: &str) -> (Code, CountingStatus) {
     let decision = decide(engine, key).await;
     (decision.code, decision.counting_status)
 }
 
-/// Looks until a decision rests on that.
-pub(crate) async fn until(engine: &Engine, basis: CountingStatus) {
-    let look = request("plain", "somebody else", Cost::Peek);
+/// Peeks until a decision has that status.
+pub(crate) async fn until(engine: &Engine, status: CountingStatus) {
+    let peek = request("plain", "somebody else", Cost::Peek);
     for _ in 0..10_000 {
-        if engine.decide(&look).await.counting_status == basis {
+        if engine.decide(&peek).await.counting_status == status {
             return;
         }
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
-    panic!("never {basis:?}: {:?}", engine.unavailable_reason());
+    panic!("never {status:?}: {:?}", engine.unavailable_reason());
 }

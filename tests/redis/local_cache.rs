@@ -1,4 +1,4 @@
-//! What is decided without asking Redis, and how wrong that can be.
+//! What is decided without Redis, and how inexact that can be.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use weir::request::Cost;
 use weir::store::{CounterKey, RedisConfig, Store};
 
 use crate::stores::{
-    NOW, address, common_server, connected, exact, hit, key, limit, prefix, rule, runtime, take,
+    NOW, address, apply, common_server, connected, exact, hit, key, limit, prefix, rule, runtime,
 };
 use weir_harness::program;
 
@@ -28,7 +28,7 @@ fn by_hour(requests: u32, charge: Charge) -> LimitSet {
 }
 
 async fn passes(store: &Store, now: Timestamp, (key, set): (CounterKey, &LimitSet)) -> bool {
-    let answer = take(store, now, &[hit(key, set, Cost::Hits(1))]).await;
+    let answer = apply(store, now, &[hit(key, set, Cost::Hits(1))]).await;
     assert!(answer.not_counted.is_empty());
     !answer.outcomes[0].refused
 }
@@ -38,7 +38,7 @@ fn asked(store: &Store) -> u64 {
 }
 
 #[test]
-fn who_is_over_is_refused_without_asking_for_a_while() {
+fn a_client_over_its_limit_is_refused_without_redis_for_a_while() {
     with_redis(|config| async move {
         let store = connected(config).await;
         let set = by_hour(1, Charge::Allowed);
@@ -54,13 +54,13 @@ fn who_is_over_is_refused_without_asking_for_a_while() {
         let second = Micros::from_secs(1);
         assert!(!passes(&store, NOW.plus(second), a).await);
         assert_eq!(asked(&store), before + 1);
-        // The window is over, whatever is remembered.
+        // The window has ended, whatever is cached.
         assert!(passes(&store, NOW.plus(Micros::from_secs(3_600)), a).await);
     });
 }
 
 #[test]
-fn what_is_charged_although_it_is_refused_follows_the_answer() {
+fn charges_of_refused_hits_are_written_back() {
     with_redis(|config| async move {
         let store = connected(config.clone()).await;
         let other = connected(config).await;
@@ -70,18 +70,18 @@ fn what_is_charged_although_it_is_refused_follows_the_answer() {
             passes(&store, NOW, (name, &set)).await;
         }
         assert_eq!(store.stats().shared.unwrap().local_answers, 19);
-        // The same lane: what was sent before is taken before.
-        let look = [hit(name, &wide, Cost::Refund(1))];
-        let left = take(&store, NOW, &look).await.outcomes[0].limits[0].remaining;
+        // The same connection: calls are applied in the order in which they were sent.
+        let peek = [hit(name, &wide, Cost::Refund(1))];
+        let left = apply(&store, NOW, &peek).await.outcomes[0].limits[0].remaining;
         assert_eq!(left, 80);
-        let look = [hit(name, &wide, Cost::Peek)];
-        let left = take(&other, NOW, &look).await.outcomes[0].limits[0].remaining;
+        let peek = [hit(name, &wide, Cost::Peek)];
+        let left = apply(&other, NOW, &peek).await.outcomes[0].limits[0].remaining;
         assert_eq!(left, 80);
     });
 }
 
 #[test]
-fn a_raised_limit_and_an_own_refund_hold_at_once_another_weirs_refund_within_the_time() {
+fn a_raised_limit_applies_at_once_and_the_refund_of_another_instance_within_the_ttl() {
     with_redis(|config| async move {
         let store = connected(config.clone()).await;
         let other = connected(config).await;
@@ -92,51 +92,52 @@ fn a_raised_limit_and_an_own_refund_hold_at_once_another_weirs_refund_within_the
         assert!(!passes(&store, NOW, (name, &set)).await);
         assert!(passes(&store, NOW, (name, &raised)).await);
         assert!(!passes(&store, NOW, (name, &set)).await);
-        take(&store, NOW, &[back[0], back[0]]).await;
+        apply(&store, NOW, &[back[0], back[0]]).await;
         assert!(passes(&store, NOW, (name, &set)).await);
         assert!(!passes(&store, NOW, (name, &set)).await);
-        take(&other, NOW, &back).await;
+        apply(&other, NOW, &back).await;
         let almost = NOW.plus(Micros::new(999_999));
         assert!(!passes(&store, almost, (name, &set)).await);
         assert!(passes(&store, NOW.plus(Micros::from_secs(1)), (name, &set)).await);
     });
 }
 
-/// Three weirs that each take a hit a millisecond and settle every 50: how many pass in all.
-async fn passed_in_batches(config: RedisConfig, requests: u32, charge: Charge) -> u32 {
+/// How many hits are admitted by three instances that each get one per millisecond and flush every
+/// 50 ms.
+async fn admitted_with_flush_interval(config: RedisConfig, requests: u32, charge: Charge) -> u32 {
     let config = RedisConfig {
         flush_interval: Duration::from_millis(50),
         ..config
     };
-    let weirs = [
+    let instances = [
         connected(config.clone()).await,
         connected(config.clone()).await,
         connected(config).await,
     ];
     let set = by_hour(requests, charge);
-    let name = key(&weirs[0], "hot");
+    let name = key(&instances[0], "hot");
     let mut passed = 0;
     for millis in 0..1_000 {
-        for store in &weirs {
+        for store in &instances {
             let now = NOW.plus(Micros::new(millis * 1_000));
             passed += u32::from(passes(store, now, (name, &set)).await);
         }
     }
-    let trips: u64 = weirs.iter().map(asked).sum();
+    let trips: u64 = instances.iter().map(asked).sum();
     assert!(trips < 300, "{trips} round trips for 3000 decisions");
     passed
 }
 
 #[test]
-fn in_batches_each_other_weir_lets_through_at_most_what_it_takes_between_two_settlements() {
+fn with_a_flush_interval_each_other_instance_admits_at_most_one_interval_more() {
     for charge in [Charge::Allowed, Charge::Always] {
         with_redis(|config| async move {
-            let passed = passed_in_batches(config, 1_000, charge).await;
+            let passed = admitted_with_flush_interval(config, 1_000, charge).await;
             assert!((1_000..=1_000 + 2 * 50).contains(&passed), "{passed}");
         });
         with_redis(|config| async move {
-            // Fewer than come in that time: then at most the limit by each.
-            let passed = passed_in_batches(config, 20, charge).await;
+            // A limit lower than the hits of an interval: each instance admits at most the limit.
+            let passed = admitted_with_flush_interval(config, 20, charge).await;
             assert!((20..=3 * 20).contains(&passed), "{passed}");
         });
     }
@@ -169,7 +170,7 @@ fn evicted_cache_entries_lose_no_hits() {
         let other = connected(config).await;
         for key in &keys {
             let peek = [hit(*key, &set, Cost::Peek)];
-            let answer = take(&other, NOW, &peek).await;
+            let answer = apply(&other, NOW, &peek).await;
             assert_eq!(answer.outcomes[0].limits[0].remaining, 7);
         }
         assert_eq!(stats().writeback_dropped_hits, 0);

@@ -1,15 +1,15 @@
 //! Counters in Redis, against real servers that the tests start and stop.
 //!
-//! - `conformance`, `counters`: the very tests of the `it` binary, with counters in Redis
-//! - `contract`: what both stores promise, at the store's door
-//! - `equality`: the same random calls at both stores, every answer compared
-//! - `sharing`: what several weirs have in common, and what they do not tell Redis
-//! - `local_cache`: what is decided without asking
-//! - `faults`: Redis that is away, dies, freezes, is slow, full, or does not let us in
+//! - `conformance`, `counters`: the tests of the `it` binary, with counters in Redis
+//! - `contract`: what both stores guarantee, through the API of `Store`
+//! - `equality`: the same random calls to both stores, with every answer compared
+//! - `sharing`: what several instances share, and what they keep from Redis
+//! - `local_cache`: what is decided without Redis
+//! - `faults`: a Redis that is unavailable, slow, full or rejects the password
 //! - `program`: the `weir` binary with `--store`
 //! - `topology`: a cluster, sentinels and a failover, TLS, a Unix socket
 //!
-//! The crate `weir-harness` starts the servers and makes them fail; `stores` and `instances` count in them.
+//! The crate `weir-harness` starts the servers and makes them fail; `stores` and `instances` use them.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 

@@ -30,13 +30,13 @@ fn file(text: &str) -> NamedTempFile {
     file
 }
 
-/// What nobody is told.
+/// Passwords that no output may contain.
 const PASSWORDS: Passwords<'_> = Passwords {
     redis: "open-sesame",
     sentinel: "speak-friend",
 };
 
-/// A running `weir serve`, and where it is.
+/// A running `weir serve`, and its addresses.
 struct Serving {
     _process: Process,
     grpc: String,
@@ -44,13 +44,13 @@ struct Serving {
 }
 
 impl Serving {
-    /// One that shares its counters, however long the machine takes.
+    /// One that is connected to Redis, however slow the machine is.
     fn sharing(policy: &NamedTempFile, arguments: &[&str]) -> Self {
         let patient = [arguments, &["--redis-deadline", "10000"]].concat();
         Self::until(policy, &patient, true)
     }
 
-    /// One that serves, whether it shares its counters or not.
+    /// One that serves, connected or not.
     fn start(policy: &NamedTempFile, arguments: &[&str]) -> Self {
         Self::until(policy, arguments, false)
     }
@@ -64,10 +64,10 @@ impl Serving {
                 .args(arguments),
         );
         let mut addresses = None;
-        // One is said when weir serves, the other when the first connection is there, in any order.
+        // The addresses are logged when weir serves, the other line at the first connection.
         let mut is_shared = !shares;
         let (grpc, http) = process.wait_for(|line| {
-            assert!(!tells_a_password(line), "{line}");
+            assert!(!contains_password(line), "{line}");
             let event: Value = serde_json::from_str(line).ok()?;
             is_shared |= event["message"] == "connected to redis";
             let address = |of: &str| Some(event.get(of)?.as_str()?.to_owned());
@@ -81,7 +81,7 @@ impl Serving {
         }
     }
 
-    /// How many of two calls are over limit.
+    /// Whether both of two calls are admitted.
     fn ask_twice(&self) -> bool {
         let status = weir(&["query", "--server", &self.grpc, "--domain", "t", "k=v"])
             .args(["--times", "2"])
@@ -91,7 +91,7 @@ impl Serving {
         status.success()
     }
 
-    /// What is answered over HTTP, status line and all.
+    /// A whole HTTP response.
     fn ask(&self, method_and_path: &str, body: &str) -> String {
         let mut stream = TcpStream::connect(&self.http).unwrap();
         let length = body.len();
@@ -107,7 +107,7 @@ impl Serving {
     }
 }
 
-fn tells_a_password(text: &str) -> bool {
+fn contains_password(text: &str) -> bool {
     text.contains(PASSWORDS.redis) || text.contains(PASSWORDS.sentinel)
 }
 
@@ -137,7 +137,7 @@ fn two_processes_share_a_limit() {
 }
 
 #[test]
-fn sentinels_have_a_password_of_their_own() {
+fn sentinels_have_their_own_password() {
     if !program::REDIS.is_installed() {
         return;
     }
@@ -158,11 +158,11 @@ fn sentinels_have_a_password_of_their_own() {
     assert!(one.ask_twice());
     assert!(other.ask_twice());
     assert!(!one.ask_twice());
-    // Who does not know the sentinels' password counts alone.
+    // Without the password of the sentinels an instance counts alone.
     assert!(stranger.ask_twice());
 }
 
-/// What `weir keys` prints of a server's counter of `k=v`, and how much it says is left.
+/// What `weir keys` prints about the counter of `k=v`, and its remaining hits.
 fn keys(of: &Serving, token: &str, action: &[&str]) -> (Value, u64) {
     let output = weir(&["keys"])
         .args(action)
@@ -171,14 +171,14 @@ fn keys(of: &Serving, token: &str, action: &[&str]) -> (Value, u64) {
         .output()
         .unwrap();
     assert!(output.status.success(), "{output:?}");
-    let said: Value = serde_json::from_slice(&output.stdout).unwrap();
-    let left = &said["descriptors"][0]["limits"][0]["state"]["remaining"];
+    let printed: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let left = &printed["descriptors"][0]["limits"][0]["state"]["remaining"];
     let left = left.as_u64().unwrap();
-    (said, left)
+    (printed, left)
 }
 
 #[test]
-fn counters_of_all_are_shown_credited_and_reset_through_one() {
+fn keys_shows_credits_and_resets_shared_counters() {
     if !program::REDIS.is_installed() {
         return;
     }
@@ -186,7 +186,7 @@ fn counters_of_all_are_shown_credited_and_reset_through_one() {
     let (policy, token) = (file(POLICY), file("0123456789abcdef\n"));
     let token = path(&token);
     let store = redis.url();
-    // Who is over its limit is asked for each time, so that what the other weir does is seen at once.
+    // Without a cache, so that each instance sees at once what the other does.
     let arguments = ["--store", &store, "--admin-token-file", token];
     let arguments = [&arguments[..], &["--redis-over-limit-cache-ttl", "0"]].concat();
     let one = Serving::sharing(&policy, &arguments);
@@ -198,7 +198,7 @@ fn counters_of_all_are_shown_credited_and_reset_through_one() {
     assert!(other.ask_twice());
     assert!(!one.ask_twice());
 
-    // Those that were refused are charged, too.
+    // Refused hits are charged, too.
     let (credited, left) = keys(&other, token, &["credit", "--hits", "4"]);
     assert_eq!(credited["outcome"], "4 hits refunded");
     assert_eq!(left, 2);
@@ -208,13 +208,13 @@ fn counters_of_all_are_shown_credited_and_reset_through_one() {
     let counters = || redis.cli(&["keys", "weir:[0-9]:*"]).lines().count();
     assert_eq!(counters(), 1);
     let (reset, left) = keys(&other, token, &["reset"]);
-    assert_eq!(reset["outcome"], "1 counters forgotten");
+    assert_eq!(reset["outcome"], "1 counters deleted");
     assert_eq!((left, counters()), (4, 0));
     assert_eq!(keys(&one, token, &["show"]).1, 4);
     assert!(one.ask_twice());
 }
 
-/// What a health check over gRPC is answered, and the reason beside it.
+/// The status of a gRPC health check, and the reason in its metadata.
 fn check_health(address: &str) -> (i32, Option<String>) {
     let checking = async {
         let channel = tonic::transport::Endpoint::new(format!("http://{address}"))?;
@@ -228,7 +228,7 @@ fn check_health(address: &str) -> (i32, Option<String>) {
 }
 
 #[test]
-fn health_stays_serving_and_says_what_is_wrong() {
+fn health_stays_serving_and_reports_why_redis_is_unavailable() {
     if !program::REDIS.is_installed() {
         return;
     }
@@ -237,33 +237,33 @@ fn health_stays_serving_and_says_what_is_wrong() {
     let store = format!("redis://:{}@127.0.0.1:{port}", PASSWORDS.redis);
     let serving = Serving::start(&policy, &["--store", &store]);
     while serving.ask("GET /ready", "").ends_with("\r\nstarting\n") {}
-    let until = |such: &dyn Fn(&str) -> bool| {
+    let until = |is_expected: &dyn Fn(&str) -> bool| {
         for _ in 0..20_000 {
             let ready = serving.ask("GET /ready", "");
             assert!(ready.starts_with("HTTP/1.1 200 "), "{ready}");
-            assert!(!tells_a_password(&ready), "{ready}");
-            if such(&ready) {
+            assert!(!contains_password(&ready), "{ready}");
+            if is_expected(&ready) {
                 return;
             }
         }
         panic!("{}", serving.ask("GET /ready", ""));
     };
-    let is_in_trouble = |ready: &str| ready.contains("\r\nserving, but redis is unavailable: ");
-    let is_well = |ready: &str| ready.ends_with("\r\nserving\n");
-    until(&is_in_trouble);
+    let is_unavailable = |ready: &str| ready.contains("\r\nserving, but redis is unavailable: ");
+    let is_available = |ready: &str| ready.ends_with("\r\nserving\n");
+    until(&is_unavailable);
     let (status, reason) = check_health(&serving.grpc);
     assert_eq!(status, ServingStatus::Serving as i32);
     let reason = reason.unwrap();
     assert!(
-        reason.contains("refused") && !tells_a_password(&reason),
+        reason.contains("refused") && !contains_password(&reason),
         "{reason}"
     );
 
     let other = RedisServer::start_at(port, &["--requirepass", "open-barley"]);
-    until(&|ready| is_in_trouble(ready) && ready.to_lowercase().contains("password"));
+    until(&|ready| is_unavailable(ready) && ready.to_lowercase().contains("password"));
     drop(other);
     let _redis = RedisServer::start_at(port, &["--requirepass", PASSWORDS.redis]);
-    until(&is_well);
+    until(&is_available);
     assert_eq!(
         check_health(&serving.grpc),
         (ServingStatus::Serving as i32, None)
@@ -282,29 +282,29 @@ fn refused(policy: &NamedTempFile, arguments: &[&str]) -> Output {
 }
 
 #[test]
-fn what_cannot_be_is_refused_at_the_start() {
+fn invalid_settings_are_rejected_at_startup() {
     let policy = file(POLICY);
-    let said = |policy: &NamedTempFile, arguments: &[&str]| {
+    let printed = |policy: &NamedTempFile, arguments: &[&str]| {
         String::from_utf8(refused(policy, arguments).stderr).unwrap()
     };
     let store = ["--store", "redis://127.0.0.1:1"];
     let with = |more: &[&'static str]| [&store[..], more].concat();
-    let missing = said(&policy, &with(&["--redis-ca", "/nowhere/ca.pem"]));
+    let missing = printed(&policy, &with(&["--redis-ca", "/nowhere/ca.pem"]));
     assert!(missing.contains("cannot read /nowhere/ca.pem"), "{missing}");
-    let half = said(&policy, &with(&["--redis-cert", "/nowhere/cert.pem"]));
+    let half = printed(&policy, &with(&["--redis-cert", "/nowhere/cert.pem"]));
     assert!(half.contains("--redis-key"), "{half}");
     let no_key = file("not a key");
     let arguments = ["--hash-key-file", path(&no_key)];
-    let no_key = said(&policy, &[&store[..], &arguments].concat());
+    let no_key = printed(&policy, &[&store[..], &arguments].concat());
     assert!(no_key.contains("32 hexadecimal digits"), "{no_key}");
-    let nobodys = file(PASSWORDS.sentinel);
-    let arguments = ["--redis-sentinel-password-file", path(&nobodys)];
-    let nobodys = said(&policy, &[&store[..], &arguments].concat());
-    assert!(nobodys.contains("redis+sentinel://"), "{nobodys}");
-    assert!(!tells_a_password(&nobodys), "{nobodys}");
+    let useless = file(PASSWORDS.sentinel);
+    let arguments = ["--redis-sentinel-password-file", path(&useless)];
+    let useless = printed(&policy, &[&store[..], &arguments].concat());
+    assert!(useless.contains("redis+sentinel://"), "{useless}");
+    assert!(!contains_password(&useless), "{useless}");
 
     let atomic = file(&POLICY.replace("domain: t", "domain: t\natomic: true"));
-    let cluster = said(&atomic, &["--store", "redis-cluster://127.0.0.1:1"]);
+    let cluster = printed(&atomic, &["--store", "redis-cluster://127.0.0.1:1"]);
     assert!(
         cluster.contains("`atomic`") && cluster.contains("cluster"),
         "{cluster}"
@@ -312,15 +312,15 @@ fn what_cannot_be_is_refused_at_the_start() {
 }
 
 #[test]
-fn a_rule_that_is_to_fail_without_redis_fails_by_grpc_and_by_http() {
+fn on_store_error_fails_calls_over_grpc_and_http() {
     let policy = file(&POLICY.replace("domain: t", "domain: t\non_store_error: error"));
     let serving = Serving::start(&policy, &["--store", "redis://127.0.0.1:1"]);
     let query = weir(&["query", "--server", &serving.grpc, "--domain", "t", "k=v"])
         .output()
         .unwrap();
     assert_eq!(query.status.code(), Some(2));
-    let said = String::from_utf8(query.stderr).unwrap();
-    assert!(said.contains("could not be counted"), "{said}");
+    let printed = String::from_utf8(query.stderr).unwrap();
+    assert!(printed.contains("could not be counted"), "{printed}");
 
     let body = r#"{"domain": "t", "descriptors": [{"entries": [{"key": "k", "value": "v"}]}]}"#;
     let answer = serving.ask("POST /json", body);

@@ -1,4 +1,4 @@
-//! What several weirs have in common, and what they do not tell Redis.
+//! What several instances share, and what they keep from Redis.
 
 use std::time::Duration;
 
@@ -9,9 +9,10 @@ use weir::limit::{Charge, LimitKind};
 use weir::request::Cost;
 use weir::store::{HashKey, RedisClock, RedisConfig, Store};
 
-use crate::instances::{self, until, weir};
+use crate::faults::patient;
+use crate::instances::{self, start, until};
 use crate::stores::{
-    address, bucket, common_server, connected, exact, hit, key, limit, prefix, rule, runtime, take,
+    address, apply, bucket, common_server, connected, exact, hit, key, limit, prefix, rule, runtime,
 };
 use weir_harness::{RedisServer, program};
 
@@ -26,15 +27,15 @@ fn with_redis<F: Future<Output = ()>>(test: impl FnOnce(RedisConfig) -> F) {
 }
 
 #[test]
-fn two_weirs_let_through_exactly_the_limit_together() {
+fn two_instances_admit_exactly_the_limit_together() {
     with_redis(|config| async move {
         let config = RedisConfig {
             clock: RedisClock::Redis,
             over_limit_cache_ttl: Duration::from_secs(1),
             ..config
         };
-        let weirs = [connected(config.clone()).await, connected(config).await];
-        for (nth, set) in [
+        let instances = [connected(config.clone()).await, connected(config).await];
+        for (index, set) in [
             rule([limit(LimitKind::FixedWindow, 200, 86_400)], Charge::Always),
             rule(
                 [limit(LimitKind::SlidingWindow, 200, 86_400)],
@@ -45,14 +46,14 @@ fn two_weirs_let_through_exactly_the_limit_together() {
         .into_iter()
         .enumerate()
         {
-            let (set, name) = (&set, format!("together {nth}"));
-            let callers = weirs.iter().flat_map(|store| [store; 4]).map(|store| {
+            let (set, name) = (&set, format!("together {index}"));
+            let callers = instances.iter().flat_map(|store| [store; 4]).map(|store| {
                 let key = key(store, &name);
                 async move {
                     let mut passed = 0;
                     for _ in 0..100 {
                         let now = Clock::System.now();
-                        let answer = take(store, now, &[hit(key, set, Cost::Hits(1))]).await;
+                        let answer = apply(store, now, &[hit(key, set, Cost::Hits(1))]).await;
                         assert!(answer.not_counted.is_empty());
                         passed += u32::from(!answer.outcomes[0].refused);
                     }
@@ -66,13 +67,13 @@ fn two_weirs_let_through_exactly_the_limit_together() {
 }
 
 #[test]
-fn names_hold_no_value_and_every_key_ends() {
+fn names_contain_no_value_and_every_key_expires() {
     if !program::REDIS.is_installed() {
         return;
     }
     runtime().block_on(async {
         let redis = RedisServer::start();
-        let engine = weir(RedisConfig::new(address(redis.url())));
+        let engine = start(patient(address(redis.url())));
         until(&engine, CountingStatus::Counted).await;
         for key in ["plain", "allow", "deny"] {
             instances::decide(&engine, key).await;
@@ -93,7 +94,7 @@ fn names_hold_no_value_and_every_key_ends() {
 }
 
 #[test]
-fn the_first_weir_leaves_the_key_of_names_for_all() {
+fn the_first_instance_chooses_the_hash_key_for_all() {
     with_redis(|config| async move {
         let one = connected(config.clone()).await;
         let other = connected(config.clone()).await;
@@ -106,20 +107,20 @@ fn the_first_weir_leaves_the_key_of_names_for_all() {
     });
 }
 
-/// What keeps a store from sharing.
-async fn trouble(config: RedisConfig) -> String {
+/// Why a store cannot use Redis.
+async fn reason(config: RedisConfig) -> String {
     let store = Store::redis(config, weir::store::MemoryConfig::default()).unwrap();
     store.prepare();
     loop {
-        if let Some(trouble) = store.unavailable_reason() {
-            return trouble;
+        if let Some(reason) = store.unavailable_reason() {
+            return reason;
         }
         tokio::task::yield_now().await;
     }
 }
 
 #[test]
-fn who_has_another_key_or_another_format_is_told_so() {
+fn another_hash_key_or_format_is_reported() {
     with_redis(|config| async move {
         let given = |digit: &str| RedisConfig {
             hash_key: HashKey::from_hex(&digit.repeat(32)),
@@ -128,9 +129,9 @@ fn who_has_another_key_or_another_format_is_told_so() {
         let first = connected(given("1")).await;
         let second = connected(given("1")).await;
         assert_eq!(key(&first, "a"), key(&second, "a"));
-        let other = trouble(given("2")).await;
+        let other = reason(given("2")).await;
         assert!(other.contains("another --hash-key-file"), "{other}");
-        let none = trouble(config.clone()).await;
+        let none = reason(config.clone()).await;
         assert!(none.contains("give this one the same"), "{none}");
 
         let elsewhere = RedisConfig {
@@ -139,7 +140,7 @@ fn who_has_another_key_or_another_format_is_told_so() {
         };
         let meta = format!("{}meta", elsewhere.prefix);
         common_server().run(&["set", &meta, "7 random 00"]);
-        let format = trouble(elsewhere).await;
+        let format = reason(elsewhere).await;
         assert!(
             format.contains("format 7") && format.contains("--redis-prefix"),
             "{format}"
@@ -148,7 +149,7 @@ fn who_has_another_key_or_another_format_is_told_so() {
 }
 
 #[test]
-fn a_clock_that_is_an_hour_ahead_harms_nobody() {
+fn a_clock_that_is_an_hour_ahead_does_not_affect_other_instances() {
     with_redis(|config| async move {
         let set = rule([limit(LimitKind::FixedWindow, 5, 60)], Charge::Always);
         let skewed = connected(config.clone()).await;
@@ -157,24 +158,24 @@ fn a_clock_that_is_an_hour_ahead_harms_nobody() {
         let hit = || [hit(name, &set, Cost::Hits(1))];
         let now = Clock::System.now();
         let ahead = now.plus(Micros::from_secs(3_600));
-        let answer = take(&skewed, ahead, &hit()).await;
+        let answer = apply(&skewed, ahead, &hit()).await;
         assert!(
             answer.now < now.plus(Micros::from_secs(10)),
             "{:?}",
             answer.now
         );
-        // A minute later the window that the skewed one has counted in is over.
+        // A minute later the window that the skewed instance has counted in has ended.
         let later = now.plus(Micros::from_secs(90));
-        let answer = take(&right, later, &hit()).await;
+        let answer = apply(&right, later, &hit()).await;
         assert!(answer.outcomes[0].limits[0].reset_after <= Micros::from_secs(61));
     });
 }
 
 #[test]
-fn a_clock_that_is_behind_grants_nothing_more() {
+fn a_clock_that_is_behind_admits_nothing_more() {
     with_redis(|config| async move {
         let store = connected(config).await;
-        for (nth, limit) in [
+        for (index, limit) in [
             limit(LimitKind::FixedWindow, 5, 60),
             limit(LimitKind::SlidingWindow, 5, 60),
             bucket(5, 5, 60),
@@ -183,12 +184,12 @@ fn a_clock_that_is_behind_grants_nothing_more() {
         .enumerate()
         {
             let set = rule([limit], Charge::Allowed);
-            let name = key(&store, &format!("behind {nth}"));
+            let name = key(&store, &format!("behind {index}"));
             let now = Clock::System.now();
             let mut passed = 0;
             for call in 0..50u64 {
                 let behind = weir::clock::Timestamp::from_micros(now.micros() - call * 7_000_000);
-                let answer = take(&store, behind, &[hit(name, &set, Cost::Hits(1))]).await;
+                let answer = apply(&store, behind, &[hit(name, &set, Cost::Hits(1))]).await;
                 passed += u32::from(!answer.outcomes[0].refused);
             }
             assert_eq!(passed, 5);

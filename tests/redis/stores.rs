@@ -17,19 +17,19 @@ use weir_harness::{RedisServer, program};
 
 pub(crate) const NOW: Timestamp = Timestamp::from_secs(1_700_000_000);
 
-/// The server of all tests that do not harm theirs.
+/// The server of all tests that do not break it.
 pub(crate) fn common_server() -> &'static RedisServer {
     static SERVER: OnceLock<RedisServer> = OnceLock::new();
     SERVER.get_or_init(RedisServer::start)
 }
 
-/// What no other test of this process has in front of its keys.
+/// A prefix of keys that no other test of this process uses.
 pub(crate) fn prefix() -> String {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     format!("test{}:", NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
-/// A store that nobody else counts in; in memory where there is no Redis.
+/// A store that no other test uses; in memory if Redis is not installed.
 pub(crate) fn fresh(runtime: &Runtime) -> Store {
     if !program::REDIS.is_installed() {
         return Store::memory(MemoryConfig::default()).unwrap();
@@ -41,7 +41,7 @@ pub(crate) fn fresh(runtime: &Runtime) -> Store {
     runtime.block_on(connected(config))
 }
 
-/// A store that shares its counters already.
+/// A store that is connected.
 pub(crate) async fn connected(config: RedisConfig) -> Store {
     let store = Store::redis(config, MemoryConfig::default()).unwrap();
     store.prepare();
@@ -56,7 +56,8 @@ pub(crate) fn address(url: String) -> RedisAddress {
     url.parse().unwrap()
 }
 
-/// Settings by which Redis decides exactly as memory does, by the test's clock, however slow the machine is.
+/// Settings with which Redis decides exactly as memory does, by the clock of the test, however slow
+/// the machine is.
 pub(crate) fn exact(address: RedisAddress) -> RedisConfig {
     RedisConfig {
         deadline: Duration::from_secs(20),
@@ -122,7 +123,7 @@ pub(crate) fn with_lease(hit: Hit<'_>, lease: LeaseId) -> Hit<'_> {
     }
 }
 
-pub(crate) async fn take(store: &Store, now: Timestamp, hits: &[Hit<'_>]) -> BatchOutcome {
+pub(crate) async fn apply(store: &Store, now: Timestamp, hits: &[Hit<'_>]) -> BatchOutcome {
     let batch = Batch {
         hits: hits.iter().copied().collect(),
         atomic: false,
@@ -130,9 +131,9 @@ pub(crate) async fn take(store: &Store, now: Timestamp, hits: &[Hit<'_>]) -> Bat
     store.hit(now, &batch).await
 }
 
-/// Whether one hit passes, which must be counted.
+/// Whether one hit is admitted. Redis must count it.
 pub(crate) async fn passes(store: &Store, name: &str, set: &LimitSet) -> bool {
-    let answer = take(store, NOW, &[hit(key(store, name), set, Cost::Hits(1))]).await;
+    let answer = apply(store, NOW, &[hit(key(store, name), set, Cost::Hits(1))]).await;
     assert!(
         answer.not_counted.is_empty(),
         "{:?}",

@@ -17,13 +17,14 @@ use weir::store::{Batch, Identity, RedisAddress, RedisConfig, RedisTls};
 use weir_harness::{Cluster, RedisServer, Sentinels, free_port, program};
 
 use crate::faults::patient;
-use crate::instances::{ask, until, weir};
+use crate::instances::{ask, start, until};
 use crate::stores::{
-    NOW, address, connected, exact, hit, key, limit, passes, rule, runtime, slots, take, with_lease,
+    NOW, address, apply, connected, exact, hit, key, limit, passes, rule, runtime, slots,
+    with_lease,
 };
 
 #[test]
-fn a_cluster_counts_as_one_and_follows_slots_that_move() {
+fn a_cluster_counts_as_one_and_hash_slots_can_move() {
     if !program::REDIS.is_installed() {
         return;
     }
@@ -32,14 +33,14 @@ fn a_cluster_counts_as_one_and_follows_slots_that_move() {
         let nodes = &cluster.nodes;
         let store = connected(exact(address(cluster.url()))).await;
         let set = rule([limit(LimitKind::FixedWindow, 3, 3_600)], Charge::Allowed);
-        // One request with counters in many slots.
+        // One request with counters in many hash slots.
         let names: Vec<_> = (0..40).map(|n| key(&store, &n.to_string())).collect();
         let hits: Vec<_> = names
             .iter()
             .map(|name| hit(*name, &set, Cost::Hits(1)))
             .collect();
         for round in 0..4 {
-            let answer = take(&store, NOW, &hits).await;
+            let answer = apply(&store, NOW, &hits).await;
             assert!(
                 answer.not_counted.is_empty(),
                 "{:?}",
@@ -60,7 +61,7 @@ fn a_cluster_counts_as_one_and_follows_slots_that_move() {
 
         cluster.drain(&nodes[0]);
         assert_eq!(nodes[0].cli(&["dbsize"]), "0");
-        let answer = take(&store, NOW, &hits).await;
+        let answer = apply(&store, NOW, &hits).await;
         assert!(
             answer.not_counted.is_empty(),
             "{:?}",
@@ -71,7 +72,7 @@ fn a_cluster_counts_as_one_and_follows_slots_that_move() {
 }
 
 #[test]
-fn slots_of_a_request_that_another_part_of_the_cluster_refuses_are_free_again() {
+fn slots_of_a_request_that_another_hash_slot_refuses_are_released() {
     if !program::REDIS.is_installed() {
         return;
     }
@@ -81,28 +82,28 @@ fn slots_of_a_request_that_another_part_of_the_cluster_refuses_are_free_again() 
         let one_slot = rule([slots(1, 600)], Charge::Allowed);
         let none = rule([limit(LimitKind::FixedWindow, 0, 3_600)], Charge::Allowed);
         let lease = store.new_lease();
-        for nth in 0..20 {
+        for index in 0..20 {
             let slot = hit(
-                key(&store, &format!("slot {nth}")),
+                key(&store, &format!("slot {index}")),
                 &one_slot,
                 Cost::Hits(1),
             );
-            let over = hit(key(&store, &format!("over {nth}")), &none, Cost::Hits(1));
+            let over = hit(key(&store, &format!("over {index}")), &none, Cost::Hits(1));
             let batch = Batch {
                 hits: [with_lease(slot, lease), over].into_iter().collect(),
                 atomic: false,
             };
             let answer = store.hit(NOW, &batch).await;
             assert_eq!(answer.outcomes[0].lease, LeaseOutcome::None);
-            let look = [hit(slot.key, &one_slot, Cost::Peek)];
-            let left = take(&store, NOW, &look).await.outcomes[0].limits[0].remaining;
+            let peek = [hit(slot.key, &one_slot, Cost::Peek)];
+            let left = apply(&store, NOW, &peek).await.outcomes[0].limits[0].remaining;
             assert_eq!(left, 1);
         }
     });
 }
 
 #[test]
-fn a_part_of_a_cluster_that_is_gone_does_not_harm_the_others() {
+fn a_killed_node_of_a_cluster_does_not_affect_the_others() {
     if !program::REDIS.is_installed() {
         return;
     }
@@ -121,7 +122,7 @@ fn a_part_of_a_cluster_that_is_gone_does_not_harm_the_others() {
         let mut counted = 0;
         for n in 0..60 {
             let name = key(&store, &n.to_string());
-            let answer = take(&store, NOW, &[hit(name, &set, Cost::Hits(1))]).await;
+            let answer = apply(&store, NOW, &[hit(name, &set, Cost::Hits(1))]).await;
             counted += u32::from(answer.not_counted.is_empty());
         }
         assert!((10..60).contains(&counted), "{counted} of 60");
@@ -151,7 +152,7 @@ fn a_frozen_node_of_a_cluster_does_not_slow_down_the_others() {
         let hit_all = || async {
             let calls = keys.iter().map(|key| async {
                 let started = Instant::now();
-                let answer = take(&store, NOW, &[hit(*key, &set, Cost::Hits(1))]).await;
+                let answer = apply(&store, NOW, &[hit(*key, &set, Cost::Hits(1))]).await;
                 (answer.not_counted.is_empty(), started.elapsed())
             });
             let answers = join_all(calls).await;
@@ -194,7 +195,7 @@ fn a_failover_by_sentinels_is_followed() {
     }
     runtime().block_on(async {
         let mut watched = Sentinels::start();
-        let engine = weir(patient(address(watched.url())));
+        let engine = start(patient(address(watched.url())));
         until(&engine, CountingStatus::Counted).await;
         for _ in 0..60 {
             assert_eq!(
@@ -210,12 +211,12 @@ fn a_failover_by_sentinels_is_followed() {
         for _ in 0..60 {
             passed += u32::from(ask(&engine, "plain").await == (Code::Ok, CountingStatus::Counted));
         }
-        // What the replica had is not forgotten.
+        // The hits that the replica had are not lost.
         assert_eq!(passed, 100);
     });
 }
 
-/// An authority, a server's certificate for loopback, and a client's.
+/// A certificate authority, and certificates of a server on loopback and of a client.
 struct Certificates {
     folder: TempDir,
     authority: String,
@@ -250,7 +251,7 @@ fn certificates() -> Certificates {
 }
 
 #[test]
-fn redis_is_spoken_to_in_tls_by_own_certificates() {
+fn redis_can_require_tls_with_client_certificates() {
     if !program::REDIS.is_installed() {
         return;
     }
@@ -303,14 +304,14 @@ fn redis_is_spoken_to_in_tls_by_own_certificates() {
                 ..right
             },
         ] {
-            let engine = weir(with(wrong));
+            let engine = start(with(wrong));
             until(&engine, CountingStatus::Degraded).await;
         }
     });
 }
 
 #[test]
-fn a_redis_at_a_unix_socket_is_known_by_its_path() {
+fn redis_can_listen_on_a_unix_socket() {
     if !program::REDIS.is_installed() {
         return;
     }
