@@ -88,6 +88,30 @@ pub struct Engine {
     granted_slots: GrantedSlots,
 }
 
+/// An engine whose counters are in memory, so that its decisions wait for nothing.
+#[derive(Clone, Copy, Debug)]
+pub struct LocalEngine<'e>(&'e Engine);
+
+impl LocalEngine<'_> {
+    /// Decides as [`Engine::decide_observed`] does.
+    pub fn decide_observed(
+        self,
+        request: &Request,
+        observe: impl FnMut(DescriptorResult<'_>),
+    ) -> Decision {
+        let Self(engine) = self;
+        let now = engine.clock.now();
+        let policy = engine.policy.load();
+        let overrides = Overrides::from_request(request);
+        let mut plan = Plan::new(&policy, request);
+        let new_lease = || engine.store.new_lease();
+        plan.match_descriptors(&overrides, &engine.store.hasher(), new_lease);
+        let outcomes = engine.store.hit_local(now, &plan.batch, &[]);
+        let counting_status = CountingStatus::of(&plan.batch);
+        engine.conclude(&plan, &outcomes, now, counting_status, observe)
+    }
+}
+
 impl Engine {
     /// An engine that counts in `store` by the time of `clock`.
     pub fn new(policy: impl Into<Arc<Policy>>, store: Store, clock: Clock) -> Self {
@@ -117,26 +141,15 @@ impl Engine {
     ) -> Decision {
         // A future keeps all its variables, and moving them takes half of the time of a decision.
         // A store in memory never waits, so its decisions are plain functions.
-        match self.store.is_local() {
-            true => self.decide_local(request, observe),
-            false => Box::pin(self.decide_remote(request, observe)).await,
+        match self.local() {
+            Some(local) => local.decide_observed(request, observe),
+            None => Box::pin(self.decide_remote(request, observe)).await,
         }
     }
 
-    fn decide_local(
-        &self,
-        request: &Request,
-        observe: impl FnMut(DescriptorResult<'_>),
-    ) -> Decision {
-        let now = self.clock.now();
-        let policy = self.policy.load();
-        let overrides = Overrides::from_request(request);
-        let mut plan = Plan::new(&policy, request);
-        let new_lease = || self.store.new_lease();
-        plan.match_descriptors(&overrides, &self.store.hasher(), new_lease);
-        let outcomes = self.store.hit_local(now, &plan.batch, &[]);
-        let counting_status = CountingStatus::of(&plan.batch);
-        self.conclude(&plan, &outcomes, now, counting_status, observe)
+    /// The engine as one whose decisions wait for nothing; `None` if its counters are not in memory.
+    pub fn local(&self) -> Option<LocalEngine<'_>> {
+        self.store.is_local().then_some(LocalEngine(self))
     }
 
     async fn decide_remote(

@@ -4,6 +4,7 @@
 
 pub mod admin;
 mod connection;
+mod file_limit;
 pub mod grpc;
 pub mod http2;
 mod listener;
@@ -18,12 +19,14 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use file_limit::raise_file_limit;
 pub use listener::{BindError, ListenConfig, ListenConfigError, Listener};
 pub use readiness::Readiness;
 
 use crate::api::ServingStage;
 use crate::engine::Engine;
 use crate::telemetry::{Metrics, Traces};
+use http2::Rejection;
 use workers::Workers;
 
 /// How the server runs.
@@ -37,6 +40,10 @@ pub struct Config {
     pub grace: Duration,
     /// After how long a connection is asked to go, give or take a tenth; none if never.
     pub max_connection_age: Option<Duration>,
+    /// Connections that may be open at once; more are closed as they come.
+    pub max_connections: usize,
+    /// Bytes of unfinished messages, of all connections together.
+    pub buffer_bytes: usize,
 }
 
 /// What the server serves.
@@ -100,6 +107,12 @@ pub async fn run(
     let workers = Workers::start(&app.config, services, move || engine.prepare());
     let mut workers = workers.map_err(RunError::Start)?;
 
+    let acceptor = app.metrics.acceptor_recorder();
+    let taken = |socket| {
+        if !workers.hand_over(socket) {
+            acceptor.rejected(Rejection::TooManyConnections, app.engine.now());
+        }
+    };
     app.readiness.set(ServingStage::Serving);
     let leaving = async {
         shutdown.await;
@@ -116,7 +129,7 @@ pub async fn run(
         }
     };
     tokio::select! {
-        never = listener::accept(&listener, |socket| workers.hand_over(socket)) => match never {},
+        never = listener::accept(&listener, taken) => match never {},
         never = warnings::watch(&app.engine) => match never {},
         () = workers.failure() => return Err(RunError::WorkerEnded),
         () = leaving => {}

@@ -116,6 +116,29 @@ pub struct ServeArgs {
     )]
     max_connection_age: u64,
 
+    /// Maximum number of open gRPC connections; more are closed as they come
+    ///
+    /// Lowered to what the limit on open files allows (`ulimit -n`).
+    #[arg(
+        long,
+        value_name = "N",
+        env = "WEIR_MAX_CONNECTIONS",
+        default_value = "10000"
+    )]
+    max_connections: NonZeroUsize,
+
+    /// Memory for messages that have arrived in part, of all connections together
+    ///
+    /// A call that finds none left is answered with RESOURCE_EXHAUSTED. Messages of usual size never need it.
+    #[arg(
+        long,
+        value_name = "BYTES",
+        env = "WEIR_GRPC_BUFFER",
+        default_value = "64MiB",
+        value_parser = size::buffer
+    )]
+    grpc_buffer: usize,
+
     /// Export decision spans to this OTLP/gRPC collector: http://HOST:PORT, usually port 4317
     ///
     /// The sampling flag of a call's `traceparent` is always followed.
@@ -238,6 +261,8 @@ impl ServeArgs {
                 drain: Duration::from_secs(self.drain),
                 grace: GRACE,
                 max_connection_age,
+                max_connections: self.max_connections.get(),
+                buffer_bytes: self.grpc_buffer,
             },
             memory: MemoryConfig {
                 budget_bytes: self.memory,
@@ -325,6 +350,8 @@ mod tests {
         assert!(!settings.merge_domains);
         assert_eq!(settings.server.drain, Duration::from_secs(5));
         assert_eq!(settings.server.max_connection_age, None);
+        assert_eq!(settings.server.max_connections, 10_000);
+        assert_eq!(settings.server.buffer_bytes, 64 << 20);
         assert_eq!(settings.log.level, tracing::Level::INFO);
     }
 
@@ -340,6 +367,8 @@ mod tests {
             "--memory=2M",
             "--drain=0",
             "--max-connection-age=60",
+            "--max-connections=5",
+            "--grpc-buffer=32MiB",
             "--log-format=text",
             "--log-level=warn",
         ])
@@ -354,6 +383,8 @@ mod tests {
             settings.server.max_connection_age,
             Some(Duration::from_secs(60))
         );
+        assert_eq!(settings.server.max_connections, 5);
+        assert_eq!(settings.server.buffer_bytes, 32 << 20);
         assert_eq!(settings.memory.budget_bytes, 2_000_000);
         assert_eq!(
             settings.log,
@@ -385,6 +416,8 @@ mod tests {
             "--memory=lots",
             "--memory=0",
             "--drain=-1",
+            "--max-connections=0",
+            "--grpc-buffer=1MiB",
             "--log-format=xml",
             "--log-level=loud",
         ] {

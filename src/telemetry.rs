@@ -7,6 +7,7 @@ mod history;
 mod logs;
 mod metrics;
 mod refused_log;
+mod rejection_log;
 mod traces;
 
 pub use heavy_hitters::{HeavyHitter, HeavyHitters, TopClients};

@@ -79,7 +79,8 @@ async fn start(settings: ServeSettings) -> Result<Started, Box<dyn Error>> {
     if let Some(incompatibility) = engine.incompatibility(&engine.policy()) {
         return Err(incompatibility.into());
     }
-    let mut app = App::new(Arc::clone(&engine), settings.server);
+    let server = within_file_limit(settings.server);
+    let mut app = App::new(Arc::clone(&engine), server);
     let traces = settings.traces.as_ref().map(Traces::new).transpose()?;
     app.traces = traces.map(Arc::new);
     app.metrics
@@ -114,6 +115,22 @@ async fn start(settings: ServeSettings) -> Result<Started, Box<dyn Error>> {
         _admin: admin,
         signals,
     })
+}
+
+/// As many connections as the process may have open files for.
+fn within_file_limit(config: server::Config) -> server::Config {
+    let possible = server::raise_file_limit().unwrap_or(usize::MAX);
+    if possible < config.max_connections {
+        tracing::warn!(
+            possible,
+            wanted = config.max_connections,
+            "the limit on open files allows fewer connections than --max-connections; raise it (ulimit -n)"
+        );
+    }
+    server::Config {
+        max_connections: config.max_connections.min(possible),
+        ..config
+    }
 }
 
 fn start_admin(

@@ -5,67 +5,30 @@ mod codec;
 pub mod convert;
 mod health;
 pub mod json;
+mod other_services;
 mod rate_limit;
-mod unary;
 
-use std::convert::Infallible;
 use std::fmt;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
-
-use tonic::body::Body;
-use tonic::service::Routes;
-use tower_service::Service;
 
 pub use health::Health;
+pub use other_services::OtherServices;
+pub use rate_limit::RateLimit;
 
 use crate::engine::Engine;
-use crate::proto;
 use crate::telemetry::{Recorder, Traces};
 pub(crate) use rate_limit::NOT_COUNTED;
-use rate_limit::RateLimit;
-use unary::ResponseBody;
 
-/// A response, as all services here have it.
-type Response = http::Response<ResponseBody>;
+/// The name of the service that decides.
+const RATE_LIMIT_SERVICE: &str = "envoy.service.ratelimit.v3.RateLimitService";
 
-/// All services, behind one door.
-///
-/// Rate limits are known by their path, before tonic routes and streams: both are made for more than one small message.
+/// What a worker serves; each connection has a clone.
 #[derive(Clone, Debug)]
 pub struct Services {
-    rate_limit: RateLimit,
-    others: Routes,
-}
-
-impl Service<http::Request<Body>> for Services {
-    type Response = Response;
-    type Error = Infallible;
-    type Future = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, request: http::Request<Body>) -> Self::Future {
-        if rate_limit::method(request.uri().path()).is_some() {
-            let answer = self.rate_limit.clone().answer(request);
-            return Box::pin(async { Ok(unary::respond(answer.await)) });
-        }
-        let trouble = match health::is_check(request.uri().path()) {
-            true => self.rate_limit.unavailable_reason(),
-            false => None,
-        };
-        let response = self.others.call(request);
-        Box::pin(async {
-            let mut response = response.await?;
-            if let Some(trouble) = trouble {
-                health::set_reason(response.headers_mut(), &trouble);
-            }
-            Ok(response.map(ResponseBody::Other))
-        })
-    }
+    /// Decides.
+    pub rate_limit: RateLimit,
+    /// Health and reflection.
+    pub others: OtherServices,
 }
 
 /// All services, once for each worker, and the switch of their health.
@@ -76,24 +39,12 @@ pub async fn services(
     engine: &Arc<Engine>,
     (recorders, traces): (&[Recorder], Option<&Arc<Traces>>),
 ) -> Result<(Vec<Services>, Health), DescriptorSetError> {
-    let (health, health_service) = Health::serving().await;
-    let mut routes = Routes::builder();
-    routes
-        .add_service(health_service)
-        .add_service(reflection().build_v1()?)
-        .add_service(reflection().build_v1alpha()?);
-    let others = routes.routes().prepare();
+    let (others, health) = OtherServices::new(Arc::clone(engine)).await?;
     let services = recorders.iter().map(|recorder| Services {
         rate_limit: RateLimit::new(Arc::clone(engine), recorder.clone(), traces.cloned()),
         others: others.clone(),
     });
     Ok((services.collect(), health))
-}
-
-fn reflection() -> tonic_reflection::server::Builder<'static> {
-    tonic_reflection::server::Builder::configure()
-        .register_encoded_file_descriptor_set(proto::FILE_DESCRIPTOR_SET)
-        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
 }
 
 /// A fault of the build, not of the user.

@@ -6,39 +6,26 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
 use tokio::runtime;
 use tokio::sync::{mpsc, watch};
-use tokio_stream::StreamExt;
-use tokio_stream::wrappers::UnboundedReceiverStream;
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use tonic::transport::Server;
 
-use super::connection::{Connection, ConnectionGuard, Socket};
+use super::connection::{ConnectionGuard, Socket};
 use super::grpc::Services;
+use super::http2::{ByteBudget, Http2Connection, Http2Limits, driver};
 use super::{Config, Shutdown};
-
-/// What may be on its way to one call, and to all of a connection, before it is read.
-const WINDOW_BYTES: u32 = 1024 * 1024;
-
-/// A client that gives up calls faster than they are taken is behind a stall, not an attack: Envoy's usual timeout is
-/// 20 ms. h2's own limit of 20 drops the connection, and with it the calls that are in time.
-const PENDING_RESETS: usize = 10_000;
-
-/// A connection is pinged when it was silent so long …
-const PING_INTERVAL: Duration = Duration::from_secs(30);
-
-/// … and dropped when the answer takes longer.
-const PING_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// All workers.
 #[derive(Debug)]
 pub(super) struct Workers {
     workers: Vec<Worker>,
     connections: watch::Sender<usize>,
+    max_connections: usize,
     stop: CancellationToken,
     any_ended: CancellationToken,
     all_ended: mpsc::UnboundedReceiver<CutOff>,
@@ -67,22 +54,31 @@ impl Workers {
         let stop = CancellationToken::new();
         let any_ended = CancellationToken::new();
         let (alive, all_ended) = mpsc::unbounded_channel();
+        let shared = Arc::new(SharedLimits {
+            of_connection: Arc::new(Http2Limits::default()),
+            budget: ByteBudget::new(config.buffer_bytes),
+            ages: config.max_connection_age.map(ConnectionAges::new),
+        });
         let mut workers = Vec::with_capacity(services.len());
         for (index, (services, connections)) in services.into_iter().enumerate() {
             let (sockets, incoming) = mpsc::unbounded_channel();
             let runtime = runtime::Builder::new_current_thread()
                 .enable_all()
                 .build()?;
-            let server = server(connection_age(config, index));
+            let worker = WorkerConnections {
+                services,
+                shared: Arc::clone(&shared),
+                stop: stop.clone(),
+                grace: config.grace,
+            };
             let prepare = prepare.clone();
-            let end = (stop.clone(), config.grace);
             let life = (any_ended.clone().drop_guard(), alive.clone());
             thread::Builder::new()
                 .name(format!("weir-worker-{index}"))
                 .spawn(move || {
                     let cut_off = runtime.block_on(async {
                         prepare();
-                        serve(server, services, incoming, end).await
+                        worker.serve(incoming).await
                     });
                     // What is left is gone before the worker counts as ended.
                     drop(runtime);
@@ -100,14 +96,19 @@ impl Workers {
         Ok(Self {
             workers,
             connections: watch::Sender::new(0),
+            max_connections: config.max_connections,
             stop,
             any_ended,
             all_ended,
         })
     }
 
-    /// Gives a connection to the worker that has the fewest.
-    pub(super) fn hand_over(&self, socket: Socket) {
+    /// Gives a connection to the worker that has the fewest; false if there are too many already, and
+    /// this one is closed.
+    pub(super) fn hand_over(&self, socket: Socket) -> bool {
+        if self.connections() >= self.max_connections {
+            return false;
+        }
         let fewest = self
             .workers
             .iter()
@@ -117,6 +118,7 @@ impl Workers {
             // A worker that is gone has already ended the server: the connection closes with it.
             let _ = worker.sockets.send((socket, guard));
         }
+        true
     }
 
     /// How many connections there are.
@@ -157,57 +159,99 @@ impl Drop for Workers {
     }
 }
 
-/// tonic knows one age for all connections of a server; each worker gets its own, spread over ±10 %, so that
-/// connections that came together do not all go together.
-fn connection_age(config: &Config, worker: usize) -> Option<Duration> {
-    let workers = config.workers.get();
-    let spread = match workers {
-        1 => 1.0,
-        _ => 0.9 + 0.2 * worker as f64 / (workers - 1) as f64,
-    };
-    config.max_connection_age.map(|age| age.mul_f64(spread))
+/// What connections of all workers share.
+#[derive(Debug)]
+struct SharedLimits {
+    of_connection: Arc<Http2Limits>,
+    budget: Arc<ByteBudget>,
+    ages: Option<ConnectionAges>,
 }
 
-fn server(connection_age: Option<Duration>) -> Server {
-    let server = Server::builder()
-        .initial_stream_window_size(WINDOW_BYTES)
-        .initial_connection_window_size(WINDOW_BYTES)
-        .http2_max_pending_accept_reset_streams(Some(PENDING_RESETS))
-        .http2_keepalive_interval(Some(PING_INTERVAL))
-        .http2_keepalive_timeout(Some(PING_TIMEOUT));
-    // No grace of tonic's: with one, it cuts connections off without asking them to go first (0.14.9).
-    match connection_age {
-        Some(age) => server.max_connection_age(age),
-        None => server,
+/// Ages at which connections are asked to go, spread over ±10 %, so that connections that came together
+/// do not all go together.
+#[derive(Debug)]
+struct ConnectionAges {
+    mean: Duration,
+    next: AtomicU32,
+}
+
+impl ConnectionAges {
+    fn new(mean: Duration) -> Self {
+        Self {
+            mean,
+            next: AtomicU32::new(0),
+        }
+    }
+
+    /// The age of the next connection. Multiples of the golden ratio are far from one another, however
+    /// many there are.
+    fn next(&self) -> Duration {
+        const GOLDEN_RATIO: u32 = 0x9e37_79b9;
+        let place = self.next.fetch_add(GOLDEN_RATIO, Ordering::Relaxed);
+        let spread = f64::from(place) / f64::from(u32::MAX);
+        self.mean.mul_f64(0.9 + 0.2 * spread)
     }
 }
 
-async fn serve(
-    server: Server,
+/// The connections of one worker, in its thread.
+#[derive(Debug)]
+struct WorkerConnections {
     services: Services,
-    incoming: mpsc::UnboundedReceiver<(Socket, ConnectionGuard)>,
-    (stop, grace): (CancellationToken, Duration),
-) -> Result<(), CutOff> {
-    let connections = UnboundedReceiverStream::new(incoming)
-        .map(|(socket, guard)| Connection::new(socket, guard, stop.clone()));
-    let served = server.serve_with_incoming_shutdown(services, connections, stop.cancelled());
-    let cut_off = async {
-        stop.cancelled().await;
-        tokio::time::sleep(grace).await;
-    };
-    tokio::select! {
-        outcome = served => {
-            if let Err(error) = outcome {
-                tracing::error!(%error, "worker failed");
+    shared: Arc<SharedLimits>,
+    stop: CancellationToken,
+    grace: Duration,
+}
+
+impl WorkerConnections {
+    /// Serves what comes until it is told to stop, and then what has come until it ends.
+    async fn serve(
+        self,
+        mut incoming: mpsc::UnboundedReceiver<(Socket, ConnectionGuard)>,
+    ) -> Result<(), CutOff> {
+        let mut connections = JoinSet::new();
+        loop {
+            tokio::select! {
+                () = self.stop.cancelled() => break,
+                socket = incoming.recv() => match socket {
+                    Some((socket, guard)) => self.begin(&mut connections, socket, guard),
+                    None => break,
+                },
+                // A connection that ended has nothing to tell, not even when it panicked.
+                Some(_) = connections.join_next() => {}
             }
-            Ok(())
         }
-        () = cut_off => Err(CutOff),
+        let ended = async { while connections.join_next().await.is_some() {} };
+        tokio::select! {
+            () = ended => Ok(()),
+            () = tokio::time::sleep(self.grace) => Err(CutOff),
+        }
+    }
+
+    fn begin(&self, connections: &mut JoinSet<()>, socket: Socket, guard: ConnectionGuard) {
+        let Services { rate_limit, others } = self.services.clone();
+        let SharedLimits {
+            of_connection,
+            budget,
+            ages,
+        } = &*self.shared;
+        let now = driver::now();
+        let limits = Arc::clone(of_connection);
+        let mut connection = Http2Connection::new(rate_limit, limits, budget, now);
+        connection.set_retirement(ages.as_ref().map(|ages| now + ages.next()));
+        let stop = self.stop.clone();
+        connections.spawn(async move {
+            let _guard = guard;
+            // A socket that fails is its client's affair, and would let clients write the log.
+            if let Ok(stream) = socket.into_stream() {
+                let _ = driver::serve(stream, connection, others, stop.cancelled()).await;
+            }
+        });
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::io::Read;
     use std::net::{TcpListener, TcpStream};
     use std::num::NonZeroUsize;
 
@@ -219,26 +263,31 @@ mod tests {
     use crate::store::{MemoryConfig, Store};
     use crate::telemetry::Metrics;
 
-    fn config(workers: usize, age_secs: Option<u64>) -> Config {
+    fn config(workers: usize) -> Config {
         Config {
             workers: NonZeroUsize::new(workers).unwrap(),
             drain: Duration::ZERO,
             grace: Duration::ZERO,
-            max_connection_age: age_secs.map(Duration::from_secs),
+            max_connection_age: None,
+            max_connections: 7,
+            buffer_bytes: 1 << 20,
         }
     }
 
     #[test]
-    fn connections_of_different_workers_go_at_different_times() {
-        let ages = |workers, age_secs| {
-            let config = config(workers, age_secs);
-            (0..workers)
-                .map(|worker| connection_age(&config, worker).map(|age| age.as_secs()))
-                .collect::<Vec<_>>()
-        };
-        assert_eq!(ages(3, Some(100)), [Some(90), Some(100), Some(110)]);
-        assert_eq!(ages(1, Some(100)), [Some(100)]);
-        assert_eq!(ages(2, None), [None, None]);
+    fn connections_that_come_together_go_at_different_times() {
+        let ages = ConnectionAges::new(Duration::from_secs(100));
+        let mut ages: Vec<_> = (0..100).map(|_| ages.next()).collect();
+        ages.sort();
+        let (least, most) = (Duration::from_secs(90), Duration::from_secs(110));
+        assert!(
+            ages.iter().all(|age| (least..=most).contains(age)),
+            "{ages:?}"
+        );
+        let gaps = ages.windows(2).map(|pair| pair[1] - pair[0]);
+        let (smallest, largest) = (gaps.clone().min().unwrap(), gaps.max().unwrap());
+        assert!(smallest > Duration::from_millis(50), "{smallest:?}");
+        assert!(largest < Duration::from_millis(600), "{largest:?}");
     }
 
     fn spread(workers: &Workers) -> Vec<usize> {
@@ -258,16 +307,22 @@ mod tests {
         let services = services
             .into_iter()
             .map(|services| (services, Arc::default()));
-        let workers = Workers::start(&config(3, None), services.collect(), || {}).unwrap();
+        let workers = Workers::start(&config(3), services.collect(), || {}).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let mut clients = Vec::new();
         for _ in 0..7 {
             clients.push(TcpStream::connect(listener.local_addr().unwrap()).unwrap());
             let (stream, _) = listener.accept().unwrap();
             stream.set_nonblocking(true).unwrap();
-            workers.hand_over(Socket::Tcp(stream));
+            assert!(workers.hand_over(Socket::Tcp(stream)));
         }
         assert_eq!(spread(&workers), [3, 2, 2]);
+        assert_eq!(workers.connections(), 7);
+
+        let mut refused = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (stream, _) = listener.accept().unwrap();
+        assert!(!workers.hand_over(Socket::Tcp(stream)));
+        assert_eq!(refused.read(&mut [0]).unwrap(), 0);
         assert_eq!(workers.connections(), 7);
 
         clients.remove(1);

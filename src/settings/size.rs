@@ -51,9 +51,35 @@ pub fn memory(text: &str) -> Result<u64, String> {
     }
 }
 
+/// The least memory for unfinished messages: a connection gets a quarter, and a message is up to 4 MiB.
+const LEAST_BUFFER: u64 = 20_000_000;
+
+/// Reads the memory for unfinished messages, in bytes.
+///
+/// # Errors
+/// Says what is expected.
+pub(super) fn buffer(text: &str) -> Result<usize, String> {
+    match bytes(text)? {
+        few if few < LEAST_BUFFER => Err(format!(
+            "{few} bytes are too few for a message of 4 MiB; expected 20M or more, such as 64MiB"
+        )),
+        enough => {
+            usize::try_from(enough).map_err(|_| "more than this machine can address".to_owned())
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{bytes, memory};
+    use super::{buffer, bytes, memory};
+
+    #[test]
+    fn a_buffer_that_takes_no_whole_message_is_refused() {
+        assert_eq!(buffer("20M"), Ok(20_000_000));
+        for text in ["16MiB", "1", "x"] {
+            assert!(buffer(text).is_err(), "{text}");
+        }
+    }
 
     #[test]
     fn memory_that_would_hold_no_counters_is_refused() {

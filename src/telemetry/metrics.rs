@@ -26,6 +26,7 @@ pub use recorder::{CallRecorder, Recorder};
 
 use super::heavy_hitters::{HeavyHitters, TopClients};
 use super::refused_log::RefusedLog;
+use super::rejection_log::RejectionLog;
 use crate::clock::Timestamp;
 use crate::engine::{DescriptorResult, Engine};
 use crate::policy::{Domain, Limits, Policy, Rule};
@@ -49,6 +50,7 @@ pub struct Metrics {
     reloads: ReloadStats,
     hitters: HeavyHitters,
     refused_log: Arc<RefusedLog>,
+    rejection_log: Arc<RejectionLog>,
 }
 
 /// Statistics of policy loads.
@@ -138,6 +140,11 @@ impl Metrics {
         self.recorder(false)
     }
 
+    /// A recorder for the thread that accepts connections, which decides nothing.
+    pub fn acceptor_recorder(&self) -> Recorder {
+        self.recorder(false)
+    }
+
     fn recorder(&self, is_worker: bool) -> Recorder {
         let thread = Arc::new(ThreadMetrics {
             is_worker,
@@ -145,8 +152,11 @@ impl Metrics {
         });
         self.threads.lock().push(Arc::clone(&thread));
         let registry = Arc::clone(&self.registry);
-        let refused_log = Arc::clone(&self.refused_log);
-        Recorder::new(thread, registry, self.hitters.recorder(), refused_log)
+        let logs = (
+            Arc::clone(&self.refused_log),
+            Arc::clone(&self.rejection_log),
+        );
+        Recorder::new(thread, registry, self.hitters.recorder(), logs)
     }
 
     /// Records that the policies were loaded.

@@ -171,7 +171,12 @@ async fn two_million_empty_descriptors_are_refused() {
 #[tokio::test]
 async fn a_message_of_more_than_four_mebibytes_is_refused() {
     let message = request(vec![descriptor(b"api_key", &vec![b'x'; 5 << 20])]);
-    assert_refused(message.encode_to_vec(), Code::OutOfRange, "too large").await;
+    assert_refused(
+        message.encode_to_vec(),
+        Code::ResourceExhausted,
+        "at most 4194304",
+    )
+    .await;
 }
 
 #[tokio::test]

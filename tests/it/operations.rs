@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Command};
 use weir::clock::Clock;
 use weir::server::admin::ENDPOINTS;
+use weir::server::http2::Rejection;
 use weir::settings::ServeArgs;
 use weir::telemetry::{FAMILIES, MetricKind};
 
@@ -79,6 +80,15 @@ fn metrics() -> String {
     table
 }
 
+fn rejections() -> String {
+    let mut table = "| reason | the log says |\n|---|---|\n".to_owned();
+    for reason in Rejection::ALL {
+        let (label, advice) = (reason.as_str(), cell(reason.advice()));
+        table.push_str(&format!("| `{label}` | {advice} |\n"));
+    }
+    table
+}
+
 /// What stands between the marks of that name, and the whole with something else there.
 fn between(text: &str, name: &str, other: &str) -> (String, String) {
     let (open, close) = (format!("<!-- {name} -->\n"), format!("<!-- /{name} -->"));
@@ -90,13 +100,14 @@ fn between(text: &str, name: &str, other: &str) -> (String, String) {
 
 #[test]
 fn the_tables_of_the_documentation_are_those_of_the_program() {
-    let name = "docs/operations.md";
+    let operations = "docs/operations.md";
     let generated = [
-        ("flags", flags()),
-        ("endpoints", endpoints()),
-        ("metrics", metrics()),
+        (operations, "flags", flags()),
+        (operations, "endpoints", endpoints()),
+        (operations, "metrics", metrics()),
+        ("docs/http2.md", "rejections", rejections()),
     ];
-    for (table, expected) in generated {
+    for (name, table, expected) in generated {
         let text = read(name);
         let (found, blessed) = between(&text, table, &expected);
         if std::env::var_os("UPDATE_SNAPSHOTS").is_some() {

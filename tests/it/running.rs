@@ -115,6 +115,8 @@ pub(crate) fn config(workers: usize, drain: Duration) -> Config {
         drain,
         grace: Duration::from_secs(600),
         max_connection_age: None,
+        max_connections: 1_000,
+        buffer_bytes: 64 << 20,
     }
 }
 

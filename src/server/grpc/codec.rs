@@ -6,10 +6,10 @@
 use bytes::Bytes;
 use prost::Message;
 use prost::encoding::{DecodeContext, WireType, decode_key, decode_varint, skip_field};
-use tonic::Status;
 
 use super::convert::{InvalidRequest, MAX_DESCRIPTORS, MAX_ENTRIES};
 use crate::proto::envoy::service::ratelimit::v3::RateLimitRequest;
+use crate::server::http2::GrpcStatus;
 
 /// Field numbers: `RateLimitRequest.descriptors` and `RateLimitDescriptor.entries`.
 const DESCRIPTORS: u32 = 2;
@@ -18,24 +18,24 @@ const ENTRIES: u32 = 1;
 /// Messages up to this many bytes are small, whatever they hold.
 const SMALL_BYTES: usize = 2048;
 
-/// Builds a request; its values are slices of the message.
+/// Builds a request. Its values are slices of one copy of the message.
 ///
 /// # Errors
 /// When it is no `RateLimitRequest`, or a long one that holds more than a request may.
-pub(super) fn decode(message: Bytes) -> Result<RateLimitRequest, Status> {
+pub(super) fn decode(message: &[u8]) -> Result<RateLimitRequest, GrpcStatus> {
     if message.len() > SMALL_BYTES {
-        look(&message)?;
+        look(message)?;
     }
-    RateLimitRequest::decode(message).map_err(|error| decode_error(&error))
+    RateLimitRequest::decode(Bytes::copy_from_slice(message)).map_err(|error| decode_error(&error))
 }
 
 /// prost says what is wrong and in which field, never what the field holds.
-fn decode_error(error: &prost::DecodeError) -> Status {
-    Status::invalid_argument(format!("not a RateLimitRequest: {error}"))
+fn decode_error(error: &prost::DecodeError) -> GrpcStatus {
+    GrpcStatus::invalid_argument(format!("not a RateLimitRequest: {error}"))
 }
 
 /// Walks a message and counts its descriptors and their entries.
-fn look(message: &[u8]) -> Result<(), Status> {
+fn look(message: &[u8]) -> Result<(), GrpcStatus> {
     let mut descriptors = 0;
     each(message, DESCRIPTORS, |descriptor| {
         if descriptors == MAX_DESCRIPTORS {
@@ -58,8 +58,8 @@ fn look(message: &[u8]) -> Result<(), Status> {
 fn each(
     mut message: &[u8],
     field: u32,
-    mut visit: impl FnMut(&[u8]) -> Result<(), Status>,
-) -> Result<(), Status> {
+    mut visit: impl FnMut(&[u8]) -> Result<(), GrpcStatus>,
+) -> Result<(), GrpcStatus> {
     let decode_error = |error: prost::DecodeError| decode_error(&error);
     while !message.is_empty() {
         let (tag, wire_type) = decode_key(&mut message).map_err(decode_error)?;
@@ -73,7 +73,7 @@ fn each(
             .ok()
             .and_then(|length| message.split_at_checked(length));
         let Some((embedded, rest)) = split else {
-            return Err(Status::invalid_argument(
+            return Err(GrpcStatus::invalid_argument(
                 "not a RateLimitRequest: it ends early",
             ));
         };

@@ -5,8 +5,6 @@
 
 use std::fmt;
 
-use tonic::Status;
-
 use crate::engine::{Code, CurrentLimit, Decision, Header, Status as Standing};
 use crate::limit::Window;
 use crate::policy::{Metadata, Value};
@@ -17,6 +15,7 @@ use crate::proto::envoy::service::ratelimit::v3::rate_limit_response as response
 use crate::proto::envoy::service::ratelimit::v3::{RateLimitRequest, RateLimitResponse};
 use crate::proto::unit_from_number;
 use crate::request::{Cost, Descriptor, Entry, LeaseId, MAX_HITS, Override, Request};
+use crate::server::http2::GrpcStatus;
 
 /// The most descriptors that a request may have.
 pub const MAX_DESCRIPTORS: usize = 256;
@@ -255,7 +254,7 @@ impl fmt::Display for InvalidRequest {
 
 impl std::error::Error for InvalidRequest {}
 
-impl From<InvalidRequest> for Status {
+impl From<InvalidRequest> for GrpcStatus {
     fn from(invalid: InvalidRequest) -> Self {
         Self::invalid_argument(invalid.to_string())
     }

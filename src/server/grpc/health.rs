@@ -6,7 +6,7 @@ use tonic_health::pb::health_server::{Health as HealthApi, HealthServer};
 use tonic_health::server::{HealthReporter, health_reporter};
 
 /// The names that can be asked for: the server as a whole, the name that the Go server uses, and the service's own.
-const NAMES: [&str; 3] = ["", "ratelimit", super::rate_limit::SERVICE_NAME];
+const NAMES: [&str; 3] = ["", "ratelimit", super::RATE_LIMIT_SERVICE];
 
 /// Asks once; who watches is told nothing more than the status.
 const CHECK: &str = "/grpc.health.v1.Health/Check";

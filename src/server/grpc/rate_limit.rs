@@ -1,34 +1,45 @@
-//! `ShouldRateLimit`: read, decide, answer.
+//! `ShouldRateLimit`: decode, decide, encode.
 
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 
-use tonic::Status;
-use tonic::body::Body;
+use prost::Message;
 
-use super::answer::GrantedResponse;
-use super::{codec, convert, unary};
-use crate::engine::{CountingStatus, DescriptorResult, Engine};
-use crate::telemetry::{DecisionSpan, Recorder, Traces};
+use super::answer::UnsentGrant;
+use super::{RATE_LIMIT_SERVICE, codec, convert, other_services};
+use crate::engine::{CountingStatus, Decision, DescriptorResult, Engine};
+use crate::proto::envoy::service::ratelimit::v3::RateLimitResponse;
+use crate::request::Request;
+use crate::server::http2::{
+    CallHead, CallOutcome, CallRoute, GrpcStatus, Http2Service, LateAnswer, LateFuture, Rejection,
+};
+use crate::telemetry::{CallRecorder, DecisionSpan, Recorder, Traces};
 
-/// The service's name, and with its one method its path.
-pub(super) const SERVICE_NAME: &str = "envoy.service.ratelimit.v3.RateLimitService";
-const METHOD: &str = "ShouldRateLimit";
+/// The one method of the service.
+const METHOD: &[u8] = b"ShouldRateLimit";
+
+/// Its number in [`CallRoute::Unary`].
+const SHOULD_RATE_LIMIT: u8 = 0;
 
 /// What a caller is told where a rule says `on_store_error: error`.
 pub(crate) const NOT_COUNTED: &str =
     "the hits could not be counted, and a rule says to fail then (on_store_error: error)";
 
-/// The service of one worker, over an engine that all of them share.
+/// The service of one worker, over an engine that all workers share. Connections have clones.
 #[derive(Clone, Debug)]
-pub(super) struct RateLimit(Arc<WorkerContext>);
+pub struct RateLimit(Arc<WorkerContext>);
 
-/// What one worker has; each call holds it, so that workers need not count together who holds the engine.
+/// What one worker has; each call in progress holds it, so that workers need not count together who
+/// holds the engine.
 #[derive(Debug)]
 struct WorkerContext {
     engine: Arc<Engine>,
     recorder: Recorder,
     traces: Option<Arc<Traces>>,
 }
+
+/// A message to send, and the receipt for what it grants.
+type Answer = (RateLimitResponse, Option<UnsentGrant>);
 
 impl RateLimit {
     pub(super) fn new(
@@ -42,70 +53,172 @@ impl RateLimit {
             traces,
         }))
     }
+}
 
-    /// Why counters cannot be shared now; none if they can, or are not to be.
-    pub(super) fn unavailable_reason(&self) -> Option<String> {
-        self.0.engine.unavailable_reason()
+impl Http2Service for RateLimit {
+    type Receipt = UnsentGrant;
+
+    fn route(&mut self, path: &[u8]) -> CallRoute {
+        if is_method(path) {
+            CallRoute::Unary(SHOULD_RATE_LIMIT)
+        } else if other_services::is_served(path) {
+            CallRoute::Exchange
+        } else {
+            CallRoute::Unknown
+        }
     }
 
-    /// Answers a call of a method of this service.
-    pub(super) async fn answer(
-        self,
-        request: http::Request<Body>,
-    ) -> Result<GrantedResponse, Status> {
-        let headers = request.headers();
-        let header = |name: &str| headers.get(name)?.to_str().ok();
+    fn call(
+        &mut self,
+        head: &CallHead,
+        message: &[u8],
+        out: &mut Vec<u8>,
+    ) -> CallOutcome<UnsentGrant> {
         let Self(worker) = self;
-        let mut span = worker.traces.as_ref().map(|traces| traces.decision(header));
-        let answer = worker.decide(request, span.as_mut()).await;
-        if let Err(status) = &answer {
-            worker.recorder.failed(status.code() as usize);
-            if let Some(span) = &mut span {
-                span.fail(status.message());
+        let mut span = worker.span(head);
+        let request = match read(message) {
+            Ok(request) => request,
+            Err(status) => {
+                return CallOutcome::Failed(worker.failed(status, span.as_mut()));
             }
+        };
+        let Some(local) = worker.engine.local() else {
+            return first_poll(Arc::clone(worker).decide_later(request, span), out);
+        };
+        let mut call = worker.begin(span.as_mut());
+        let decision = local.decide_observed(&request, |result| call.record(&request, &result));
+        match call.conclude(decision) {
+            Ok((message, receipt)) => {
+                encode(&message, out);
+                CallOutcome::Message(receipt)
+            }
+            Err(status) => CallOutcome::Failed(worker.failed(status, span.as_mut())),
         }
-        answer
+    }
+
+    fn wants_trace(&self) -> bool {
+        self.0.traces.is_some()
+    }
+
+    fn rejected(&mut self, reason: Rejection) {
+        self.0.recorder.rejected(reason, self.0.engine.now());
+    }
+}
+
+/// Whether a path is that of [`METHOD`].
+fn is_method(path: &[u8]) -> bool {
+    let path = path
+        .strip_prefix(b"/")
+        .and_then(|path| path.strip_prefix(RATE_LIMIT_SERVICE.as_bytes()));
+    path.and_then(|path| path.strip_prefix(b"/")) == Some(METHOD)
+}
+
+/// The request in a message.
+fn read(message: &[u8]) -> Result<Request, GrpcStatus> {
+    Ok(convert::request(codec::decode(message)?)?)
+}
+
+/// Appends a message.
+fn encode(message: &RateLimitResponse, out: &mut Vec<u8>) {
+    // A vector always has room.
+    let _ = message.encode(out);
+}
+
+/// What is known without waiting, such as what the local cache knows, is answered at once. What is not
+/// is polled again by its connection, with a waker that is one.
+fn first_poll(mut future: LateFuture<UnsentGrant>, out: &mut Vec<u8>) -> CallOutcome<UnsentGrant> {
+    match future
+        .as_mut()
+        .poll(&mut Context::from_waker(Waker::noop()))
+    {
+        Poll::Pending => CallOutcome::Later(future),
+        Poll::Ready(LateAnswer::Failed(status)) => CallOutcome::Failed(status),
+        Poll::Ready(LateAnswer::Message(message, receipt)) => {
+            out.extend_from_slice(&message);
+            CallOutcome::Message(receipt)
+        }
     }
 }
 
 impl WorkerContext {
-    async fn decide(
-        &self,
-        request: http::Request<Body>,
-        mut span: Option<&mut DecisionSpan>,
-    ) -> Result<GrantedResponse, Status> {
-        if method(request.uri().path()) != Some(METHOD) {
-            return Err(Status::unimplemented("there is no such method"));
-        }
-        let message = codec::decode(unary::read(request).await?)?;
-        let request = convert::request(message)?;
-        let mut call = self.recorder.begin();
-        let observe = |result: DescriptorResult<'_>| {
-            call.record(&request, &result);
-            if let Some(span) = &mut span {
-                span.record(&result);
-            }
+    /// The span of a call; none when nobody wants spans.
+    fn span(&self, head: &CallHead) -> Option<DecisionSpan> {
+        let traces = self.traces.as_ref()?;
+        let header = |name: &str| {
+            let fields = head.trace.as_deref()?;
+            let value = match name {
+                "traceparent" => &fields.parent,
+                "tracestate" => &fields.state,
+                _ => return None,
+            };
+            std::str::from_utf8(value)
+                .ok()
+                .filter(|value| !value.is_empty())
         };
-        let mut decision = self.engine.decide_observed(&request, observe).await;
-        call.end(&decision);
+        Some(traces.decision(header))
+    }
+
+    fn begin<'c>(&'c self, span: Option<&'c mut DecisionSpan>) -> CallInProgress<'c> {
+        CallInProgress {
+            engine: &self.engine,
+            recorder: self.recorder.begin(),
+            span,
+        }
+    }
+
+    fn decide_later(
+        self: Arc<Self>,
+        request: Request,
+        mut span: Option<DecisionSpan>,
+    ) -> LateFuture<UnsentGrant> {
+        Box::pin(async move {
+            let mut call = self.begin(span.as_mut());
+            let observe = |result: DescriptorResult<'_>| call.record(&request, &result);
+            let decision = self.engine.decide_observed(&request, observe).await;
+            match call.conclude(decision) {
+                Ok((message, receipt)) => LateAnswer::Message(message.encode_to_vec(), receipt),
+                Err(status) => LateAnswer::Failed(self.failed(status, span.as_mut())),
+            }
+        })
+    }
+
+    /// Records that a call has failed.
+    fn failed(&self, status: GrpcStatus, span: Option<&mut DecisionSpan>) -> GrpcStatus {
+        self.recorder.failed(status.code.into());
         if let Some(span) = span {
-            span.decided(&decision);
+            span.fail(&status.message);
         }
-        let is_failed = decision.counting_status == CountingStatus::Failed;
-        let grant = decision.grant.take();
-        let lease = grant.as_ref().map(|grant| grant.lease);
-        let granted = grant.map(|grant| (grant, Arc::clone(&self.engine)));
-        let answer = GrantedResponse::new(convert::response(decision, lease), granted);
-        if is_failed {
-            // What the answer grants is given back with it.
-            return Err(Status::unavailable(NOT_COUNTED));
-        }
-        Ok(answer)
+        status
     }
 }
 
-/// The method of this service that a path names, if it names one.
-pub(super) fn method(path: &str) -> Option<&str> {
-    let path = path.strip_prefix('/')?.strip_prefix(SERVICE_NAME)?;
-    path.strip_prefix('/')
+/// A call that is being decided, and whoever observes it.
+struct CallInProgress<'c> {
+    engine: &'c Arc<Engine>,
+    recorder: CallRecorder<'c>,
+    span: Option<&'c mut DecisionSpan>,
+}
+
+impl CallInProgress<'_> {
+    fn record(&mut self, request: &Request, result: &DescriptorResult<'_>) {
+        self.recorder.record(request, result);
+        if let Some(span) = &mut self.span {
+            span.record(result);
+        }
+    }
+
+    fn conclude(self, mut decision: Decision) -> Result<Answer, GrpcStatus> {
+        self.recorder.end(&decision);
+        if let Some(span) = self.span {
+            span.decided(&decision);
+        }
+        let grant = decision.grant.take();
+        let lease = grant.as_ref().map(|grant| grant.lease);
+        let receipt = grant.map(|grant| UnsentGrant::new(Arc::clone(self.engine), grant));
+        if decision.counting_status == CountingStatus::Failed {
+            // What was granted is given back with the receipt.
+            return Err(GrpcStatus::unavailable(NOT_COUNTED));
+        }
+        Ok((convert::response(decision, lease), receipt))
+    }
 }

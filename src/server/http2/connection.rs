@@ -70,7 +70,7 @@ enum ConnectionPhase {
     /// The preface has come, and the client's SETTINGS must follow.
     Settings,
     Open,
-    /// FuzzReceipt is read any more; the connection closes when all is written.
+    /// Nothing is read any more; the connection closes when all is written.
     Closed,
 }
 

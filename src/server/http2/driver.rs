@@ -243,7 +243,7 @@ async fn in_time<R>(future: LateFuture<R>, deadline: Option<Instant>) -> LateAns
     }
 }
 
-/// tokio's clock, which tests can stop.
-fn now() -> std::time::Instant {
+/// The time of connections: tokio's clock, which tests can stop.
+pub fn now() -> std::time::Instant {
     Instant::now().into_std()
 }

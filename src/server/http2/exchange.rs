@@ -77,7 +77,7 @@ struct BodyPipe {
 }
 
 fn lock(pipe: &Mutex<BodyPipe>) -> MutexGuard<'_, BodyPipe> {
-    // FuzzReceipt panics while it has the lock.
+    // Nothing panics while it has the lock.
     pipe.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

@@ -3,6 +3,8 @@
 /// A reason to reject a call or to end a connection before its service decides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Rejection {
+    /// As many connections are open as the server may have.
+    TooManyConnections,
     /// The client speaks HTTP/1.
     Http1,
     /// The client begins a TLS handshake on a port without TLS.
@@ -52,9 +54,38 @@ pub enum Rejection {
 }
 
 impl Rejection {
+    /// Every reason, in the order of their numbers.
+    pub const ALL: [Self; 24] = [
+        Self::TooManyConnections,
+        Self::Http1,
+        Self::Tls,
+        Self::ProxyProtocol,
+        Self::UnknownProtocol,
+        Self::PrefaceTimeout,
+        Self::ProtocolError,
+        Self::CompressionError,
+        Self::FlowControlError,
+        Self::TooManyFrames,
+        Self::HeaderBlockTooLong,
+        Self::WriteTimeout,
+        Self::PingTimeout,
+        Self::NotACall,
+        Self::UnknownPath,
+        Self::MalformedHead,
+        Self::HeadersTooLong,
+        Self::MessageTooLong,
+        Self::MalformedMessage,
+        Self::UnknownEncoding,
+        Self::CallTimeout,
+        Self::TooManyStreams,
+        Self::NoBudget,
+        Self::AnswerBlocked,
+    ];
+
     /// The label for metrics.
     pub fn as_str(self) -> &'static str {
         match self {
+            Self::TooManyConnections => "too_many_connections",
             Self::Http1 => "http1",
             Self::Tls => "tls",
             Self::ProxyProtocol => "proxy_protocol",
@@ -84,6 +115,9 @@ impl Rejection {
     /// What an operator can do about it.
     pub fn advice(self) -> &'static str {
         match self {
+            Self::TooManyConnections => {
+                "a connection was refused, too many are open: check what connects to the gRPC port, or raise --max-connections"
+            }
             Self::Http1 => {
                 "a client sent HTTP/1: set http2_protocol_options on the Envoy cluster of the rate limit service"
             }
@@ -142,5 +176,21 @@ impl Rejection {
                 "a client does not make room for its answers (HTTP/2 flow control)"
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_reason_has_its_number_and_a_label_of_its_own() {
+        let mut labels: Vec<_> = Rejection::ALL.map(Rejection::as_str).into();
+        for (index, reason) in Rejection::ALL.into_iter().enumerate() {
+            assert_eq!(reason as usize, index, "{reason:?}");
+        }
+        labels.sort_unstable();
+        labels.dedup();
+        assert_eq!(labels.len(), Rejection::ALL.len());
     }
 }

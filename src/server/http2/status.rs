@@ -4,12 +4,14 @@ use std::borrow::Cow;
 
 use super::hpack::put_field;
 
-/// Codes of gRPC that this layer uses itself.
+/// Codes of gRPC.
 pub(super) mod code {
+    pub(in crate::server::http2) const INVALID_ARGUMENT: u8 = 3;
     pub(in crate::server::http2) const DEADLINE_EXCEEDED: u8 = 4;
     pub(in crate::server::http2) const RESOURCE_EXHAUSTED: u8 = 8;
     pub(in crate::server::http2) const UNIMPLEMENTED: u8 = 12;
     pub(in crate::server::http2) const INTERNAL: u8 = 13;
+    pub(in crate::server::http2) const UNAVAILABLE: u8 = 14;
 }
 
 /// How a call failed.
@@ -28,6 +30,16 @@ impl GrpcStatus {
             code,
             message: message.into(),
         }
+    }
+
+    /// A request that makes no sense.
+    pub fn invalid_argument(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(code::INVALID_ARGUMENT, message)
+    }
+
+    /// Something that the service needs is missing for now.
+    pub fn unavailable(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(code::UNAVAILABLE, message)
     }
 
     /// Adds the fields of the status to a header block.

@@ -9,6 +9,7 @@ use super::MatchKind;
 use super::scrape::Scrape;
 use super::text::Samples;
 use crate::limit::{Quota, Window};
+use crate::server::http2::Rejection;
 
 /// Metrics of one name.
 #[derive(Clone, Copy, Debug)]
@@ -202,10 +203,21 @@ pub const FAMILIES: &[MetricFamily] = &[
     counter(
         "weir_errors_total",
         &["code"],
-        "Calls that were answered with an error, by gRPC status code.",
+        "Calls that were read and answered with an error, by gRPC status code.",
         |scrape, out| {
             for (code, name) in GRPC_CODES.iter().enumerate().skip(1) {
                 out.labelled(&[name], scrape.metrics.sum(|t| t.errors[code].get()));
+            }
+        },
+    ),
+    counter(
+        "weir_rejections_total",
+        &["reason"],
+        "Calls and connections that were rejected before their message was read; the log has advice for each reason.",
+        |scrape, out| {
+            for reason in Rejection::ALL {
+                let count = scrape.metrics.sum(|t| t.rejections[reason as usize].get());
+                out.labelled(&[reason.as_str()], count);
             }
         },
     ),

@@ -14,8 +14,10 @@ use crate::engine::{Code, CountingStatus, Decision, DescriptorResult};
 use crate::limit::{Limit, Outcome};
 use crate::policy::{Limits, Rule};
 use crate::request::{Cost, Descriptor, Request};
+use crate::server::http2::Rejection;
 use crate::telemetry::heavy_hitters::{ClientHits, HitterRecorder};
 use crate::telemetry::refused_log::RefusedLog;
+use crate::telemetry::rejection_log::RejectionLog;
 
 /// Calls per second that are all measured, for the decision time and the heavy hitters …
 const SAMPLE_ALL_BELOW: u64 = 1_000;
@@ -35,6 +37,7 @@ pub struct Recorder {
     counts: Arc<SampleCounts>,
     hitters: HitterRecorder,
     refused_log: Arc<RefusedLog>,
+    rejection_log: Arc<RejectionLog>,
     registry: Arc<Mutex<Registry>>,
     /// Series by value that this thread has used, by the number of the rule.
     details: Arc<Mutex<HashMap<u32, SeriesCache>>>,
@@ -70,12 +73,13 @@ impl Recorder {
         thread: Arc<ThreadMetrics>,
         registry: Arc<Mutex<Registry>>,
         hitters: HitterRecorder,
-        refused_log: Arc<RefusedLog>,
+        (refused_log, rejection_log): (Arc<RefusedLog>, Arc<RejectionLog>),
     ) -> Self {
         Self {
             thread,
             hitters,
             refused_log,
+            rejection_log,
             registry,
             counts: Arc::default(),
             details: Arc::default(),
@@ -91,6 +95,15 @@ impl Recorder {
     pub fn failed(&self, code: usize) {
         let unknown = &self.thread.errors[GRPC_UNKNOWN];
         self.thread.errors.get(code).unwrap_or(unknown).add(1);
+    }
+
+    /// Records a call or a connection that was rejected before a decision, and logs it at most once a
+    /// minute for each reason.
+    pub fn rejected(&self, reason: Rejection, now: Timestamp) {
+        if let Some(count) = self.thread.rejections.get(reason as usize) {
+            count.add(1);
+        }
+        self.rejection_log.log(reason, now);
     }
 
     /// Starts to record a call. Dropping it before [`CallRecorder::end`] records a cancelled call.

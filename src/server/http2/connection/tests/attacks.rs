@@ -193,7 +193,7 @@ fn a_client_that_does_not_read_is_not_read_either() {
     }
     assert!(!client.connection.wants_input());
     assert!(client.connection.unwritten().len() < 11_000);
-    // FuzzReceipt is lost if it reads after all.
+    // Nothing is lost if it reads after all.
     client.frames();
     let called = client.seen.lock().unwrap().called;
     client.is_served();
