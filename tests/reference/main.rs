@@ -1,0 +1,15 @@
+//! The same requests at weir and at envoyproxy/ratelimit, the server that weir replaces: every answer is compared.
+//!
+//! - `random`: random policies and requests
+//! - `stories`: what the reference's own integration tests do, in our words
+//!
+//! The crate `weir-harness` installs the reference with Go and starts it with a Redis of its own. Where a part is
+//! missing, the tests report SKIPPED and pass; with `CI=true` they fail.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod both;
+mod generator;
+
+mod random;
+mod stories;
