@@ -109,7 +109,7 @@ pub async fn run(
 
     let acceptor = app.metrics.acceptor_recorder();
     let taken = |socket| {
-        if !workers.hand_over(socket) {
+        if let Err(_closed) = workers.hand_over(socket) {
             acceptor.rejected(Rejection::TooManyConnections, app.engine.now());
         }
     };

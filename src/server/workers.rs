@@ -103,11 +103,13 @@ impl Workers {
         })
     }
 
-    /// Gives a connection to the worker that has the fewest; false if there are too many already, and
-    /// this one is closed.
-    pub(super) fn hand_over(&self, socket: Socket) -> bool {
+    /// Gives a connection to the worker that has the fewest.
+    ///
+    /// # Errors
+    /// Returns the socket if there are too many already.
+    pub(super) fn hand_over(&self, socket: Socket) -> Result<(), Socket> {
         if self.connections() >= self.max_connections {
-            return false;
+            return Err(socket);
         }
         let fewest = self
             .workers
@@ -118,7 +120,7 @@ impl Workers {
             // A worker that is gone has already ended the server: the connection closes with it.
             let _ = worker.sockets.send((socket, guard));
         }
-        true
+        Ok(())
     }
 
     /// How many connections there are.
@@ -314,14 +316,14 @@ mod tests {
             clients.push(TcpStream::connect(listener.local_addr().unwrap()).unwrap());
             let (stream, _) = listener.accept().unwrap();
             stream.set_nonblocking(true).unwrap();
-            assert!(workers.hand_over(Socket::Tcp(stream)));
+            workers.hand_over(Socket::Tcp(stream)).unwrap();
         }
         assert_eq!(spread(&workers), [3, 2, 2]);
         assert_eq!(workers.connections(), 7);
 
         let mut refused = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let (stream, _) = listener.accept().unwrap();
-        assert!(!workers.hand_over(Socket::Tcp(stream)));
+        workers.hand_over(Socket::Tcp(stream)).unwrap_err();
         assert_eq!(refused.read(&mut [0]).unwrap(), 0);
         assert_eq!(workers.connections(), 7);
 

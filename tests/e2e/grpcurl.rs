@@ -11,19 +11,35 @@ use weir_harness::program;
 pub(crate) struct Grpcurl {
     binary: &'static Path,
     server: SocketAddr,
+    flags: Vec<String>,
 }
 
 impl Grpcurl {
     /// None if the test is to be skipped.
     pub(crate) fn new(server: SocketAddr) -> Option<Self> {
         let binary = program::GRPCURL.or_skip()?;
-        Some(Self { binary, server })
+        let flags = Vec::new();
+        Some(Self {
+            binary,
+            server,
+            flags,
+        })
+    }
+
+    /// The same with more flags.
+    pub(crate) fn with(&self, flags: &[&str]) -> Self {
+        Self {
+            binary: self.binary,
+            server: self.server,
+            flags: flags.iter().map(|&flag| flag.to_owned()).collect(),
+        }
     }
 
     /// What it prints; the error if the call failed.
     pub(crate) fn run(&self, data: Option<&Value>, words: &[&str]) -> Result<String, String> {
         let mut command = Command::new(self.binary);
         command.args(["-plaintext", "-emit-defaults"]);
+        command.args(&self.flags);
         if let Some(data) = data {
             command.args(["-d", &data.to_string()]);
         }

@@ -1,6 +1,7 @@
-//! Real parts: the `weir` binary, Envoy with the bootstraps of `examples/envoy`, grpcurl, and Chromium.
+//! Real parts: the `weir` binary, Envoy with the bootstraps of `examples/envoy`, grpcurl and other clients of gRPC and HTTP/2,
+//! and Chromium.
 //!
-//! The crate `weir-harness` finds them, and installs Envoy and grpcurl once into `target/parts`. Where a program is missing,
+//! The crate `weir-harness` finds them, and installs Envoy, grpcurl, h2spec and grpcio once into `target/parts`. Where a program is missing,
 //! its tests report SKIPPED and pass; with `CI=true` they fail.
 
 mod browser;
@@ -10,7 +11,10 @@ mod http;
 mod upstream;
 mod weir;
 mod window;
+mod wire;
 
+mod clients;
+mod h2spec;
 mod imports;
 mod llm_tokens;
 mod page;
@@ -19,4 +23,5 @@ mod peeker;
 mod platform;
 mod protocol;
 mod readme;
+mod rejections;
 mod skakio;

@@ -63,11 +63,36 @@ impl Weir {
         }
     }
 
-    /// Asks the admin server for something.
+    /// Serves `config/NAME.yaml` on a Unix socket.
+    pub(crate) fn on(socket: &str, name: &str) -> Process {
+        let mut process = Process::start(
+            Command::new(env!("CARGO_BIN_EXE_weir"))
+                .current_dir(env!("CARGO_MANIFEST_DIR"))
+                .args(["serve", "--policies", &format!("config/{name}.yaml")])
+                .args(["--grpc", socket, "--http", "off", "--drain", "120"])
+                .args(["--log-format", "json"]),
+        );
+        process.wait_for(|line| line.contains("\"serving\"").then_some(()));
+        process
+    }
+
+    /// Posts to the admin server.
     pub(crate) fn post(&self, path: &str, body: &str) {
+        self.ask_admin(&format!("POST {path}"), body);
+    }
+
+    /// A sample of the metrics.
+    pub(crate) fn metric(&self, name: &str) -> u64 {
+        let text = self.ask_admin("GET /metrics", "");
+        let value = text.lines().find_map(|line| line.strip_prefix(name));
+        let value = value.unwrap_or_else(|| panic!("no {name} in {text}"));
+        value.trim().parse().expect("a number")
+    }
+
+    fn ask_admin(&self, endpoint: &str, body: &str) -> String {
         let length = body.len();
         let head = format!(
-            "POST {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n"
+            "{endpoint} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n"
         );
         let mut stream = TcpStream::connect(self.http).expect("weir listens");
         stream
@@ -75,6 +100,7 @@ impl Weir {
             .expect("weir reads");
         let mut answer = String::new();
         stream.read_to_string(&mut answer).expect("weir answers");
+        answer
     }
 
     /// Waits until a look at these entries finds so much left.

@@ -1,0 +1,172 @@
+//! Clients of every family are answered, whatever the head of a call contains.
+
+use std::process::Command;
+
+use serde_json::json;
+
+use weir_harness::program;
+
+use crate::envoy::{Envoy, Setup};
+use crate::grpcurl::Grpcurl;
+use crate::http::{Request, statuses};
+use crate::weir::Weir;
+
+const METHOD: &str = "envoy.service.ratelimit.v3.RateLimitService/ShouldRateLimit";
+
+#[test]
+fn a_long_tracestate_through_envoy_does_not_switch_a_limit_off() {
+    let tracing = "stat_prefix: edge
+          max_request_headers_kb: 8192
+          tracing:
+            random_sampling: { value: 0 }
+            provider:
+              name: envoy.tracers.opentelemetry
+              typed_config:
+                \"@type\": type.googleapis.com/envoy.config.trace.v3.OpenTelemetryConfig
+                grpc_service: { envoy_grpc: { cluster_name: upstream }, timeout: 0.25s }
+                service_name: edge";
+    let setup = Setup {
+        edits: &[
+            ("stat_prefix: edge", tracing),
+            (
+                "stat_prefix: upstream",
+                "stat_prefix: upstream\n          max_request_headers_kb: 8192",
+            ),
+        ],
+        ..Setup::default()
+    };
+    let Some(envoy) = Envoy::before(|| Weir::start("platform"), "platform", &setup) else {
+        return;
+    };
+    let mut client = envoy.client();
+    for length in [20_000, 60_000, 1_000_000, 7_000_000] {
+        let endpoint = format!("POST /platform/v2/process/site-{length}");
+        let request = Request::new(&endpoint)
+            .key("example-key-1")
+            .header(
+                "traceparent",
+                "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00",
+            )
+            .header("tracestate", format!("a={}", "x".repeat(length)));
+        let answers = client.repeat(&request, 4);
+        assert_eq!(statuses(&answers), [200, 429, 429, 429], "{length} bytes");
+    }
+}
+
+#[test]
+fn a_cluster_named_as_istio_names_them_is_answered() {
+    let setup = Setup {
+        edits: &[
+            (
+                "{ cluster_name: weir }",
+                "{ cluster_name: \"outbound|8081||weir.ns.svc.cluster.local\" }",
+            ),
+            (
+                "- name: weir\n",
+                "- name: \"outbound|8081||weir.ns.svc.cluster.local\"\n",
+            ),
+        ],
+        ..Setup::default()
+    };
+    let Some(envoy) = Envoy::before(|| Weir::start("platform"), "platform", &setup) else {
+        return;
+    };
+    let request = Request::new("POST /platform/v2/process/site-1").key("example-key-1");
+    let answers = envoy.client().repeat(&request, 3);
+    assert_eq!(statuses(&answers), [200, 429, 429]);
+}
+
+#[test]
+fn grpc_go_is_answered_whatever_its_authority_and_headers() {
+    let weir = Weir::start("peeker");
+    let Some(grpcurl) = Grpcurl::new(weir.address) else {
+        return;
+    };
+    let ask = json!({
+        "domain": "peeker",
+        "descriptors": [{ "entries": [{ "key": "api_key", "value": "pk_live_1" }] }],
+    });
+    let long = format!("x-tenant: {}", "x".repeat(100_000));
+    for flags in [
+        [
+            "-authority",
+            "outbound|8081||ratelimit.ns.svc.cluster.local",
+        ],
+        ["-authority", "ns/ratelimit/8081"],
+        ["-authority", "a b"],
+        ["-authority", "[::1"],
+        ["-H", "x-any-bin: AAECAwQFBgc="],
+        ["-H", &long],
+    ] {
+        let answer = grpcurl.with(&flags).run(Some(&ask), &[METHOD]);
+        let answer = answer.unwrap_or_else(|error| panic!("{flags:?}: {error}"));
+        assert!(answer.contains("\"overallCode\": \"OK\""), "{answer}");
+    }
+}
+
+#[test]
+fn grpc_core_is_answered_compressed_or_not_over_tcp_and_a_unix_socket() {
+    let Some(python) = program::GRPCIO.or_skip() else {
+        return;
+    };
+    let weir = Weir::start("peeker");
+    let folder = tempfile::tempdir().expect("a folder");
+    let socket = format!("unix:{}", folder.path().join("a|b c.sock").display());
+    let _on_socket = Weir::on(&socket, "peeker");
+    for target in [weir.address.to_string(), socket] {
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/e2e/clients/grpcio.py");
+        let output = Command::new(python).args([script, &target]).output();
+        let output = output.expect("Python starts");
+        let lines = String::from_utf8_lossy(&output.stdout);
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(
+            lines.lines().collect::<Vec<_>>(),
+            [
+                "plain: OK",
+                "gzip: OK",
+                "deflate: UNIMPLEMENTED",
+                "authority: OK",
+                "metadata of 1 MiB: OK",
+                "message of 3 MiB: OK",
+                "message of 5 MiB: RESOURCE_EXHAUSTED",
+                "gzip bomb: RESOURCE_EXHAUSTED",
+                "v2: UNIMPLEMENTED",
+            ],
+            "{target}: {errors}"
+        );
+    }
+}
+
+#[test]
+fn h2load_gets_an_answer_to_every_call() {
+    let Some(h2load) = program::H2LOAD.or_skip() else {
+        return;
+    };
+    let weir = Weir::start("peeker");
+    let folder = tempfile::tempdir().expect("a folder");
+    let body = folder.path().join("body");
+    let message = b"\0\0\0\0\x12\x0a\x06peeker\x12\x08\x0a\x06\x0a\x01k\x12\x01v";
+    std::fs::write(&body, message).expect("written");
+    let output = Command::new(h2load)
+        .args([
+            "-n",
+            "5000",
+            "-c",
+            "10",
+            "-m",
+            "100",
+            "-H",
+            "content-type: application/grpc",
+        ])
+        .arg("-d")
+        .arg(&body)
+        .arg(format!("http://{}/{METHOD}", weir.address))
+        .output()
+        .expect("h2load starts");
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        text.contains("5000 succeeded, 0 failed, 0 errored"),
+        "{text}"
+    );
+    assert!(text.contains("status codes: 5000 2xx"), "{text}");
+}
