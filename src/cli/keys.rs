@@ -152,7 +152,7 @@ fn row(limit: &ExplainedLimit) -> [String; 5] {
     [
         limit.name.clone().unwrap_or_default(),
         limit.text.clone(),
-        state.map_or_else(String::new, |state| state.remaining.to_string()),
+        state.map_or_else(String::new, |state| state.available.to_string()),
         state.map_or_else(String::new, |state| format!("{}s", state.reset_after_secs)),
         notes.join(", "),
     ]

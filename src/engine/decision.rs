@@ -107,7 +107,13 @@ pub struct Status {
     /// The limit that is reported for it; `None` if it matched none that counts.
     pub limit: Option<CurrentLimit>,
     /// Hits that would be admitted now.
+    ///
+    /// At most the number of the limit: what a token bucket admits beyond it is only `available`.
     pub remaining: u32,
+    /// Hits that would be admitted now, those of a token bucket's burst included.
+    pub available: u32,
+    /// Whether the hits are more than the limit ever admits at once, so that no wait helps.
+    pub over_capacity: bool,
     /// Seconds, rounded up, until there is room again.
     pub reset_after_secs: Option<u64>,
 }
@@ -118,6 +124,8 @@ impl Status {
         code: Code::Ok,
         limit: None,
         remaining: 0,
+        available: 0,
+        over_capacity: false,
         reset_after_secs: None,
     };
 
@@ -126,6 +134,8 @@ impl Status {
         code: Code::Ok,
         limit: None,
         remaining: u32::MAX,
+        available: u32::MAX,
+        over_capacity: false,
         reset_after_secs: None,
     };
 }

@@ -76,7 +76,7 @@ fn refused(now: Timestamp, hit: &Hit<'_>) -> Outcomes {
     }
     for outcome in &mut outcomes.limits {
         outcome.over = true;
-        outcome.remaining = 0;
+        outcome.available = 0;
         outcome.reset_after = WAIT;
     }
     outcomes.refused = hit.set.limits.iter().any(|limit| !limit.shadow_mode);

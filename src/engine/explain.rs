@@ -165,10 +165,16 @@ pub struct LimitNumbers {
 /// The state of a limit around a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LimitState {
-    /// Hits that would be admitted before the request.
+    /// Hits that would be admitted before the request, at most the number of the limit.
     pub remaining_before: u32,
-    /// Hits that would be admitted after it.
+    /// The same after it.
     pub remaining: u32,
+    /// Hits that would be admitted before the request, those of a token bucket's burst included.
+    pub available_before: u32,
+    /// The same after it.
+    pub available: u32,
+    /// Whether the hits are more than the limit ever admits at once.
+    pub over_capacity: bool,
     /// Whether the request exceeds the limit.
     pub over_limit: bool,
     /// Seconds, rounded up, until the limit has room again.
@@ -182,8 +188,12 @@ pub struct ExplainedStatus {
     pub code: Code,
     /// The reported limit, such as `60 per minute`; `None` if no limit applies.
     pub limit: Option<String>,
-    /// Hits that would be admitted after the request.
+    /// Hits that would be admitted after the request, at most the number of the limit.
     pub remaining: u32,
+    /// The same, those of a token bucket's burst included.
+    pub available: u32,
+    /// Whether the hits are more than the limit ever admits at once, so that no wait helps.
+    pub over_capacity: bool,
     /// Seconds, rounded up, until the limit has room again.
     pub reset_after_secs: Option<u64>,
 }

@@ -36,7 +36,7 @@ impl<'p> Reported<'p> {
         let outcome = enforced.reduce(|first, next| {
             let outranks = match (next.over, first.over) {
                 (true, true) => next.reset_after > first.reset_after,
-                (false, false) => next.remaining < first.remaining,
+                (false, false) => next.available < first.available,
                 (over, _) => over,
             };
             if outranks { next } else { first }
@@ -61,9 +61,16 @@ impl<'p> Reported<'p> {
         match (self.is_refused(), other.is_refused()) {
             (true, true) if self.quota != other.quota => other.quota,
             (true, true) => self.outcome.reset_after > other.outcome.reset_after,
-            (false, false) => self.outcome.remaining < other.outcome.remaining,
+            (false, false) => self.outcome.available < other.outcome.available,
             (refused, _) => refused,
         }
+    }
+
+    /// The hits that remain of the number that is reported as the limit.
+    ///
+    /// A bucket may admit more, but clients expect that what remains of a limit is never more than the limit.
+    pub(super) fn remaining(&self) -> u32 {
+        self.outcome.available.min(self.limit.quota().number())
     }
 
     pub(super) fn status(&self) -> Status {
@@ -76,7 +83,9 @@ impl<'p> Reported<'p> {
                 name: self.limit.name.clone(),
                 quota: self.limit.quota(),
             }),
-            remaining: self.outcome.remaining,
+            remaining: self.remaining(),
+            available: self.outcome.available,
+            over_capacity: self.outcome.over_capacity,
             reset_after_secs: Some(self.outcome.reset_after.secs_ceil()),
         }
     }

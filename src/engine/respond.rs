@@ -71,9 +71,11 @@ impl Values for TemplateContext<'_> {
                 | LimitKind::SlidingWindow(_)
                 | LimitKind::Concurrency { .. } => return false,
             },
-            Operator::Remaining => outcome.remaining.into(),
+            Operator::Remaining => self.reported.remaining().into(),
+            Operator::Available => outcome.available.into(),
             Operator::ResetAt => self.now.plus(outcome.reset_after).secs_ceil(),
             Operator::ResetAfter => outcome.reset_after.secs_ceil(),
+            Operator::RetryAfter if outcome.over_capacity => return false,
             Operator::RetryAfter => outcome.reset_after.secs_ceil().max(1),
             Operator::Window => match limit.window() {
                 Some(window) => window.secs().into(),
@@ -135,6 +137,7 @@ struct EnforcedLimits<'a> {
     /// The index of the reported one.
     reported: usize,
     outcome: Outcome,
+    remaining: u32,
 }
 
 #[derive(Debug)]
@@ -153,6 +156,7 @@ impl<'a> EnforcedLimits<'a> {
             limits: SmallVec::new(),
             reported: 0,
             outcome: *context.reported.outcome,
+            remaining: context.reported.remaining(),
         };
         let limits = context.targets.iter().filter_map(Target::limits);
         for limit in limits.flat_map(|limits| limits.enforced()) {
@@ -221,7 +225,7 @@ impl<'a> EnforcedLimits<'a> {
         let Some(NamedLimit { name, .. }) = self.limits.get(self.reported) else {
             return false;
         };
-        let (remaining, reset) = (self.outcome.remaining, self.outcome.reset_after.secs_ceil());
+        let (remaining, reset) = (self.remaining, self.outcome.reset_after.secs_ceil());
         write!(out, "\"{name}\";r={remaining};t={reset}").is_ok()
     }
 }

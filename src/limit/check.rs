@@ -50,8 +50,10 @@ pub struct Outcome {
     pub limit: u8,
     /// Whether the operation exceeds this limit.
     pub over: bool,
-    /// Hits that would be admitted now; 0 if over.
-    pub remaining: u32,
+    /// Whether the operation has more hits than the limit admits even if nothing is counted, so that no wait helps.
+    pub over_capacity: bool,
+    /// Hits that would be admitted now: of a token bucket up to its burst.
+    pub available: u32,
     /// The time until there is room again. Fixed window: until its end. Others: if over, until the
     /// hits of the operation are admitted; if nothing remains, until one hit is; else until nothing
     /// is counted. Concurrency: a second, for releases cannot be predicted.
@@ -144,7 +146,8 @@ pub fn check(
         outcomes.limits.push(Outcome {
             limit: index as u8,
             over,
-            remaining: 0,
+            over_capacity: false,
+            available: 0,
             reset_after: Micros::ZERO,
         });
     }
@@ -282,19 +285,20 @@ fn is_over(charge: Charge, limit: &Limit, state: &State, op: Operation) -> bool 
 /// Reports on the limit as it is after the operation.
 fn report<C: Count>(params: &C::Params, count: &C, op: Operation, outcome: &mut Outcome) {
     let now = op.now;
+    outcome.available = u32::try_from(count.available(params, now)).unwrap_or(u32::MAX);
     if outcome.over {
         let hits = match op.cost {
             Cost::Hits(hits) => hits.into(),
             Cost::Peek | Cost::Refund(_) => 1,
         };
+        outcome.over_capacity = hits > C::capacity(params);
         // An earlier check of the same request may have found a longer wait.
         outcome.reset_after = outcome
             .reset_after
             .max(count.until_admitted(params, now, hits));
         return;
     }
-    outcome.remaining = u32::try_from(count.remaining(params, now)).unwrap_or(u32::MAX);
-    outcome.reset_after = if outcome.remaining == 0 {
+    outcome.reset_after = if outcome.available == 0 {
         count.until_admitted(params, now, 1)
     } else {
         count.until_clear(params, now)

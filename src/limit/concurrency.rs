@@ -98,6 +98,10 @@ impl LeaseTable {
 impl Count for LeaseTable {
     type Params = u32;
 
+    fn capacity(max_in_flight: &u32) -> u64 {
+        (*max_in_flight).into()
+    }
+
     fn admits(&self, max_in_flight: &u32, now: Timestamp, hits: u64) -> bool {
         self.used(now) + hits <= u64::from(*max_in_flight)
     }
@@ -106,7 +110,7 @@ impl Count for LeaseTable {
 
     fn refund(&mut self, _max_in_flight: &u32, _now: Timestamp, _hits: u64) {}
 
-    fn remaining(&self, max_in_flight: &u32, now: Timestamp) -> u64 {
+    fn available(&self, max_in_flight: &u32, now: Timestamp) -> u64 {
         u64::from(*max_in_flight).saturating_sub(self.used(now))
     }
 

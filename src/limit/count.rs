@@ -7,6 +7,9 @@ pub(super) trait Count {
     /// The numbers of a limit that it counts by.
     type Params;
 
+    /// The hits that are admitted at once while nothing is counted.
+    fn capacity(params: &Self::Params) -> u64;
+
     /// Whether this many more hits would be within the limit.
     fn admits(&self, params: &Self::Params, now: Timestamp, hits: u64) -> bool;
 
@@ -17,7 +20,7 @@ pub(super) trait Count {
     fn refund(&mut self, params: &Self::Params, now: Timestamp, hits: u64);
 
     /// Hits that would be admitted now.
-    fn remaining(&self, params: &Self::Params, now: Timestamp) -> u64;
+    fn available(&self, params: &Self::Params, now: Timestamp) -> u64;
 
     /// The time until this many hits are admitted; hits above the capacity count as all of it.
     fn until_admitted(&self, params: &Self::Params, now: Timestamp, hits: u64) -> Micros;

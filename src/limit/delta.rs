@@ -192,7 +192,7 @@ mod tests {
             lease: None,
         };
         let mut states = states.clone();
-        check_and_apply(set, Active::ALL, &mut states, look).limits[0].remaining
+        check_and_apply(set, Active::ALL, &mut states, look).limits[0].available
     }
 
     fn delta(set: &LimitSet, base: &States, hits: u32, at: Timestamp) -> Delta {

@@ -47,6 +47,10 @@ impl FixedWindowState {
 impl Count for FixedWindowState {
     type Params = Rate;
 
+    fn capacity(rate: &Rate) -> u64 {
+        rate.requests.into()
+    }
+
     fn admits(&self, rate: &Rate, now: Timestamp, hits: u64) -> bool {
         self.used(rate, now) + hits <= u64::from(rate.requests)
     }
@@ -61,7 +65,7 @@ impl Count for FixedWindowState {
         self.write(rate, now, count);
     }
 
-    fn remaining(&self, rate: &Rate, now: Timestamp) -> u64 {
+    fn available(&self, rate: &Rate, now: Timestamp) -> u64 {
         u64::from(rate.requests).saturating_sub(self.used(rate, now))
     }
 

@@ -100,6 +100,10 @@ impl SlidingWindowState {
 impl Count for SlidingWindowState {
     type Params = Rate;
 
+    fn capacity(rate: &Rate) -> u64 {
+        rate.requests.into()
+    }
+
     fn admits(&self, rate: &Rate, now: Timestamp, hits: u64) -> bool {
         self.used(rate, now) + hits <= u64::from(rate.requests)
     }
@@ -122,7 +126,7 @@ impl Count for SlidingWindowState {
         }
     }
 
-    fn remaining(&self, rate: &Rate, now: Timestamp) -> u64 {
+    fn available(&self, rate: &Rate, now: Timestamp) -> u64 {
         u64::from(rate.requests).saturating_sub(self.used(rate, now))
     }
 

@@ -75,7 +75,7 @@ fn a_fixed_window_admits_exactly_the_limit_and_then_starts_from_zero() {
     let start = 120 * SECOND;
     let remaining: Vec<_> = (0..5)
         .map(|_| counter.hit(start + 10, 1))
-        .map(|o| (o.over, o.remaining))
+        .map(|o| (o.over, o.available))
         .collect();
     assert_eq!(
         remaining,
@@ -85,7 +85,7 @@ fn a_fixed_window_admits_exactly_the_limit_and_then_starts_from_zero() {
         counter.hit(start + 59 * SECOND, 1).reset_after,
         Micros::from_secs(1)
     );
-    assert_eq!(counter.hit(start + 60 * SECOND, 1).remaining, 2);
+    assert_eq!(counter.hit(start + 60 * SECOND, 1).available, 2);
 }
 
 #[test]
@@ -177,7 +177,7 @@ fn a_changed_number_acts_on_the_kept_count() {
         let mut counter = Counter::new([before], Charge::Allowed);
         counter.hit(0, 6);
         counter.set.limits = Box::new([after]);
-        assert_eq!(counter.peek(0).remaining, 1);
+        assert_eq!(counter.peek(0).available, 1);
     }
 }
 
@@ -192,7 +192,7 @@ fn a_limit_added_to_a_rule_leaves_the_others_their_counts() {
         .call(0, Cost::Peek)
         .limits
         .iter()
-        .map(|o| o.remaining)
+        .map(|o| o.available)
         .collect();
     assert_eq!(remaining, [100, 6]);
     counter.set.limits = Box::new([limit(LimitKind::SlidingWindow, 10, minute), by_minute]);
@@ -200,7 +200,7 @@ fn a_limit_added_to_a_rule_leaves_the_others_their_counts() {
         .call(0, Cost::Peek)
         .limits
         .iter()
-        .map(|o| o.remaining)
+        .map(|o| o.available)
         .collect();
     assert_eq!(remaining, [10, 6]);
 }
@@ -249,7 +249,7 @@ fn a_limit_in_shadow_mode_is_counted_and_refuses_nobody() {
         (true, true),
     ];
     assert_eq!(over[..6], expected);
-    assert_eq!(counter.peek(0).remaining, 0);
+    assert_eq!(counter.peek(0).available, 0);
 }
 
 #[test]
@@ -388,14 +388,14 @@ fn an_operation_acquires_as_many_slots_as_hits() {
     let mut counter = Counter::new([slots(5, 60)], Charge::Allowed);
     counter.lease_call(0, Cost::Hits(3), 1);
     let second = counter.lease_call(0, Cost::Hits(2), 1);
-    assert_eq!(second.limits[0].remaining, 0);
+    assert_eq!(second.limits[0].available, 0);
     assert_eq!(second.held_until, Some(Timestamp::from_secs(60)));
     assert_eq!(counter.release(1, 1), LeaseOutcome::Released);
-    assert_eq!(counter.peek(1).remaining, 3);
+    assert_eq!(counter.peek(1).available, 3);
     assert_eq!(counter.release(1, 1), LeaseOutcome::Released);
     let outcomes = counter.call(1, Cost::Peek);
     assert_eq!(
-        (outcomes.limits[0].remaining, outcomes.held_until),
+        (outcomes.limits[0].available, outcomes.held_until),
         (5, None)
     );
 }
@@ -407,7 +407,7 @@ fn refunds_without_a_lease_release_no_slot() {
     counter.acquire(0, 1);
     let refund = counter.call(0, Cost::Refund(1));
     assert_eq!(refund.lease, LeaseOutcome::MissingId);
-    let remaining = refund.limits.iter().map(|outcome| outcome.remaining);
+    let remaining = refund.limits.iter().map(|outcome| outcome.available);
     assert_eq!(remaining.collect::<Vec<_>>(), [1, 9]);
 }
 
@@ -417,7 +417,7 @@ fn a_release_does_not_change_the_rates_of_its_list() {
     let mut counter = Counter::new([slots(2, 60), minute], Charge::Allowed);
     counter.acquire(0, 1);
     let given_back = counter.lease_call(0, Cost::Refund(1), 1);
-    let remaining = given_back.limits.iter().map(|outcome| outcome.remaining);
+    let remaining = given_back.limits.iter().map(|outcome| outcome.available);
     assert_eq!(remaining.collect::<Vec<_>>(), [2, 8]);
 }
 
@@ -427,7 +427,7 @@ fn the_nil_lease_is_not_released() {
     counter.hit(0, 1);
     let nil = LeaseId::NIL.bits();
     assert_eq!(counter.release(0, nil), LeaseOutcome::NotHeld);
-    assert_eq!(counter.peek(0).remaining, 1);
+    assert_eq!(counter.peek(0).available, 1);
 }
 
 #[test]

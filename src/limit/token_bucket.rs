@@ -170,6 +170,13 @@ impl TokenBucketState {
 impl Count for TokenBucketState {
     type Params = TokenBucket;
 
+    fn capacity(bucket: &TokenBucket) -> u64 {
+        match bucket.rate.requests {
+            0 => 0,
+            _ => bucket.burst.into(),
+        }
+    }
+
     fn admits(&self, bucket: &TokenBucket, now: Timestamp, hits: u64) -> bool {
         let debt = self.debt_at(bucket, now);
         bucket.rate.requests > 0
@@ -186,7 +193,7 @@ impl Count for TokenBucketState {
         self.write(bucket, now, debt);
     }
 
-    fn remaining(&self, bucket: &TokenBucket, now: Timestamp) -> u64 {
+    fn available(&self, bucket: &TokenBucket, now: Timestamp) -> u64 {
         if bucket.rate.requests == 0 {
             return 0;
         }

@@ -13,8 +13,10 @@ pub enum Operator {
     Limit,
     /// `%BURST%`: the size of its bucket.
     Burst,
-    /// `%REMAINING%`: hits that would pass now.
+    /// `%REMAINING%`: hits that would be admitted now, at most the limit.
     Remaining,
+    /// `%AVAILABLE%`: hits that would be admitted now, up to the burst.
+    Available,
     /// `%RESET_AT%`: Unix seconds.
     ResetAt,
     /// `%RESET_AFTER%`: seconds.
@@ -79,6 +81,7 @@ impl Operator {
             Self::Limit
                 | Self::Burst
                 | Self::Remaining
+                | Self::Available
                 | Self::ResetAt
                 | Self::ResetAfter
                 | Self::RetryAfter

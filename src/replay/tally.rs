@@ -166,7 +166,7 @@ impl RuleCounts {
                 continue;
             };
             let capacity = limit.capacity();
-            let remaining = if outcome.over { 0 } else { outcome.remaining };
+            let remaining = if outcome.over { 0 } else { outcome.available };
             let peak = Peak {
                 used: capacity.saturating_sub(remaining),
                 capacity,

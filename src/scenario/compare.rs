@@ -108,6 +108,10 @@ impl Differences {
             let what = format!("{prefix}remaining");
             self.compare(what, &remaining.to_string(), &got.remaining.to_string());
         }
+        if let Some(available) = expect.available {
+            let what = format!("{prefix}available");
+            self.compare(what, &available.to_string(), &got.available.to_string());
+        }
         if let Some(secs) = expect.reset_after_secs {
             let reset = got
                 .reset_after_secs

@@ -120,6 +120,8 @@ pub struct ExpectedStatus {
     pub code: Option<ExpectedCode>,
     /// Hits that would still be admitted.
     pub remaining: Option<u32>,
+    /// The same, with a token bucket's burst.
+    pub available: Option<u32>,
     /// Seconds until the limit resets.
     pub reset_after_secs: Option<u64>,
     /// The reported limit.

@@ -113,9 +113,9 @@ descriptor 1, 1 hit
     any             matches, but another one has precedence
     counted by each value
   rule   tests/policies/good/explained.yaml:11:5  descriptors[0]
-  limit  per_minute: 100 per minute, burst 150, token_bucket; 150 remaining before, 149 after; resets in 1s
+  limit  per_minute: 100 per minute, burst 150, token_bucket; 100 remaining before, 100 after; 150 available before, 149 after, with the burst; resets in 1s
   limit  10000 per day, fixed_window; 10000 remaining before, 9999 after; resets in 86400s
-  status OK, 149 remaining of 100 per minute, resets in 1s
+  status OK, 100 remaining of 100 per minute, resets in 1s
 
 descriptor 2, 1 hit
   endpoint=POST /auth/token
@@ -152,7 +152,7 @@ fn weir_explain_writes_json_without_secrets() {
     assert!(!out.contains("top_secret"));
     let json: serde_json::Value = serde_json::from_str(&out).unwrap();
     assert_eq!(json["code"], "OVER_LIMIT");
-    assert_eq!(json["body"], "come back in 1 s");
+    assert_eq!(json["body"], "come back in  s", "no wait helps");
     let (first, second) = (&json["descriptors"][0], &json["descriptors"][1]);
     assert_eq!(first["entries"][0]["value"], serde_json::Value::Null);
     assert_eq!(
@@ -164,7 +164,9 @@ fn weir_explain_writes_json_without_secrets() {
         (&11.into(), &"rule".into())
     );
     assert_eq!(first["limits"][0]["state"]["over_limit"], true);
-    assert_eq!(first["limits"][0]["state"]["remaining_before"], 150);
+    assert_eq!(first["limits"][0]["state"]["over_capacity"], true);
+    assert_eq!(first["limits"][0]["state"]["remaining_before"], 100);
+    assert_eq!(first["limits"][0]["state"]["available_before"], 150);
     assert_eq!(second["entries"][1]["value"], "192.0.2.1");
     assert_eq!(
         second["entries"][1]["level"]["candidates"][0]["text"],

@@ -86,7 +86,8 @@ fn a_quota_is_reported_after_what_really_refuses() {
 #[test]
 fn the_body_is_filled_in_and_stays_json() {
     let weir = Weir::new(TOLD);
-    let decision = weir.ask("told", &[d("who=a\"b\\c\u{1}").hits(2)]);
+    weir.ask("told", &[d("who=a\"b\\c\u{1}")]);
+    let decision = weir.ask("told", &[d("who=a\"b\\c\u{1}")]);
     let body: serde_json::Value = serde_json::from_str(&decision.body.unwrap()).unwrap();
     let expected = serde_json::json!({
         "limit": "who", "wait": 50, "who": "a\"b\\c\u{1}", "burst": null,
@@ -99,6 +100,9 @@ fn the_body_is_filled_in_and_stays_json() {
         body,
         serde_json::json!({"limit": "", "wait": 2, "who": "", "burst": 2})
     );
+    let decision = weir.ask("told", &[d("bucket=y").hits(3)]);
+    let body: serde_json::Value = serde_json::from_str(&decision.body.unwrap()).unwrap();
+    assert_eq!(body["wait"], serde_json::Value::Null, "no wait helps");
 }
 
 #[test]
@@ -197,9 +201,9 @@ fn standard_headers_say_what_is_enforced_and_how_the_client_stands() {
     let decision = weir.ask("told", &[d("api_key=x").hits(3)]);
     assert_eq!(
         headers(&decision),
-        "Own=3 Retry-After=50 X-RateLimit-Limit=3 X-RateLimit-Remaining=0 X-RateLimit-Reset=50 \
+        "Own=3 Retry-After=50 X-RateLimit-Limit=3 X-RateLimit-Remaining=2 X-RateLimit-Reset=50 \
          RateLimit-Policy=\"per_minute\";q=3;w=60, \"86400s\";q=9;w=86400 \
-         RateLimit=\"per_minute\";r=0;t=50"
+         RateLimit=\"per_minute\";r=2;t=50"
             .replace("Own=3 Retry-After=50 X", "Own=3 X")
             .replace(";t=50", ";t=50 Retry-After=50")
     );

@@ -75,7 +75,7 @@ fn a_batch_sees_its_own_earlier_hits() {
         let remaining: Vec<_> = answer
             .outcomes
             .iter()
-            .map(|outcomes| outcomes.limits[0].remaining)
+            .map(|outcomes| outcomes.limits[0].available)
             .collect();
         assert_eq!(remaining, [19, 18]);
     });
@@ -104,7 +104,7 @@ fn an_atomic_batch_that_is_refused_charges_none() {
         assert_eq!(refused(&store.hit(NOW, &batch()).await), [false, false]);
         assert_eq!(refused(&store.hit(NOW, &batch()).await), [false, true]);
         let peek = hit(key(&store, "wide"), &wide, Cost::Peek);
-        let left = apply(&store, NOW, &[peek]).await.outcomes[0].limits[0].remaining;
+        let left = apply(&store, NOW, &[peek]).await.outcomes[0].limits[0].available;
         assert_eq!(left, 9);
     });
 }
@@ -143,7 +143,7 @@ fn slots_are_held_until_they_are_released_or_expire() {
 
         store.release(NOW, leases[1], &[slot]);
         let peek = hit(slot, &set, Cost::Peek);
-        let left = async |now| apply(&store, now, &[peek]).await.outcomes[0].limits[0].remaining;
+        let left = async |now| apply(&store, now, &[peek]).await.outcomes[0].limits[0].available;
         assert_eq!(left(NOW).await, 1);
         assert_eq!(left(NOW.plus(Micros::from_secs(30))).await, 2);
     });

@@ -331,7 +331,7 @@ async fn remaining(store: &Store, now: Timestamp, hit: Hit<'_>) -> u32 {
     loop {
         let answer = stores::apply(store, now, &[peek]).await;
         if answer.not_counted.is_empty() {
-            return answer.outcomes[0].limits[0].remaining;
+            return answer.outcomes[0].limits[0].available;
         }
         tokio::task::yield_now().await;
     }

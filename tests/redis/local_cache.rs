@@ -72,10 +72,10 @@ fn charges_of_refused_hits_are_written_back() {
         assert_eq!(store.stats().shared.unwrap().local_answers, 19);
         // The same connection: calls are applied in the order in which they were sent.
         let peek = [hit(name, &wide, Cost::Refund(1))];
-        let left = apply(&store, NOW, &peek).await.outcomes[0].limits[0].remaining;
+        let left = apply(&store, NOW, &peek).await.outcomes[0].limits[0].available;
         assert_eq!(left, 80);
         let peek = [hit(name, &wide, Cost::Peek)];
-        let left = apply(&other, NOW, &peek).await.outcomes[0].limits[0].remaining;
+        let left = apply(&other, NOW, &peek).await.outcomes[0].limits[0].available;
         assert_eq!(left, 80);
     });
 }
@@ -171,7 +171,7 @@ fn evicted_cache_entries_lose_no_hits() {
         for key in &keys {
             let peek = [hit(*key, &set, Cost::Peek)];
             let answer = apply(&other, NOW, &peek).await;
-            assert_eq!(answer.outcomes[0].limits[0].remaining, 7);
+            assert_eq!(answer.outcomes[0].limits[0].available, 7);
         }
         assert_eq!(stats().writeback_dropped_hits, 0);
     });

@@ -96,7 +96,7 @@ fn slots_of_a_request_that_another_hash_slot_refuses_are_released() {
             let answer = store.hit(NOW, &batch).await;
             assert_eq!(answer.outcomes[0].lease, LeaseOutcome::None);
             let peek = [hit(slot.key, &one_slot, Cost::Peek)];
-            let left = apply(&store, NOW, &peek).await.outcomes[0].limits[0].remaining;
+            let left = apply(&store, NOW, &peek).await.outcomes[0].limits[0].available;
             assert_eq!(left, 1);
         }
     });

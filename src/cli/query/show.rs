@@ -10,7 +10,7 @@ use crate::cli::table::{Align, TextTable};
 use crate::client::{DescriptorStatus, ReportedLimit};
 use crate::clock::Micros;
 use crate::limit::{Quota, Window};
-use crate::request::{Descriptor, Request, Unit};
+use crate::request::{Cost, Descriptor, Request, Unit};
 
 pub(super) fn text(request: &Request, results: &CallResults) -> String {
     let answer = &results.last;
@@ -34,6 +34,11 @@ pub(super) fn text(request: &Request, results: &CallResults) -> String {
         ]);
     }
     out.push_str(&table.to_string());
+    for (descriptor, status) in request.descriptors.iter().zip(&answer.statuses) {
+        if let Some(note) = never_admitted(descriptor.cost, status) {
+            append(&mut out, format_args!("\n{note}\n"));
+        }
+    }
     if !answer.headers.is_empty() {
         out.push('\n');
     }
@@ -82,6 +87,18 @@ pub(super) fn json(request: &Request, results: &CallResults) -> String {
         },
     });
     format!("{value:#}\n")
+}
+
+/// A note on hits that no wait helps. The answer does not tell the burst of a bucket.
+fn never_admitted(cost: Cost, status: &DescriptorStatus) -> Option<String> {
+    let (Cost::Hits(hits), Some(reported)) = (cost, &status.limit) else {
+        return None;
+    };
+    let number = reported.requests_per_unit;
+    (status.over_limit && hits > number).then(|| {
+        let limit = limit(reported);
+        format!("never: {hits} hits are more than the limit, {limit}, unless it has a larger burst")
+    })
 }
 
 fn code(over_limit: bool) -> &'static str {

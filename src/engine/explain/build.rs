@@ -208,8 +208,11 @@ fn limits(target: &Target<'_>, before: &Outcomes, after: &Outcomes) -> Vec<Expla
             numbers: limit.into(),
             shadow_mode: limit.shadow_mode,
             state: outcomes.map(|(before, after)| LimitState {
-                remaining_before: before.remaining,
-                remaining: after.remaining,
+                remaining_before: before.available.min(limit.quota().number()),
+                remaining: after.available.min(limit.quota().number()),
+                available_before: before.available,
+                available: after.available,
+                over_capacity: after.over_capacity,
                 over_limit: after.over,
                 reset_after_secs: after.reset_after.secs_ceil(),
             }),
@@ -237,6 +240,8 @@ impl From<&Status> for ExplainedStatus {
             code: status.code,
             limit: status.limit.as_ref().map(|limit| limit.quota.to_string()),
             remaining: status.remaining,
+            available: status.available,
+            over_capacity: status.over_capacity,
             reset_after_secs: status.reset_after_secs,
         }
     }

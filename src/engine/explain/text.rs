@@ -159,19 +159,34 @@ fn fmt_limit(f: &mut Formatter<'_>, limit: &ExplainedLimit) -> fmt::Result {
         return writeln!(f, "; replaced, so it does not count");
     };
     let over = if state.over_limit { ": over limit" } else { "" };
-    writeln!(
-        f,
-        "; {} remaining before, {} after{over}; resets in {}s",
-        state.remaining_before, state.remaining, state.reset_after_secs
-    )
+    let (before, after) = (state.remaining_before, state.remaining);
+    write!(f, "; {before} remaining before, {after} after{over}")?;
+    let (before, after) = (state.available_before, state.available);
+    if (before, after) != (state.remaining_before, state.remaining) {
+        write!(
+            f,
+            "; {before} available before, {after} after, with the burst"
+        )?;
+    }
+    if state.over_capacity {
+        f.write_str(NEVER)?;
+    }
+    writeln!(f, "; resets in {}s", state.reset_after_secs)
 }
+
+/// What is said of hits that no wait helps.
+const NEVER: &str = "; never admitted: more hits than the limit";
 
 fn fmt_status(f: &mut Formatter<'_>, status: &ExplainedStatus, result: MatchResult) -> fmt::Result {
     write!(f, "  status {}, ", status.code.as_str())?;
     match (&status.limit, status.reset_after_secs) {
         (Some(limit), Some(reset)) => {
             let remaining = status.remaining;
-            writeln!(f, "{remaining} remaining of {limit}, resets in {reset}s")
+            write!(f, "{remaining} remaining of {limit}")?;
+            if status.over_capacity {
+                f.write_str(NEVER)?;
+            }
+            writeln!(f, ", resets in {reset}s")
         }
         _ if result == MatchResult::Unlimited => writeln!(f, "unlimited"),
         _ => writeln!(f, "no limit"),
@@ -245,7 +260,7 @@ descriptor 1, 1 hit
     counted by each value
   rule   d.yaml:5:5  descriptors[0]
   limit  slots: 8 at once (lease 180 s), concurrency; 8 remaining before, 7 after; resets in 1s
-  limit  60 per minute, burst 90, token_bucket; 90 remaining before, 89 after; resets in 1s
+  limit  60 per minute, burst 90, token_bucket; 60 remaining before, 60 after; 90 available before, 89 after, with the burst; resets in 1s
   limit  500 per 2 hours, sliding_window, in shadow mode; 500 remaining before, 499 after; resets in 7650s
   limit  1000 per day, fixed_window; 1000 remaining before, 999 after; resets in 86400s
   status OK, 7 remaining of 8 at once, resets in 1s
@@ -254,6 +269,23 @@ response OK
   with a lease, which releases the slots
 ";
         assert_eq!(explain(Cost::Hits(1)).to_string(), expected);
+    }
+
+    #[test]
+    fn hits_that_are_never_admitted_are_named() {
+        let text = explain(Cost::Hits(91)).to_string();
+        let expected = "
+  limit  slots: 8 at once (lease 180 s), concurrency; 8 remaining before, 8 after: over limit; \
+            never admitted: more hits than the limit; resets in 1s
+  limit  60 per minute, burst 90, token_bucket; 60 remaining before, 60 after: over limit; \
+            90 available before, 90 after, with the burst; never admitted: more hits than the limit; resets in 0s
+";
+        assert!(text.contains(expected), "{text}");
+        assert!(
+            text.contains("\n  status OVER_LIMIT, 8 remaining of 8 at once; never admitted"),
+            "{text}"
+        );
+        assert!(!explain(Cost::Hits(8)).to_string().contains("never"));
     }
 
     #[test]

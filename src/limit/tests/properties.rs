@@ -145,7 +145,7 @@ proptest! {
         let mut counter = Counter::new([limit], Charge::Allowed);
         let passed = admitted(&mut counter, &calls);
         let now = passed.last().map_or(0, |(at, _)| *at);
-        let remaining = counter.call(now, Cost::Refund(0)).limits[0].remaining;
+        let remaining = counter.call(now, Cost::Refund(0)).limits[0].available;
         prop_assert!(!counter.passes(now, remaining + 1));
         prop_assert!(remaining == 0 || counter.passes(now, remaining));
         prop_assert!(!counter.passes(now, 1));
@@ -181,11 +181,11 @@ proptest! {
     fn a_refund_takes_back_what_was_charged(limit in any_limit(), hits in 1u32..12, more in 0u32..30) {
         let mut counter = Counter::new([limit.clone()], Charge::Always);
         let now = 1_700_000_000 * SECOND;
-        let fresh = counter.call(now, Cost::Refund(1)).limits[0].remaining;
+        let fresh = counter.call(now, Cost::Refund(1)).limits[0].available;
         counter.hit(now, hits);
         let refunded = counter.call(now, Cost::Refund(hits + more)).limits[0];
         prop_assert!(!refunded.over);
-        prop_assert_eq!(refunded.remaining, fresh);
+        prop_assert_eq!(refunded.available, fresh);
         prop_assert!(counter.passes(now, fresh));
     }
 
@@ -248,7 +248,7 @@ proptest! {
                     found.map(|at| model.remove(at));
                 }
                 _ => {
-                    let remaining = counter.peek(now).remaining;
+                    let remaining = counter.peek(now).available;
                     prop_assert_eq!(remaining, max_in_flight - held);
                 }
             }

@@ -21,10 +21,11 @@ pub(crate) enum TemplateError {
 }
 
 /// Every operator without a key, by name.
-const PLAIN: [(&str, Operator); 10] = [
+const PLAIN: [(&str, Operator); 11] = [
     ("LIMIT", Operator::Limit),
     ("BURST", Operator::Burst),
     ("REMAINING", Operator::Remaining),
+    ("AVAILABLE", Operator::Available),
     ("RESET_AT", Operator::ResetAt),
     ("RESET_AFTER", Operator::ResetAfter),
     ("RETRY_AFTER", Operator::RetryAfter),

@@ -26,7 +26,8 @@ pub(in crate::scenario) struct RawExpectation {
 }
 
 const CODE: &str = "ok, over_limit, no_limit or unlimited.";
-const REMAINING: &str = "The hits that would still be admitted.";
+const REMAINING: &str = "The hits that would still be admitted, at most the limit.";
+const AVAILABLE: &str = "The hits that would still be admitted, up to the burst of a token bucket.";
 const RESET: &str = "The time until the limit resets, in whole seconds.";
 const LIMIT: &str = "The limit that is reported.";
 const NAME: &str = "The name of the limit that is reported; empty for none.";
@@ -49,6 +50,8 @@ pub(super) static EXPECT: Level<RawExpectation> = Level {
             |expect, pair, report| expect.over_limit = read_count(pair, report)),
         Key::new("remaining", types::NUMBER, REMAINING,
             |expect, pair, report| expect.status(pair).remaining = scalars::number(&pair.node, report)),
+        Key::new("available", types::NUMBER, AVAILABLE,
+            |expect, pair, report| expect.status(pair).available = scalars::number(&pair.node, report)),
         Key::new("reset", types::DURATION, RESET,
             |expect, pair, report| expect.status(pair).reset_after_secs = scalars::seconds(&pair.node, report)),
         Key::new("limit", types::QUOTA, LIMIT,
@@ -81,6 +84,8 @@ pub(super) static EXPECTED_STATUS: Level<ExpectedStatus> = Level {
             |status, pair, report| status.code = scalars::code(&pair.node, report)),
         Key::new("remaining", types::NUMBER, REMAINING,
             |status, pair, report| status.remaining = scalars::number(&pair.node, report)),
+        Key::new("available", types::NUMBER, AVAILABLE,
+            |status, pair, report| status.available = scalars::number(&pair.node, report)),
         Key::new("reset", types::DURATION, RESET,
             |status, pair, report| status.reset_after_secs = scalars::seconds(&pair.node, report)),
         Key::new("limit", types::QUOTA, LIMIT,

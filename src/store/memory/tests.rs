@@ -101,7 +101,7 @@ fn a_batch_sees_its_own_earlier_hits() {
     let outcomes = memory.hit(NOW, &batch([hit, hit]));
     let remaining: Vec<_> = outcomes
         .iter()
-        .map(|outcomes| outcomes.limits[0].remaining)
+        .map(|outcomes| outcomes.limits[0].available)
         .collect();
     assert_eq!(remaining, [19, 18]);
 }
@@ -124,7 +124,7 @@ fn a_flood_does_not_evict_a_counter_in_use() {
     let set = by_hour(1_000);
     let remaining = |name: &str| {
         let outcomes = call(&memory, name, &set, (NOW, Cost::Hits(1)));
-        outcomes.limits[0].remaining
+        outcomes.limits[0].available
     };
     for n in 0..20_000 {
         remaining(&format!("stranger {n}"));
@@ -234,16 +234,16 @@ fn peeks_and_refunds_insert_no_counter() {
     let memory = memory(1 << 20);
     let set = by_hour(5);
     for cost in [Cost::Peek, Cost::Refund(3)] {
-        assert_eq!(call(&memory, "a", &set, (NOW, cost)).limits[0].remaining, 5);
+        assert_eq!(call(&memory, "a", &set, (NOW, cost)).limits[0].available, 5);
     }
     assert_eq!(memory.stats().counters, 0);
     passes(&memory, "a", &set);
     assert_eq!(
-        call(&memory, "a", &set, (NOW, Cost::Peek)).limits[0].remaining,
+        call(&memory, "a", &set, (NOW, Cost::Peek)).limits[0].available,
         4
     );
     assert_eq!(
-        call(&memory, "a", &set, (NOW, Cost::Refund(9))).limits[0].remaining,
+        call(&memory, "a", &set, (NOW, Cost::Refund(9))).limits[0].available,
         5
     );
 }
@@ -259,7 +259,7 @@ fn bytes_are_updated_when_a_changed_policy_grows_a_counter() {
     ];
     let outcomes = call(&memory, "a", &rule(windows), (NOW, Cost::Hits(1)));
     assert_eq!(
-        (outcomes.limits[0].remaining, outcomes.limits[1].remaining),
+        (outcomes.limits[0].available, outcomes.limits[1].available),
         (3, 4)
     );
     let stats = memory.stats();
@@ -346,7 +346,7 @@ fn bytes_include_leases() {
         memory.release(NOW, lease, &[key]);
     }
     let (_, hit) = take(&memory, "k", &set);
-    assert_eq!(memory.hit(NOW, &batch([hit]))[0].limits[0].remaining, 999);
+    assert_eq!(memory.hit(NOW, &batch([hit]))[0].limits[0].available, 999);
 }
 
 #[test]
@@ -381,7 +381,7 @@ fn threads_may_use_the_same_counters_in_any_order() {
     assert_eq!(passed.into_inner(), 500);
     for name in &names {
         let looked = call(&memory, name, &free, (NOW, Cost::Peek));
-        assert_eq!(looked.limits[0].remaining, u32::MAX - 500);
+        assert_eq!(looked.limits[0].available, u32::MAX - 500);
     }
 }
 

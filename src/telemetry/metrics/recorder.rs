@@ -308,7 +308,7 @@ impl HitClass {
 fn is_near(limit: &Limit, outcome: &Outcome) -> bool {
     let capacity = limit.capacity();
     let near = u64::from(capacity) * NEAR_TENTHS / 10;
-    u64::from(capacity.saturating_sub(outcome.remaining)) > near
+    u64::from(capacity.saturating_sub(outcome.available)) > near
 }
 
 /// The metric IDs of those limits that the hits were over.

@@ -208,6 +208,8 @@ fn statuses_keep_their_order_and_all_they_say() {
             quota: Quota::new(10, Window::new(Unit::Minute, 5)),
         }),
         remaining: 0,
+        available: 0,
+        over_capacity: false,
         reset_after_secs: Some(77),
     };
     let decided = Decision {

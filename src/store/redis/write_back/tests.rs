@@ -62,7 +62,7 @@ fn charged(set: &LimitSet, states: &States) -> u32 {
         lease: None,
     };
     let mut states = states.clone();
-    CAPACITY - check_and_apply(set, Active::ALL, &mut states, peek).limits[0].remaining
+    CAPACITY - check_and_apply(set, Active::ALL, &mut states, peek).limits[0].available
 }
 
 /// One counter, the store's side of it and Redis' side.
