@@ -1,12 +1,16 @@
 //! Time as a value, in whole microseconds since the Unix epoch, and the only reader of the system clock.
 
 mod rfc3339;
+mod system;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
+
+pub use system::ClockJump;
+use system::FollowedClock;
 
 const MICROS_PER_SEC: u64 = 1_000_000;
 
@@ -89,7 +93,7 @@ impl Micros {
 /// ```
 #[derive(Clone, Debug)]
 pub enum Clock {
-    /// The system clock.
+    /// The system clock, as [`follow_system_clock`] follows it.
     System,
     /// A clock that is moved by its owner.
     Manual(ManualClock),
@@ -97,23 +101,50 @@ pub enum Clock {
 
 impl Clock {
     /// The current time.
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the only reader of the system clock"
-    )]
     pub fn now(&self) -> Timestamp {
         match self {
             Self::System => {
-                let since_epoch = SystemTime::now()
-                    .duration_since(UNIX_EPOCH)
-                    .unwrap_or(Duration::ZERO);
-                Timestamp(
-                    since_epoch.as_secs().saturating_mul(MICROS_PER_SEC)
-                        + u64::from(since_epoch.subsec_micros()),
-                )
+                let (followed, start) = &*SYSTEM;
+                followed.at(start.elapsed_micros())
             }
             Self::Manual(clock) => clock.now(),
         }
+    }
+}
+
+/// The system clock, followed, and the origin of the monotonic clock.
+static SYSTEM: LazyLock<(FollowedClock, Stopwatch)> = LazyLock::new(|| {
+    let start = Stopwatch::start();
+    (FollowedClock::new(Micros::ZERO, system_time()), start)
+});
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the only reader of the system clock"
+)]
+fn system_time() -> Timestamp {
+    let since_epoch = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or(Duration::ZERO);
+    Timestamp::default().plus(Micros::from(since_epoch))
+}
+
+/// Lets [`Clock::System`] follow the system clock, which it does not by itself. To be called by one thread about every
+/// second. Returns a jump of more than a second, once it has lasted for ten.
+pub fn follow_system_clock() -> Option<ClockJump> {
+    let (followed, start) = &*SYSTEM;
+    followed.follow(start.elapsed_micros(), system_time())
+}
+
+/// The jumps of the system clock that were followed since the start.
+pub fn system_clock_jumps() -> u64 {
+    SYSTEM.0.jumps()
+}
+
+impl From<Duration> for Micros {
+    fn from(span: Duration) -> Self {
+        let secs = span.as_secs().saturating_mul(MICROS_PER_SEC);
+        Self(secs.saturating_add(span.subsec_micros().into()))
     }
 }
 
@@ -134,6 +165,10 @@ impl Stopwatch {
     /// The time since the start.
     pub fn elapsed(&self) -> Duration {
         self.0.elapsed()
+    }
+
+    fn elapsed_micros(&self) -> Micros {
+        self.elapsed().into()
     }
 }
 

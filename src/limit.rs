@@ -6,6 +6,7 @@
 //! [`check_and_apply`] is the entry point. `rate` parses and displays limits, `delta` merges hits
 //! that were counted in two places.
 
+mod active;
 mod check;
 mod concurrency;
 mod count;
@@ -19,9 +20,8 @@ mod state;
 mod token_bucket;
 mod window;
 
-pub use check::{
-    Active, LeaseOutcome, Operation, Outcome, Outcomes, Scope, apply, check, check_and_apply,
-};
+pub use active::Active;
+pub use check::{LeaseOutcome, Operation, Outcome, Outcomes, Scope, apply, check, check_and_apply};
 pub use concurrency::{LeaseTable, MAX_IN_FLIGHT};
 pub use delta::Delta;
 pub use encoding::InvalidStates;

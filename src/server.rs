@@ -131,6 +131,7 @@ pub async fn run(
     tokio::select! {
         never = listener::accept(&listener, taken) => match never {},
         never = warnings::watch(&app.engine) => match never {},
+        never = warnings::follow_clock() => match never {},
         () = workers.failure() => return Err(RunError::WorkerEnded),
         () = leaving => {}
     }

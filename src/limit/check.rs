@@ -5,43 +5,12 @@
 
 use smallvec::SmallVec;
 
+use super::active::Active;
 use super::count::Count;
 use super::state::{State, States};
 use super::{Charge, Limit, LimitKind, LimitSet};
 use crate::clock::{Micros, Timestamp};
 use crate::request::{Cost, LeaseId};
-
-/// The limits of a set that count: those that no other rule replaces.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Active(u16);
-
-const _: () = assert!(LimitSet::MAX <= u16::BITS as usize);
-
-impl Active {
-    /// All of them.
-    pub const ALL: Self = Self(u16::MAX);
-
-    /// Without the limit at `index`.
-    #[must_use]
-    pub const fn without(self, index: usize) -> Self {
-        Self(self.0 & !(1 << index))
-    }
-
-    /// Bit `n` is set if the limit at index `n` is active.
-    pub(crate) const fn bits(self) -> u16 {
-        self.0
-    }
-
-    /// The inverse of [`Active::bits`].
-    pub(crate) const fn from_bits(bits: u16) -> Self {
-        Self(bits)
-    }
-
-    /// Whether the limit at `index` is active.
-    pub const fn contains(self, index: usize) -> bool {
-        self.0 & (1 << index) != 0
-    }
-}
 
 /// The result of an operation at one limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -251,35 +220,53 @@ fn pairs<'a>(
         .map(|(index, (limit, state))| (index, limit, state))
 }
 
-/// Whether the operation exceeds the limit as it is before it.
-fn is_over(charge: Charge, limit: &Limit, state: &State, op: Operation) -> bool {
+/// Whether the operation exceeds the limit as it is before it. Corrects a state of a clock that was ahead.
+fn is_over(charge: Charge, limit: &Limit, state: &mut State, op: Operation) -> bool {
     // envoyproxy/ratelimit compares the count alone, so a peek at a limit just used up is OK.
     let peek = match (charge, &limit.kind) {
         (Charge::Always, LimitKind::FixedWindow(_)) => 0,
         _ => 1,
     };
     let hits = match op.cost {
-        Cost::Hits(hits) => hits.into(),
-        Cost::Peek => peek,
-        Cost::Refund(_) => return false,
+        Cost::Hits(hits) => Some(hits.into()),
+        Cost::Peek => Some(peek),
+        Cost::Refund(_) => None,
     };
     let now = op.now;
     let admits = match (state, &limit.kind) {
         (State::FixedWindow { count, .. }, LimitKind::FixedWindow(rate)) => {
-            count.admits(rate, now, hits)
+            corrected_admits(count, rate, now, hits)
         }
         (State::SlidingWindow { segments, .. }, LimitKind::SlidingWindow(rate)) => {
-            segments.admits(rate, now, hits)
+            corrected_admits(&mut **segments, rate, now, hits)
         }
         (State::TokenBucket { debt, .. }, LimitKind::TokenBucket(bucket)) => {
-            debt.admits(bucket, now, hits)
+            corrected_admits(debt, bucket, now, hits)
         }
-        (State::Concurrency(leases), LimitKind::Concurrency { max_in_flight, .. }) => {
-            leases.admits(max_in_flight, now, hits)
+        (
+            State::Concurrency(leases),
+            LimitKind::Concurrency {
+                max_in_flight,
+                lease_secs,
+            },
+        ) => {
+            leases.correct_leases(now, Micros::from_secs(u64::from(*lease_secs)));
+            corrected_admits(&mut **leases, max_in_flight, now, hits)
         }
         _ => true,
     };
     !admits
+}
+
+/// Whether a refund, which has no hits, or this many hits are admitted by the state, once it is corrected.
+fn corrected_admits<C: Count>(
+    count: &mut C,
+    params: &C::Params,
+    now: Timestamp,
+    hits: Option<u64>,
+) -> bool {
+    count.correct(params, now);
+    hits.is_none_or(|hits| count.admits(params, now, hits))
 }
 
 /// Reports on the limit as it is after the operation.

@@ -66,6 +66,19 @@ impl LeaseTable {
         released.is_some()
     }
 
+    /// Corrects leases of a clock that was ahead by more than the length of a lease: none lasts longer than `length` from
+    /// `now`.
+    pub(super) fn correct_leases(&mut self, now: Timestamp, length: Micros) {
+        if self.latest.since(now) <= length {
+            return;
+        }
+        self.latest = now;
+        let end = now.plus(length);
+        for held in &mut self.held {
+            held.until = held.until.min(end);
+        }
+    }
+
     /// When the last lease expires; `None` if none is held now.
     pub(super) fn held_until(&self, now: Timestamp) -> Option<Timestamp> {
         let last = self.held.back().map(|held| held.until);
@@ -101,6 +114,9 @@ impl Count for LeaseTable {
     fn capacity(max_in_flight: &u32) -> u64 {
         (*max_in_flight).into()
     }
+
+    /// [`LeaseTable::correct_leases`] does it, for it needs the length of the leases.
+    fn correct(&mut self, _max_in_flight: &u32, _now: Timestamp) {}
 
     fn admits(&self, max_in_flight: &u32, now: Timestamp, hits: u64) -> bool {
         self.used(now) + hits <= u64::from(*max_in_flight)

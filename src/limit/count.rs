@@ -10,6 +10,12 @@ pub(super) trait Count {
     /// The hits that are admitted at once while nothing is counted.
     fn capacity(params: &Self::Params) -> u64;
 
+    /// Makes a state that is ahead of `now` by more than its window one of `now`, with its count.
+    ///
+    /// Such a state was written by a clock that was ahead and has been corrected. A state that is ahead by less may come
+    /// from a clock that merely differs, and keeps its time.
+    fn correct(&mut self, params: &Self::Params, now: Timestamp);
+
     /// Whether this many more hits would be within the limit.
     fn admits(&self, params: &Self::Params, now: Timestamp, hits: u64) -> bool;
 

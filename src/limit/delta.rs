@@ -39,6 +39,7 @@ impl Delta {
 
     /// Charges or refunds hits, whatever the limits are. It must be aligned to `set`.
     pub fn charge(&mut self, set: &LimitSet, active: Active, now: Timestamp, cost: Cost) {
+        self.correct(set, active, now);
         charge(&mut self.local, set, active, now, cost);
     }
 
@@ -50,9 +51,16 @@ impl Delta {
         now: Timestamp,
         cost: Cost,
     ) {
+        self.correct(set, active, now);
         self.at_least = true;
         charge(&mut self.remote, set, active, now, cost);
         charge(&mut self.local, set, active, now, cost);
+    }
+
+    /// Both states at once, so that the difference stays.
+    fn correct(&mut self, set: &LimitSet, active: Active, now: Timestamp) {
+        self.remote.correct(set, active, now);
+        self.local.correct(set, active, now);
     }
 
     /// Notes that the remote may have less than this delta assumes: it lost its states, or never

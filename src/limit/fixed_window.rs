@@ -51,6 +51,12 @@ impl Count for FixedWindowState {
         rate.requests.into()
     }
 
+    fn correct(&mut self, rate: &Rate, now: Timestamp) {
+        if self.start.since(now) > rate.window.length() {
+            self.start = rate.window.around(now).0;
+        }
+    }
+
     fn admits(&self, rate: &Rate, now: Timestamp, hits: u64) -> bool {
         self.used(rate, now) + hits <= u64::from(rate.requests)
     }

@@ -84,6 +84,19 @@ impl SlidingWindowState {
         }
     }
 
+    /// The same hits, each as long ago, with `newest` as the newest segment.
+    #[cold]
+    fn moved_to(&self, newest: u64) -> Self {
+        let mut moved = Self {
+            newest,
+            counts: Default::default(),
+        };
+        for age in 0..SEGMENTS_KEPT.min(newest + 1) {
+            *moved.count_mut(newest - age) = self.count(self.newest - age);
+        }
+        moved
+    }
+
     fn keeps(&self, segment: u64) -> bool {
         (self.newest.saturating_sub(SEGMENTS_PER_WINDOW)..=self.newest).contains(&segment)
     }
@@ -102,6 +115,13 @@ impl Count for SlidingWindowState {
 
     fn capacity(rate: &Rate) -> u64 {
         rate.requests.into()
+    }
+
+    fn correct(&mut self, rate: &Rate, now: Timestamp) {
+        let newest = Timestamp::from_micros(self.newest.saturating_mul(segment_micros(rate)));
+        if newest.since(now) > rate.window.length() {
+            *self = self.moved_to(segment_at(rate, now));
+        }
     }
 
     fn admits(&self, rate: &Rate, now: Timestamp, hits: u64) -> bool {

@@ -1,12 +1,13 @@
 //! What a counter remembers: one state for each limit of its rule.
 
+use super::active::Active;
 use super::concurrency::LeaseTable;
-use super::count::StateDelta;
+use super::count::{Count, StateDelta};
 use super::fixed_window::FixedWindowState;
 use super::sliding_window::SlidingWindowState;
 use super::token_bucket::TokenBucketState;
 use super::{Limit, LimitKind, LimitSet};
-use crate::clock::Timestamp;
+use crate::clock::{Micros, Timestamp};
 use crate::request::LeaseId;
 
 /// What one limit remembers: plain data of a fixed size, but for leases.
@@ -134,6 +135,24 @@ impl State {
         }
     }
 
+    fn correct(&mut self, limit: &Limit, now: Timestamp) {
+        match (self, &limit.kind) {
+            (Self::FixedWindow { count, .. }, LimitKind::FixedWindow(rate)) => {
+                count.correct(rate, now);
+            }
+            (Self::SlidingWindow { segments, .. }, LimitKind::SlidingWindow(rate)) => {
+                segments.correct(rate, now);
+            }
+            (Self::TokenBucket { debt, .. }, LimitKind::TokenBucket(bucket)) => {
+                debt.correct(bucket, now);
+            }
+            (Self::Concurrency(leases), LimitKind::Concurrency { lease_secs, .. }) => {
+                leases.correct_leases(now, Micros::from_secs(u64::from(*lease_secs)));
+            }
+            _ => {}
+        }
+    }
+
     fn heap_bytes(&self) -> usize {
         match self {
             Self::SlidingWindow { .. } => size_of::<SlidingWindowState>() + ALLOCATION_BYTES,
@@ -179,6 +198,14 @@ impl States {
             [limit] => Self::One(next(limit)),
             limits => Self::Many(limits.iter().map(next).collect()),
         };
+    }
+
+    /// Corrects the states that a clock that was ahead has written, as a check does. They must be aligned to `set`.
+    pub fn correct(&mut self, set: &LimitSet, active: Active, now: Timestamp) {
+        let limits = set.limits.iter().zip(self.as_mut_slice()).enumerate();
+        for (_, (limit, state)) in limits.filter(|(index, _)| active.contains(*index)) {
+            state.correct(limit, now);
+        }
     }
 
     /// Releases one grant of that lease in each of them, and returns whether there was any.

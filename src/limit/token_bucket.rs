@@ -177,6 +177,12 @@ impl Count for TokenBucketState {
         }
     }
 
+    fn correct(&mut self, bucket: &TokenBucket, now: Timestamp) {
+        if self.at.since(now) > bucket.rate.window.length() {
+            self.at = now;
+        }
+    }
+
     fn admits(&self, bucket: &TokenBucket, now: Timestamp, hits: u64) -> bool {
         let debt = self.debt_at(bucket, now);
         bucket.rate.requests > 0

@@ -7,11 +7,15 @@
 use std::convert::Infallible;
 use std::time::Duration;
 
+use crate::clock::follow_system_clock;
 use crate::engine::{Engine, LeaseStats};
 use crate::store::Stats;
 
 /// Time between two checks.
 const INTERVAL: Duration = Duration::from_secs(60);
+
+/// Time between two comparisons of the clocks.
+const CLOCK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Checks the engine's counters every minute, forever.
 pub(super) async fn watch(engine: &Engine) -> Infallible {
@@ -24,6 +28,21 @@ pub(super) async fn watch(engine: &Engine) -> Infallible {
         warn_of_evictions(&stats, &new_stats);
         warn_of_ignored_releases(&leases, &new_leases);
         (stats, leases) = (new_stats, new_leases);
+    }
+}
+
+/// Lets weir's clock follow the system clock, forever.
+pub(super) async fn follow_clock() -> Infallible {
+    let mut ticks = tokio::time::interval(CLOCK_INTERVAL);
+    loop {
+        ticks.tick().await;
+        if let Some(jump) = follow_system_clock() {
+            let seconds = jump.span.get() as f64 / 1e6;
+            match jump.is_forward {
+                true => tracing::warn!(seconds, "system clock jumped forward"),
+                false => tracing::warn!(seconds, "system clock jumped back"),
+            }
+        }
     }
 }
 

@@ -227,6 +227,7 @@ impl Batch<'_> {
                     hit.step(now, states, &mut released, outcomes);
                 }
                 Cost::Peek | Cost::Hits(_) => {
+                    states.correct(hit.set, hit.active, now);
                     let op = Operation {
                         now,
                         cost: hit.cost,

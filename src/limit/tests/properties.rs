@@ -152,7 +152,12 @@ proptest! {
     }
 
     #[test]
-    fn time_that_goes_back_grants_nothing(limit in any_limit(), back in prop::collection::vec(0..200 * SECOND, 1..40)) {
+    fn time_that_goes_back_by_less_than_a_window_grants_nothing(
+        limit in any_limit(),
+        back in prop::collection::vec(0..100u64, 1..40),
+    ) {
+        let length = limit.window().unwrap().length().get();
+        let back: Vec<u64> = back.into_iter().map(|percent| length * percent / 100).collect();
         let mut counter = Counter::new([limit], Charge::Allowed);
         let now = 1_700_000_000 * SECOND;
         while counter.passes(now, 1) {}
@@ -160,6 +165,59 @@ proptest! {
             prop_assert!(!counter.passes(now - back, 1));
             prop_assert!(counter.peek(now - back).over);
         }
+    }
+
+    #[test]
+    fn a_clock_that_was_ahead_grants_nothing_and_costs_a_window_at_most(
+        limit in any_limit(),
+        charge in prop_oneof![Just(Charge::Always), Just(Charge::Allowed)],
+        before in 0u32..12,
+        ahead in 121 * SECOND..1 << 50,
+        peeks_first in any::<bool>(),
+    ) {
+        let window = limit.window().unwrap();
+        let now = 1_700_000_000 * SECOND + 123_456;
+        let mut counter = Counter::new([limit.clone()], charge);
+        for _ in 0..before {
+            counter.passes(now, 1);
+        }
+        let available = counter.peek(now + ahead).available;
+        counter.passes(now + ahead, available);
+        if peeks_first {
+            prop_assert!(counter.peek(now).available == 0);
+        }
+        let refused = counter.hit(now, 1);
+        prop_assert!(refused.over && refused.available == 0);
+        let longest = match limit.kind {
+            // A hit counts until the end of its segment.
+            LimitKind::SlidingWindow(_) => window.length().get() / 16 * 17,
+            LimitKind::TokenBucket(bucket) => {
+                let debt = u64::from(bucket.burst()) + 1;
+                let exact = window.length().get() * debt / u64::from(bucket.rate().requests);
+                exact + exact / 100_000 + 1
+            }
+            _ => window.length().get(),
+        };
+        prop_assert!(refused.reset_after.get() <= longest);
+        prop_assert!(counter.peek(now + refused.reset_after.get() - 1).over);
+        prop_assert!(counter.passes(now + longest, 1));
+    }
+
+    #[test]
+    fn leases_of_a_clock_that_was_ahead_end_on_time(
+        max_in_flight in 1u32..5,
+        held in 0u32..5,
+        ahead in 6 * SECOND..1 << 50,
+    ) {
+        let mut counter = Counter::new([slots(max_in_flight, 5)], Charge::Allowed);
+        let now = 1_700_000_000 * SECOND;
+        for lease in 0..held {
+            counter.acquire(now, u128::from(lease) + 1);
+        }
+        while counter.acquire(now + ahead, 100) {}
+        prop_assert!(!counter.acquire(now, 200));
+        prop_assert!(!counter.acquire(now + 5 * SECOND - 1, 200));
+        prop_assert!(counter.acquire(now + 5 * SECOND, 200));
     }
 
     #[test]
@@ -258,9 +316,9 @@ proptest! {
     }
 
     #[test]
-    fn slots_are_not_freed_by_time_that_goes_back(
+    fn slots_are_not_freed_by_time_that_goes_back_by_less_than_a_lease(
         max_in_flight in 1u32..5,
-        times in prop::collection::vec(0..20 * SECOND, 1..60),
+        times in prop::collection::vec(0..5 * SECOND, 1..60),
     ) {
         let mut counter = Counter::new([slots(max_in_flight, 5)], Charge::Allowed);
         let start = 1_700_000_000 * SECOND;

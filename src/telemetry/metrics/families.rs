@@ -8,6 +8,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use super::MatchKind;
 use super::scrape::Scrape;
 use super::text::Samples;
+use crate::clock::system_clock_jumps;
 use crate::limit::{Quota, Window};
 use crate::server::http2::Rejection;
 
@@ -199,6 +200,12 @@ pub const FAMILIES: &[MetricFamily] = &[
         &["domain", "rule"],
         "Slots of a rule's concurrency limits that this instance granted and that are in use.",
         |scrape, out| scrape.slot_samples(out),
+    ),
+    counter(
+        "weir_clock_jumps_total",
+        &[],
+        "Jumps of the system clock by more than a second that lasted for ten seconds.",
+        |_, out| out.value(system_clock_jumps()),
     ),
     counter(
         "weir_errors_total",

@@ -40,6 +40,15 @@ local function read_batch(raw)
     return batch
 end
 
+-- What a clock that was ahead by more than a window has written is of now, with its count; see src/limit/count.rs.
+local function correct(hit, counter, now)
+    for i, limit in ipairs(hit.limits) do
+        if limit.active and ALGORITHMS[limit.number].correct(counter.states[i], limit, now) then
+            counter.written = true
+        end
+    end
+end
+
 local function refund(hit, counter, now, freed)
     if not counter.is_there then
         -- Where nothing was counted there is nothing to give back.
@@ -119,6 +128,7 @@ local function take_all(batch, counters, now)
     for _, hit in ipairs(batch.hits) do
         local counter = counters[hit.counter]
         align(counter, hit.limits)
+        correct(hit, counter, now)
         if hit.cost == LOOK then
             look(hit, counter, now)
         else
@@ -151,6 +161,7 @@ local function withhold(batch, counters, now)
     for _, hit in ipairs(batch.hits) do
         local counter = counters[hit.counter]
         align(counter, hit.limits)
+        correct(hit, counter, now)
         if hit.cost == REFUND then
             refund(hit, counter, now, freed)
         elseif hit.cost == HITS then
@@ -184,6 +195,9 @@ local function settle(hit, counter, now)
     align(counter, hit.limits)
     local base, own = read_states(hit.base), read_states(hit.own)
     for i, limit in ipairs(hit.limits) do
+        for _, state in ipairs({ counter.states[i], base[i], own[i] }) do
+            ALGORITHMS[limit.number].correct(state, limit, now)
+        end
         local apart = { base = base[i], own = own[i], restores = hit.restores == 1 }
         -- What is said to be of later than now is of a clock that is not believed.
         ALGORITHMS[limit.number].settle(counter.states[i], limit, now + AHEAD, apart)

@@ -67,6 +67,20 @@ local function give_back(states, now, lease)
     return freed
 end
 
+function concurrency.correct(state, limit, now)
+    if state.latest - now <= limit.length then
+        return false
+    end
+    state.latest = now
+    local ends, held = now + limit.length, {}
+    for at = 1, #state.held / LEASE do
+        local lease = state.held:sub((at - 1) * LEASE + 1, (at - 1) * LEASE + 16)
+        held[at] = lease .. pack('<I8I4', min(lease_until(state, at), ends), lease_slots(state, at))
+    end
+    state.held = table.concat(held)
+    return true
+end
+
 function concurrency.fits(state, limit, now, hits)
     return state.slots - slots_of(state, leases_until(state, now)) + hits <= limit.requests
 end

@@ -11,6 +11,7 @@ while next_batch <= #ARGV do
     if cost ~= HITS or number ~= FIXED_WINDOW or active % 2 == 0 then
         break
     end
+    local now, length = moment(callers), secs * 1000000
     local key = KEYS[first + 1]
     local raw = redis.pcall('GET', key)
     local start, count = 0, 0
@@ -21,12 +22,11 @@ while next_batch <= #ARGV do
         end
         local stored, stored_secs
         stored, stored_secs, start, count = unpack_from('<BI4I8I8', raw)
-        if stored ~= number or stored_secs ~= secs then
+        if stored ~= number or stored_secs ~= secs or start - now > length then
             break
         end
         stored_start = start
     end
-    local now, length = moment(callers), secs * 1000000
     local window = now - now % length
     local used = start >= window and count or 0
     local charged = always == 1 or used + hits <= requests

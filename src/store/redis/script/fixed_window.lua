@@ -14,6 +14,14 @@ local function window_write(state, limit, now, count)
     state[2] = count
 end
 
+function fixed_window.correct(state, limit, now)
+    if state[1] - now > limit.length then
+        state[1] = now - now % limit.length
+        return true
+    end
+    return false
+end
+
 function fixed_window.fits(state, limit, now, hits)
     return window_used(state, limit, now) + hits <= limit.requests
 end

@@ -30,6 +30,22 @@ local function slots_advance(state, limit, now)
     state[1] = current
 end
 
+function sliding_window.correct(state, limit, now)
+    local newest = state[1]
+    if newest * (limit.length / SLOTS) - now <= limit.length then
+        return false
+    end
+    local current, counts = slot_at(limit, now), {}
+    for age = 0, SLOTS do
+        counts[age] = state[slot_place(newest - age)]
+    end
+    for age = 0, SLOTS do
+        state[slot_place(current - age)] = age <= current and counts[age] or 0
+    end
+    state[1] = current
+    return true
+end
+
 function sliding_window.fits(state, limit, now, hits)
     return slots_used(state, limit, now) + hits <= limit.requests
 end

@@ -34,6 +34,14 @@ local function bucket_write(state, limit, now, parts)
     state[1], state[2], state[3] = max(state[1], now), parts, limit.cost
 end
 
+function token_bucket.correct(state, limit, now)
+    if state[1] - now > limit.length then
+        state[1] = now
+        return true
+    end
+    return false
+end
+
 function token_bucket.fits(state, limit, now, hits)
     return limit.requests > 0 and bucket_debt(state, limit, now) + hits * limit.cost <= limit.capacity
 end
