@@ -44,6 +44,8 @@ pub struct Config {
     pub max_connections: usize,
     /// Bytes of unfinished messages, of all connections together.
     pub buffer_bytes: usize,
+    /// Whether `dynamic_metadata` describes the request.
+    pub request_metadata: bool,
 }
 
 /// What the server serves.
@@ -96,9 +98,13 @@ pub async fn run(
 ) -> Result<Shutdown, RunError> {
     let recorders = (0..app.config.workers.get()).map(|_| app.metrics.worker_recorder());
     let recorders: Vec<_> = recorders.collect();
-    let (services, health) = grpc::services(&app.engine, (&recorders, app.traces.as_ref()))
-        .await
-        .map_err(RunError::Protocol)?;
+    let (services, health) = grpc::services(
+        &app.engine,
+        (&recorders, app.traces.as_ref()),
+        app.config.request_metadata,
+    )
+    .await
+    .map_err(RunError::Protocol)?;
     let connections = recorders
         .iter()
         .map(|recorder| Arc::clone(recorder.connections()));

@@ -88,6 +88,12 @@ pub struct ServeArgs {
     #[arg(long, env = "WEIR_ENVOY_RATELIMIT_METRICS")]
     envoy_ratelimit_metrics: bool,
 
+    /// Also describe the request in `dynamic_metadata`, as envoyproxy/ratelimit does with RESPONSE_DYNAMIC_METADATA
+    ///
+    /// The fields are domain, descriptors and hitsAddend; values of secret keys are hidden.
+    #[arg(long, env = "WEIR_REQUEST_METADATA")]
+    request_metadata: bool,
+
     /// Number of worker threads [default: one per core]
     #[arg(long, value_name = "N", env = "WEIR_WORKERS")]
     workers: Option<NonZeroUsize>,
@@ -263,6 +269,7 @@ impl ServeArgs {
                 max_connection_age,
                 max_connections: self.max_connections.get(),
                 buffer_bytes: self.grpc_buffer,
+                request_metadata: self.request_metadata,
             },
             memory: MemoryConfig {
                 budget_bytes: self.memory,

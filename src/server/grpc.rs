@@ -7,6 +7,7 @@ mod health;
 pub mod json;
 mod other_services;
 mod rate_limit;
+mod request_metadata;
 
 use std::fmt;
 use std::sync::Arc;
@@ -18,6 +19,7 @@ pub use rate_limit::RateLimit;
 use crate::engine::Engine;
 use crate::telemetry::{Recorder, Traces};
 pub(crate) use rate_limit::NOT_COUNTED;
+use rate_limit::WorkerContext;
 
 /// The name of the service that decides.
 const RATE_LIMIT_SERVICE: &str = "envoy.service.ratelimit.v3.RateLimitService";
@@ -31,17 +33,24 @@ pub struct Services {
     pub others: OtherServices,
 }
 
-/// All services, once for each worker, and the switch of their health.
+/// All services, once for each worker, and the switch of their health. With `request_metadata` each response describes
+/// its request.
 ///
 /// # Errors
 /// When the protocol that was built into the program cannot be read.
 pub async fn services(
     engine: &Arc<Engine>,
     (recorders, traces): (&[Recorder], Option<&Arc<Traces>>),
+    request_metadata: bool,
 ) -> Result<(Vec<Services>, Health), DescriptorSetError> {
     let (others, health) = OtherServices::new(Arc::clone(engine)).await?;
     let services = recorders.iter().map(|recorder| Services {
-        rate_limit: RateLimit::new(Arc::clone(engine), recorder.clone(), traces.cloned()),
+        rate_limit: RateLimit::new(WorkerContext {
+            engine: Arc::clone(engine),
+            recorder: recorder.clone(),
+            traces: traces.cloned(),
+            request_metadata,
+        }),
         others: others.clone(),
     });
     Ok((services.collect(), health))

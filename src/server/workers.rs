@@ -273,6 +273,7 @@ mod tests {
             max_connection_age: None,
             max_connections: 7,
             buffer_bytes: 1 << 20,
+            request_metadata: false,
         }
     }
 
@@ -305,7 +306,9 @@ mod tests {
         let recorders: Vec<_> = (0..3)
             .map(|_| Metrics::default().worker_recorder())
             .collect();
-        let (services, _health) = grpc::services(&engine, (&recorders, None)).await.unwrap();
+        let (services, _health) = grpc::services(&engine, (&recorders, None), false)
+            .await
+            .unwrap();
         let services = services
             .into_iter()
             .map(|services| (services, Arc::default()));

@@ -1,5 +1,7 @@
 //! `ShouldRateLimit` over the wire. Whatever is sent, the connection goes on to answer.
 
+use std::time::Duration;
+
 use bytes::{BufMut, Bytes, BytesMut};
 use prost::Message;
 use tonic::transport::Channel;
@@ -11,7 +13,7 @@ use weir::proto::envoy::extensions::common::ratelimit::v3::rate_limit_descriptor
 use weir::proto::envoy::service::ratelimit::v3::rate_limit_response::Code as Overall;
 use weir::proto::envoy::service::ratelimit::v3::{RateLimitRequest, RateLimitResponse};
 
-use crate::running::{Running, call_raw, descriptor, request};
+use crate::running::{Running, call_raw, config, descriptor, request};
 
 /// A connection of its own server.
 async fn connect() -> (Running, Channel) {
@@ -52,6 +54,21 @@ async fn assert_fine(message: &RateLimitRequest) {
     assert_eq!(answer.overall_code(), Overall::Ok);
     assert_eq!(answer.statuses.len(), message.descriptors.len());
     assert_answers(&channel).await;
+}
+
+#[tokio::test]
+async fn the_request_is_described_where_that_is_asked_for() {
+    for is_asked in [false, true] {
+        let mut config = config(1, Duration::ZERO);
+        config.request_metadata = is_asked;
+        let running = Running::with(config).await;
+        let channel = running.connect().await;
+        let message = request(vec![descriptor(b"api_key", b"k")]);
+        let metadata = call(&channel, &message).await.unwrap().dynamic_metadata;
+        let fields = metadata.map(|metadata| metadata.fields.into_keys().collect::<Vec<_>>());
+        let expected = is_asked.then(|| ["descriptors", "domain"].map(str::to_owned).to_vec());
+        assert_eq!(fields, expected);
+    }
 }
 
 #[tokio::test]

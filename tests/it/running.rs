@@ -117,6 +117,7 @@ pub(crate) fn config(workers: usize, drain: Duration) -> Config {
         max_connection_age: None,
         max_connections: 1_000,
         buffer_bytes: 64 << 20,
+        request_metadata: false,
     }
 }
 

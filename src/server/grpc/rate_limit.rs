@@ -6,6 +6,7 @@ use std::task::{Context, Poll, Waker};
 use prost::Message;
 
 use super::answer::UnsentGrant;
+use super::request_metadata::RequestMetadata;
 use super::{RATE_LIMIT_SERVICE, codec, convert, other_services};
 use crate::engine::{CountingStatus, Decision, DescriptorResult, Engine};
 use crate::proto::envoy::service::ratelimit::v3::RateLimitResponse;
@@ -32,26 +33,26 @@ pub struct RateLimit(Arc<WorkerContext>);
 /// What one worker has; each call in progress holds it, so that workers need not count together who
 /// holds the engine.
 #[derive(Debug)]
-struct WorkerContext {
-    engine: Arc<Engine>,
-    recorder: Recorder,
-    traces: Option<Arc<Traces>>,
+pub(super) struct WorkerContext {
+    pub(super) engine: Arc<Engine>,
+    pub(super) recorder: Recorder,
+    pub(super) traces: Option<Arc<Traces>>,
+    /// Whether responses describe their requests.
+    pub(super) request_metadata: bool,
+}
+
+/// The request in a message, and what its response says of it.
+struct ReadRequest {
+    request: Request,
+    metadata: Option<RequestMetadata>,
 }
 
 /// A message to send, and the receipt for what it grants.
 type Answer = (RateLimitResponse, Option<UnsentGrant>);
 
 impl RateLimit {
-    pub(super) fn new(
-        engine: Arc<Engine>,
-        recorder: Recorder,
-        traces: Option<Arc<Traces>>,
-    ) -> Self {
-        Self(Arc::new(WorkerContext {
-            engine,
-            recorder,
-            traces,
-        }))
+    pub(super) fn new(worker: WorkerContext) -> Self {
+        Self(Arc::new(worker))
     }
 }
 
@@ -76,16 +77,19 @@ impl Http2Service for RateLimit {
     ) -> CallOutcome<UnsentGrant> {
         let Self(worker) = self;
         let mut span = worker.span(head);
-        let request = match read(message) {
-            Ok(request) => request,
+        let ReadRequest { request, metadata } = match worker.read(message) {
+            Ok(read) => read,
             Err(status) => {
                 return CallOutcome::Failed(worker.failed(status, span.as_mut()));
             }
         };
         let Some(local) = worker.engine.local() else {
-            return first_poll(Arc::clone(worker).decide_later(request, span), out);
+            return first_poll(
+                Arc::clone(worker).decide_later(request, metadata, span),
+                out,
+            );
         };
-        let mut call = worker.begin(span.as_mut());
+        let mut call = worker.begin(span.as_mut(), metadata);
         let decision = local.decide_observed(&request, |result| call.record(&request, &result));
         match call.conclude(decision) {
             Ok((message, receipt)) => {
@@ -111,11 +115,6 @@ fn is_method(path: &[u8]) -> bool {
         .strip_prefix(b"/")
         .and_then(|path| path.strip_prefix(RATE_LIMIT_SERVICE.as_bytes()));
     path.and_then(|path| path.strip_prefix(b"/")) == Some(METHOD)
-}
-
-/// The request in a message.
-fn read(message: &[u8]) -> Result<Request, GrpcStatus> {
-    Ok(convert::request(codec::decode(message)?)?)
 }
 
 /// Appends a message.
@@ -158,8 +157,22 @@ impl WorkerContext {
         Some(traces.decision(header))
     }
 
-    fn begin<'c>(&'c self, span: Option<&'c mut DecisionSpan>) -> CallInProgress<'c> {
+    fn read(&self, message: &[u8]) -> Result<ReadRequest, GrpcStatus> {
+        let message = codec::decode(message)?;
+        let metadata = self
+            .request_metadata
+            .then(|| RequestMetadata::new(&message));
+        let request = convert::request(message)?;
+        Ok(ReadRequest { request, metadata })
+    }
+
+    fn begin<'c>(
+        &'c self,
+        span: Option<&'c mut DecisionSpan>,
+        metadata: Option<RequestMetadata>,
+    ) -> CallInProgress<'c> {
         CallInProgress {
+            metadata,
             engine: &self.engine,
             recorder: self.recorder.begin(),
             span,
@@ -169,10 +182,11 @@ impl WorkerContext {
     fn decide_later(
         self: Arc<Self>,
         request: Request,
+        metadata: Option<RequestMetadata>,
         mut span: Option<DecisionSpan>,
     ) -> LateFuture<UnsentGrant> {
         Box::pin(async move {
-            let mut call = self.begin(span.as_mut());
+            let mut call = self.begin(span.as_mut(), metadata);
             let observe = |result: DescriptorResult<'_>| call.record(&request, &result);
             let decision = self.engine.decide_observed(&request, observe).await;
             match call.conclude(decision) {
@@ -197,6 +211,7 @@ struct CallInProgress<'c> {
     engine: &'c Arc<Engine>,
     recorder: CallRecorder<'c>,
     span: Option<&'c mut DecisionSpan>,
+    metadata: Option<RequestMetadata>,
 }
 
 impl CallInProgress<'_> {
@@ -219,6 +234,10 @@ impl CallInProgress<'_> {
             // What was granted is given back with the receipt.
             return Err(GrpcStatus::unavailable(NOT_COUNTED));
         }
-        Ok((convert::response(decision, lease), receipt))
+        let mut response = convert::response(decision, lease);
+        if let Some(metadata) = self.metadata {
+            metadata.add_to(&self.engine.policy(), &mut response);
+        }
+        Ok((response, receipt))
     }
 }
