@@ -1,8 +1,8 @@
-//! What counting costs a decision.
+//! The cost of metrics per decision.
 //!
-//! `cargo bench -p weir-bench --bench metrics` decides over and over, with metrics and without, in turns, and prints what each takes
-//! and by how much the first is more. The target is 3 % of a decision as it is served: with the call over the wire that
-//! brings it, which `cargo bench -p weir-bench --bench compare` measures.
+//! `cargo bench -p weir-bench --bench metrics` decides repeatedly, alternating between with and without metrics, and
+//! prints the time of each and their difference. The target is 3 % of a served decision, including its call over the
+//! wire, which `cargo bench -p weir-bench --bench compare` measures.
 
 use std::hint::black_box;
 use std::path::Path;
@@ -23,7 +23,7 @@ const CALLS: usize = 200_000;
 const ROUNDS: usize = 31;
 const KEYS: usize = 10_000;
 
-// As in weir itself.
+// The same allocator as in the program.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
@@ -104,7 +104,7 @@ fn request(number: usize) -> Request {
     }
 }
 
-/// Nanoseconds of one call, on each of so many threads at once.
+/// Nanoseconds per call of threads that decide at the same time, one per recorder.
 #[expect(clippy::disallowed_methods, reason = "a benchmark measures time")]
 fn together(recorders: &[Recorder], run: impl Fn(&Recorder) + Sync) -> f64 {
     let start = Instant::now();
@@ -122,7 +122,7 @@ fn each<T>(requests: &[Request], decide: impl Fn(&Request) -> T) {
     }
 }
 
-/// A store in memory never waits, so no runtime is measured along with it.
+/// The memory store never waits, so the measurement does not need a runtime.
 fn poll<T>(decision: std::pin::Pin<&mut impl Future<Output = T>>) -> T {
     match decision.poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(decision) => decision,

@@ -1,6 +1,6 @@
-//! The parts of a decision, each alone: `cargo bench -p weir-bench --bench micro`.
+//! The steps of a decision, each measured alone: `cargo bench -p weir-bench --bench micro`.
 //!
-//! divan counts allocations too: on the way of a hit that is allowed there are none but what the answer owns.
+//! divan counts allocations, too: an allowed hit allocates only what its answer owns.
 
 use std::hint::black_box;
 use std::path::Path;
@@ -20,12 +20,12 @@ use weir::policy::{self, CounterIdentity, IdentityPart, Policy};
 use weir::request::{Cost, Descriptor, Entry, Request, Unit};
 use weir::store::{MemoryConfig, Store};
 
-// Under it the allocator of weir itself.
+// It counts on top of the program's allocator.
 #[global_allocator]
 static ALLOCATOR: AllocProfiler<mimalloc::MiMalloc> = AllocProfiler::new(mimalloc::MiMalloc);
 
 const LIMIT: &str = "rate_limit: {unit: hour, requests_per_unit: 4000000000}";
-/// How many rules there are, one that matches and others.
+/// Numbers of rules: one that matches, and others.
 const RULES: [usize; 4] = [1, 10, 1_000, 100_000];
 const NOW: Timestamp = Timestamp::from_secs(1_700_000_000);
 
@@ -33,7 +33,7 @@ fn main() {
     divan::main();
 }
 
-/// One step of a limit's state.
+/// One step of the state of a limit.
 mod limits {
     use super::*;
 
@@ -84,11 +84,11 @@ mod limits {
     }
 }
 
-/// The walk of a policy's tree alone, as rules beside the one that matches grow.
+/// Walking the tree of a policy, with a growing number of rules beside the one that matches.
 mod lookup {
     use super::*;
 
-    /// Gathers no identity.
+    /// Ignores the parts of the counter's identity.
     struct Ignored;
 
     impl CounterIdentity for Ignored {
@@ -109,7 +109,7 @@ mod lookup {
     }
 }
 
-/// A whole decision, without a wire.
+/// A whole decision, without the network.
 mod decide {
     use super::*;
 
@@ -128,7 +128,7 @@ mod decide {
         );
     }
 
-    /// The one rule has that many levels.
+    /// The only rule is this many levels deep.
     #[divan::bench(args = [1, 4, 16])]
     fn levels(bencher: Bencher<'_, '_>, levels: usize) {
         let rule = (1..levels).fold(format!("{{key: k, {LIMIT}}}"), |below, _| {
@@ -228,7 +228,7 @@ fn request(descriptors: &[&[(&str, &str)]]) -> Request {
     }
 }
 
-/// A store in memory never waits, so no runtime is measured along with it.
+/// The memory store never waits, so the measurement does not need a runtime.
 fn decided(engine: &Engine, request: &Request) -> Decision {
     let mut context = Context::from_waker(Waker::noop());
     match pin!(engine.decide(request)).poll(&mut context) {

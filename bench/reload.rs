@@ -1,7 +1,7 @@
-//! What a reload costs, and what it costs the decisions meanwhile.
+//! The time of a reload, and its effect on decisions.
 //!
-//! `cargo bench -p weir-bench --bench reload` writes a policy of 100,000 rules, reloads it while one thread decides, and prints how
-//! long a reload takes and how long decisions take with and without one.
+//! `cargo bench -p weir-bench --bench reload` writes a policy of 100,000 rules, reloads it while one thread decides, and
+//! prints the time of a reload and the latency of decisions with and without one.
 
 use std::fmt::Write as _;
 use std::hint::black_box;
@@ -22,7 +22,7 @@ const RULES: usize = 100_000;
 const RELOADS: u32 = 5;
 const QUIET: Duration = Duration::from_secs(2);
 
-// As in weir itself.
+// The same allocator as in the program.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
@@ -44,7 +44,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             thread::yield_now();
         }
     });
-    let (meanwhile, took) = while_deciding(&engine, || {
+    let (reloading, took) = while_deciding(&engine, || {
         let start = now();
         for _ in 0..RELOADS {
             assert_eq!(runtime.block_on(reloader.reload()), ReloadOutcome::Reloaded);
@@ -58,7 +58,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         "decisions", "count", "p50 ns", "p99 ns", "p99.9 ns", "worst µs"
     );
     print("quiet", quiet);
-    print("reloading", meanwhile);
+    print("reloading", reloading);
     Ok(())
 }
 
@@ -79,12 +79,12 @@ fn policy() -> Result<String, std::fmt::Error> {
     Ok(policy)
 }
 
-/// Does something while another thread decides; how long each decision took, in ns.
-fn while_deciding<T>(engine: &Engine, what: impl FnOnce() -> T) -> (Vec<u64>, T) {
+/// Calls `act` while another thread decides. Returns the duration of each decision in nanoseconds.
+fn while_deciding<T>(engine: &Engine, act: impl FnOnce() -> T) -> (Vec<u64>, T) {
     let done = AtomicBool::new(false);
     thread::scope(|scope| {
         let deciding = scope.spawn(|| decide(engine, &done));
-        let outcome = what();
+        let outcome = act();
         done.store(true, Ordering::Relaxed);
         (deciding.join().unwrap_or_default(), outcome)
     })

@@ -1,6 +1,7 @@
-//! How fast a record is replayed.
+//! The speed of `weir replay`.
 //!
-//! `cargo bench -p weir-bench --bench replay` writes a million lines of an access log and runs them through a policy, and through two.
+//! `cargo bench -p weir-bench --bench replay` writes an access log of a million lines and replays it with one policy,
+//! and with two.
 
 use std::fs::File;
 use std::io::{BufReader, BufWriter, Write};
@@ -23,7 +24,7 @@ descriptors:
   - {key: endpoint, pattern: 'POST /v1/orders/{order}', count_by: [order], rate_limit: {unit: hour, requests_per_unit: 100}}
 ";
 
-// As in weir itself.
+// The same allocator as in the program.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

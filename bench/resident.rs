@@ -1,7 +1,7 @@
-//! Resident bytes of a live counter, the store's own tables included.
+//! Resident bytes per live counter, including the tables of the store.
 //!
-//! `cargo bench -p weir-bench --bench resident` prints them for each kind of rule. The constants by which
-//! `src/store/memory.rs` charges its budget come from here. Linux only: it reads `/proc`.
+//! `cargo bench -p weir-bench --bench resident` prints them for each kind of rule. They are the source of the constants
+//! that `src/store/memory.rs` charges to its budget. Linux only: it reads `/proc`.
 
 use weir::clock::Timestamp;
 use weir::limit::{Active, Charge, Limit, LimitKind, LimitSet, Rate, TokenBucket, Window};
@@ -12,7 +12,7 @@ use weir::store::{Batch, Enforcement, Hit, KeyBuilder, MemoryConfig, Store};
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const COUNTERS: u64 = 1_000_000;
-/// Tells a child process which kind to measure.
+/// Names the kind that a child process measures.
 const ONLY: &str = "WEIR_BENCH_RESIDENT_ONLY";
 const NOW: Timestamp = Timestamp::from_secs(1_700_000_000);
 
@@ -30,7 +30,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         ),
         ("concurrency", rule(vec![slots()])),
     ];
-    // Each in a process of its own, so that one does not live in what another has freed.
+    // Each in its own process, so that none reuses memory that another has freed.
     if let Ok(only) = std::env::var(ONLY) {
         let kind = kinds.iter().find(|(name, _)| *name == only);
         return kind.map_or(Ok(()), |(name, set)| measure(name, set));
@@ -84,7 +84,7 @@ fn resident_bytes() -> Result<u64, Box<dyn std::error::Error>> {
         .lines()
         .find(|line| line.starts_with("VmRSS:"))
         .ok_or("no VmRSS")?;
-    let kib: u64 = line.split_whitespace().nth(1).ok_or("no number")?.parse()?;
+    let kib: u64 = line.split_whitespace().nth(1).ok_or("VmRSS has no value")?.parse()?;
     Ok(kib * 1024)
 }
 

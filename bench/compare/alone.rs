@@ -1,4 +1,4 @@
-//! `decide` alone, in this process, without a wire.
+//! `decide` alone, in this process, without the network.
 
 use std::hint::black_box;
 use std::path::Path;
@@ -21,7 +21,7 @@ use crate::policies;
 
 pub(crate) const MILLION: u64 = 1_000_000;
 
-/// Nanoseconds of one call, the least of several runs: what disturbs a run only makes it longer, and lasts for seconds.
+/// Nanoseconds per call: the minimum of several runs, because disturbances last for seconds and only make a run longer.
 #[expect(clippy::disallowed_methods, reason = "a benchmark measures time")]
 fn nanos_each(calls: u64, runs: u64, mut run: impl FnMut(u64)) -> f64 {
     let runs = (0..runs).map(|_| {
@@ -32,7 +32,7 @@ fn nanos_each(calls: u64, runs: u64, mut run: impl FnMut(u64)) -> f64 {
     runs.fold(f64::INFINITY, f64::min)
 }
 
-/// An engine with the policy of a text.
+/// An engine with a policy.
 pub(crate) fn engine(yaml: &str) -> Result<Engine, Box<dyn std::error::Error>> {
     let policy = policy::load_text(Path::new("bench.yaml"), yaml)
         .policy
@@ -63,7 +63,7 @@ fn client(number: u64) -> Request {
     request(&[("api_key", format!("{number:016x}"))])
 }
 
-/// A store in memory never waits, so no runtime is measured along with it.
+/// The memory store never waits, so the measurement does not need a runtime.
 fn decide(engine: &Engine, request: &Request) -> Decision {
     let mut context = Context::from_waker(Waker::noop());
     match pin!(engine.decide(request)).poll(&mut context) {
@@ -72,7 +72,7 @@ fn decide(engine: &Engine, request: &Request) -> Decision {
     }
 }
 
-/// One key over and over.
+/// The same key every time.
 pub(crate) fn hot_key(rules: u64) -> Result<f64, Box<dyn std::error::Error>> {
     let engine = engine(&policies::of_rules(rules))?;
     let request = client(0);
@@ -81,7 +81,7 @@ pub(crate) fn hot_key(rules: u64) -> Result<f64, Box<dyn std::error::Error>> {
     }))
 }
 
-/// Over a million keys that are all there, and a bare moka get over the same keys: their ratio and the two.
+/// A million live keys, compared with a bare `get` of moka with the same keys.
 pub(crate) fn million_keys() -> Result<(f64, f64), Box<dyn std::error::Error>> {
     let engine = engine(&policies::of_rules(1))?;
     let requests: Vec<_> = (0..MILLION).map(client).collect();
@@ -101,7 +101,7 @@ pub(crate) fn million_keys() -> Result<(f64, f64), Box<dyn std::error::Error>> {
     (0..MILLION).for_each(|number| cache.insert(spread(number), (number, number)));
     let mut keys = Keys::new(Choice::Uniform(MILLION), 1);
     let bare = nanos_each(MILLION, 9, |_| {
-        // The request is read in both, or its cache misses would count on one side only.
+        // Both read the request, so that both pay for its cache misses.
         let number = keys.next();
         black_box(&requests[number as usize].descriptors[0].entries[0].value[0]);
         black_box(cache.get(&spread(number)));
@@ -109,8 +109,8 @@ pub(crate) fn million_keys() -> Result<(f64, f64), Box<dyn std::error::Error>> {
     Ok((decide, bare))
 }
 
-/// Decisions a second: of one thread, of two at keys of their own, of two at the same key. The most of several, in
-/// turns: what disturbs a run only makes it slower.
+/// Decisions per second: of one thread, of two threads with different keys, of two with the same key. The maximum of
+/// several alternating runs, because disturbances only make a run slower.
 pub(crate) fn two_threads() -> Result<[f64; 3], Box<dyn std::error::Error>> {
     let engine = Arc::new(engine(&policies::of_rules(1))?);
     let mut best = [0.0; 3];
@@ -122,7 +122,7 @@ pub(crate) fn two_threads() -> Result<[f64; 3], Box<dyn std::error::Error>> {
     Ok(best)
 }
 
-/// Decisions a second of a thread for each client.
+/// Decisions per second, with one thread per client.
 #[expect(clippy::disallowed_methods, reason = "a benchmark measures time")]
 fn together(engine: &Arc<Engine>, clients: &[u64]) -> f64 {
     let start = Instant::now();

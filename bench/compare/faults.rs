@@ -1,7 +1,7 @@
-//! weir when Redis fails: the table of `docs/operations.md`.
+//! weir while Redis fails: the table of `docs/operations.md`.
 //!
-//! 20,000 calls come in four seconds, of which 10,000 are within the limit: far fewer than weir could answer, so that
-//! what is slow or let through wrongly is Redis' fault.
+//! 20,000 calls arrive within four seconds, 10,000 of them within the limit. That is far below the throughput of weir,
+//! so slow answers and wrongly admitted hits are caused by the failure.
 
 use std::io::{self, Write};
 use std::thread;
@@ -19,48 +19,48 @@ use crate::throughput::{closed, one_key};
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
-/// Calls a second, and for how long.
+/// Calls per second, and the duration of a run.
 const RATE: f64 = 5_000.0;
 const LASTS: Duration = Duration::from_secs(4);
-/// When Redis fails …
+/// The time until Redis fails.
 const FAILS_AFTER: Duration = Duration::from_secs(1);
-/// … and for how long.
+/// The duration of the failure.
 const FAILS_FOR: Duration = Duration::from_secs(2);
 
-/// Hits that may pass, of all clients together: half of those that come.
+/// The sum of the limits of all clients: half of the hits.
 const LIMIT: u64 = 10_000;
 
-/// Clients of a cluster: enough that each part counts for a third of them. Each asks for about twice what it may.
+/// Clients of a cluster: enough that each node counts for a third of them. Each sends about twice its limit.
 const CLIENTS_OF_CLUSTER: u64 = 40;
 
-/// The one in the middle by its slowest hundredth counts: a machine has pauses of its own.
+/// Of these runs the one with the median p99 is printed, because the machine has pauses, too.
 const RUNS: usize = 3;
 
-/// Within how many milliseconds 99 % of the calls are to be answered.
+/// The target for the 99th percentile of the latency, in milliseconds.
 const P99: f64 = 12.0;
 
 const PASSWORD: &str = "open-sesame";
 
-/// A way in which Redis fails.
+/// A failure of Redis.
 struct Fault {
-    /// What is said of Redis.
+    /// The state of Redis, as the predicate of a sentence.
     name: &'static str,
-    /// What proves without a clock how weir answers then.
+    /// The test of the answers under this failure.
     test: &'static str,
-    run: fn() -> Result<Told>,
+    run: fn() -> Result<Measurement>,
 }
 
 const ALL: &[Fault] = &[
-    fault("is sound", "equality::both_stores_decide_the_same", || {
+    fault("is healthy", "equality::both_stores_decide_the_same", || {
         steady(&RedisServer::start(), 1)
     }),
     fault(
-        "is sound, two instances share the limit",
+        "is healthy, two instances share the limit",
         "sharing::two_instances_admit_exactly_the_limit_together",
         || steady(&RedisServer::start(), 2),
     ),
     fault(
-        "is frozen (`SIGSTOP`), and resumed",
+        "is frozen (`SIGSTOP`), then continued",
         "faults::calls_to_a_frozen_redis_are_answered_within_the_limit",
         || frozen(1),
     ),
@@ -70,68 +70,68 @@ const ALL: &[Fault] = &[
         || frozen(2),
     ),
     fault(
-        "is killed (`SIGKILL`), and restarted empty",
+        "is killed (`SIGKILL`) and restarted empty",
         "faults::every_call_is_answered_while_redis_is_killed_under_load",
         killed,
     ),
     fault(
-        "is slow: each answer comes 3 ms later",
+        "is slow: each reply is 3 ms late",
         "faults::a_slow_redis_that_answers_in_time_is_used",
         || slow(3),
     ),
     fault(
-        "is slower than the deadline: each answer comes 100 ms later",
+        "is slower than the deadline: each reply is 100 ms late",
         "faults::a_redis_slower_than_the_deadline_counts_as_unavailable",
         || slow(100),
     ),
     fault(
-        "breaks its connections and refuses the password",
+        "closes its connections and rejects the password",
         "faults::every_call_is_answered_while_the_password_changes",
         locked,
     ),
     fault(
-        "is full, and evicts nothing",
+        "is full and does not evict",
         "faults::a_full_redis_counts_nothing_new_but_can_be_peeked_at",
         full,
     ),
     fault(
-        "is killed, and a sentinel puts its replica in its place",
+        "is killed, and the sentinels promote its replica",
         "topology::a_failover_by_sentinels_is_followed",
         failover,
     ),
     fault(
-        "is a cluster of three, and sound",
+        "is a healthy cluster of three nodes",
         "topology::a_cluster_counts_as_one_and_hash_slots_can_move",
         || parted(|_| {}, |_| {}),
     ),
     fault(
-        "is a cluster, a third of which is frozen",
+        "is a cluster, and one of three nodes is frozen",
         "topology::a_frozen_node_of_a_cluster_does_not_slow_down_the_others",
         || parted(|node| node.freeze(), |node| node.thaw()),
     ),
     fault(
-        "is a cluster, a third of which is killed, and restarted empty",
+        "is a cluster, and one of three nodes is killed and restarted empty",
         "topology::a_killed_node_of_a_cluster_does_not_affect_the_others",
         || parted(RedisServer::kill, RedisServer::restart),
     ),
 ];
 
-const fn fault(name: &'static str, test: &'static str, run: fn() -> Result<Told>) -> Fault {
+const fn fault(name: &'static str, test: &'static str, run: fn() -> Result<Measurement>) -> Fault {
     Fault { name, test, run }
 }
 
-/// Prints the table, or the lines of it whose names hold a word. What falls short is printed bold.
+/// Prints the table, or the rows whose names contain one of the words. Results that miss a target are bold.
 pub(crate) fn print(wanted: &[String]) -> Result<()> {
     if !program::REDIS.is_installed() {
         return Ok(());
     }
     println!(
-        "| Redis | answered | 99 % within | slowest | let through | wrongly | `cargo test --test redis` |\n\
+        "| Redis | answered | p99 | slowest | admitted | wrongly | `cargo test --test redis` |\n\
          |---|---|---|---|---|---|---|",
     );
     for Fault { name, test, run } in ALL {
         if wanted.is_empty() || wanted.iter().any(|word| name.contains(word.as_str())) {
-            let mut runs = (0..RUNS).map(|_| run()).collect::<Result<Vec<Told>>>()?;
+            let mut runs = (0..RUNS).map(|_| run()).collect::<Result<Vec<Measurement>>>()?;
             runs.sort_by(|one, other| one.p99().total_cmp(&other.p99()));
             println!("| {name} | {} | `{test}` |", runs[RUNS / 2]);
             io::stdout().flush()?;
@@ -140,16 +140,16 @@ pub(crate) fn print(wanted: &[String]) -> Result<()> {
     Ok(())
 }
 
-fn steady(redis: &RedisServer, weirs: usize) -> Result<Told> {
-    let weirs = all_at(&redis.url(), weirs, 1)?;
-    under_load(&weirs, Choice::One, &mut (), |()| {}, |()| {})
+fn steady(redis: &RedisServer, instances: usize) -> Result<Measurement> {
+    let instances = all_at(&redis.url(), instances, 1)?;
+    under_load(&instances, Choice::One, &mut (), |()| {}, |()| {})
 }
 
-fn frozen(weirs: usize) -> Result<Told> {
+fn frozen(instances: usize) -> Result<Measurement> {
     let mut redis = RedisServer::start();
-    let weirs = all_at(&redis.url(), weirs, 1)?;
+    let instances = all_at(&redis.url(), instances, 1)?;
     under_load(
-        &weirs,
+        &instances,
         Choice::One,
         &mut redis,
         |redis| redis.freeze(),
@@ -157,11 +157,11 @@ fn frozen(weirs: usize) -> Result<Told> {
     )
 }
 
-fn killed() -> Result<Told> {
+fn killed() -> Result<Measurement> {
     let mut redis = RedisServer::start();
-    let weirs = all_at(&redis.url(), 1, 1)?;
+    let instances = all_at(&redis.url(), 1, 1)?;
     under_load(
-        &weirs,
+        &instances,
         Choice::One,
         &mut redis,
         |redis| redis.kill(),
@@ -169,16 +169,16 @@ fn killed() -> Result<Told> {
     )
 }
 
-fn slow(millis: u64) -> Result<Told> {
+fn slow(millis: u64) -> Result<Measurement> {
     let redis = RedisServer::start();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .enable_all()
         .build()?;
     let mut proxy = runtime.block_on(SlowProxy::start(&redis));
-    let weirs = all_at(&proxy.url(), 1, 1)?;
+    let instances = all_at(&proxy.url(), 1, 1)?;
     under_load(
-        &weirs,
+        &instances,
         Choice::One,
         &mut proxy,
         |proxy| proxy.delay(Duration::from_millis(millis)),
@@ -186,15 +186,15 @@ fn slow(millis: u64) -> Result<Told> {
     )
 }
 
-/// Those who are known are sent away, and the password is another; two seconds later it is the old one.
-fn locked() -> Result<Told> {
+/// Connections are closed and the password is changed; two seconds later it is the old one again.
+fn locked() -> Result<Measurement> {
     let mut redis = RedisServer::start_with(&["--requirepass", PASSWORD]);
     let store = redis.url();
     let store = store.replace("://", &format!("://:{PASSWORD}@"));
-    let weirs = all_at(&store, 1, 1)?;
+    let instances = all_at(&store, 1, 1)?;
     let other = "open-barley";
     under_load(
-        &weirs,
+        &instances,
         Choice::One,
         &mut redis,
         |redis| {
@@ -207,11 +207,11 @@ fn locked() -> Result<Told> {
     )
 }
 
-fn full() -> Result<Told> {
+fn full() -> Result<Measurement> {
     let mut redis = RedisServer::start();
-    let weirs = all_at(&redis.url(), 1, 1)?;
+    let instances = all_at(&redis.url(), 1, 1)?;
     under_load(
-        &weirs,
+        &instances,
         Choice::One,
         &mut redis,
         |redis| redis.refuse_writes(),
@@ -219,11 +219,11 @@ fn full() -> Result<Told> {
     )
 }
 
-fn failover() -> Result<Told> {
+fn failover() -> Result<Measurement> {
     let mut watched = Sentinels::start();
-    let weirs = all_at(&watched.url(), 1, 1)?;
+    let instances = all_at(&watched.url(), 1, 1)?;
     under_load(
-        &weirs,
+        &instances,
         Choice::One,
         &mut watched,
         |watched| watched.master.kill(),
@@ -232,16 +232,16 @@ fn failover() -> Result<Told> {
 }
 
 /// A cluster, of which one node fails.
-fn parted(fail: fn(&mut RedisServer), heal: fn(&mut RedisServer)) -> Result<Told> {
+fn parted(fail: fn(&mut RedisServer), heal: fn(&mut RedisServer)) -> Result<Measurement> {
     let mut cluster = Cluster::start_with_independent_nodes();
     let store = cluster.url();
-    let weirs = all_at(&store, 1, CLIENTS_OF_CLUSTER)?;
+    let instances = all_at(&store, 1, CLIENTS_OF_CLUSTER)?;
     let choice = Choice::Uniform(CLIENTS_OF_CLUSTER);
-    under_load(&weirs, choice, &mut cluster.nodes[1], fail, heal)
+    under_load(&instances, choice, &mut cluster.nodes[1], fail, heal)
 }
 
-/// So many weirs that count there, with a limit that so many clients reach together; all of it is connected.
-fn all_at(store: &str, weirs: usize, clients: u64) -> Result<Vec<Running>> {
+/// Starts instances whose policy divides the limit among `clients`, and waits until they are connected to the store.
+fn all_at(store: &str, instances: usize, clients: u64) -> Result<Vec<Running>> {
     let policy = policies::with_limit(LIMIT / clients);
     let start = |_| {
         let weir = Running::weir(&policy, &["--store", store])?;
@@ -253,27 +253,27 @@ fn all_at(store: &str, weirs: usize, clients: u64) -> Result<Vec<Running>> {
         })?;
         Ok(weir)
     };
-    (0..weirs).map(start).collect()
+    (0..instances).map(start).collect()
 }
 
-/// Clients ask more than they may, while Redis fails and is well again.
-#[expect(clippy::disallowed_methods, reason = "what fails, fails at its time")]
+/// Clients exceed their limits while Redis fails and recovers.
+#[expect(clippy::disallowed_methods, reason = "the failure happens at a certain time of the run")]
 fn under_load<T>(
-    weirs: &[Running],
+    instances: &[Running],
     choice: Choice,
     redis: &mut T,
     fail: impl FnOnce(&mut T),
     heal: impl FnOnce(&mut T),
-) -> Result<Told> {
+) -> Result<Measurement> {
     let pace = Pace::Open {
-        rate: RATE / weirs.len() as f64,
+        rate: RATE / instances.len() as f64,
         lasts: LASTS,
     };
     let load = |weir: &Running| Load {
         pace,
         ..closed(weir, &one_key(), choice, (0, LASTS))
     };
-    let loads: Vec<Load> = weirs.iter().map(load).collect();
+    let loads: Vec<Load> = instances.iter().map(load).collect();
     thread::scope(|scope| {
         let loading: Vec<_> = loads
             .iter()
@@ -283,31 +283,31 @@ fn under_load<T>(
         fail(redis);
         thread::sleep(FAILS_FOR);
         heal(redis);
-        let mut told = Told::default();
+        let mut measurement = Measurement::default();
         for loading in loading {
-            told.add(&loading.join().map_err(|_| "the load has panicked")??);
+            measurement.add(&loading.join().map_err(|_| "the load has panicked")??);
         }
-        Ok(told)
+        Ok(measurement)
     })
 }
 
-/// What came of it; printed as cells of the table.
+/// The result of a run, which prints as cells of the table.
 #[derive(Default)]
-struct Told {
+struct Measurement {
     calls: u64,
     answered: u64,
     passed: u64,
-    /// Nanoseconds, of each load.
+    /// In nanoseconds, of all loads.
     latency: Option<Histogram<u64>>,
 }
 
-impl Told {
+impl Measurement {
     fn add(&mut self, outcome: &Outcome) {
         self.calls += outcome.ended + outcome.cut_off;
         self.answered += outcome.messages;
         self.passed += outcome.messages - outcome.refused;
         match &mut self.latency {
-            // All are made with the same bounds.
+            // All histograms have the same bounds.
             Some(latency) => drop(latency.add(&outcome.latency)),
             None => self.latency = Some(outcome.latency.clone()),
         }
@@ -323,7 +323,7 @@ impl Told {
     }
 }
 
-impl std::fmt::Display for Told {
+impl std::fmt::Display for Measurement {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         if self.answered == self.calls {
             f.write_str("all | ")?;

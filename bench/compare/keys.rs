@@ -1,19 +1,19 @@
-//! Which client asks next.
+//! The client of each call.
 
 /// How clients are chosen.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Choice {
     /// Always the same one.
     One,
-    /// Any of so many, each as likely.
+    /// One of N, each with the same probability.
     Uniform(u64),
-    /// Any of so many, the n-th most active in proportion to 1/n.
+    /// One of N, the n-th with a probability proportional to 1/n.
     Zipf(u64),
-    /// One that never asked before.
+    /// A new one for each call.
     Fresh,
 }
 
-/// A stream of client numbers; the same seed gives the same stream.
+/// A sequence of client numbers that the seed determines.
 pub(crate) struct Keys {
     choice: Choice,
     random: u64,
@@ -33,7 +33,7 @@ impl Keys {
         match self.choice {
             Choice::One => 0,
             Choice::Uniform(keys) => self.random() % keys,
-            // The inverse of the continuous distribution with density 1/x on [1, n+1): close enough to Zipf's.
+            // The inverse of the continuous distribution with density 1/x on [1, n+1) approximates Zipf's.
             Choice::Zipf(keys) => {
                 let at = self.random() as f64 / u64::MAX as f64;
                 (((keys + 1) as f64).powf(at) as u64).clamp(1, keys) - 1

@@ -1,4 +1,4 @@
-//! One connection of a load, and its calls.
+//! One connection of the load generator, and its calls.
 
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, Read, Write};
@@ -12,17 +12,17 @@ use crate::wire::{Event, Wire};
 
 const BUFFER_BYTES: usize = 64 * 1024;
 
-/// A connection.
+/// A connection to the server under load.
 pub(crate) struct Line {
     pub(crate) socket: TcpStream,
     pub(crate) wire: Wire,
     keys: Keys,
     buffer: Vec<u8>,
-    /// How much of the buffer's beginning is a frame that has not come as a whole.
+    /// Length of the incomplete frame at the beginning of the buffer.
     begun: usize,
-    /// When calls were due, from the oldest one under way on; none for those that have ended. Only in an open loop.
+    /// When calls were due, from the oldest one in flight; `None` for those that have ended. Open loop only.
     due: VecDeque<Option<Instant>>,
-    /// The stream of the first of them.
+    /// The stream of the first of these calls.
     oldest: u32,
     pub(crate) sent: u64,
     pub(crate) under_way: usize,
@@ -46,7 +46,7 @@ impl Line {
         })
     }
 
-    /// Asks once; false if the server takes nothing now.
+    /// Starts a call. Returns false if the server does not accept another one yet.
     pub(crate) fn ask(&mut self) -> bool {
         let takes_one = self.wire.takes_one();
         if takes_one {
@@ -57,7 +57,7 @@ impl Line {
         takes_one
     }
 
-    /// The same, with the moment from which latency counts.
+    /// Starts a call whose latency is measured from the time at which it was due.
     pub(crate) fn ask_due(&mut self, due: Instant) -> bool {
         let asked = self.ask();
         if asked {
@@ -79,7 +79,7 @@ impl Line {
         Ok(())
     }
 
-    /// Takes what has come.
+    /// Reads what the server has sent.
     #[expect(clippy::disallowed_methods, reason = "a benchmark measures time")]
     pub(crate) fn read(&mut self, outcome: &mut Outcome) -> io::Result<()> {
         loop {

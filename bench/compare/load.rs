@@ -1,7 +1,8 @@
-//! A load on a server, on loopback, bounded in count and time.
+//! A load generator for a server on loopback, bounded in calls and time.
 //!
-//! The generator is one thread that is nice to the server: it wakes when answers have come, reads all that is there,
-//! and asks anew with one write for each connection. `docs/performance.md` says what it costs beside h2load.
+//! The generator is one thread with a lower priority than the server: it wakes when answers arrive, reads all of them,
+//! and starts the next calls of a connection with one write. `docs/decisions/0003-measure-by-pairs-and-by-processor-time.md`
+//! compares its cost with that of h2load.
 
 use std::io;
 use std::net::SocketAddr;
@@ -17,10 +18,10 @@ use crate::line::Line;
 use crate::message::Template;
 use crate::processor;
 
-/// A run ends after this whatever happens.
+/// The longest time that a run may take.
 const LONGEST: Duration = Duration::from_secs(240);
 
-/// What is asked, by whom, and how fast.
+/// The calls of a run, their clients and their rate.
 #[derive(Clone, Debug)]
 pub(crate) struct Load {
     pub(crate) server: SocketAddr,
@@ -30,38 +31,38 @@ pub(crate) struct Load {
     pub(crate) pace: Pace,
 }
 
-/// How fast.
+/// The rate of calls.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Pace {
-    /// So many calls, or as many as are answered in that time; each connection has so many under way.
+    /// At most `calls` calls, or those answered within `lasts`; each connection has `streams` in flight.
     Closed {
         calls: u64,
         lasts: Duration,
         streams: usize,
     },
-    /// So many calls a second for so long, whether answers come or not: latency counts from the moment a call was due.
+    /// `rate` calls per second for `lasts`, independent of answers: latency is measured from the time a call was due.
     Open { rate: f64, lasts: Duration },
 }
 
-/// What came of it.
+/// The result of a run.
 pub(crate) struct Outcome {
-    /// Calls that have ended, however.
+    /// Calls that have ended in any way.
     pub(crate) ended: u64,
     /// Answers.
     pub(crate) messages: u64,
-    /// Answers that say OVER_LIMIT.
+    /// Answers with OVER_LIMIT.
     pub(crate) refused: u64,
-    /// Calls and connections that the server cut off.
+    /// Calls and connections that the server aborted.
     pub(crate) cut_off: u64,
     pub(crate) elapsed: Duration,
-    /// Time of a processor that the generator took.
+    /// Processor time of the generator.
     pub(crate) generator: Duration,
-    /// In nanoseconds; of an open loop.
+    /// In nanoseconds; open loop only.
     pub(crate) latency: Histogram<u64>,
 }
 
 impl Outcome {
-    /// Answers a second.
+    /// Answers per second.
     pub(crate) fn rate(&self) -> f64 {
         self.messages as f64 / self.elapsed.as_secs_f64()
     }
@@ -72,14 +73,14 @@ impl Outcome {
     }
 }
 
-/// Runs it.
+/// Runs a load.
 ///
 /// # Errors
 /// When the server cannot be reached or closes a connection.
 pub(crate) fn run(load: &Load) -> io::Result<Outcome> {
     let generator = |load: &Load| {
         if let Pace::Closed { .. } = load.pace {
-            // The server goes first wherever both want the same core. Where that is not allowed, neither goes first.
+            // The server has priority on a shared core. If that is not permitted, both have the same priority.
             let _ = rustix::process::nice(10);
         }
         let _ = rustix::thread::set_current_timer_slack(NonZeroU64::new(1));
@@ -156,17 +157,17 @@ fn generate(load: &Load) -> io::Result<Outcome> {
     Ok(outcome)
 }
 
-/// Asks on a line until so many calls are under way, and tells how often that was.
+/// Starts calls on a connection until `streams` are in flight. Returns the number of calls started.
 fn refill(line: &mut Line, streams: usize, at_most: u64) -> u64 {
     let before = line.sent;
-    // Half of them at once: however the threads take turns, a batch is never small.
+    // Half of them at once keeps batches large, whatever the scheduling of threads.
     if line.under_way <= streams / 2 {
         while line.under_way < streams && line.sent - before < at_most && line.ask() {}
     }
     line.sent - before
 }
 
-/// Asks what is due, all on one line, the next time on the next; tells how often that was.
+/// Starts the calls that are due, all on one connection, next time on the next. Returns the number of calls started.
 fn ask_due(line: &mut Line, rate: f64, start: Instant, elapsed: Duration, sent: u64) -> u64 {
     let mut asked = 0;
     while ((sent + asked) as f64) < rate * elapsed.as_secs_f64() {
@@ -179,7 +180,7 @@ fn ask_due(line: &mut Line, rate: f64, start: Instant, elapsed: Duration, sent: 
     asked
 }
 
-/// Waits until there is something to read, or the next calls are due.
+/// Waits until there is data to read, or the next calls are due.
 fn wait(lines: &[Line], readable: &mut [bool], pace: Pace) -> io::Result<()> {
     let mut polled: Vec<_> = lines
         .iter()

@@ -1,9 +1,10 @@
-//! weir beside a service that does nothing, and `decide` beside a bare cache: `cargo bench -p weir-bench --bench compare`.
+//! Compares weir with a no-op service, and `decide` with a bare cache: `cargo bench -p weir-bench --bench compare`.
 //!
-//! Every ratio is taken from pairs that ran one after the other on the same machine; the middle one of several counts.
-//! Name rows to run only those: `cargo bench -p weir-bench --bench compare -- throughput memory`. `-- plots` draws the plots of
-//! `docs/performance.md` instead, `-- plots rules` or `-- plots keys` one of them; `-- faults` prints what it costs when
-//! Redis fails, the table of `docs/operations.md`, and `-- faults frozen` the rows of it that have the word.
+//! Every ratio is the median of several pairs of runs, one after the other on the same machine.
+//!
+//! Arguments select rows by words in their names: `cargo bench -p weir-bench --bench compare -- throughput memory`.
+//! `-- plots` draws the plots of `docs/performance.md`, `-- plots rules` or `-- plots keys` one of them. `-- faults`
+//! prints the table of Redis failures in `docs/operations.md`, `-- faults frozen` the rows that contain the word.
 
 mod alone;
 mod faults;
@@ -12,7 +13,7 @@ mod line;
 mod load;
 mod memory;
 mod message;
-mod nothing;
+mod noop;
 mod pairs;
 mod peers;
 mod plots;
@@ -26,12 +27,12 @@ mod table;
 mod throughput;
 mod wire;
 
-// As in weir itself: the service that does nothing is to have the same means.
+// The same allocator as in the program: the no-op service must have the same means.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    servers::become_nothing()?;
+    servers::become_noop()?;
     let wanted: Vec<String> = std::env::args()
         .skip(1)
         .filter(|arg| !arg.starts_with('-'))

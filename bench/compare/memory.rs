@@ -1,4 +1,4 @@
-//! What weir holds in memory, as the system sees it, and what loading takes.
+//! Resident memory of weir, and the time and memory of loading a policy.
 
 use std::path::Path;
 use std::time::Instant;
@@ -14,7 +14,7 @@ type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
 const RULES: u64 = 100_000;
 
-/// Resident bytes that each new key adds to a serving weir.
+/// Resident bytes that each new key adds to a running server.
 pub(crate) fn of_counters(keys: u64) -> Result<Measured> {
     let weir = Running::weir(&policies::of_rules(1), &["--memory", "64G"])?;
     let taken = taken_by(&weir, keys)?;
@@ -22,7 +22,7 @@ pub(crate) fn of_counters(keys: u64) -> Result<Measured> {
     Ok(Measured::of(taken as f64 / keys as f64, detail))
 }
 
-/// How much of its budget is resident once far more keys have come than it holds.
+/// The share of the memory budget that is resident after far more keys than fit into it.
 pub(crate) fn of_budget() -> Result<Measured> {
     const BUDGET: u64 = 256 << 20;
     let budget = BUDGET.to_string();
@@ -47,7 +47,7 @@ fn taken_by(weir: &Running, keys: u64) -> Result<u64> {
     Ok(weir.resident()?.saturating_sub(before))
 }
 
-/// The least of several: what disturbs a load only makes it longer.
+/// The minimum of several, because disturbances only make loading slower.
 #[expect(clippy::disallowed_methods, reason = "a benchmark measures time")]
 pub(crate) fn load_seconds() -> Result<Measured> {
     let policy = policies::of_rules(RULES);
@@ -63,7 +63,7 @@ pub(crate) fn load_seconds() -> Result<Measured> {
     Ok(Measured::of(least, detail))
 }
 
-/// The most that a weir which has loaded them was resident, all told.
+/// Peak resident memory of a process that has loaded 100,000 rules.
 pub(crate) fn load_megabytes() -> Result<Measured> {
     let peak = |rules| Running::weir(&policies::of_rules(rules), &[])?.peak();
     let (one, many) = (peak(1)?, peak(RULES)?);

@@ -1,14 +1,14 @@
-//! The request that is asked over and over, with the client's number patched in.
+//! The request of each call, with the number of the client inserted.
 
 use prost::Message;
 use weir::proto::envoy::extensions::common::ratelimit::v3::RateLimitDescriptor;
 use weir::proto::envoy::extensions::common::ratelimit::v3::rate_limit_descriptor::Entry;
 use weir::proto::envoy::service::ratelimit::v3::RateLimitRequest;
 
-/// Stands for the client's number in a value.
+/// The placeholder for the number of the client in a value.
 pub(crate) const CLIENT: &str = "0000000000000000";
 
-/// A gRPC message: one byte "not compressed", four bytes of length, the request.
+/// A gRPC message: a byte that means "not compressed", four bytes of length, the request.
 #[derive(Clone, Debug)]
 pub(crate) struct Template {
     bytes: Vec<u8>,
@@ -16,7 +16,7 @@ pub(crate) struct Template {
 }
 
 impl Template {
-    /// A request of descriptors, each a list of keys and values.
+    /// A request with descriptors, each a list of keys and values.
     pub(crate) fn new(domain: &str, descriptors: &[&[(&str, &str)]]) -> Self {
         let entry = |(key, value): &(&str, &str)| Entry {
             key: key.to_string().into(),
@@ -44,12 +44,12 @@ impl Template {
         Self { bytes, clients_at }
     }
 
-    /// The message of client 0, whoever that is.
+    /// The message with an arbitrary client.
     pub(crate) fn bytes(&self) -> &[u8] {
         &self.bytes
     }
 
-    /// Writes a client's number into a copy of the message.
+    /// Writes the number of a client into a copy of the message.
     pub(crate) fn write_client(&self, client: u64, message: &mut [u8]) {
         let mut digits = [0; CLIENT.len()];
         for (place, digit) in digits.iter_mut().rev().enumerate() {

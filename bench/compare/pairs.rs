@@ -1,4 +1,4 @@
-//! Two servers under the same load, one after the other, again and again.
+//! Two servers under the same load, in alternating runs.
 
 use crate::load::{self, Load};
 use crate::servers::Running;
@@ -6,19 +6,19 @@ use crate::table::Measured;
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
-/// A middle half of the pairs that is wider than this share of the middle one is more noise than result.
+/// The result is noisy if the interquartile range of the pairs is wider than this share of the median.
 const TOO_WIDE: f64 = 0.10;
 
 /// One run of one server.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Run {
-    /// Answers a second.
+    /// Answers per second.
     pub(crate) rate: f64,
-    /// Microseconds of a processor that the server took for an answer.
+    /// Microseconds of processor time per answer, of the server.
     pub(crate) server_us: f64,
-    /// The same of the generator.
+    /// Microseconds of processor time per answer, of the generator.
     pub(crate) generator_us: f64,
-    /// 99 % were answered in so many microseconds; of an open loop.
+    /// 99th percentile of the latency in microseconds; open loop only.
     pub(crate) p99_us: f64,
 }
 
@@ -26,7 +26,7 @@ impl Run {
     /// Runs a load.
     ///
     /// # Errors
-    /// When a call has failed.
+    /// A call has failed.
     pub(crate) fn of(server: &Running, load: &Load) -> Result<Self> {
         let before = server.processor()?;
         let outcome = load::run(load)?;
@@ -50,11 +50,11 @@ impl Run {
     }
 }
 
-/// Pairs of runs: ours, and what it is held against.
+/// Pairs of runs: weir, and the server that it is compared with.
 pub(crate) struct Pairs(Vec<(Run, Run)>);
 
 impl Pairs {
-    /// Takes turns at who is first, so that what drifts is in both.
+    /// Alternates which one runs first, so that drift affects both.
     pub(crate) fn measure(
         pairs: usize,
         mut ours: impl FnMut() -> Result<Run>,
@@ -71,7 +71,7 @@ impl Pairs {
         Ok(Self((0..pairs).map(pair).collect::<Result<_>>()?))
     }
 
-    /// The middle one of all runs: ours, theirs.
+    /// The median of all runs: ours, theirs.
     fn medians(&self, of: fn(&Run) -> f64) -> (f64, f64) {
         let all = |side: fn(&(Run, Run)) -> &Run| {
             Spread::of(self.0.iter().map(|pair| of(side(pair)))).median
@@ -79,12 +79,12 @@ impl Pairs {
         (all(|pair| &pair.0), all(|pair| &pair.1))
     }
 
-    /// Ours by theirs, pair by pair.
+    /// The ratio of ours to theirs for each pair.
     fn ratios(&self, of: fn(&Run) -> f64) -> Spread {
         Spread::of(self.0.iter().map(|(ours, theirs)| of(ours) / of(theirs)))
     }
 
-    /// How many times as many answers a second.
+    /// The ratio of answers per second.
     pub(crate) fn throughput(&self) -> Measured {
         let ratio = self.ratios(|run| run.rate);
         let (ours, theirs) = self.medians(|run| run.rate);
@@ -104,8 +104,8 @@ impl Pairs {
         )
     }
 
-    /// How many times as long the slowest hundredth takes at least: the middle run by the middle run, for one pause of
-    /// the machine fills a run's slowest hundredth.
+    /// The ratio of the 99th percentiles. It compares the median runs, because one pause of the machine accounts for
+    /// the slowest hundredth of a run.
     pub(crate) fn p99(&self) -> Measured {
         let (ours, theirs) = self.medians(|run| run.p99_us);
         let (our_us, their_us) = self.medians(|run| run.server_us);
@@ -124,13 +124,13 @@ impl Pairs {
         )
     }
 
-    /// Answers a second of the middle runs: ours, theirs.
+    /// Answers per second of the median runs: ours, theirs.
     pub(crate) fn rates(&self) -> (f64, f64) {
         self.medians(|run| run.rate)
     }
 }
 
-/// The middle one, the middle half and the ends of some numbers.
+/// The median, the quartiles and the extremes of some numbers.
 struct Spread {
     ends: (f64, f64),
     middle_half: (f64, f64),

@@ -1,4 +1,4 @@
-//! envoyproxy/ratelimit, the Go service with Redis, asked the same as weir.
+//! envoyproxy/ratelimit, the Go service with Redis, under the same load as weir.
 //!
 //! The harness installs it under `target/parts`.
 
@@ -21,7 +21,7 @@ use crate::throughput::{PAIRS, RUN, closed, one_key};
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
-/// How many times as many answers weir gives.
+/// The ratio of answers per second, weir to envoyproxy/ratelimit.
 pub(crate) fn beside(rules: u64) -> Result<Measured> {
     let found = program::REDIS.find().and(program::RATELIMIT.find());
     let program = match found {
@@ -44,7 +44,7 @@ pub(crate) fn beside(rules: u64) -> Result<Measured> {
     Ok(measured)
 }
 
-/// The service with a Redis of its own.
+/// The service with its own Redis.
 fn ratelimit(program: &Path, policy: &str) -> Result<Running> {
     let folder = tempfile::tempdir()?;
     let socket = folder.path().join("redis.sock");
@@ -60,7 +60,7 @@ fn ratelimit(program: &Path, policy: &str) -> Result<Running> {
     service(program, policy, ("unix", &socket), (folder, children))
 }
 
-/// The service, which counts in a Redis at a socket of that type.
+/// The service, counting in a Redis at a socket of the given type.
 pub(crate) fn service(
     program: &Path,
     policy: &str,
@@ -95,14 +95,14 @@ pub(crate) fn service(
     Ok(Running::of(std::mem::take(&mut children.0), grpc, folder))
 }
 
-/// Ends what it holds, if nobody takes it over.
+/// A process that ends when this is dropped.
 #[derive(Default)]
 pub(crate) struct Children(Vec<Child>);
 
 impl Drop for Children {
     fn drop(&mut self) {
         for child in &mut self.0 {
-            // One that has ended already is what was wanted.
+            // An error means that the process has ended already.
             let _ = child.kill();
             let _ = child.wait();
         }
@@ -111,7 +111,7 @@ impl Drop for Children {
 
 #[expect(
     clippy::disallowed_methods,
-    reason = "nothing but trying tells when a program listens"
+    reason = "the program does not report when it listens"
 )]
 pub(crate) fn wait_until(program: &str, listens: impl Fn() -> bool) -> Result<()> {
     for _ in 0..200 {

@@ -1,4 +1,4 @@
-//! Throughput against the number of rules, and of keys: the plots of `docs/performance.md`.
+//! Throughput by the number of rules and by the number of keys: the plots of `docs/performance.md`.
 
 use std::path::Path;
 
@@ -9,10 +9,10 @@ use crate::throughput::{self, one_key};
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
-/// Pairs of a point.
+/// Pairs per point.
 const PAIRS: usize = 5;
 
-/// Measures the points and writes the file of the plot against rules, or keys, or both.
+/// Measures and writes the plot by rules, by keys, or both.
 pub(crate) fn draw(wanted: &[String]) -> Result<()> {
     let is_wanted = |name| wanted.is_empty() || wanted.iter().any(|word| word == name);
     if is_wanted("rules") {
@@ -32,33 +32,33 @@ pub(crate) fn draw(wanted: &[String]) -> Result<()> {
     Ok(())
 }
 
-/// For each number the answers a second of weir and of the service that does nothing.
+/// For each number the answers per second of weir and of the no-op service.
 fn points(
     numbers: &[u64],
     measure: impl Fn(u64) -> Result<crate::pairs::Pairs>,
 ) -> Result<[Vec<(f64, f64)>; 2]> {
     let mut lines = [Vec::new(), Vec::new()];
     for &number in numbers {
-        let (weir, nothing) = measure(number)?.rates();
-        println!("{number}: {weir:.0} / {nothing:.0} a second");
+        let (weir, noop) = measure(number)?.rates();
+        println!("{number}: {weir:.0} / {noop:.0} per second");
         lines[0].push((number as f64, weir));
-        lines[1].push((number as f64, nothing));
+        lines[1].push((number as f64, noop));
     }
     Ok(lines)
 }
 
-fn write(name: &str, x: &'static str, [weir, nothing]: [Vec<(f64, f64)>; 2]) -> Result<()> {
+fn write(name: &str, x: &'static str, [weir, noop]: [Vec<(f64, f64)>; 2]) -> Result<()> {
     let plot = Plot {
         x,
-        y: "answers a second",
+        y: "answers per second",
         lines: vec![
             Line {
                 name: "weir",
                 points: weir,
             },
             Line {
-                name: "does nothing",
-                points: nothing,
+                name: "no-op",
+                points: noop,
             },
         ],
     };

@@ -1,13 +1,13 @@
-//! The policies that are measured.
+//! The policies of the benchmarks.
 
 use std::fmt::Write;
 
 pub(crate) const DOMAIN: &str = "bench";
 
-/// So many that nobody is refused.
+/// More than any run sends.
 const LIMIT: &str = "rate_limit: {unit: hour, requests_per_unit: 4000000000}";
 
-/// One rule for any API key, and others for keys that nobody has.
+/// One rule for any API key, and others for keys that no request has.
 pub(crate) fn of_rules(rules: u64) -> String {
     let mut policy = format!("domain: {DOMAIN}\ndescriptors:\n  - {{key: api_key, {LIMIT}}}\n");
     for number in 1..rules {
@@ -19,7 +19,7 @@ pub(crate) fn of_rules(rules: u64) -> String {
     policy
 }
 
-/// The same with four headers on every answer.
+/// One rule for any API key, and four headers on every answer.
 pub(crate) fn with_headers() -> String {
     let mut policy = of_rules(1).replace(", rate_limit", ", metadata: {tier: gold}, rate_limit");
     policy.push_str(
@@ -34,7 +34,7 @@ pub(crate) fn with_headers() -> String {
     policy
 }
 
-/// Rules three levels deep.
+/// Rules that are three levels deep.
 pub(crate) fn nested() -> String {
     format!(
         "domain: {DOMAIN}\ndescriptors:
@@ -42,7 +42,7 @@ pub(crate) fn nested() -> String {
     )
 }
 
-/// A rule that offenders soon meet, beside that for everybody.
+/// A rule that a busy client soon exceeds, beside one for all clients.
 pub(crate) fn with_offenders() -> String {
     format!(
         "{}  - {{key: offender, rate_limit: {{unit: year, requests_per_unit: 3}}}}\n",
@@ -50,7 +50,7 @@ pub(crate) fn with_offenders() -> String {
     )
 }
 
-/// One rule for any API key, by which each may pass so often a day.
+/// One rule that allows each API key `requests` hits per day.
 pub(crate) fn with_limit(requests: u64) -> String {
     let limit = format!("{{unit: day, requests_per_unit: {requests}, charge: allowed}}");
     format!("domain: {DOMAIN}\ndescriptors:\n  - {{key: api_key, rate_limit: {limit}}}\n")

@@ -1,15 +1,15 @@
-//! Time that threads and processes have spent on a processor: what a call costs, whoever else is on the machine.
+//! Processor time of threads and processes: the cost of a call, independent of other programs on the machine.
 
 use std::fs;
 use std::io;
 use std::time::Duration;
 
-/// Of the thread that asks.
+/// Of the calling thread.
 pub(crate) fn of_this_thread() -> io::Result<Duration> {
     of("/proc/thread-self/schedstat")
 }
 
-/// Of all threads of a process that are alive.
+/// Of all live threads of a process.
 pub(crate) fn of_process(id: u32) -> io::Result<Duration> {
     fs::read_dir(format!("/proc/{id}/task"))?
         .map(|thread| of(thread?.path().join("schedstat")))

@@ -1,8 +1,8 @@
-//! What is measured, row by row.
+//! The rows of the table of results.
 
 use crate::alone::{self, MILLION};
 use crate::keys::Choice;
-use crate::table::Target::{AtLeast, AtMost, Told};
+use crate::table::Target::{AtLeast, AtMost, Shown};
 use crate::table::{Measured, Row, Target};
 use crate::{memory, peers, policies, shared, throughput};
 
@@ -43,7 +43,7 @@ pub(crate) const ALL: &[Row] = &[
         Ok(Measured::of(alone::hot_key(1)?, "1 rule"))
     }),
     row(
-        "decide alone, 1,000,000 keys, against a bare moka get",
+        "decide alone, 1,000,000 keys, compared with a bare moka get",
         AtMost(1.6),
         || {
             let (decide, bare) = alone::million_keys()?;
@@ -61,7 +61,7 @@ pub(crate) const ALL: &[Row] = &[
         let detail = format!("{two:.0} / {one:.0} a second");
         Ok(Measured::of(two / one, detail))
     }),
-    row("lookup, 100,000 rules against 10", AtMost(1.3), || {
+    row("lookup, 100,000 rules compared with 10", AtMost(1.3), || {
         let (few, many) = (alone::hot_key(10)?, alone::hot_key(100_000)?);
         let detail = format!("{many:.0} ns / {few:.0} ns");
         Ok(Measured::of(many / few, detail))
@@ -77,7 +77,7 @@ pub(crate) const ALL: &[Row] = &[
         || memory::of_counters(10 * MILLION),
     ),
     row(
-        "memory, of the budget of a full store",
+        "memory of a full store, share of the budget",
         AtMost(1.15),
         memory::of_budget,
     ),
@@ -92,22 +92,22 @@ pub(crate) const ALL: &[Row] = &[
         memory::load_megabytes,
     ),
     row(
-        "flood of new keys, against the hot key",
+        "flood of new keys, compared with the hot key",
         AtLeast(0.7),
         throughput::flood,
     ),
-    row("peer, 1 rule, times as fast", Told, || peers::beside(1)),
-    row("peer, 1,000 rules, times as fast", Told, || {
+    row("peer, 1 rule, times as fast", Shown, || peers::beside(1)),
+    row("peer, 1,000 rules, times as fast", Shown, || {
         peers::beside(1_000)
     }),
     row(
-        "redis, times as fast as envoyproxy/ratelimit at the same",
+        "redis, times as fast as envoyproxy/ratelimit with the same Redis",
         AtLeast(5.0),
         shared::beside_ratelimit,
     ),
     row(
-        "redis, one hot key, in batches against each call",
-        Told,
+        "redis, one hot key, with a flush interval compared with each call",
+        Shown,
         shared::in_batches,
     ),
     row(

@@ -1,4 +1,4 @@
-//! The servers under load, each a process of its own.
+//! The servers under load, each in its own process.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -11,19 +11,19 @@ use prost::Message;
 use tempfile::TempDir;
 use weir::proto::envoy::service::ratelimit::v3::RateLimitResponse;
 
-use crate::{nothing, processor};
+use crate::{noop, processor};
 
 type Error = Box<dyn std::error::Error>;
 
-/// Tells this program to be the server that does nothing.
+/// The argument that makes this program the no-op server.
 const NOTHING: &str = "WEIR_BENCH_NOTHING";
 
-/// Threads that answer, in both.
+/// Worker threads of each server.
 pub(crate) fn workers() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
-/// The `weir` program, built as a release; this program's own build did not include it.
+/// The path of the `weir` program, which is built here as a release: the build of this benchmark does not include it.
 fn program() -> Result<&'static Path, Error> {
     static PROGRAM: OnceLock<Result<PathBuf, String>> = OnceLock::new();
     let program = PROGRAM.get_or_init(|| build().map_err(|error| error.to_string()));
@@ -59,7 +59,7 @@ pub(crate) struct Running {
 }
 
 impl Running {
-    /// Processes that answer together, and what they read.
+    /// The processes of the server, and the files that they read.
     pub(crate) fn of(children: Vec<Child>, address: SocketAddr, folder: TempDir) -> Self {
         Self {
             children,
@@ -70,7 +70,7 @@ impl Running {
         }
     }
 
-    /// `weir serve` with the policy of a text.
+    /// `weir serve` with a policy.
     pub(crate) fn weir(policy: &str, arguments: &[&str]) -> Result<Self, Error> {
         let folder = tempfile::tempdir()?;
         std::fs::write(folder.path().join("bench.yaml"), policy)?;
@@ -104,14 +104,14 @@ impl Running {
                 break (grpc.parse()?, http.parse()?);
             }
         };
-        // What it says from now on must go somewhere.
+        // The pipe must be drained, or the server would block on a full one.
         std::thread::spawn(move || std::io::copy(&mut log, &mut std::io::sink()));
         let mut running = Self::of(vec![child], address, folder);
         running.http = Some(http);
         Ok(running)
     }
 
-    /// weir's metric of that name, which has no labels.
+    /// The value of a metric without labels.
     pub(crate) fn metric(&self, name: &str) -> Result<f64, Error> {
         let mut stream = TcpStream::connect(self.http.ok_or("no metrics")?)?;
         stream
@@ -122,8 +122,8 @@ impl Running {
         Ok(answer.lines().find_map(value).ok_or("no such metric")?)
     }
 
-    /// The one that does nothing but answer so.
-    pub(crate) fn nothing(answer: &RateLimitResponse) -> Result<Self, Error> {
+    /// The no-op server with this answer.
+    pub(crate) fn noop(answer: &RateLimitResponse) -> Result<Self, Error> {
         let mut child = Command::new(std::env::current_exe()?)
             .env(NOTHING, "1")
             .stdin(Stdio::piped())
@@ -147,7 +147,7 @@ impl Running {
         })
     }
 
-    /// Time of processors that it has taken so far.
+    /// Processor time so far.
     pub(crate) fn processor(&self) -> Result<Duration, Error> {
         let each = self
             .children
@@ -161,7 +161,7 @@ impl Running {
         self.status("VmRSS:")
     }
 
-    /// The most bytes that were resident.
+    /// Peak resident bytes.
     pub(crate) fn peak(&self) -> Result<u64, Error> {
         self.status("VmHWM:")
     }
@@ -181,15 +181,15 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         for child in &mut self.children {
-            // A server that has ended already is what was wanted.
+            // An error means that the server has ended already.
             let _ = child.kill();
             let _ = child.wait();
         }
     }
 }
 
-/// Becomes the server that does nothing if this process was told to.
-pub(crate) fn become_nothing() -> Result<(), Error> {
+/// Serves as the no-op server if the arguments of this process say so.
+pub(crate) fn become_noop() -> Result<(), Error> {
     if std::env::var_os(NOTHING).is_none() {
         return Ok(());
     }
@@ -199,5 +199,5 @@ pub(crate) fn become_nothing() -> Result<(), Error> {
         .map(|at| u8::from_str_radix(&line[at * 2..at * 2 + 2], 16))
         .collect::<Result<Vec<_>, _>>()?;
     let answer = RateLimitResponse::decode(&bytes[..])?;
-    nothing::serve(workers(), &answer, |address| println!("{address}"))
+    noop::serve(workers(), &answer, |address| println!("{address}"))
 }

@@ -1,4 +1,4 @@
-//! weir with counters in Redis: beside envoyproxy/ratelimit at the same Redis, in batches, and how soon.
+//! weir with counters in Redis: compared with envoyproxy/ratelimit, with a flush interval, and its latency.
 
 use std::fmt;
 use std::time::Duration;
@@ -17,20 +17,20 @@ use crate::throughput::{PAIRS, PEEK, PEEKS, RUN, closed, one_key};
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
-/// Clients that call again and again, and so are not all in one counter.
+/// Clients that call repeatedly: enough that the hits are spread over many counters.
 const CLIENTS: Choice = Choice::Uniform(10_000);
 
-/// Who answers 99 % within this keeps up with what comes.
+/// A server keeps up with a rate if it answers 99 % within this time.
 const KEPT_UP_MILLIS: f64 = 100.0;
 
-/// weir with its counters in that Redis.
+/// weir with its counters in Redis.
 fn weir(redis: &RedisServer, policy: &str, more: &[&str]) -> Result<Running> {
     let store = redis.url();
     let arguments: Vec<&str> = ["--store", &store].iter().chain(more).copied().collect();
     Running::weir(policy, &arguments)
 }
 
-/// How many times as many answers weir gives as envoyproxy/ratelimit, both counting in the same Redis.
+/// The ratio of answers per second, weir to envoyproxy/ratelimit, both counting in the same Redis.
 pub(crate) fn beside_ratelimit() -> Result<Measured> {
     let program = match program::RATELIMIT.find() {
         Ok(program) => program,
@@ -56,7 +56,7 @@ pub(crate) fn beside_ratelimit() -> Result<Measured> {
     Ok(Pairs::measure(PAIRS, || run(&weir), || run(&peer))?.throughput())
 }
 
-/// Answers a second of one that settles every 20 ms, by those of one that asks for each call.
+/// The ratio of answers per second, with a flush interval of 20 ms to a round trip for each call.
 pub(crate) fn in_batches() -> Result<Measured> {
     let policy = policies::of_rules(1);
     let redis = RedisServer::start();
@@ -73,10 +73,10 @@ pub(crate) fn in_batches() -> Result<Measured> {
     Ok(Pairs::measure(PAIRS, || hot(&batches), || hot(&each))?.throughput())
 }
 
-/// Milliseconds within which 99 % are answered, at half of the rate that weir keeps up with.
+/// 99th percentile of the latency in milliseconds, at half of the rate that weir keeps up with.
 ///
-/// That is not half of what it answers when each connection always has a next call ready: calls then come, and go to Redis,
-/// by the dozen, and each costs half of what it costs when it comes alone.
+/// That rate is lower than the throughput of a closed loop, in which calls arrive and go to Redis by the dozen, and each
+/// costs half as much as a call that arrives alone.
 pub(crate) fn latency() -> Result<Measured> {
     let redis = RedisServer::start();
     let weir = weir(&redis, &policies::of_rules(1), &[])?;
@@ -116,7 +116,7 @@ pub(crate) fn latency() -> Result<Measured> {
     ))
 }
 
-/// A run, and what of the processors each took meanwhile.
+/// A run, and the processor time of each process in it.
 struct Busy {
     outcome: Outcome,
     redis: Duration,
@@ -130,7 +130,7 @@ impl Busy {
             .lines()
             .find_map(|line| line.strip_prefix("process_id:"));
         let id = id
-            .ok_or("Redis does not say which process it is")?
+            .ok_or("Redis does not report its process id")?
             .trim()
             .parse()?;
         let taken = || -> Result<_> { Ok((processor::of_process(id)?, weir.processor()?)) };

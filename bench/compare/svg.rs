@@ -1,8 +1,8 @@
-//! A plot as SVG, readable on light and on dark ground.
+//! A plot as SVG, readable on light and on dark backgrounds.
 
 use std::fmt;
 
-/// Lines over a logarithmic x and a y from 0.
+/// Lines with a logarithmic x axis and a y axis that begins at 0.
 pub(crate) struct Plot {
     pub(crate) x: &'static str,
     pub(crate) y: &'static str,
@@ -117,7 +117,7 @@ impl fmt::Display for Plot {
                 )?;
             }
             if let Some((x, y)) = places.last() {
-                // They may end close to each other: the highest has its name above, the others below.
+                // Lines may end close to each other: the highest has its name above, the others below.
                 let is_highest = ends.clone().all(|end| end >= *y);
                 let (x, y) = (x + 10.0, y + if is_highest { -4.0 } else { 14.0 });
                 writeln!(
@@ -131,7 +131,7 @@ impl fmt::Display for Plot {
     }
 }
 
-/// A number as an axis has it.
+/// A number as the label of an axis.
 fn short(number: f64) -> String {
     match number {
         n if n >= 1e6 => format!("{} M", n / 1e6),

@@ -9,16 +9,16 @@ pub(crate) struct Row {
     pub(crate) measure: fn() -> Result<Measured, Box<dyn std::error::Error>>,
 }
 
-/// What is wanted.
+/// The target of a row.
 #[derive(Clone, Copy)]
 pub(crate) enum Target {
     AtLeast(f64),
     AtMost(f64),
-    /// Nothing: the row is there to be read.
-    Told,
+    /// None: the row is only shown.
+    Shown,
 }
 
-/// What was found, and what it comes from.
+/// The result of a row, and the numbers that it is made of.
 pub(crate) struct Measured {
     pub(crate) value: f64,
     pub(crate) detail: String,
@@ -34,7 +34,7 @@ impl Measured {
         }
     }
 
-    /// What must hold beside the number.
+    /// Requires a condition beside the target.
     pub(crate) fn require(&mut self, holds: bool, or_else: &str) {
         if !holds {
             self.broken = true;
@@ -49,7 +49,7 @@ impl Target {
         match self {
             Self::AtLeast(least) => value >= least,
             Self::AtMost(most) => value <= most,
-            Self::Told => true,
+            Self::Shown => true,
         }
     }
 }
@@ -59,12 +59,12 @@ impl std::fmt::Display for Target {
         match self {
             Self::AtLeast(least) => write!(f, "≥ {least}"),
             Self::AtMost(most) => write!(f, "≤ {most}"),
-            Self::Told => f.write_str("–"),
+            Self::Shown => f.write_str("–"),
         }
     }
 }
 
-/// Tells the machine.
+/// Prints a description of the machine.
 pub(crate) fn machine(workers: usize) {
     let first = |path: &str, prefix: &str| {
         let text = std::fs::read_to_string(path).unwrap_or_default();
@@ -79,16 +79,16 @@ pub(crate) fn machine(workers: usize) {
     );
 }
 
-/// Begins the table.
+/// Prints the head of the table.
 pub(crate) fn head() {
-    println!("| what | target | measured | | from |\n|---|---|---|---|---|");
+    println!("| row | target | measured | | details |\n|---|---|---|---|---|");
 }
 
 /// Measures a row and prints it.
 pub(crate) fn print(row: &Row) -> Result<(), Box<dyn std::error::Error>> {
     let measured = (row.measure)()?;
     let verdict = match row.target {
-        Target::Told => "",
+        Target::Shown => "",
         target if target.is_met(measured.value) && !measured.broken => "pass",
         _ => "falls short",
     };

@@ -1,4 +1,4 @@
-//! weir on the wire, beside the service that does nothing.
+//! weir over the network, compared with the no-op service.
 
 use std::time::Duration;
 
@@ -16,14 +16,14 @@ use crate::table::Measured;
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
-/// One run of a pair.
+/// Duration of one run of a pair.
 pub(crate) const RUN: Duration = Duration::from_millis(1_000);
-/// Odd, so that there is a middle one.
+/// Odd, so that there is a median run.
 pub(crate) const PAIRS: usize = 11;
-/// A run that looks at latency is so short that a machine's pauses miss most of them.
+/// Runs that measure latency are so short that pauses of the machine miss most of them.
 pub(crate) const PEEK: Duration = Duration::from_millis(300);
 pub(crate) const PEEKS: usize = 41;
-/// What is bounded by a count.
+/// Duration of a run that is bounded by a number of calls.
 pub(crate) const FOR_LONG: Duration = Duration::from_secs(200);
 
 const CONNECTIONS: usize = 8;
@@ -34,7 +34,7 @@ pub(crate) fn one_key() -> Template {
     Template::new(DOMAIN, &[&[("api_key", CLIENT)]])
 }
 
-/// As fast as it goes, for so many calls at most.
+/// A closed loop of at most `calls` calls.
 pub(crate) fn closed(
     server: &Running,
     template: &Template,
@@ -54,7 +54,7 @@ pub(crate) fn closed(
     }
 }
 
-/// weir's answer to a request: what the other one is to answer every time.
+/// The answer of weir to a request, which the no-op service is to return every time.
 pub(crate) fn answer(server: &Running, template: &Template) -> Result<RateLimitResponse> {
     let request = Message::decode(&template.bytes()[5..])?;
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -90,7 +90,7 @@ fn pairs(policy: &str, template: &Template, choice: Choice) -> Result<Pairs> {
     some_pairs(PAIRS, policy, template, choice)
 }
 
-/// weir with that policy and the service that does nothing, so many times in turns.
+/// weir with a policy and the no-op service, in `count` alternating pairs.
 pub(crate) fn some_pairs(
     count: usize,
     policy: &str,
@@ -98,27 +98,27 @@ pub(crate) fn some_pairs(
     choice: Choice,
 ) -> Result<Pairs> {
     let weir = Running::weir(policy, &["--memory", "4G"])?;
-    let nothing = Running::nothing(&answer(&weir, template)?)?;
+    let noop = Running::noop(&answer(&weir, template)?)?;
     if let Choice::Uniform(keys) | Choice::Zipf(keys) = choice {
         fill(&weir, template, keys)?;
     }
     let run = |server| Run::of(server, &closed(server, template, choice, (u64::MAX, RUN)));
     run(&weir)?;
-    run(&nothing)?;
-    Pairs::measure(count, || run(&weir), || run(&nothing))
+    run(&noop)?;
+    Pairs::measure(count, || run(&weir), || run(&noop))
 }
 
-/// Each of so many keys lives once so many were asked for at random that a fresh one is rare.
+/// Nearly all keys are live after enough random calls.
 fn fill(weir: &Running, template: &Template, keys: u64) -> Result<Run> {
     let bounds = (keys * 3, FOR_LONG);
     Run::of(weir, &closed(weir, template, Choice::Uniform(keys), bounds))
 }
 
-/// The slowest hundredth in an open loop, at half of what weir answers at most.
+/// The 99th percentile in an open loop, at half of weir's maximum throughput.
 pub(crate) fn latency() -> Result<Measured> {
     let template = one_key();
     let weir = Running::weir(&policies::of_rules(1), &[])?;
-    let nothing = Running::nothing(&answer(&weir, &template)?)?;
+    let noop = Running::noop(&answer(&weir, &template)?)?;
     let saturated = closed(&weir, &template, Choice::One, (u64::MAX, RUN));
     let half = Run::of(&weir, &saturated)?.rate / 2.0;
     let run = |server: &Running| {
@@ -130,13 +130,13 @@ pub(crate) fn latency() -> Result<Measured> {
         Run::of(server, &Load { pace, ..load })
     };
     run(&weir)?;
-    run(&nothing)?;
-    let mut measured = Pairs::measure(PEEKS, || run(&weir), || run(&nothing))?.p99();
+    run(&noop)?;
+    let mut measured = Pairs::measure(PEEKS, || run(&weir), || run(&noop))?.p99();
     measured.detail.push_str(&format!(" at {half:.0} a second"));
     Ok(measured)
 }
 
-/// New keys for 30 seconds, with a known offender before and after.
+/// New keys for 30 seconds; a client that is over its limit before must be so afterwards.
 pub(crate) fn flood() -> Result<Measured> {
     const BUDGET: u64 = 256 << 20;
     let budget = BUDGET.to_string();
@@ -161,6 +161,6 @@ pub(crate) fn flood() -> Result<Measured> {
         format!("{flood:.0} / {hot:.0} a second; {share:.2} of the budget is resident"),
     );
     measured.require(share <= 1.15, "the budget is exceeded");
-    measured.require(refused, "the offender is forgotten");
+    measured.require(refused, "a client that was over its limit was forgotten");
     Ok(measured)
 }

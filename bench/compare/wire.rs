@@ -1,20 +1,20 @@
-//! Just enough HTTP/2 (RFC 9113) to ask one unary gRPC call over and over.
+//! Just enough HTTP/2 (RFC 9113) to repeat one unary gRPC call.
 //!
-//! A call is made of bytes that stand ready: only the stream's number and the client's are written into them. Header
-//! fields are indexed after the first call of a connection (RFC 7541, 6.1), as Envoy and every other client does.
+//! A call is made of prepared bytes, into which only the stream id and the number of the client are written. Header
+//! fields are indexed after the first call of a connection (RFC 7541, 6.1), as in Envoy and other clients.
 
 use crate::message::Template;
 
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 const PATH: &str = "/envoy.service.ratelimit.v3.RateLimitService/ShouldRateLimit";
 const FRAME_HEADER: usize = 9;
-/// One byte "not compressed", four bytes of length.
+/// A byte that means "not compressed", and four bytes of length.
 const GRPC_PREFIX: usize = 5;
 
-/// Receive windows so large that a run of answers seldom needs an update.
+/// Receive windows that are large enough to need few updates.
 const WINDOW: u32 = 1 << 30;
 
-/// HTTP/2's initial window, until the server's settings and updates say otherwise.
+/// The initial window of HTTP/2; the settings and updates of the server change it.
 const INITIAL_WINDOW: i64 = 65_535;
 
 mod kind {
@@ -31,28 +31,28 @@ const END_STREAM: u8 = 1;
 const END_HEADERS: u8 = 4;
 const ACK: u8 = 1;
 
-/// One connection's state, without its socket.
+/// The state of a connection, without its socket.
 pub(crate) struct Wire {
     message: Template,
-    /// HEADERS and DATA of a call.
+    /// The HEADERS and DATA frames of a call.
     call: Vec<u8>,
     /// Where `message` begins in `call`.
     message_at: usize,
     next_stream: u32,
-    /// Bytes that the server still takes.
+    /// Bytes that the server still accepts.
     window: i64,
-    /// Answered bytes that the server has not been told of.
+    /// Received bytes for which no window update was sent yet.
     unacknowledged: u32,
     pub(crate) out: Vec<u8>,
 }
 
-/// Something of note in what was received.
+/// An event in the received frames.
 pub(crate) enum Event {
-    /// A message of an answer, and whether it says OVER_LIMIT.
+    /// The message of an answer; `refused` if it is OVER_LIMIT.
     Message { refused: bool },
-    /// The call on that stream has ended.
+    /// The call on the stream has ended.
     Ended { stream: u32 },
-    /// The call on that stream, or the connection, was cut off.
+    /// The server aborted a call or the connection.
     CutOff,
 }
 
@@ -83,12 +83,12 @@ impl Wire {
         self.message_at = self.call.len() - message.len();
     }
 
-    /// Whether the server takes another call now.
+    /// Whether the server accepts another call now.
     pub(crate) fn takes_one(&self) -> bool {
         self.window >= (self.call.len() - self.message_at) as i64
     }
 
-    /// Writes a call of that client. Gives its stream's number.
+    /// Writes a call of a client. Returns its stream id.
     pub(crate) fn call(&mut self, client: u64) -> u32 {
         let stream = self.next_stream;
         self.next_stream += 2;
@@ -106,11 +106,11 @@ impl Wire {
         stream
     }
 
-    /// Takes the whole frames at the beginning of what was received, and tells how long they are.
-    pub(crate) fn receive(&mut self, bytes: &[u8], mut tell: impl FnMut(Event)) -> usize {
+    /// Reads the complete frames at the beginning of `bytes`. Returns their total length.
+    pub(crate) fn receive(&mut self, bytes: &[u8], mut on_event: impl FnMut(Event)) -> usize {
         let mut rest = bytes;
         while let Some((frame, after)) = Frame::split(rest) {
-            self.take(&frame, &mut tell);
+            self.take(&frame, &mut on_event);
             rest = after;
         }
         if self.unacknowledged > WINDOW / 2 {
@@ -121,33 +121,33 @@ impl Wire {
         bytes.len() - rest.len()
     }
 
-    fn take(&mut self, received: &Frame<'_>, tell: &mut impl FnMut(Event)) {
+    fn take(&mut self, received: &Frame<'_>, on_event: &mut impl FnMut(Event)) {
         let is_ack = received.flags & ACK != 0;
         match received.kind {
             kind::DATA => {
                 self.unacknowledged += received.body.len() as u32;
                 // An answer begins with its overall code.
                 let refused = received.body.get(GRPC_PREFIX..GRPC_PREFIX + 2) == Some(&[8, 2]);
-                tell(Event::Message { refused });
+                on_event(Event::Message { refused });
             }
             kind::SETTINGS if !is_ack => frame(&mut self.out, (kind::SETTINGS, ACK), &[]),
             kind::PING if !is_ack => frame(&mut self.out, (kind::PING, ACK), received.body),
-            // A stream's own window is never short: a call sends far less than HTTP/2's least.
+            // The window of a stream is always large enough: a call is far smaller than the initial window.
             kind::WINDOW_UPDATE if received.stream == 0 => {
                 self.window += i64::from(number(received.body));
             }
-            kind::RST_STREAM | kind::GOAWAY => tell(Event::CutOff),
+            kind::RST_STREAM | kind::GOAWAY => on_event(Event::CutOff),
             _ => {}
         }
         if received.kind == kind::HEADERS && received.flags & END_STREAM != 0 {
             let stream = received.stream;
-            tell(Event::Ended { stream });
+            on_event(Event::Ended { stream });
         }
     }
 }
 
-/// The first call's fields: `:method: POST` and `:scheme: http` stand in the static table, the others are put into the
-/// dynamic one, in this order.
+/// The header fields of the first call: `:method: POST` and `:scheme: http` are in the static table, the others are
+/// added to the dynamic table in this order.
 fn fields_with_names() -> Vec<u8> {
     let mut fields = vec![0x83, 0x86];
     for (indexed_name, name, value) in [
@@ -166,7 +166,7 @@ fn fields_with_names() -> Vec<u8> {
     fields
 }
 
-/// The same once the server knows them: the newest has the least number.
+/// The header fields of later calls, as indexes of the dynamic table: the newest field has the lowest index.
 const INDEXED_FIELDS: [u8; 6] = [0x83, 0x86, 0x80 | 65, 0x80 | 64, 0x80 | 63, 0x80 | 62];
 
 struct Frame<'a> {
@@ -177,7 +177,7 @@ struct Frame<'a> {
 }
 
 impl<'a> Frame<'a> {
-    /// The first whole frame, and what follows it.
+    /// The first complete frame, and the rest.
     fn split(bytes: &'a [u8]) -> Option<(Self, &'a [u8])> {
         let (header, rest) = bytes.split_first_chunk::<FRAME_HEADER>()?;
         let [a, b, c, kind, flags, stream @ ..] = header;

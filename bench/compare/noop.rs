@@ -1,7 +1,7 @@
-//! A rate-limit service that does nothing: it reads the request and answers the same bytes every time.
+//! A no-op rate-limit service: it reads the request and always returns the same response.
 //!
-//! It is what tonic makes of such a service, and runs as weir does: one runtime per worker, connections spread evenly,
-//! the same HTTP/2 settings, buffers that suit.
+//! It is an ordinary tonic service with the same setup as weir: one runtime per worker, evenly distributed connections,
+//! the same HTTP/2 settings, and buffers of a suitable size.
 
 use std::convert::Infallible;
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -24,15 +24,15 @@ use weir::proto::envoy::service::ratelimit::v3::{RateLimitRequest, RateLimitResp
 
 /// The service, as tonic generates one.
 #[derive(Clone)]
-struct Nothing(Arc<RateLimitResponse>);
+struct Noop(Arc<RateLimitResponse>);
 
 type Boxed<T, E> = Pin<Box<dyn Future<Output = Result<T, E>> + Send>>;
 
-impl NamedService for Nothing {
+impl NamedService for Noop {
     const NAME: &'static str = "envoy.service.ratelimit.v3.RateLimitService";
 }
 
-impl Service<http::Request<Body>> for Nothing {
+impl Service<http::Request<Body>> for Noop {
     type Response = http::Response<Body>;
     type Error = Infallible;
     type Future = Boxed<Self::Response, Infallible>;
@@ -47,7 +47,7 @@ impl Service<http::Request<Body>> for Nothing {
     }
 }
 
-impl UnaryService<RateLimitRequest> for Nothing {
+impl UnaryService<RateLimitRequest> for Noop {
     type Response = RateLimitResponse;
     type Future = Boxed<Response<RateLimitResponse>, Status>;
 
@@ -57,7 +57,7 @@ impl UnaryService<RateLimitRequest> for Nothing {
     }
 }
 
-/// prost's codec, with buffers of a size that suits: tonic's own 8 KiB would be allocated twice for each call.
+/// prost's codec with small buffers: tonic's default of 8 KiB would be allocated twice for each call.
 #[derive(Clone, Copy, Default)]
 struct Buffered;
 
@@ -78,14 +78,14 @@ impl Codec for Buffered {
     }
 }
 
-/// Serves for ever, and tells where.
+/// Serves forever; passes the address to `on_listening`.
 pub(crate) fn serve(
     workers: usize,
     answer: &RateLimitResponse,
-    tell: impl FnOnce(SocketAddr),
+    on_listening: impl FnOnce(SocketAddr),
 ) -> Result<(), Box<dyn std::error::Error>> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
-    tell(listener.local_addr()?);
+    on_listening(listener.local_addr()?);
     let workers: Vec<_> = (0..workers).map(|_| worker(answer.clone())).collect();
     for (index, socket) in listener.incoming().enumerate() {
         workers[index % workers.len()].send(socket?)?;
@@ -108,7 +108,7 @@ fn worker(answer: RateLimitResponse) -> mpsc::UnboundedSender<TcpStream> {
         let served = Server::builder()
             .initial_stream_window_size(1024 * 1024)
             .initial_connection_window_size(1024 * 1024)
-            .add_service(Nothing(Arc::new(answer)))
+            .add_service(Noop(Arc::new(answer)))
             .serve_with_incoming(incoming);
         runtime.block_on(served).expect("a server");
     });
