@@ -84,7 +84,11 @@ fn resident_bytes() -> Result<u64, Box<dyn std::error::Error>> {
         .lines()
         .find(|line| line.starts_with("VmRSS:"))
         .ok_or("no VmRSS")?;
-    let kib: u64 = line.split_whitespace().nth(1).ok_or("VmRSS has no value")?.parse()?;
+    let kib: u64 = line
+        .split_whitespace()
+        .nth(1)
+        .ok_or("VmRSS has no value")?
+        .parse()?;
     Ok(kib * 1024)
 }
 

@@ -51,9 +51,11 @@ struct Fault {
 }
 
 const ALL: &[Fault] = &[
-    fault("is healthy", "equality::both_stores_decide_the_same", || {
-        steady(&RedisServer::start(), 1)
-    }),
+    fault(
+        "is healthy",
+        "equality::both_stores_decide_the_same",
+        || steady(&RedisServer::start(), 1),
+    ),
     fault(
         "is healthy, two instances share the limit",
         "sharing::two_instances_admit_exactly_the_limit_together",
@@ -131,7 +133,9 @@ pub(crate) fn print(wanted: &[String]) -> Result<()> {
     );
     for Fault { name, test, run } in ALL {
         if wanted.is_empty() || wanted.iter().any(|word| name.contains(word.as_str())) {
-            let mut runs = (0..RUNS).map(|_| run()).collect::<Result<Vec<Measurement>>>()?;
+            let mut runs = (0..RUNS)
+                .map(|_| run())
+                .collect::<Result<Vec<Measurement>>>()?;
             runs.sort_by(|one, other| one.p99().total_cmp(&other.p99()));
             println!("| {name} | {} | `{test}` |", runs[RUNS / 2]);
             io::stdout().flush()?;
@@ -257,7 +261,10 @@ fn all_at(store: &str, instances: usize, clients: u64) -> Result<Vec<Running>> {
 }
 
 /// Clients exceed their limits while Redis fails and recovers.
-#[expect(clippy::disallowed_methods, reason = "the failure happens at a certain time of the run")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the failure happens at a certain time of the run"
+)]
 fn under_load<T>(
     instances: &[Running],
     choice: Choice,

@@ -61,11 +61,15 @@ pub(crate) const ALL: &[Row] = &[
         let detail = format!("{two:.0} / {one:.0} a second");
         Ok(Measured::of(two / one, detail))
     }),
-    row("lookup, 100,000 rules compared with 10", AtMost(1.3), || {
-        let (few, many) = (alone::hot_key(10)?, alone::hot_key(100_000)?);
-        let detail = format!("{many:.0} ns / {few:.0} ns");
-        Ok(Measured::of(many / few, detail))
-    }),
+    row(
+        "lookup, 100,000 rules compared with 10",
+        AtMost(1.3),
+        || {
+            let (few, many) = (alone::hot_key(10)?, alone::hot_key(100_000)?);
+            let detail = format!("{many:.0} ns / {few:.0} ns");
+            Ok(Measured::of(many / few, detail))
+        },
+    ),
     row(
         "memory of a live counter, 1,000,000 keys, B",
         AtMost(330.0),

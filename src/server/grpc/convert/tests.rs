@@ -5,7 +5,6 @@ use prost::Message;
 use super::*;
 use crate::engine::CountingStatus;
 use crate::limit::Quota;
-use crate::proto::unit_number;
 use crate::request::Unit;
 
 /// The message of a gRPC frame that was seen on the wire, in hex with spaces.
