@@ -334,6 +334,26 @@ descriptors:
     }
 
     #[test]
+    fn an_address_may_be_counted_by_its_prefix() {
+        let text = "
+domain: d
+descriptors: [{key: k, cidr: [0.0.0.0/0, '::/0'], count_prefix: {v6: 64}}]";
+        let policy = load_text(Path::new("d.yaml"), text).policy.unwrap();
+        let domain = policy.domain(b"d").unwrap();
+        for (value, expected) in [
+            ("10.0.0.1", CountedBy::Value),
+            ("10.1.0.0/16", CountedBy::Value),
+            ("2001:db8::1", CountedBy::Prefix(64)),
+        ] {
+            let levels = domain.trace(&[entry("k", value)]);
+            let [TracedLevel::Selected { counted_by, .. }] = &levels[..] else {
+                panic!("{levels:?}");
+            };
+            assert_eq!(*counted_by, [expected], "{value}");
+        }
+    }
+
+    #[test]
     fn captures_of_secret_keys_are_hidden() {
         let policy = load_text(Path::new("d.yaml"), POLICY).policy.unwrap();
         let levels = policy.domain(b"d").unwrap().trace(&[entry("s", "/k1")]);

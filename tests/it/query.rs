@@ -54,6 +54,20 @@ fn assert_says(output: &Output, code: i32, text: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn hits_that_are_never_admitted_are_named() {
+    let running = start().await;
+    let output = query(&running, &["account=a", "endpoint=e", "--hits=10"]);
+    let refused = stdout(&output);
+    let note =
+        "\nnever: 10 hits are more than the limit, 9 per hour, unless it has a larger burst\n";
+    assert!(refused.contains(note), "{refused}");
+    assert!(refused.contains("{\"wait\": null}"), "{refused}");
+    let output = query(&running, &["account=a", "endpoint=e", "--hits=9"]);
+    let refused = stdout(&output);
+    assert!(!refused.contains("never"), "{refused}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn an_answer_is_a_table_and_an_exit_code() {
     let running = start().await;
     let ok = query(&running, &["api_key=k"]);
