@@ -78,6 +78,15 @@ fn case_31_more_than_the_limit_at_once_is_over() {
 }
 
 #[test]
+fn case_31_nothing_remains_after_a_refusal_that_was_charged() {
+    let weir = by_hour(10);
+    let refused = weir.ask("d", &[d("k=x").hits(11)]);
+    assert_eq!(refused.statuses[0].remaining, 0);
+    assert_eq!(weir.ask("d", &[d("k=y").hits(9)]).statuses[0].remaining, 1);
+    assert_eq!(weir.ask("d", &[d("k=y").hits(2)]).statuses[0].remaining, 0);
+}
+
+#[test]
 fn case_32_a_limit_of_nothing_is_a_ban() {
     let weir = Weir::new(SHOP);
     assert_eq!(
