@@ -46,7 +46,7 @@ pub use changes::Change;
 pub use names::RuleLabel;
 pub use record::{LineError, Mapping, Record, RecordFormat};
 pub use tally::{Peak, RuleTally};
-pub use template::{DescriptorTemplate, TemplateError};
+pub use template::{DescriptorTemplate, DescriptorTemplateError};
 pub use top_refused::RefusedClient;
 
 use crate::clock::{Clock, ManualClock, Timestamp};

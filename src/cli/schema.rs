@@ -13,12 +13,12 @@ use crate::{policy, scenario};
 pub(super) struct SchemaArgs {
     /// Kind of file
     #[arg(value_name = "FILE", default_value = "policy")]
-    file: FileKind,
+    file: SchemaKind,
 }
 
 /// The kinds of files that weir reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum FileKind {
+enum SchemaKind {
     /// A policy
     Policy,
     /// Tests of policies
@@ -27,8 +27,8 @@ enum FileKind {
 
 pub(super) fn run(args: &SchemaArgs) -> Result<ExitCode, CliError> {
     let schema = match args.file {
-        FileKind::Policy => policy::json_schema(),
-        FileKind::Scenario => scenario::json_schema(),
+        SchemaKind::Policy => policy::json_schema(),
+        SchemaKind::Scenario => scenario::json_schema(),
     };
     print(format_args!("{schema:#}\n"))?;
     Ok(ExitCode::from(DONE))

@@ -33,7 +33,7 @@ pub enum Visibility {
 
 /// The keys of a language, and the visibility of their values.
 #[derive(Clone, Copy)]
-struct Keys<'k>(&'k [(&'k str, Visibility)]);
+struct KeyVisibilities<'k>(&'k [(&'k str, Visibility)]);
 
 /// Longer lines are not shown.
 const MAX_CHARS: usize = 500;
@@ -44,7 +44,7 @@ pub fn excerpts(
     positions: &[Position],
     keys: &[(&str, Visibility)],
 ) -> Vec<Option<Excerpt>> {
-    let keys = Keys(keys);
+    let keys = KeyVisibilities(keys);
     let wanted: BTreeSet<u32> = positions.iter().map(|position| position.line).collect();
     let mut lines = lines(text, &wanted);
     find_scalars(text, keys, &mut lines);
@@ -97,16 +97,16 @@ fn lines(text: &str, wanted: &BTreeSet<u32>) -> Vec<Line> {
 
 /// A list or mapping that is being read, and the role of the next node in it.
 #[derive(Clone, Copy, Debug)]
-enum Frame {
+enum MaskFrame {
     List(Visibility),
     Key(Visibility),
     Under(Visibility, Visibility),
 }
 
 /// Adds to the lines the range of every scalar and whether it may be shown.
-fn find_scalars(text: &str, keys: Keys<'_>, lines: &mut [Line]) {
+fn find_scalars(text: &str, keys: KeyVisibilities<'_>, lines: &mut [Line]) {
     let (text, shift) = yaml::prepare(text);
-    let mut frames: Vec<Frame> = Vec::new();
+    let mut frames: Vec<MaskFrame> = Vec::new();
     // The last unknown key, until its value shows whether it is one: in `{value: a, b}`, `b` is a key without a value
     // that was meant as a part of the value.
     let mut unconfirmed: Option<Range<usize>> = None;
@@ -122,7 +122,7 @@ fn find_scalars(text: &str, keys: Keys<'_>, lines: &mut [Line]) {
                 let shown = enter_scalar(&mut frames, keys, &text);
                 let range = span.start.index().saturating_sub(shift)
                     ..span.end.index().saturating_sub(shift);
-                let is_key = matches!(frames.last(), Some(Frame::Under(Visibility::ByKey, _)));
+                let is_key = matches!(frames.last(), Some(MaskFrame::Under(Visibility::ByKey, _)));
                 if shown && is_key && !keys.is_known(&text) {
                     unconfirmed = Some(range);
                 } else if !text.is_empty() {
@@ -134,11 +134,11 @@ fn find_scalars(text: &str, keys: Keys<'_>, lines: &mut [Line]) {
             }
             Event::SequenceStart(..) => {
                 let shown = enter(&mut frames);
-                frames.push(Frame::List(shown));
+                frames.push(MaskFrame::List(shown));
             }
             Event::MappingStart(..) => {
                 let shown = enter(&mut frames);
-                frames.push(Frame::Key(shown));
+                frames.push(MaskFrame::Key(shown));
             }
             Event::SequenceEnd | Event::MappingEnd => {
                 frames.pop();
@@ -149,40 +149,40 @@ fn find_scalars(text: &str, keys: Keys<'_>, lines: &mut [Line]) {
 }
 
 /// Handles the begin of a scalar; returns whether it may be shown.
-fn enter_scalar(frames: &mut [Frame], keys: Keys<'_>, text: &str) -> bool {
-    if let Some(frame @ Frame::Key(_)) = frames.last_mut()
-        && let Frame::Key(own) = *frame
+fn enter_scalar(frames: &mut [MaskFrame], keys: KeyVisibilities<'_>, text: &str) -> bool {
+    if let Some(frame @ MaskFrame::Key(_)) = frames.last_mut()
+        && let MaskFrame::Key(own) = *frame
     {
         let below = match own {
             Visibility::ByKey => keys.below(text),
             Visibility::Shown | Visibility::Hidden => own,
         };
-        *frame = Frame::Under(own, below);
+        *frame = MaskFrame::Under(own, below);
         return own != Visibility::Hidden;
     }
     enter(frames) == Visibility::Shown
 }
 
 /// Handles the begin of a value; returns its visibility.
-fn enter(frames: &mut [Frame]) -> Visibility {
+fn enter(frames: &mut [MaskFrame]) -> Visibility {
     match frames.last_mut() {
         None => Visibility::ByKey,
-        Some(Frame::List(shown)) => *shown,
+        Some(MaskFrame::List(shown)) => *shown,
         Some(frame) => match *frame {
-            Frame::Under(own, below) => {
-                *frame = Frame::Key(own);
+            MaskFrame::Under(own, below) => {
+                *frame = MaskFrame::Key(own);
                 below
             }
             // A list or a mapping as a key.
-            Frame::Key(own) | Frame::List(own) => {
-                *frame = Frame::Under(own, Visibility::Hidden);
+            MaskFrame::Key(own) | MaskFrame::List(own) => {
+                *frame = MaskFrame::Under(own, Visibility::Hidden);
                 Visibility::Hidden
             }
         },
     }
 }
 
-impl Keys<'_> {
+impl KeyVisibilities<'_> {
     fn is_known(self, name: &str) -> bool {
         self.0.iter().any(|(key, _)| *key == name)
     }
@@ -224,7 +224,7 @@ fn add_scalar(lines: &mut [Line], range: &Range<usize>, shown: bool) {
 }
 
 impl Line {
-    fn excerpt(&self, column: u32, keys: Keys<'_>) -> Option<Excerpt> {
+    fn excerpt(&self, column: u32, keys: KeyVisibilities<'_>) -> Option<Excerpt> {
         let at = (column as usize).checked_sub(1)?;
         let mut line = self.masked(keys);
         let text_len = line.trim_end().chars().count();
@@ -237,7 +237,7 @@ impl Line {
         })
     }
 
-    fn masked(&self, keys: Keys<'_>) -> String {
+    fn masked(&self, keys: KeyVisibilities<'_>) -> String {
         let mut shown = self.shown_between(keys);
         for (range, is_shown) in &self.scalars {
             shown[range.clone()].fill(Some(*is_shown));
@@ -257,7 +257,7 @@ impl Line {
 
     /// Whether each character may be shown if it is outside scalars: punctuation, spaces, and the keys of the
     /// language. `None` begins a comment.
-    fn shown_between(&self, keys: Keys<'_>) -> Vec<Option<bool>> {
+    fn shown_between(&self, keys: KeyVisibilities<'_>) -> Vec<Option<bool>> {
         let is_punctuation = |c: char| c.is_whitespace() || "-:?,[]{}&*!|>'\"%@`".contains(c);
         let mut shown = Vec::with_capacity(self.chars.len());
         while shown.len() < self.chars.len() {

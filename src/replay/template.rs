@@ -23,7 +23,7 @@ enum Piece {
 
 /// The text is not a template of a descriptor.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum TemplateError {
+pub enum DescriptorTemplateError {
     /// There is no entry.
     #[error("a descriptor needs an entry")]
     Empty,
@@ -39,7 +39,7 @@ impl DescriptorTemplate {
     /// If a brace is not closed, or there is no entry.
     pub fn new<'a>(
         entries: impl IntoIterator<Item = (&'a str, &'a str)>,
-    ) -> Result<Self, TemplateError> {
+    ) -> Result<Self, DescriptorTemplateError> {
         let entries = entries.into_iter().map(|(key, value)| {
             Ok(EntryTemplate {
                 key: key.to_owned().into(),
@@ -48,7 +48,7 @@ impl DescriptorTemplate {
         });
         let entries: Vec<_> = entries.collect::<Result<_, _>>()?;
         if entries.is_empty() {
-            return Err(TemplateError::Empty);
+            return Err(DescriptorTemplateError::Empty);
         }
         Ok(Self(entries))
     }
@@ -81,12 +81,12 @@ impl DescriptorTemplate {
     }
 }
 
-fn pieces(text: &str) -> Result<Vec<Piece>, TemplateError> {
+fn pieces(text: &str) -> Result<Vec<Piece>, DescriptorTemplateError> {
     let mut pieces = Vec::new();
     let mut rest = text;
     while let Some((before, after)) = rest.split_once('{') {
         let Some((name, behind)) = after.split_once('}') else {
-            return Err(TemplateError::UnclosedBrace(text.to_owned()));
+            return Err(DescriptorTemplateError::UnclosedBrace(text.to_owned()));
         };
         if !before.is_empty() {
             pieces.push(Piece::Text(before.to_owned()));

@@ -21,8 +21,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
-pub use families::{FAMILIES, MetricFamily, MetricKind};
+pub use families::{FAMILIES, MetricFamily};
 pub use recorder::{CallRecorder, Recorder};
+pub use text::MetricKind;
 
 use super::heavy_hitters::{HeavyHitters, TopClients};
 use super::refused_log::RefusedLog;
@@ -220,7 +221,8 @@ impl Metrics {
         let scrape = Scrape::new(self, engine, &policy);
         let mut text = PrometheusText::default();
         for family in FAMILIES {
-            (family.read)(&scrape, &mut text.family(family));
+            let mut samples = text.family(family.name, family.kind, family.help, family.labels);
+            (family.read)(&scrape, &mut samples);
         }
         if envoy_names {
             envoy_ratelimit::expose(&scrape, &mut text);

@@ -49,11 +49,11 @@ enum Inside {
     List(Vec<Node>),
     /// A list whose elements are passed on, and the number of such lists around it.
     PassedOn(usize),
-    Map(Vec<Pair>, Option<Key>),
+    Map(Vec<Pair>, Option<PendingKey>),
 }
 
 /// A key that waits for its node; `None` if it was not text, which is reported already.
-type Key = Option<(Text, Style, Position)>;
+type PendingKey = Option<(Text, Style, Position)>;
 
 impl<'r> Builder<'r> {
     /// A builder for a text whose first line is preceded by `shift` added characters.

@@ -55,11 +55,11 @@ pub(super) struct WriteBack {
     dropped: AtomicU64,
 }
 
-type Shard = HashMap<CounterKey, Entry>;
+type Shard = HashMap<CounterKey, WriteBackEntry>;
 
 /// The writes of one counter. It exists while it has any.
 #[derive(Debug)]
-struct Entry {
+struct WriteBackEntry {
     /// What waits to be sent, on top of what was sent already.
     next: PendingWrite,
     /// Whether `next` has to be sent; it may have to without any hits, to raise Redis.
@@ -133,7 +133,8 @@ impl WriteBack {
         }
         if let Some(charge) = LocalCharge::new(hit, &outcomes, false, at) {
             let entry = shard.entry(hit.key);
-            let entry = entry.or_insert_with(|| Entry::new(hit.set, reported.states.clone()));
+            let entry =
+                entry.or_insert_with(|| WriteBackEntry::new(hit.set, reported.states.clone()));
             entry.next.charge(hit.set, charge, Certainty::Unwritten);
             entry.is_in_fallback = false;
             self.wait(entry, self.flush_interval.unwrap_or_default());
@@ -189,7 +190,7 @@ impl WriteBack {
     ) {
         let mut shard = self.shard(hit.key);
         let entry = shard.entry(hit.key);
-        let entry = entry.or_insert_with(|| Entry::new(hit.set, States::fresh(hit.set)));
+        let entry = entry.or_insert_with(|| WriteBackEntry::new(hit.set, States::fresh(hit.set)));
         if let Some(reported) = reported {
             entry.rebase(hit, reported);
         }
@@ -277,7 +278,7 @@ impl WriteBack {
     }
 
     /// Has an entry wait to be sent, in the background after `delay`.
-    fn wait(&self, entry: &mut Entry, delay: Duration) {
+    fn wait(&self, entry: &mut WriteBackEntry, delay: Duration) {
         if !entry.is_waiting {
             entry.is_waiting = true;
             entry.due = Instant::now() + delay;
@@ -309,7 +310,7 @@ impl WriteBack {
         shard.retain(|_, entry| entry.has_writes());
     }
 
-    fn send(self: &Arc<Self>, key: CounterKey, entry: &mut Entry) -> Option<InFlight> {
+    fn send(self: &Arc<Self>, key: CounterKey, entry: &mut WriteBackEntry) -> Option<InFlight> {
         if !mem::take(&mut entry.is_waiting) {
             return None;
         }
@@ -337,7 +338,7 @@ fn is_cacheable(hit: &Hit<'_>) -> bool {
     !hit.set.has_leases() && hit.lease.is_none()
 }
 
-impl Entry {
+impl WriteBackEntry {
     /// Nothing waits yet; `reported` is what Redis last reported.
     fn new(set: &LimitSet, reported: States) -> Self {
         Self {
@@ -403,7 +404,10 @@ impl InFlight {
     }
 
     /// Takes the write out of those in flight; a counter that was reset in the meantime has none.
-    fn finish(&mut self, end: impl FnOnce(&WriteBack, CounterKey, &mut Entry, PendingWrite)) {
+    fn finish(
+        &mut self,
+        end: impl FnOnce(&WriteBack, CounterKey, &mut WriteBackEntry, PendingWrite),
+    ) {
         self.is_done = true;
         let mut shard = self.write_back.shard(self.key);
         let Some(entry) = shard.get_mut(&self.key) else {

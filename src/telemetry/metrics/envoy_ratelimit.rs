@@ -9,10 +9,9 @@ use std::net::Ipv4Addr;
 use std::sync::atomic::Ordering;
 
 use super::RuleHits;
-use super::families::MetricKind;
 use super::registry::Detail;
 use super::scrape::Scrape;
-use super::text::PrometheusText;
+use super::text::{MetricKind, PrometheusText};
 use crate::policy::{LevelName, Limits};
 
 /// The RPC, as the interceptor of envoyproxy/ratelimit labels it.

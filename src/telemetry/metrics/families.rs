@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use super::MatchKind;
 use super::scrape::Scrape;
-use super::text::Samples;
+use super::text::{MetricKind, Samples};
 use crate::clock::system_clock_jumps;
 use crate::limit::{Quota, Window};
 use crate::server::http2::Rejection;
@@ -28,28 +28,6 @@ pub struct MetricFamily {
 
 /// Writes all samples of a family.
 type Read = fn(&Scrape<'_>, &mut Samples<'_>);
-
-/// The type of a metric.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum MetricKind {
-    /// Only increases.
-    Counter,
-    /// Increases and decreases.
-    Gauge,
-    /// Counts values by size.
-    Histogram,
-}
-
-impl MetricKind {
-    /// Its name in the text format.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Counter => "counter",
-            Self::Gauge => "gauge",
-            Self::Histogram => "histogram",
-        }
-    }
-}
 
 const fn counter(
     name: &'static str,

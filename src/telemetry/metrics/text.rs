@@ -1,11 +1,10 @@
 //! Prometheus' text format, version 0.0.4.
 //!
-//! [`PrometheusText`] writes any family. [`Samples`] writes those of one listed family, and takes
-//! the names of family and labels from the list.
+//! [`PrometheusText`] writes any family. [`Samples`] writes those of one family, whose name
+//! and labels it knows.
 
 use std::fmt::{Display, Write as _};
 
-use super::families::{MetricFamily, MetricKind};
 use super::histogram::{BOUNDS_NS, Histogram};
 
 /// Families and their samples, as text.
@@ -16,16 +15,46 @@ pub(super) struct PrometheusText(String);
 #[derive(Debug)]
 pub(super) struct Samples<'t> {
     text: &'t mut PrometheusText,
-    family: &'static MetricFamily,
+    name: &'static str,
+    labels: &'static [&'static str],
+}
+
+/// The type of a metric.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MetricKind {
+    /// Only increases.
+    Counter,
+    /// Increases and decreases.
+    Gauge,
+    /// Counts values by size.
+    Histogram,
+}
+
+impl MetricKind {
+    /// Its name in the text format.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Counter => "counter",
+            Self::Gauge => "gauge",
+            Self::Histogram => "histogram",
+        }
+    }
 }
 
 impl PrometheusText {
-    /// Starts a listed family; its samples follow.
-    pub(super) fn family(&mut self, family: &'static MetricFamily) -> Samples<'_> {
+    /// Starts a family with a help text; its samples follow.
+    pub(super) fn family(
+        &mut self,
+        name: &'static str,
+        kind: MetricKind,
+        help: &str,
+        labels: &'static [&'static str],
+    ) -> Samples<'_> {
         // Writing to a String is infallible.
-        let _ = writeln!(self.0, "# HELP {} {}", family.name, family.help);
-        self.begin(family.name, family.kind);
-        Samples { text: self, family }
+        let _ = writeln!(self.0, "# HELP {name} {help}");
+        self.begin(name, kind);
+        let text = self;
+        Samples { text, name, labels }
     }
 
     /// Starts a family without a help text.
@@ -88,14 +117,14 @@ impl Samples<'_> {
 
     /// Writes a sample with a value for each label of the family; the last labels can be left out.
     pub(super) fn labelled(&mut self, values: &[&str], value: impl Display) {
-        let names = self.family.labels.iter().copied();
+        let names = self.labels.iter().copied();
         let labels: Vec<_> = names.zip(values.iter().copied()).collect();
-        self.text.sample(self.family.name, &labels, value);
+        self.text.sample(self.name, &labels, value);
     }
 
     /// Writes a histogram without labels of its own.
     pub(super) fn histogram(&mut self, histogram: &Histogram) {
-        self.text.histogram(self.family.name, &[], histogram);
+        self.text.histogram(self.name, &[], histogram);
     }
 }
 
