@@ -9,6 +9,7 @@ use std::fmt;
 pub struct DiagnosticCode {
     name: &'static str,
     meaning: &'static str,
+    help: &'static str,
     severity: Severity,
 }
 
@@ -32,10 +33,16 @@ impl fmt::Display for Severity {
 
 impl DiagnosticCode {
     /// A code of that name.
-    pub const fn new(name: &'static str, severity: Severity, meaning: &'static str) -> Self {
+    pub const fn new(
+        name: &'static str,
+        severity: Severity,
+        meaning: &'static str,
+        help: &'static str,
+    ) -> Self {
         Self {
             name,
             meaning,
+            help,
             severity,
         }
     }
@@ -50,6 +57,11 @@ impl DiagnosticCode {
         self.meaning
     }
 
+    /// How to correct it, where the finding itself does not say it more precisely.
+    pub const fn help(self) -> &'static str {
+        self.help
+    }
+
     /// Whether such a finding rejects the file.
     pub const fn severity(self) -> Severity {
         self.severity
@@ -62,12 +74,12 @@ impl fmt::Display for DiagnosticCode {
     }
 }
 
-/// Defines an enum of codes from a table of variant, severity, name and meaning.
+/// Defines an enum of codes from a table of variant, severity, name, meaning and help.
 macro_rules! diagnostic_codes {
     (
         $(#[$attribute:meta])*
         pub enum $type:ident {
-            $($variant:ident $severity:ident $name:literal $meaning:literal,)*
+            $($variant:ident $severity:ident $name:literal $meaning:literal => $help:literal,)*
         }
     ) => {
         $(#[$attribute])*
@@ -78,16 +90,19 @@ macro_rules! diagnostic_codes {
         }
 
         impl $type {
-            /// Its name, severity and meaning.
+            /// Its name, severity, meaning and help.
             pub const fn code(self) -> $crate::document::DiagnosticCode {
                 use $crate::document::{DiagnosticCode, Severity};
                 match self {
                     $(Self::$variant => {
-                        DiagnosticCode::new($name, Severity::$severity, $meaning)
+                        DiagnosticCode::new($name, Severity::$severity, $meaning, $help)
                     })*
                 }
             }
         }
+
+        // Every finding says how to correct it.
+        const _: () = { $(assert!(!$help.is_empty(), "a code without help");)* };
 
         impl From<$type> for $crate::document::DiagnosticCode {
             fn from(code: $type) -> Self {
@@ -108,19 +123,19 @@ pub(crate) use diagnostic_codes;
 diagnostic_codes! {
     /// Findings that any kind of document can have.
     pub enum DocumentCode {
-        NotUtf8 Error "not-utf8" "The file is not valid UTF-8",
-        TooLarge Error "too-large" "The file, or the expansion of its aliases, is too large",
-        YamlSyntax Error "yaml-syntax" "The file is not valid YAML",
-        MultipleDocuments Error "multiple-documents" "More than one YAML document in a file",
-        NestedTooDeeply Error "nested-too-deeply" "Lists and mappings are nested too deeply",
-        UnknownTag Error "unknown-tag" "An unsupported YAML tag",
-        RecursiveAlias Error "recursive-alias" "An alias inside the node it refers to",
-        InvalidMerge Error "invalid-merge" "`<<` with a value that is not a mapping",
-        RepeatedKey Error "repeated-key" "The same key twice in one mapping",
-        WrongType Error "wrong-type" "A value of another type than expected, such as a list for a mapping",
-        UnknownKey Error "unknown-key" "A key that does not exist, or not at this level",
-        EmptyList Error "empty-list" "A list that must not be empty",
-        InvalidNumber Error "invalid-number" "A number that is negative, fractional, or out of range",
-        InvalidValue Error "invalid-value" "A word other than those that the key accepts",
+        NotUtf8 Error "not-utf8" "The file is not valid UTF-8" => "save the file as UTF-8",
+        TooLarge Error "too-large" "The file, or the expansion of its aliases, is too large" => "split the domain into several files, and write out aliases of large nodes",
+        YamlSyntax Error "yaml-syntax" "The file is not valid YAML" => "check the indentation and the quotes at this position and just before it",
+        MultipleDocuments Error "multiple-documents" "More than one YAML document in a file" => "one file holds one domain: split it into files",
+        NestedTooDeeply Error "nested-too-deeply" "Lists and mappings are nested too deeply" => "a descriptor has at most 64 levels: check the brackets and the indentation",
+        UnknownTag Error "unknown-tag" "An unsupported YAML tag" => "remove the tag; `!!str` is the only one that may be needed",
+        RecursiveAlias Error "recursive-alias" "An alias inside the node it refers to" => "write out the content instead of the alias",
+        InvalidMerge Error "invalid-merge" "`<<` with a value that is not a mapping" => "use `<<: *anchor`, where the anchor is on a mapping",
+        RepeatedKey Error "repeated-key" "The same key twice in one mapping" => "keep one of them, or begin another list element with `-`",
+        WrongType Error "wrong-type" "A value of another type than expected, such as a list for a mapping" => "check the indentation; a list element begins with `-`, a mapping has `key: value` on each line",
+        UnknownKey Error "unknown-key" "A key that does not exist, or not at this level" => "remove it, or see the table of keys in docs/policy.md",
+        EmptyList Error "empty-list" "A list that must not be empty" => "add an element, or remove the key",
+        InvalidNumber Error "invalid-number" "A number that is negative, fractional, or out of range" => "write a whole number from 0 to 4294967295",
+        InvalidValue Error "invalid-value" "A word other than those that the key accepts" => "use one of the values in docs/policy.md",
     }
 }

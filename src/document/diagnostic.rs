@@ -23,7 +23,7 @@ pub struct Diagnostic {
     /// One sentence, lower case, without a full stop.
     pub message: String,
     /// How to correct it.
-    pub hint: Option<String>,
+    pub help: String,
 }
 
 /// A position in a file.
@@ -45,9 +45,6 @@ impl fmt::Display for Diagnostic {
         if !self.path.is_empty() {
             write!(f, "\n  at {}", self.path)?;
         }
-        if let Some(hint) = &self.hint {
-            write!(f, "\n  hint: {hint}")?;
-        }
-        Ok(())
+        write!(f, "\n  help: {}", self.help)
     }
 }

@@ -1,8 +1,6 @@
 //! Free-form data, in which a plain scalar has the type that it looks like.
 
-use serde_yaml::Value as Yaml;
-
-use super::scalar::resolve;
+use super::yaml11::{Number, Scalar, resolve};
 use super::{
     DocumentCode, Kind, Metadata, Node, Pair, Report, Style, Value, mapping, quoted, wrong_type,
 };
@@ -16,17 +14,35 @@ pub fn read_metadata(node: &Node, report: &mut Report) -> Option<Metadata> {
 fn read_pairs(pairs: &[Pair], report: &mut Report) -> Metadata {
     let mut metadata = Metadata::new();
     for pair in pairs {
-        if pair.style == Style::Plain && !matches!(resolve(&pair.key), Yaml::String(_)) {
+        let Some(key) = key(pair) else {
             let message = format!("the key {} is not text", quoted(&pair.key));
             let hint = "put it in quotes";
             report.add_with_hint(DocumentCode::WrongType, Some(pair.position), message, hint);
             continue;
-        }
-        if let Some(value) = read_value(&pair.node, report) {
-            metadata.insert(pair.key.to_string(), value);
+        };
+        let Some(value) = read_value(&pair.node, report) else {
+            continue;
+        };
+        if metadata.insert(key.clone(), value).is_some() {
+            let message = format!("the key {} is repeated in one mapping", quoted(&key));
+            report.add(DocumentCode::RepeatedKey, Some(pair.position), message);
         }
     }
     metadata
+}
+
+/// The key as text: numbers and booleans are written as in JSON. `None` for null and infinite numbers.
+fn key(pair: &Pair) -> Option<String> {
+    if pair.style == Style::Quoted {
+        return Some(pair.key.to_string());
+    }
+    match resolve(&pair.key) {
+        Scalar::Text => Some(pair.key.to_string()),
+        Scalar::Bool(value) => Some(value.to_string()),
+        Scalar::Number(Number::Whole(number)) => Some(number.to_string()),
+        Scalar::Number(Number::Float(number)) => number.is_finite().then(|| number.to_string()),
+        Scalar::Null => None,
+    }
 }
 
 /// Reads any node; `None` and a finding if it contains an infinite number.
@@ -43,15 +59,15 @@ pub fn read_value(node: &Node, report: &mut Report) -> Option<Value> {
         return Some(Value::Text(text.to_string()));
     }
     Some(match resolve(text) {
-        Yaml::Null => Value::Null,
-        Yaml::Bool(value) => Value::Bool(value),
-        Yaml::Number(number) => match number.as_f64().filter(|number| number.is_finite()) {
+        Scalar::Null => Value::Null,
+        Scalar::Bool(value) => Value::Bool(value),
+        Scalar::Number(number) => match Some(number.as_f64()).filter(|number| number.is_finite()) {
             Some(number) => Value::Number(number),
             None => {
                 wrong_type(node, "a finite number", report);
                 return None;
             }
         },
-        _ => Value::Text(text.to_string()),
+        Scalar::Text => Value::Text(text.to_string()),
     })
 }

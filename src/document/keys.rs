@@ -60,6 +60,8 @@ pub struct Language {
     pub levels: &'static [&'static dyn AnyLevel],
     /// Keys that are allowed at every level, with a finding of this code where they have no meaning.
     pub ignored: Option<(&'static [&'static str], DiagnosticCode)>,
+    /// Keys of other languages, and what to write in their place.
+    pub foreign: &'static [(&'static str, &'static str)],
 }
 
 /// A level without the type of its target.
@@ -181,9 +183,14 @@ impl Language {
             report.add_with_hint(code, position, message, hint);
             return true;
         }
+        let foreign = self.foreign.iter().find(|(name, _)| **name == *pair.key);
+        let foreign = foreign.map(|(_, help)| (*help).to_owned());
         let names = level.keys().into_iter().map(|key| key.name);
         let code = DocumentCode::UnknownKey;
-        if let Some(hint) = elsewhere.or_else(|| did_you_mean(&pair.key, names)) {
+        if let Some(hint) = elsewhere
+            .or_else(|| did_you_mean(&pair.key, names))
+            .or(foreign)
+        {
             report.add_with_hint(code, position, format!("unknown key {key}"), hint);
         } else if pair.node.is_null() {
             // In `{value: a, b}`, `b` is a key without a value that was meant as a part of the value.

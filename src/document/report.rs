@@ -125,17 +125,18 @@ impl Report {
         result
     }
 
-    /// Adds a finding.
+    /// Adds a finding, with the general help of its code.
     pub fn add(
         &mut self,
         code: impl Into<DiagnosticCode>,
         position: Option<Position>,
         message: impl Into<String>,
     ) {
-        self.push(code.into(), position, message.into(), None);
+        let code = code.into();
+        self.push(code, position, message.into(), code.help().to_owned());
     }
 
-    /// Adds a finding and a hint at how to correct it.
+    /// Adds a finding and how to correct it.
     pub fn add_with_hint(
         &mut self,
         code: impl Into<DiagnosticCode>,
@@ -143,7 +144,7 @@ impl Report {
         message: impl Into<String>,
         hint: impl Into<String>,
     ) {
-        self.push(code.into(), position, message.into(), Some(hint.into()));
+        self.push(code.into(), position, message.into(), hint.into());
     }
 
     fn push(
@@ -151,7 +152,7 @@ impl Report {
         code: DiagnosticCode,
         position: Option<Position>,
         message: String,
-        hint: Option<String>,
+        help: String,
     ) {
         let severity = code.severity();
         if self.diagnostics.len() >= MAX_DIAGNOSTICS {
@@ -169,7 +170,7 @@ impl Report {
             position,
             path: self.path(),
             message,
-            hint,
+            help,
         });
     }
 }

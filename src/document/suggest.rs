@@ -1,7 +1,12 @@
 //! Quoted text in messages, and "did you mean".
 
-/// Text of a file, for a message: short, and without control characters.
+/// Text of a file in backticks, for a message: short, and without control characters.
 pub fn quoted(text: &str) -> String {
+    format!("`{}`", shortened(text))
+}
+
+/// Text of a file, for a message: short, and without control characters.
+pub fn shortened(text: &str) -> String {
     const MAX_CHARS: usize = 60;
     let mut short: String = text
         .chars()
@@ -11,7 +16,25 @@ pub fn quoted(text: &str) -> String {
     if text.chars().nth(MAX_CHARS).is_some() {
         short.push('…');
     }
-    format!("`{short}`")
+    short
+}
+
+/// A key in camel case or with dashes as keys are written here: `requestsPerUnit` is `requests_per_unit`.
+fn snake_case(text: &str) -> String {
+    let mut snake = String::with_capacity(text.len() + 4);
+    for c in text.chars() {
+        match c {
+            '-' | ' ' => snake.push('_'),
+            'A'..='Z' => {
+                if !snake.is_empty() && !snake.ends_with('_') {
+                    snake.push('_');
+                }
+                snake.push(c.to_ascii_lowercase());
+            }
+            _ => snake.push(c),
+        }
+    }
+    snake
 }
 
 /// "did you mean …?", if one of `known` is similar to `text`.
@@ -36,5 +59,8 @@ fn distance(text: &str, name: &str) -> Option<usize> {
         return None;
     }
     let allowed = (text.chars().count() / 3).min(3);
-    Some(strsim::damerau_levenshtein(text, name)).filter(|distance| *distance <= allowed)
+    let snake = snake_case(text);
+    let distance = |text| strsim::damerau_levenshtein(text, name);
+    let distance = distance(text).min(distance(&snake));
+    Some(distance).filter(|distance| *distance <= allowed)
 }

@@ -6,6 +6,7 @@
 mod builder;
 mod merge;
 mod node;
+mod syntax;
 
 use std::borrow::Cow;
 
@@ -34,7 +35,7 @@ pub trait Elements {
     fn push(&mut self, node: &Node, depth: usize, report: &mut Report);
 }
 
-/// Reads the only document of `text`; `None` after a fault that ends the reading.
+/// Reads the only document of `text` that is not empty; `None` after a fault that ends the reading.
 pub fn parse(text: &str, report: &mut Report) -> Option<Node> {
     read(text, None, report)
 }
@@ -57,12 +58,13 @@ pub(super) fn prepare(text: &str) -> (Cow<'_, str>, usize) {
 }
 
 fn read<'r>(
-    text: &str,
+    text: &'r str,
     elements: Option<&'r mut dyn Elements>,
     report: &'r mut Report,
 ) -> Option<Node> {
+    let original = text;
     let (text, shift) = prepare(text);
-    let mut builder = Builder::new(elements, shift, report);
+    let mut builder = Builder::new(original, elements, shift, report);
     for event in Parser::new_from_str(&text) {
         if !builder.push(event) {
             return None;

@@ -4,6 +4,7 @@
 
 mod count_prefix;
 mod descriptor;
+mod kubernetes;
 mod lazy;
 mod limit;
 mod response;
@@ -205,7 +206,54 @@ pub(super) static LANGUAGE: Language = Language {
         &response::OVER_LIMIT,
     ],
     ignored: Some((REFERENCE, PolicyCode::MisplacedKey.code())),
+    foreign: FOREIGN,
 };
+
+/// Keys of other rate limiters and of proxies, and what to write in their place.
+const FOREIGN: &[(&str, &str)] = &[
+    (
+        "status",
+        "the proxy sets the status: `rate_limited_status` in Envoy",
+    ),
+    (
+        "status_code",
+        "the proxy sets the status: `rate_limited_status` in Envoy",
+    ),
+    ("response_headers_to_add", "write `headers` in `response`"),
+    ("namespace", "a policy begins with `domain: name`"),
+    (
+        "conditions",
+        "a descriptor matches the entries that the proxy sends: write `key` and `value`",
+    ),
+    (
+        "variables",
+        "write a `key` without a value: each value has its own counter",
+    ),
+    ("max_value", "write `requests_per_unit`"),
+    (
+        "limit",
+        "write `rate_limit: {unit: minute, requests_per_unit: 10}`",
+    ),
+    ("limits", "write `rate_limit` with a list of limits"),
+    ("requests", "write `requests_per_unit`"),
+    ("rate", "write `requests_per_unit` and `unit`"),
+    ("seconds", "write `unit: second` and `unit_multiplier`"),
+    (
+        "period",
+        "write `unit`, and `unit_multiplier` for several units",
+    ),
+    (
+        "window",
+        "write `unit`, and `unit_multiplier` for several units",
+    ),
+    ("regex", "write `pattern` for a path, or `value` with `*`"),
+    ("prefix", "write `value` with `*` at the end"),
+    (
+        "actions",
+        "`actions` belong to the configuration of Envoy; a policy has `descriptors`",
+    ),
+    ("rate_limits", "`rate_limit` may be a list of limits"),
+];
 
 /// The keys that envoyproxy/ratelimit accepts at any level.
 const REFERENCE: &[&str] = &[
@@ -259,6 +307,15 @@ static ROOT: Level<RawDomain> = Level {
 pub(super) fn read(text: &str, report: &mut Report) -> Option<RawDomain> {
     let mut descriptors = Descriptors::default();
     let root = document::parse_by_element(text, &mut descriptors, report)?;
+    if matches!(root.kind, document::Kind::List(_)) {
+        let help = "a policy begins with `domain: name`, and its list is under `descriptors`";
+        document::wrong_type_with_help(&root, "a mapping", help, report);
+        return None;
+    }
+    if let Some(kind) = kubernetes::Resource::of(&root) {
+        kind.report(root.position, report);
+        return None;
+    }
     let mut domain = RawDomain {
         position: Some(root.position),
         name: Field::Absent,

@@ -1,6 +1,7 @@
 //! The walk, from YAML to what it finds: the reference's own cases first.
 
 mod identity;
+mod reference;
 mod robust;
 
 use super::*;
@@ -343,7 +344,7 @@ fn metadata_has_the_types_of_yaml() {
     let metadata = found.metadata.unwrap();
     assert_eq!(metadata["a"], Value::Number(1.0));
     assert_eq!(metadata["b"], Value::Text("1".into()));
-    assert_eq!(metadata["c"], Value::Text("yes".into()));
+    assert_eq!(metadata["c"], Value::Bool(true));
     assert_eq!(metadata["d"], Value::Bool(true));
     assert_eq!(metadata["e"], Value::Null);
     assert!(matches!(&metadata["f"], Value::List(list) if list.len() == 2));

@@ -59,6 +59,7 @@ pub(super) static LANGUAGE: Language = Language {
         &expect::EXPECTED_STATUS,
     ],
     ignored: None,
+    foreign: &[],
 };
 
 const POLICY: &str =

@@ -93,6 +93,8 @@ fn bad_files_are_rejected_as_in_their_snapshots() {
     for fixture in files("bad").into_iter().filter(is_fixture) {
         let (said, code) = check(&fixture);
         assert_eq!(code, Some(1), "{}: {said}", fixture.display());
+        let findings = said.matches("error[").count() + said.matches("warning[").count();
+        assert_eq!(said.matches("= help: ").count(), findings, "{said}");
         let snapshot = fixture.with_extension("snap");
         if update {
             std::fs::write(&snapshot, &said).unwrap();
@@ -149,7 +151,7 @@ fn diagnostics_as_json() {
             "end_column": 47,
             "path": "descriptors[0].rate_limit",
             "message": "unknown key `requests_per_unti`",
-            "hint": "did you mean `requests_per_unit`?",
+            "help": "did you mean `requests_per_unit`?",
         }],
     });
     assert_eq!(said, expected);

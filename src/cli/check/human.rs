@@ -1,4 +1,4 @@
-//! Diagnostics as text in the style of rustc: the line, a marker, and a hint.
+//! Diagnostics as text in the style of rustc: the line, a marker, and help.
 
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
 
@@ -43,10 +43,7 @@ fn group<'d>(diagnostic: &'d Diagnostic, excerpt: Option<&'d Excerpt>) -> Group<
     if !diagnostic.path.is_empty() {
         group = group.element(Level::NOTE.message(format!("at {}", diagnostic.path)));
     }
-    if let Some(hint) = &diagnostic.hint {
-        group = group.element(Level::HELP.message(&**hint));
-    }
-    group
+    group.element(Level::HELP.message(&*diagnostic.help))
 }
 
 /// The byte offset of a column.

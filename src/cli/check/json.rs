@@ -28,6 +28,6 @@ fn object((diagnostic, excerpt): (&Diagnostic, &Option<Excerpt>)) -> Value {
         "end_column": excerpt.as_ref().map(|excerpt| excerpt.end_column),
         "path": diagnostic.path,
         "message": diagnostic.message,
-        "hint": diagnostic.hint,
+        "help": diagnostic.help,
     })
 }

@@ -44,10 +44,7 @@ fn rule(code: &DiagnosticCode) -> Value {
 }
 
 fn result(diagnostic: &Diagnostic, excerpt: Option<&Excerpt>, rule: Option<usize>) -> Value {
-    let text = match &diagnostic.hint {
-        Some(hint) => format!("{} ({hint})", diagnostic.message),
-        None => diagnostic.message.clone(),
-    };
+    let text = format!("{} ({})", diagnostic.message, diagnostic.help);
     let mut physical = json!({"artifactLocation": {"uri": uri(&diagnostic.file)}});
     if let Some(position) = diagnostic.position {
         physical["region"] = json!({"startLine": position.line, "startColumn": position.column});

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use saphyr_parser::{Event, Marker, ScalarStyle, ScanError, Span, Tag};
 
 use super::merge::merged;
+use super::syntax::explain;
 use super::{Elements, Kind, Node, Pair, Style, Text};
 use crate::document::{DocumentCode, Position, Report, quoted};
 
@@ -26,6 +27,7 @@ const MAX_SHARED: usize = 1_024;
 
 /// The state of the tree while events arrive.
 pub(super) struct Builder<'r> {
+    text: &'r str,
     report: &'r mut Report,
     elements: Option<&'r mut dyn Elements>,
     shift: usize,
@@ -35,6 +37,8 @@ pub(super) struct Builder<'r> {
     texts: HashSet<Text>,
     aliased: usize,
     root: Option<Node>,
+    /// Where a further document begins, until its first node shows whether it is empty.
+    next_document: Option<Position>,
 }
 
 /// A list or a mapping that is not complete.
@@ -58,11 +62,13 @@ type PendingKey = Option<(Text, Style, Position)>;
 impl<'r> Builder<'r> {
     /// A builder for a text whose first line is preceded by `shift` added characters.
     pub(super) fn new(
+        text: &'r str,
         elements: Option<&'r mut dyn Elements>,
         shift: usize,
         report: &'r mut Report,
     ) -> Self {
         Self {
+            text,
             report,
             elements,
             shift,
@@ -71,6 +77,7 @@ impl<'r> Builder<'r> {
             texts: HashSet::new(),
             aliased: 0,
             root: None,
+            next_document: None,
         }
     }
 
@@ -92,18 +99,18 @@ impl<'r> Builder<'r> {
             }
         };
         let position = self.position(&span.start);
+        if let Some(start) = self.next_document
+            && !is_empty_document(&event)
+        {
+            let message = "the file has more than one YAML document";
+            self.report
+                .add(DocumentCode::MultipleDocuments, Some(start), message);
+            return false;
+        }
         match event {
-            Event::DocumentStart(_) if self.root.is_some() => {
-                let hint = "split it into several files";
-                let message = "the file has more than one YAML document";
-                self.report.add_with_hint(
-                    DocumentCode::MultipleDocuments,
-                    Some(position),
-                    message,
-                    hint,
-                );
-                return false;
-            }
+            Event::Scalar(..) if self.next_document.is_some() => {}
+            Event::DocumentEnd if self.root.as_ref().is_some_and(Node::is_null) => self.root = None,
+            Event::DocumentStart(_) if self.root.is_some() => self.next_document = Some(position),
             Event::Scalar(text, style, anchor, tag) => {
                 let mut plain = style == ScalarStyle::Plain;
                 plain &= self.is_text_tag(tag.as_deref(), position) != Some(true);
@@ -299,18 +306,15 @@ impl<'r> Builder<'r> {
         first
     }
 
-    /// Reports a syntax error. One text of the parser quotes a character of the file, which must not be shown.
+    /// Reports a syntax error.
     fn report_syntax(&mut self, error: &ScanError) {
-        let what = match error.info() {
-            info if info.starts_with("unexpected character") => "unexpected character",
-            info => info,
-        };
-        let position = self.position(error.marker());
-        self.report.add(
-            DocumentCode::YamlSyntax,
-            Some(position),
-            format!("invalid YAML: {what}"),
-        );
+        let fault = explain(self.text, error);
+        let position = fault
+            .position
+            .unwrap_or_else(|| self.position(error.marker()));
+        let code = DocumentCode::YamlSyntax;
+        self.report
+            .add_with_hint(code, Some(position), fault.message, fault.help);
     }
 
     fn position(&self, marker: &Marker) -> Position {
@@ -319,5 +323,14 @@ impl<'r> Builder<'r> {
             line: marker.line() as u32,
             column: marker.col().saturating_sub(shift) as u32 + 1,
         }
+    }
+}
+
+/// Whether the event belongs to a document without content, such as the one after a final `---`.
+fn is_empty_document(event: &Event<'_>) -> bool {
+    match event {
+        Event::Scalar(text, ScalarStyle::Plain, 0, None) => text.is_empty(),
+        Event::DocumentStart(_) | Event::DocumentEnd | Event::StreamEnd | Event::Nothing => true,
+        _ => false,
     }
 }

@@ -3,7 +3,8 @@
 use super::{Flag, LANGUAGE, Lazy, RawDescriptor, RawDescriptors};
 use super::{count_prefix, limit, response, types};
 use crate::document::{
-    Elements, Field, Key, Level, Node, Pair, PathElement, Report, list, read_metadata, scalar,
+    Elements, Field, Key, Kind, Level, Node, Pair, PathElement, Report, Text, list, read_metadata,
+    scalar, wrong_type_with_help,
 };
 
 /// The descriptors of a file, each read as soon as its YAML is complete, so that at most one of them exists in both
@@ -70,6 +71,15 @@ fn read(node: &Node, report: &mut Report) -> RawDescriptor {
     descriptor
 }
 
+fn read_value(node: &Node, report: &mut Report) -> Field<Text> {
+    if matches!(node.kind, Kind::List(_)) {
+        let help = "did you mean `values`?";
+        wrong_type_with_help(node, "text", help, report);
+        return Field::Invalid;
+    }
+    scalar::text(node, report)
+}
+
 fn set_flag(descriptor: &mut RawDescriptor, flag: Flag, pair: &Pair, report: &mut Report) {
     if scalar::is_set(&pair.node, report) {
         descriptor.extras.get_mut().flags.push(pair.at_key(flag));
@@ -86,7 +96,7 @@ pub(super) static DESCRIPTOR: Level<RawDescriptor> = Level {
         Key::new("key", types::TEXT, "The key of an entry, compared exactly.",
             |raw, pair, report| raw.key = scalar::text(&pair.node, report)),
         Key::new("value", types::VALUE, "The value to match; `*` matches zero or more characters.",
-            |raw, pair, report| raw.value = scalar::text(&pair.node, report)),
+            |raw, pair, report| raw.value = read_value(&pair.node, report)),
         Key::new("values", types::VALUES, "Several values, each matched exactly.",
             |raw, pair, report| raw.matchers.get_mut().values = scalar::texts(&pair.node, report)),
         Key::new("pattern", types::PATTERN, "A path template to match, such as `GET /sites/{site}`.",

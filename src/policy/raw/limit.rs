@@ -3,6 +3,7 @@
 use super::{LANGUAGE, Lazy, RawLimit, RawRateLimit, types};
 use crate::document::{
     Field, Key, Kind, Level, Node, Pair, PathElement, Report, Spanned, Text, list, scalar,
+    shortened, wrong_type_with_help,
 };
 
 #[rustfmt::skip]
@@ -99,6 +100,11 @@ fn read_replaces(node: &Node, report: &mut Report) -> Vec<Spanned<Text>> {
     let mut names = Vec::new();
     for (at, node) in list(node, report).unwrap_or_default().iter().enumerate() {
         report.within(PathElement::Index(at), |report| {
+            if let Kind::Scalar(name, _) = &node.kind {
+                let help = format!("write it as `{{name: {}}}`", shortened(name));
+                wrong_type_with_help(node, "a mapping", &help, report);
+                return;
+            }
             let mut name = Field::Absent;
             if REPLACES.read(node, &mut name, &LANGUAGE, report).is_none() {
                 return;

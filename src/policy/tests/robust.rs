@@ -176,7 +176,7 @@ fn every_fault_is_reported_at_once() {
         .iter()
         .find(|found| found.code == DocumentCode::UnknownKey)
         .unwrap();
-    assert_eq!(key.hint.as_deref(), Some("did you mean `key`?"));
+    assert_eq!(key.help, "did you mean `key`?");
     assert_eq!(key.position, Some(Position { line: 2, column: 3 }));
     let unit = found
         .iter()
