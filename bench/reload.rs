@@ -35,7 +35,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let store = Store::memory(MemoryConfig::default())?;
     let engine = Arc::new(Engine::new(loaded, store, Clock::System));
     let metrics = Arc::new(Metrics::new(&engine.policy()));
-    let reloader = Reloader::start(files, (Arc::clone(&engine), metrics), None)?;
+    let reloader = Reloader::start(files, Arc::clone(&engine), metrics, None)?;
     let runtime = tokio::runtime::Builder::new_current_thread().build()?;
 
     let (quiet, ()) = while_deciding(&engine, || {

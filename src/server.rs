@@ -1,6 +1,7 @@
-//! The server: takes connections, spreads them over workers, and ends in good order.
+//! The gRPC server: accepts connections, distributes them to workers, and shuts down gracefully.
 //!
-//! It is handed its socket and the moment of its end, so tests and `weir serve` run the same code.
+//! The caller provides the bound socket and the shutdown signal, so tests run the same code as
+//! `weir serve`. `grpc` has the services, `admin` the HTTP server, `reload` the policy reloader.
 
 pub mod admin;
 mod connection;
@@ -13,11 +14,12 @@ pub mod reload;
 mod warnings;
 mod workers;
 
-use std::fmt;
 use std::io;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
+
+use thiserror::Error;
 
 pub use file_limit::raise_file_limit;
 pub use listener::{BindError, ListenConfig, ListenConfigError, Listener};
@@ -32,13 +34,13 @@ use workers::Workers;
 /// How the server runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
-    /// Threads that answer; each connection belongs to one of them.
+    /// Number of worker threads; each connection belongs to one of them.
     pub workers: NonZeroUsize,
-    /// How long to go on after the end was asked for, telling health checks to go elsewhere.
+    /// How long to keep serving after the shutdown signal, while health checks report NOT_SERVING.
     pub drain: Duration,
-    /// How long calls may take to end after that; then they are cut off.
+    /// How long open calls may take after that before their connections are closed.
     pub grace: Duration,
-    /// After how long a connection is asked to go, give or take a tenth; none if never.
+    /// Age at which clients are asked to reconnect, ± 10 %; `None` for no limit.
     pub max_connection_age: Option<Duration>,
     /// Connections that may be open at once; more are closed as they come.
     pub max_connections: usize,
@@ -48,23 +50,23 @@ pub struct Config {
     pub request_metadata: bool,
 }
 
-/// What the server serves.
+/// What the server needs to run.
 #[derive(Clone, Debug)]
 pub struct App {
-    /// Decides.
+    /// Decides requests.
     pub engine: Arc<Engine>,
-    /// Counts what is decided, by the policy of the engine.
+    /// Counts the decisions, by the rules of the engine's policy.
     pub metrics: Arc<Metrics>,
-    /// Makes spans; none if nobody wants them.
+    /// Creates spans; `None` if traces are not exported.
     pub traces: Option<Arc<Traces>>,
-    /// Whether it wants calls, for the admin server.
+    /// Whether the server accepts calls, for the admin server.
     pub readiness: Readiness,
-    /// How it runs.
+    /// How the server runs.
     pub config: Config,
 }
 
 impl App {
-    /// An app of this engine, whose policy has not been served yet.
+    /// An app with new metrics and without traces.
     pub fn new(engine: Arc<Engine>, config: Config) -> Self {
         Self {
             metrics: Arc::new(Metrics::new(&engine.policy())),
@@ -76,21 +78,24 @@ impl App {
     }
 }
 
-/// How a server has ended.
+/// How a server ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shutdown {
-    /// Every call was answered, every connection closed.
+    /// Every call was answered and every connection closed.
     Clean,
-    /// Something took too long and was cut off.
+    /// Calls were still open after [`Config::grace`]; their connections were closed.
     CutOff,
 }
 
-/// Serves until `shutdown` ends, and then in three steps: health checks are told to go elsewhere while everything is
-/// still served (up to [`Config::drain`], less if nobody is connected); no connection is taken any more and clients
-/// are asked to go; what is not done within [`Config::grace`] is cut off.
+/// Serves until `shutdown` completes. Then it shuts down in three steps:
+///
+/// 1. Health checks report NOT_SERVING while calls are still served, for up to [`Config::drain`];
+///    less if no client is connected.
+/// 2. No connection is accepted, and clients are asked to disconnect.
+/// 3. Connections that are still open after [`Config::grace`] are closed.
 ///
 /// # Errors
-/// When workers cannot be started, or one of them ends by itself.
+/// If workers cannot be started, or one of them ends unexpectedly.
 pub async fn run(
     listener: Listener,
     app: App,
@@ -155,33 +160,16 @@ pub async fn run(
     Ok(end)
 }
 
-/// Why a server could not go on.
-#[derive(Debug)]
+/// Why a server ended.
+#[derive(Debug, Error)]
 pub enum RunError {
-    /// No thread or runtime for a worker.
-    Start(io::Error),
-    /// A fault of the build.
+    /// The system provides no thread or runtime for a worker.
+    #[error("cannot start a worker")]
+    Start(#[source] io::Error),
+    /// The build is faulty.
+    #[error(transparent)]
     Protocol(grpc::DescriptorSetError),
-    /// A fault of weir: workers end only when they are told to.
+    /// A worker ended although the server was not shutting down. This is a bug in weir.
+    #[error("a worker has ended unexpectedly")]
     WorkerEnded,
-}
-
-impl fmt::Display for RunError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Start(error) => write!(f, "cannot start a worker: {error}"),
-            Self::Protocol(error) => error.fmt(f),
-            Self::WorkerEnded => f.write_str("a worker has ended unexpectedly"),
-        }
-    }
-}
-
-impl std::error::Error for RunError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Start(error) => Some(error),
-            Self::Protocol(error) => Some(error),
-            Self::WorkerEnded => None,
-        }
-    }
 }

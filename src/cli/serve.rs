@@ -1,6 +1,6 @@
-//! `weir serve`: load, bind, serve, end.
+//! `weir serve`: loads the policies, binds, serves, and shuts down.
 //!
-//! Everything is said in the log, on stderr, so that whoever collects logs also gets the reason of a failed start.
+//! All output is in the log on stderr, so that collected logs contain the reason for a failed start.
 
 use std::convert::Infallible;
 use std::error::Error;
@@ -12,7 +12,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
 use super::check::Summary;
-use super::{CliError, DONE, FAILED, UNUSABLE};
+use super::{CliError, DONE, FAILED, UNUSABLE, with_sources};
 use crate::clock::Clock;
 use crate::engine::Engine;
 use crate::policy::{LoadOptions, Policy};
@@ -39,13 +39,13 @@ async fn serve(settings: ServeSettings) -> u8 {
             let traces = started.app.traces.clone();
             let code = until_signalled(started).await;
             if let Some(traces) = traces {
-                // It blocks, and this thread's runtime is what sends them. There is nobody to tell of a panic in it.
+                // It blocks, and this thread's runtime exports the spans. A panic in it has been printed.
                 let _ = tokio::task::spawn_blocking(move || traces.end()).await;
             }
             code
         }
         Err(error) => {
-            tracing::error!("{error}");
+            tracing::error!("{}", with_sources(&*error));
             UNUSABLE
         }
     }
@@ -56,7 +56,7 @@ struct Started {
     listener: Listener,
     app: App,
     reloader: Arc<Reloader>,
-    // It answers to the end.
+    // Serves until this is dropped.
     _admin: Option<admin::AdminServer>,
     signals: Signals,
 }
@@ -91,8 +91,8 @@ async fn start(settings: ServeSettings) -> Result<Started, Box<dyn Error>> {
         error: None,
         diagnostics,
     });
-    let watched = (engine, Arc::clone(&app.metrics));
-    let reloader = Reloader::start(files, watched, settings.reload_interval)?;
+    let metrics = Arc::clone(&app.metrics);
+    let reloader = Reloader::start(files, engine, metrics, settings.reload_interval)?;
     let reloader = Arc::new(reloader);
     let admin = settings
         .admin
@@ -156,19 +156,19 @@ async fn until_signalled(started: Started) -> u8 {
     let (end, ending) = oneshot::channel();
     let at_once = async {
         signals.end.next().await;
-        // The server is waited for below: it is there to hear it.
+        // The receiver exists: the server is still running.
         let _ = end.send(());
         signals.end.next().await;
     };
     let in_order = server::run(started.listener, started.app, async {
-        // A sender that is gone means that everything is.
+        // The sender is dropped only together with this future.
         let _ = ending.await;
     });
     tokio::select! {
         outcome = in_order => match outcome {
             Ok(Shutdown::Clean | Shutdown::CutOff) => DONE,
             Err(error) => {
-                tracing::error!("{error}");
+                tracing::error!("{}", with_sources(&error));
                 FAILED
             }
         },
@@ -184,12 +184,12 @@ async fn reload_on(hangup: &mut Signal, reloader: &Reloader) -> Infallible {
     loop {
         hangup.recv().await;
         tracing::info!("SIGHUP received, reloading policies");
-        // What comes of it is in the log.
+        // The outcome is logged.
         reloader.reload().await;
     }
 }
 
-/// The policies, and what was found in them.
+/// The policy, and the diagnostics as text.
 fn load(files: &mut PolicyFiles) -> Result<(Policy, Vec<String>), Box<dyn Error>> {
     let loaded = files.load().map_err(|error| match error.source() {
         Some(reason) => format!("{error}: {reason}; name policy files or folders with --policies"),
@@ -197,13 +197,13 @@ fn load(files: &mut PolicyFiles) -> Result<(Policy, Vec<String>), Box<dyn Error>
     })?;
     loaded.diagnostics.iter().for_each(reload::log);
     let summary = Summary::new(&loaded);
-    let refused = || format!("the policies are not served: {summary}");
-    let diagnostics = reload::told(&loaded);
-    let policy = loaded.policy.ok_or_else(refused)?;
+    let rejected = || format!("the policies are not served: {summary}");
+    let diagnostics = reload::describe(&loaded);
+    let policy = loaded.policy.ok_or_else(rejected)?;
     Ok((policy, diagnostics))
 }
 
-/// The signals that weir listens to.
+/// The signals that weir handles.
 struct Signals {
     end: EndSignals,
     hangup: Signal,
@@ -221,7 +221,7 @@ impl Signals {
     }
 }
 
-/// The signals that ask for the end.
+/// The signals that end weir.
 struct EndSignals {
     term: Signal,
     interrupt: Signal,

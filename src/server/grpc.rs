@@ -9,8 +9,9 @@ mod other_services;
 mod rate_limit;
 mod request_metadata;
 
-use std::fmt;
 use std::sync::Arc;
+
+use thiserror::Error;
 
 pub use health::Health;
 pub use other_services::OtherServices;
@@ -56,24 +57,7 @@ pub async fn services(
     Ok((services.collect(), health))
 }
 
-/// A fault of the build, not of the user.
-#[derive(Debug)]
-pub struct DescriptorSetError(tonic_reflection::server::Error);
-
-impl From<tonic_reflection::server::Error> for DescriptorSetError {
-    fn from(error: tonic_reflection::server::Error) -> Self {
-        Self(error)
-    }
-}
-
-impl fmt::Display for DescriptorSetError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the protocol that is built in cannot be read")
-    }
-}
-
-impl std::error::Error for DescriptorSetError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        Some(&self.0)
-    }
-}
+/// The built-in protocol descriptors are invalid, which is a fault of the build.
+#[derive(Debug, Error)]
+#[error("the built-in protocol descriptors are invalid")]
+pub struct DescriptorSetError(#[from] tonic_reflection::server::Error);

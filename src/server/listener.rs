@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
+use thiserror::Error;
 use tokio::net::{TcpListener, UnixListener};
 
 use super::connection::Socket;
@@ -54,17 +55,10 @@ impl fmt::Display for ListenConfig {
     }
 }
 
-/// Text that is no address.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The text is not an address to listen on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("expected HOST:PORT or unix:PATH, such as 0.0.0.0:8081 or unix:/run/weir.sock")]
 pub struct ListenConfigError;
-
-impl fmt::Display for ListenConfigError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("expected HOST:PORT or unix:PATH, such as 0.0.0.0:8081 or unix:/run/weir.sock")
-    }
-}
-
-impl std::error::Error for ListenConfigError {}
 
 /// A bound socket.
 #[derive(Debug)]
@@ -212,55 +206,60 @@ fn is_of_one_connection(error: &io::Error) -> bool {
     )
 }
 
-/// An address that cannot be had.
-#[derive(Debug)]
-pub struct BindError {
-    address: ListenConfig,
-    source: io::Error,
-    /// What chooses the address.
-    flag: &'static str,
+/// Why an address cannot be bound. `flag` is the flag that chooses it.
+#[derive(Debug, Error)]
+pub enum BindError {
+    /// Another socket is bound to it.
+    #[error(
+        "cannot listen on {address}: it is in use; stop what uses it, or choose another address with {flag}"
+    )]
+    InUse {
+        /// The address.
+        address: ListenConfig,
+        /// The flag.
+        flag: &'static str,
+    },
+    /// It is an address of another machine.
+    #[error(
+        "cannot listen on {address}: this machine has no such address; choose another with {flag}"
+    )]
+    NotLocal {
+        /// The address.
+        address: ListenConfig,
+        /// The flag.
+        flag: &'static str,
+    },
+    /// The system does not permit it, such as a port below 1024.
+    #[error("cannot listen on {address}: not permitted; choose another address with {flag}")]
+    NotPermitted {
+        /// The address.
+        address: ListenConfig,
+        /// The flag.
+        flag: &'static str,
+    },
+    /// Any other error.
+    #[error("cannot listen on {address}, the address of {flag}")]
+    Other {
+        /// The address.
+        address: ListenConfig,
+        /// The flag.
+        flag: &'static str,
+        /// The error.
+        source: io::Error,
+    },
 }
 
 impl BindError {
     pub(super) fn new(address: ListenConfig, source: io::Error, flag: &'static str) -> Self {
-        Self {
-            address,
-            source,
-            flag,
-        }
-    }
-}
-
-impl fmt::Display for BindError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            address,
-            source,
-            flag,
-        } = self;
         match source.kind() {
-            ErrorKind::AddrInUse => write!(
-                f,
-                "cannot listen on {address}: it is in use; stop what uses it, or choose another address with {flag}"
-            ),
-            ErrorKind::AddrNotAvailable => write!(
-                f,
-                "cannot listen on {address}: this machine has no such address; choose another with {flag}"
-            ),
-            ErrorKind::PermissionDenied => write!(
-                f,
-                "cannot listen on {address}: not allowed; choose another address with {flag}"
-            ),
-            _ => write!(
-                f,
-                "cannot listen on {address}: {source}; choose another address with {flag}"
-            ),
+            ErrorKind::AddrInUse => Self::InUse { address, flag },
+            ErrorKind::AddrNotAvailable => Self::NotLocal { address, flag },
+            ErrorKind::PermissionDenied => Self::NotPermitted { address, flag },
+            _ => Self::Other {
+                address,
+                flag,
+                source,
+            },
         }
-    }
-}
-
-impl std::error::Error for BindError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        Some(&self.source)
     }
 }

@@ -1,7 +1,8 @@
-//! Reload: what changes in the policy files takes effect while weir serves.
+//! Reload: changes of the policy files take effect while weir serves.
 //!
-//! A thread of its own looks at the files, loads them, and frees what they replace: no decision and no health check
-//! waits for any of it. Nothing here knows how a file was changed; only what stands there now counts.
+//! A separate thread checks the files, loads them, and frees the policies that they replace, so no
+//! decision and no health check waits for it. Changes are found by content (see `fingerprint`), not
+//! by file events, so editors, ConfigMaps and symlinks all work.
 
 mod files;
 mod fingerprint;
@@ -22,61 +23,71 @@ use crate::engine::Engine;
 use crate::policy::{Diagnostic, LoadError, LoadedPolicy, Policy, Severity};
 use crate::telemetry::{Metrics, PolicyLoad};
 
-/// How soon to see whether calls have let go of a policy, if nothing else is to be done.
+/// Interval for checking whether replaced policies are still in use.
 const FREE_AFTER: Duration = Duration::from_millis(100);
 
-/// The thread that keeps an engine's policy as the files have it; it ends when this is dropped.
+/// The thread that keeps an engine's policy up to date with the files; it ends when this is dropped.
 #[derive(Debug)]
 pub struct Reloader {
-    asks: mpsc::Sender<(ReloadCommand, oneshot::Sender<ReloadOutcome>)>,
+    commands: mpsc::Sender<PendingCommand>,
 }
 
-/// What the thread can be asked to do.
+/// What the thread can do.
 #[derive(Clone, Copy, Debug)]
 enum ReloadCommand {
+    /// Load the files if they have changed.
     Check,
+    /// Load the files.
     Reload,
 }
 
-/// What came of a look at the files, or of a reload.
+/// A command, and where its outcome goes.
+#[derive(Debug)]
+struct PendingCommand {
+    command: ReloadCommand,
+    outcome: oneshot::Sender<ReloadOutcome>,
+}
+
+/// The outcome of a check of the files, or of a reload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReloadOutcome {
-    /// The files are as they were, or may still be changing.
+    /// The files have not changed, or may still be changing.
     Unchanged,
-    /// Their policies are in force.
+    /// The policy in the files is in force.
     Reloaded,
-    /// They cannot be served: the policies before them stay in force.
+    /// The files were rejected: the previous policy stays in force.
     Failed,
 }
 
-/// What the thread works with.
+/// The state of the thread.
 #[derive(Debug)]
 struct ReloadThread {
     files: PolicyFiles,
     engine: Arc<Engine>,
     metrics: Arc<Metrics>,
     clock: Clock,
-    /// Counts the policies that were in force; the first is 1.
+    /// Number of the policy in force; the first is 1.
     generation: u64,
-    /// Policies that calls may still be using. The last to let go of one frees all its rules, which takes
-    /// milliseconds, so that must be this thread.
+    /// Replaced policies that calls may still be using. Dropping the last reference frees all rules,
+    /// which takes milliseconds, so this thread must do it.
     retired: Vec<Arc<Policy>>,
 }
 
 impl Reloader {
-    /// Starts to look at the files every `interval`; without one, only when asked to.
+    /// Starts to check the files every `interval`; without one, only on [`Self::check`].
     ///
-    /// `files` have been loaded into `engine` already, and `metrics` knows their policy.
+    /// `files` must have been loaded into `engine` and registered with `metrics`.
     ///
     /// # Errors
-    /// When there can be no thread.
+    /// If the system provides no thread.
     pub fn start(
         files: PolicyFiles,
-        (engine, metrics): (Arc<Engine>, Arc<Metrics>),
+        engine: Arc<Engine>,
+        metrics: Arc<Metrics>,
         interval: Option<Duration>,
     ) -> io::Result<Self> {
-        let (asks, asked) = mpsc::channel();
-        let work = ReloadThread {
+        let (commands, pending) = mpsc::channel();
+        let thread = ReloadThread {
             files,
             engine,
             metrics,
@@ -86,87 +97,82 @@ impl Reloader {
         };
         thread::Builder::new()
             .name("weir-reload".to_owned())
-            .spawn(move || work.run(&asked, interval))?;
-        Ok(Self { asks })
+            .spawn(move || thread.run(&pending, interval))?;
+        Ok(Self { commands })
     }
 
-    /// Looks at the files once, as the thread itself does every interval. A change takes effect at the second look
-    /// that sees it: whoever writes a file may not have come to its end.
+    /// Checks the files once, as the thread does every interval. A change takes effect at the second
+    /// check that sees it, since a file may be incomplete while it is written.
     pub async fn check(&self) -> ReloadOutcome {
-        self.ask(ReloadCommand::Check).await
+        self.send(ReloadCommand::Check).await
     }
 
     /// Loads the files, changed or not.
     pub async fn reload(&self) -> ReloadOutcome {
-        self.ask(ReloadCommand::Reload).await
+        self.send(ReloadCommand::Reload).await
     }
 
-    async fn ask(&self, ask: ReloadCommand) -> ReloadOutcome {
-        let (answer, outcome) = oneshot::channel();
-        // The thread ends only after this has been dropped; if it were gone, nothing would change.
-        let _ = self.asks.send((ask, answer));
-        outcome.await.unwrap_or(ReloadOutcome::Failed)
+    async fn send(&self, command: ReloadCommand) -> ReloadOutcome {
+        let (outcome, received) = oneshot::channel();
+        // This cannot fail: the thread ends only after `commands` is dropped.
+        let _ = self.commands.send(PendingCommand { command, outcome });
+        received.await.unwrap_or(ReloadOutcome::Failed)
     }
 }
 
 impl ReloadThread {
-    fn run(
-        mut self,
-        asked: &Receiver<(ReloadCommand, oneshot::Sender<ReloadOutcome>)>,
-        interval: Option<Duration>,
-    ) {
+    fn run(mut self, pending: &Receiver<PendingCommand>, interval: Option<Duration>) {
         loop {
-            let is_to_free = (!self.retired.is_empty()).then_some(FREE_AFTER);
-            let next = match interval.or(is_to_free) {
-                Some(pause) => asked.recv_timeout(pause),
-                None => asked.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            let free_after = (!self.retired.is_empty()).then_some(FREE_AFTER);
+            let next = match interval.or(free_after) {
+                Some(pause) => pending.recv_timeout(pause),
+                None => pending.recv().map_err(|_| RecvTimeoutError::Disconnected),
             };
             self.retired.retain(|policy| Arc::strong_count(policy) > 1);
             match next {
-                Ok((ask, answer)) => {
-                    let outcome = self.act(ask);
-                    // Whoever asked may not care any more.
-                    let _ = answer.send(outcome);
+                Ok(PendingCommand { command, outcome }) => {
+                    // The receiver may be gone by now.
+                    let _ = outcome.send(self.execute(command));
                 }
                 Err(RecvTimeoutError::Timeout) if interval.is_none() => {}
                 Err(RecvTimeoutError::Timeout) => {
-                    self.act(ReloadCommand::Check);
+                    self.execute(ReloadCommand::Check);
                 }
                 Err(RecvTimeoutError::Disconnected) => return,
             }
         }
     }
 
-    fn act(&mut self, ask: ReloadCommand) -> ReloadOutcome {
+    fn execute(&mut self, command: ReloadCommand) -> ReloadOutcome {
         let started = self.clock.now();
         let files = &mut self.files;
-        let loaded = catch_unwind(AssertUnwindSafe(|| match ask {
+        let loaded = catch_unwind(AssertUnwindSafe(|| match command {
             ReloadCommand::Check => files.load_if_changed(),
             ReloadCommand::Reload => Some(files.load()),
         }));
         let loaded = match loaded {
             Ok(None) => return ReloadOutcome::Unchanged,
             Ok(Some(loaded)) => loaded,
-            // A fault of weir's. It has been printed, and these files are not tried again.
+            // A bug in weir. The panic has been printed, and these files are not tried again.
             Err(_) => {
                 let reason = "policy loader panicked";
                 return self.keep(reason.to_owned(), Vec::new());
             }
         };
         let load_ms = self.clock.now().since(started).get() / 1000;
-        let diagnostics = loaded.as_ref().map(told).unwrap_or_default();
-        match self.take(loaded) {
+        let diagnostics = loaded.as_ref().map(describe).unwrap_or_default();
+        match self.accept(loaded) {
             Ok(policy) => self.replace(policy, load_ms, diagnostics),
             Err(reason) => self.keep(reason, diagnostics),
         }
     }
 
-    /// The policy that was loaded, or why it is not served.
-    fn take(&self, loaded: Result<LoadedPolicy, LoadError>) -> Result<Policy, String> {
+    /// The loaded policy, or why it is rejected.
+    fn accept(&self, loaded: Result<LoadedPolicy, LoadError>) -> Result<Policy, String> {
         let loaded = loaded.map_err(|error| format!("{error}: {}", error.source))?;
         loaded.diagnostics.iter().for_each(log);
         match loaded.policy {
-            // Whoever means that says it with an empty domain. A folder that is empty is being filled.
+            // An empty folder is probably being filled. A file with an empty domain allows everything.
             Some(policy) if policy.domain_count() == 0 => Err("no domain is defined".to_owned()),
             Some(policy) => match self.engine.incompatibility(&policy) {
                 Some(incompatibility) => Err(incompatibility.to_string()),
@@ -190,7 +196,7 @@ impl ReloadThread {
         if Arc::strong_count(&before) > 1 {
             self.retired.push(before);
         }
-        self.say(None, diagnostics);
+        self.record(None, diagnostics);
         ReloadOutcome::Reloaded
     }
 
@@ -199,11 +205,11 @@ impl ReloadThread {
             generation = self.generation,
             "policy reload failed, previous policy stays in force: {reason}"
         );
-        self.say(Some(reason), diagnostics);
+        self.record(Some(reason), diagnostics);
         ReloadOutcome::Failed
     }
 
-    fn say(&self, error: Option<String>, diagnostics: Vec<String>) {
+    fn record(&self, error: Option<String>, diagnostics: Vec<String>) {
         self.metrics.loaded(PolicyLoad {
             generation: self.generation,
             at: self.clock.now(),
@@ -213,14 +219,14 @@ impl ReloadThread {
     }
 }
 
-/// What was found in the files, as the log has it; the first of very many.
-pub fn told(loaded: &LoadedPolicy) -> Vec<String> {
-    const MOST: usize = 100;
-    let diagnostics = loaded.diagnostics.iter().take(MOST);
+/// The diagnostics of a load as text, at most 100 of them.
+pub fn describe(loaded: &LoadedPolicy) -> Vec<String> {
+    const MAX_DIAGNOSTICS: usize = 100;
+    let diagnostics = loaded.diagnostics.iter().take(MAX_DIAGNOSTICS);
     diagnostics.map(ToString::to_string).collect()
 }
 
-/// Says in the log what was found in a policy file.
+/// Logs a diagnostic of a policy file.
 pub fn log(diagnostic: &Diagnostic) {
     match diagnostic.severity {
         Severity::Error => tracing::error!(code = diagnostic.code.as_str(), "{diagnostic}"),

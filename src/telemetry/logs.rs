@@ -1,8 +1,8 @@
-//! Logs: events on stderr, for people or as JSON, one a line.
+//! Logs: one event per line on stderr, as text or as JSON.
 
-use std::fmt;
 use std::io::{self, IsTerminal};
 
+use thiserror::Error;
 use tracing::Level;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::Targets;
@@ -13,16 +13,16 @@ use tracing_subscriber::{fmt as format, registry};
 /// What is logged, and how.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LogConfig {
-    /// The least important that is logged.
+    /// Minimum level that is logged.
     pub level: Level,
-    /// One JSON object a line, instead of text.
+    /// One JSON object per line, instead of text.
     pub json: bool,
 }
 
-/// Starts to log; once per process.
+/// Starts logging, once per process.
 ///
 /// # Errors
-/// When the process logs already.
+/// If the process already has a logger.
 pub fn log(config: LogConfig) -> Result<(), LogError> {
     let layer = if config.json {
         format::layer()
@@ -42,8 +42,8 @@ pub fn log(config: LogConfig) -> Result<(), LogError> {
         .map_err(LogError)
 }
 
-/// What libraries say in detail is theirs, and may hold what a client sent: never below warnings. What an admin did is
-/// always logged.
+/// Libraries log at most warnings, since their details may contain what a client sent. Actions of
+/// admins are always logged.
 fn filter(level: Level) -> Targets {
     Targets::new()
         .with_default(LevelFilter::from_level(level).min(LevelFilter::WARN))
@@ -51,14 +51,7 @@ fn filter(level: Level) -> Targets {
         .with_target("weir::audit", Level::INFO)
 }
 
-/// The process logs already.
-#[derive(Debug)]
-pub struct LogError(TryInitError);
-
-impl fmt::Display for LogError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "cannot start to log: {}", self.0)
-    }
-}
-
-impl std::error::Error for LogError {}
+/// The process already has a logger.
+#[derive(Debug, Error)]
+#[error("cannot start logging")]
+pub struct LogError(#[source] TryInitError);

@@ -1,8 +1,8 @@
-//! Traces: a span for a decision, as a child of the span that the caller names in `traceparent`, sent by OTLP.
+//! Traces: one span per decision, exported by OTLP.
 //!
-//! Without an exporter there is no tracer, and nothing of this runs.
+//! A span is a child of the span that the caller names in `traceparent`. It contains names from the
+//! policy and never a value that a client sent. Without `--otlp` none of this runs.
 
-use std::fmt;
 use std::time::Duration;
 
 use opentelemetry::propagation::{Extractor, TextMapPropagator};
@@ -14,19 +14,21 @@ use opentelemetry_otlp::{ExporterBuildError, SpanExporter, WithExportConfig};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::trace::{Sampler, SdkTracer, SdkTracerProvider, Span};
+use thiserror::Error;
 
 use crate::engine::{Decision, DescriptorResult};
 
-/// Where spans go, and how many.
+/// Where spans are exported, and how many.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TraceConfig {
-    /// A collector that takes OTLP over gRPC, such as `http://127.0.0.1:4317`.
+    /// A collector that accepts OTLP over gRPC, such as `http://127.0.0.1:4317`.
     pub collector: String,
-    /// Fraction of calls without a parent that get a span, from 0 to 1. A call with a parent is sampled as its parent is.
+    /// Fraction of calls without a parent span to trace, from 0 to 1. A call with a parent is
+    /// sampled if its parent is.
     pub sample_ratio: f64,
 }
 
-/// Makes spans.
+/// Creates and exports spans.
 #[derive(Debug)]
 pub struct Traces {
     provider: SdkTracerProvider,
@@ -39,10 +41,10 @@ pub struct Traces {
 pub struct DecisionSpan(Span);
 
 impl Traces {
-    /// Begins to send spans. They are made in a runtime that lives as long as this.
+    /// Starts the exporter in the current Tokio runtime, which must outlive it.
     ///
     /// # Errors
-    /// When that is no address of a collector.
+    /// If the address of the collector is invalid.
     pub fn new(config: &TraceConfig) -> Result<Self, TraceError> {
         let exporter = SpanExporter::builder()
             .with_tonic()
@@ -67,7 +69,7 @@ impl Traces {
         })
     }
 
-    /// A span for a call; `header` says what its metadata hold.
+    /// Starts the span of a call; `header` returns a value of its metadata by name.
     pub fn decision<'h>(&self, header: impl Fn(&str) -> Option<&'h str>) -> DecisionSpan {
         let headers = TraceHeaders {
             traceparent: header("traceparent"),
@@ -88,7 +90,8 @@ impl Traces {
         DecisionSpan(span)
     }
 
-    /// Sends what is left, for a few seconds at most. It blocks, and so must not run where spans are sent.
+    /// Exports the remaining spans, within a few seconds. It blocks, so it must not run on the thread
+    /// of the runtime that exports them.
     pub fn end(&self) {
         if let Err(error) = self.provider.shutdown() {
             tracing::warn!(%error, "last spans not exported");
@@ -97,7 +100,7 @@ impl Traces {
 }
 
 impl DecisionSpan {
-    /// What a descriptor has result: the policy's words, never the client's.
+    /// Adds the result of a descriptor: names from the policy, never values from the client.
     pub fn record(&mut self, result: &DescriptorResult<'_>) {
         let Self(span) = self;
         if !span.is_recording() {
@@ -117,7 +120,7 @@ impl DecisionSpan {
         span.add_event("descriptor", attributes);
     }
 
-    /// The decision is made.
+    /// Sets the code of the decision.
     pub fn decided(&mut self, decision: &Decision) {
         let Self(span) = self;
         if span.is_recording() {
@@ -126,14 +129,14 @@ impl DecisionSpan {
         }
     }
 
-    /// The call has failed.
-    pub fn fail(&mut self, why: &str) {
+    /// Marks the call as failed.
+    pub fn fail(&mut self, reason: &str) {
         let Self(span) = self;
-        span.set_status(Status::error(why.to_owned()));
+        span.set_status(Status::error(reason.to_owned()));
     }
 }
 
-/// W3C Trace Context.
+/// The headers of W3C Trace Context.
 struct TraceHeaders<'h> {
     traceparent: Option<&'h str>,
     tracestate: Option<&'h str>,
@@ -153,18 +156,7 @@ impl Extractor for TraceHeaders<'_> {
     }
 }
 
-/// No address of a collector.
-#[derive(Debug)]
-pub struct TraceError(ExporterBuildError);
-
-impl fmt::Display for TraceError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "spans cannot be sent to the collector of --otlp: {}",
-            self.0
-        )
-    }
-}
-
-impl std::error::Error for TraceError {}
+/// The address of the collector is invalid.
+#[derive(Debug, Error)]
+#[error("cannot export spans to the collector of --otlp")]
+pub struct TraceError(#[source] ExporterBuildError);

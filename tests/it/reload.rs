@@ -38,8 +38,7 @@ impl Reloading {
         let store = Store::memory(MemoryConfig::default()).unwrap();
         let engine = Arc::new(Engine::new(policy, store, Clock::System));
         let metrics = Arc::new(Metrics::new(&engine.policy()));
-        let watched = (Arc::clone(&engine), metrics);
-        let reloader = Reloader::start(files, watched, None).unwrap();
+        let reloader = Reloader::start(files, Arc::clone(&engine), metrics, None).unwrap();
         let running = Running::serving(engine, config(2, Duration::ZERO)).await;
         Self { running, reloader }
     }

@@ -47,7 +47,6 @@ impl Site {
         let store = Store::memory(MemoryConfig::default()).unwrap();
         let engine = Arc::new(Engine::new(loaded.policy.unwrap(), store, clock));
         let app = App::new(Arc::clone(&engine), config(2, Duration::from_secs(600)));
-        let watched = (engine, Arc::clone(&app.metrics));
         let token = folder.path().join("token");
         std::fs::write(&token, TOKEN).unwrap();
         let token: Option<PathBuf> = options.token.then_some(token);
@@ -61,7 +60,9 @@ impl Site {
         let admin = Admin {
             engine: Arc::clone(&app.engine),
             metrics: Arc::clone(&app.metrics),
-            reloader: Arc::new(Reloader::start(files, watched, None).unwrap()),
+            reloader: Arc::new(
+                Reloader::start(files, engine, Arc::clone(&app.metrics), None).unwrap(),
+            ),
             readiness: app.readiness.clone(),
             token: config
                 .token_file

@@ -3,7 +3,7 @@
 //! What does not make sense is refused, with the field's name. A call that was quietly answered "go on" would be a
 //! limit that is off.
 
-use std::fmt;
+use thiserror::Error;
 
 use crate::engine::{Code, CurrentLimit, Decision, Header, Status as Standing};
 use crate::limit::Window;
@@ -26,8 +26,9 @@ pub const MAX_ENTRIES: usize = 64;
 /// What a limit says that counts in no time.
 const UNKNOWN_UNIT: response_pb::rate_limit::Unit = response_pb::rate_limit::Unit::Unknown;
 
-/// A request that makes no sense: the field and what is wrong with it. It never holds the field's value.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// An invalid request: the field and what is wrong with it. It never contains the field's value.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("{field}: {problem}")]
 pub struct InvalidRequest {
     field: String,
     problem: String,
@@ -245,14 +246,6 @@ impl InvalidRequest {
         }
     }
 }
-
-impl fmt::Display for InvalidRequest {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.field, self.problem)
-    }
-}
-
-impl std::error::Error for InvalidRequest {}
 
 impl From<InvalidRequest> for GrpcStatus {
     fn from(invalid: InvalidRequest) -> Self {

@@ -1,29 +1,43 @@
-//! The service in JSON, as protobuf writes it (proto3 JSON), for people and programs without gRPC.
-
-use std::fmt;
+//! The service in proto3 JSON, for people and programs without gRPC.
 
 use prost::Message;
 use prost_reflect::{DescriptorPool, DeserializeOptions, DynamicMessage, MessageDescriptor};
+use thiserror::Error;
 
-use super::convert;
+use super::convert::{self, InvalidRequest};
 use crate::engine::Decision;
 use crate::proto;
 use crate::proto::envoy::service::ratelimit::v3::RateLimitRequest;
 use crate::request::Request;
 
-/// What messages look like.
+/// The descriptors of the messages.
 #[derive(Clone, Debug)]
 pub struct JsonProtocol {
     request: MessageDescriptor,
     response: MessageDescriptor,
 }
 
-/// Why a text is no request. It never holds a value of the text.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct JsonRequestError(String);
+/// Why a text is not a request. It never contains a value of the text.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum JsonRequestError {
+    /// The text is not JSON, or has another form than the message.
+    #[error("not a RateLimitRequest in JSON: line {line}, column {column}")]
+    Syntax {
+        /// The line, from 1.
+        line: usize,
+        /// The column, from 1.
+        column: usize,
+    },
+    /// The message could not be encoded again.
+    #[error("not a RateLimitRequest")]
+    Message,
+    /// A field of the message is invalid.
+    #[error(transparent)]
+    Invalid(#[from] InvalidRequest),
+}
 
 impl JsonProtocol {
-    /// The protocol that is built in; none if it is broken.
+    /// The built-in protocol; `None` if its descriptors are invalid.
     pub fn new() -> Option<Self> {
         let pool = DescriptorPool::decode(proto::FILE_DESCRIPTOR_SET).ok()?;
         let message =
@@ -34,46 +48,37 @@ impl JsonProtocol {
         })
     }
 
-    /// Reads a `RateLimitRequest`; fields that it does not have are refused.
+    /// Parses a `RateLimitRequest`; unknown fields are rejected.
     ///
     /// # Errors
-    /// Says where it is none, or which field makes no sense.
+    /// Names the position of the fault, or the first invalid field.
     pub fn request(&self, text: &[u8]) -> Result<Request, JsonRequestError> {
-        let no_json = |error: serde_json::Error| {
-            let (line, column) = (error.line(), error.column());
-            JsonRequestError(format!(
-                "not a RateLimitRequest in JSON: line {line}, column {column}"
-            ))
+        // serde_json's own message may quote the text.
+        let position = |error: serde_json::Error| JsonRequestError::Syntax {
+            line: error.line(),
+            column: error.column(),
         };
         let mut json = serde_json::Deserializer::from_slice(text);
         let options = DeserializeOptions::new().deny_unknown_fields(true);
         let message =
             DynamicMessage::deserialize_with_options(self.request.clone(), &mut json, &options);
-        let message = message.map_err(no_json)?;
-        json.end().map_err(no_json)?;
+        let message = message.map_err(position)?;
+        json.end().map_err(position)?;
         let message = RateLimitRequest::decode(&*message.encode_to_vec())
-            .map_err(|_| JsonRequestError("not a RateLimitRequest".to_owned()))?;
-        convert::request(message).map_err(|invalid| JsonRequestError(invalid.to_string()))
+            .map_err(|_| JsonRequestError::Message)?;
+        Ok(convert::request(message)?)
     }
 
-    /// Writes a `RateLimitResponse`; fields that have their default are left out.
+    /// Serializes a `RateLimitResponse`; fields with their default value are left out.
     pub fn response(&self, mut decision: Decision) -> String {
         let lease = decision.grant.take().map(|grant| grant.lease);
         let bytes = convert::response(decision, lease).encode_to_vec();
         let message = DynamicMessage::decode(self.response.clone(), &*bytes);
-        // It was written a moment ago, by the same protocol.
+        // Decoding cannot fail: the message was encoded with the same protocol.
         let json = message.ok().map(|message| serde_json::to_string(&message));
         json.and_then(Result::ok).unwrap_or_default()
     }
 }
-
-impl fmt::Display for JsonRequestError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for JsonRequestError {}
 
 #[cfg(test)]
 mod tests {
@@ -81,7 +86,7 @@ mod tests {
     use crate::request::Cost;
 
     #[test]
-    fn a_request_is_read_as_protobuf_writes_it() {
+    fn requests_are_parsed_from_proto3_json() {
         let protocol = JsonProtocol::new().unwrap();
         let request = protocol.request(
             br#"{"domain": "d", "hitsAddend": 3, "descriptors": [
@@ -97,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_request_is_refused_without_its_values() {
+    fn invalid_requests_are_rejected_without_their_values() {
         let protocol = JsonProtocol::new().unwrap();
         for text in [
             "",

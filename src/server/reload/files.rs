@@ -1,4 +1,4 @@
-//! Which contents of the policy files were loaded last, and whether there are others now.
+//! The policy files: loads them, and detects whether they have changed since.
 
 use std::io;
 use std::path::PathBuf;
@@ -6,23 +6,23 @@ use std::path::PathBuf;
 use super::fingerprint::{Fingerprint, Fingerprints};
 use crate::policy::{self, LoadError, LoadOptions, LoadedPolicy};
 
-/// How often files that change while they are read are read anew.
+/// How many times to read files that change while they are read.
 const TRIES: usize = 3;
 
-/// Files and folders of policies, and what was last loaded of them.
+/// Files and folders of policies, and the fingerprint of what was last loaded.
 #[derive(Debug)]
 pub struct PolicyFiles {
     paths: Vec<PathBuf>,
     options: LoadOptions,
     fingerprints: Fingerprints,
-    /// What was loaded, or tried.
+    /// What was last loaded or rejected.
     tried: Option<Fingerprint>,
-    /// What was seen since, and may still be changing.
+    /// What the last check saw, if it differs; it may still be changing.
     seen: Option<Fingerprint>,
 }
 
 impl PolicyFiles {
-    /// Of these files and folders, of which nothing was loaded yet.
+    /// These files and folders, not loaded yet.
     pub fn new(paths: Vec<PathBuf>, options: LoadOptions) -> Self {
         Self {
             paths,
@@ -36,21 +36,21 @@ impl PolicyFiles {
     /// Loads them.
     ///
     /// # Errors
-    /// When a path cannot be read, or does not stop changing; everything else is a diagnostic.
+    /// If a path cannot be read, or the files keep changing; everything else is a diagnostic.
     pub fn load(&mut self) -> Result<LoadedPolicy, LoadError> {
         let mut fingerprint = self.fingerprints.fresh(&self.paths);
         for _ in 0..TRIES {
             self.tried = Some(fingerprint);
             self.seen = None;
             let loaded = policy::load(&self.paths, self.options);
-            // One file of before and another of after would be a policy that nobody has written.
+            // An old version of one file with a new version of another would be a wrong policy.
             let after = self.fingerprints.fresh(&self.paths);
             if after == fingerprint {
                 return loaded;
             }
             fingerprint = after;
         }
-        // The next look finds something else than what was tried.
+        // So that the next check loads them if they have stopped changing.
         self.seen = Some(fingerprint);
         Err(LoadError {
             path: self.paths.first().cloned().unwrap_or_default(),
@@ -58,7 +58,8 @@ impl PolicyFiles {
         })
     }
 
-    /// Loads them if they are different from what was last loaded, or tried, and the same as at the last look.
+    /// Loads the files if they differ from what was last tried, and have not changed since the last
+    /// check.
     pub fn load_if_changed(&mut self) -> Option<Result<LoadedPolicy, LoadError>> {
         let fingerprint = Some(self.fingerprints.now(&self.paths));
         if fingerprint == self.tried {
@@ -89,8 +90,8 @@ mod tests {
         files
     }
 
-    /// Whether the next looks load, and whether what they load is good.
-    fn looks<const N: usize>(files: &mut PolicyFiles) -> [Option<bool>; N] {
+    /// For each of the next checks: whether it loads, and whether the policy is valid.
+    fn checks<const N: usize>(files: &mut PolicyFiles) -> [Option<bool>; N] {
         std::array::from_fn(|_| {
             let loaded = files.load_if_changed()?;
             Some(loaded.is_ok_and(|loaded| loaded.policy.is_some()))
@@ -104,60 +105,60 @@ mod tests {
     }
 
     #[test]
-    fn a_change_is_loaded_once_at_the_second_look() {
+    fn a_change_is_loaded_once_at_the_second_check() {
         let folder = folder();
         let mut files = loaded(folder.path());
-        assert_eq!(looks(&mut files), [None, None]);
+        assert_eq!(checks(&mut files), [None, None]);
         fs::write(
             folder.path().join("t.yaml"),
             GOOD.replace("key: a", "key: other"),
         )
         .unwrap();
-        assert_eq!(looks(&mut files), [None, Some(true), None, None]);
+        assert_eq!(checks(&mut files), [None, Some(true), None, None]);
     }
 
     #[test]
-    fn a_bad_file_is_tried_once_until_it_changes() {
+    fn an_invalid_file_is_tried_once_until_it_changes() {
         let folder = folder();
         let mut files = loaded(folder.path());
         fs::write(folder.path().join("t.yaml"), BAD).unwrap();
-        assert_eq!(looks(&mut files), [None, Some(false), None, None, None]);
+        assert_eq!(checks(&mut files), [None, Some(false), None, None, None]);
         fs::write(folder.path().join("t.yaml"), format!("{BAD}#")).unwrap();
-        assert_eq!(looks(&mut files), [None, Some(false), None]);
+        assert_eq!(checks(&mut files), [None, Some(false), None]);
         fs::write(folder.path().join("t.yaml"), GOOD).unwrap();
-        assert_eq!(looks(&mut files), [None, Some(true), None]);
+        assert_eq!(checks(&mut files), [None, Some(true), None]);
     }
 
     #[test]
-    fn a_file_that_is_still_written_is_waited_for() {
+    fn a_file_that_is_still_changing_is_not_loaded() {
         let folder = folder();
         let mut files = loaded(folder.path());
         for half in 1..5 {
             fs::write(folder.path().join("t.yaml"), &BAD[..half * 5]).unwrap();
-            assert_eq!(looks(&mut files), [None]);
+            assert_eq!(checks(&mut files), [None]);
         }
         fs::write(folder.path().join("t.yaml"), GOOD).unwrap();
-        assert_eq!(looks(&mut files), [None, None]);
+        assert_eq!(checks(&mut files), [None, None]);
     }
 
     #[test]
-    fn a_path_that_vanishes_and_comes_back_is_tried_once_each() {
+    fn a_path_is_tried_once_after_it_is_removed_and_once_after_it_returns() {
         let folder = folder();
         let path = folder.path().join("t.yaml");
         let mut files = loaded(&path);
         fs::remove_file(&path).unwrap();
-        assert_eq!(looks(&mut files), [None, Some(false), None]);
+        assert_eq!(checks(&mut files), [None, Some(false), None]);
         fs::write(&path, GOOD).unwrap();
-        assert_eq!(looks(&mut files), [None, Some(true), None]);
+        assert_eq!(checks(&mut files), [None, Some(true), None]);
     }
 
     #[test]
-    fn files_that_are_not_policies_change_nothing() {
+    fn files_that_are_not_policies_are_ignored() {
         let folder = folder();
         let mut files = loaded(folder.path());
         fs::write(folder.path().join(".t.yaml.swp"), "x").unwrap();
         fs::write(folder.path().join("t.test.yaml"), "x").unwrap();
         fs::write(folder.path().join("t.yaml~"), "x").unwrap();
-        assert_eq!(looks(&mut files), [None, None, None]);
+        assert_eq!(checks(&mut files), [None, None, None]);
     }
 }

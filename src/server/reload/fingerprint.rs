@@ -1,4 +1,4 @@
-//! Fingerprints of files: what tells one content from another.
+//! Fingerprints of files: hashes that differ if the contents differ.
 
 use std::fs::{self, Metadata};
 use std::hash::{Hash, Hasher};
@@ -10,15 +10,15 @@ use siphasher::sip128::{Hasher128, SipHasher13};
 
 use crate::policy;
 
-/// How often contents are read anew before their unchanged metadata is trusted. A write can come so soon after a read
-/// that the file's times do not tell; a look later, times have moved on.
+/// How many more times contents are read before their unchanged metadata is trusted: a write that
+/// closely follows a read may leave the file's times unchanged.
 const REREADS: u8 = 2;
 
-/// What stands in all the files, or why they cannot be read: 128 bits of a hash.
+/// A 128-bit hash of the contents of all files, or of the errors on reading them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Fingerprint(u128);
 
-/// Takes fingerprints, and reads only what may have changed.
+/// Computes fingerprints, and reads only files that may have changed.
 #[derive(Debug, Default)]
 pub(super) struct Fingerprints {
     last: Option<Last>,
@@ -32,16 +32,16 @@ struct Last {
 }
 
 impl Fingerprints {
-    /// By the contents, whatever the metadata say.
+    /// The fingerprint of the contents; the metadata are ignored.
     pub(super) fn fresh(&mut self, paths: &[PathBuf]) -> Fingerprint {
         self.last = None;
         self.now(paths)
     }
 
-    /// By the contents, unless the metadata have been the same for some time.
+    /// The fingerprint of the contents; they are not read if the metadata have been the same for a while.
     pub(super) fn now(&mut self, paths: &[PathBuf]) -> Fingerprint {
         let metadata = fingerprint(paths, |file, hash| {
-            // Followed through symlinks: where one leads to another file, the inode tells.
+            // This follows symlinks: if one points to another file, the inode differs.
             fs::metadata(file).map(|found| identify(&found, hash))
         });
         let known = self.last.filter(|last| last.metadata == metadata);
@@ -65,7 +65,7 @@ impl Fingerprints {
     }
 }
 
-/// What is written to it goes into a hash.
+/// A writer that hashes what is written.
 struct Hashed<'h>(&'h mut SipHasher13);
 
 impl io::Write for Hashed<'_> {
@@ -82,12 +82,12 @@ impl io::Write for Hashed<'_> {
 fn identify(file: &Metadata, hash: &mut SipHasher13) {
     let identity = (file.dev(), file.ino(), file.size());
     let modified = (file.mtime(), file.mtime_nsec());
-    // Nobody can set this one.
+    // Programs cannot set this one.
     let changed = (file.ctime(), file.ctime_nsec());
     (identity, modified, changed).hash(hash);
 }
 
-/// Of the names of all files, and of what `add` says of each.
+/// Hashes the name of each file and what `add` adds for it.
 fn fingerprint(
     paths: &[PathBuf],
     add: impl Fn(&PathBuf, &mut SipHasher13) -> io::Result<()>,
@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn a_link_to_another_file_of_the_same_size_and_time_is_seen() {
+    fn a_link_to_another_file_of_the_same_size_and_time_is_detected() {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name);
         let modified = write(&at("one"), "aa");
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn a_write_that_the_metadata_hide_is_seen_while_they_are_young() {
+    fn a_write_that_leaves_the_metadata_unchanged_is_detected_at_first() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("t.yaml");
         let modified = write(&file, "aa");
