@@ -1,11 +1,10 @@
-//! What the admin server tells: health, `/json`, `/rlconfig` and metrics.
+//! The endpoints of the admin server: health, `/json` and metrics.
 
-use weir::clock::Clock;
 use weir::server::admin::ENDPOINTS;
 use weir::telemetry::FAMILIES;
 
 use crate::running::{descriptor, request as grpc_request};
-use crate::site::{Options, Site, request};
+use crate::site::{Options, Site, fixed_clock, request};
 use weir::proto::envoy::service::ratelimit::v3::rate_limit_service_client::RateLimitServiceClient;
 
 const POLICY: &str = "
@@ -25,13 +24,13 @@ descriptors:
 ";
 
 async fn site() -> Site {
-    Site::start(POLICY, Clock::System, Options::default()).await
+    Site::start(POLICY, fixed_clock(), Options::default()).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn health_checks_follow_the_server() {
     let mut site = site().await;
-    // Somebody is connected, so the drain lasts.
+    // The drain lasts while a client is connected.
     let client = RateLimitServiceClient::connect(format!("http://{}", site.grpc)).await;
     let mut client = client.unwrap();
     let free = vec![descriptor(b"free", b"x")];
@@ -51,15 +50,15 @@ async fn health_checks_follow_the_server() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn json_decides_as_the_go_server_does() {
+async fn json_requests_are_decided_as_by_envoyproxy_ratelimit() {
     let site = site().await;
     let entries = [("account", "a"), ("endpoint", "GET /x")];
     let first = site.post("/json", &request("t", &entries));
     assert_eq!(first.status, 200);
     assert!(first.head.contains("content-type: application/json"));
-    let said = first.json();
-    assert_eq!(said["overallCode"], "OK");
-    let status = &said["statuses"][0];
+    let response = first.json();
+    assert_eq!(response["overallCode"], "OK");
+    let status = &response["statuses"][0];
     assert_eq!(status["currentLimit"]["requestsPerUnit"], 5);
     assert_eq!(status["currentLimit"]["unit"], "HOUR");
     assert_eq!(status["limitRemaining"], 4);
@@ -85,7 +84,7 @@ async fn json_decides_as_the_go_server_does() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_rule_has_its_numbers() {
+async fn every_rule_has_its_metrics() {
     let site = site().await;
     for _ in 0..7 {
         site.hit("t", &[("account", "a"), ("endpoint", "GET /x")]);
@@ -149,7 +148,7 @@ async fn every_rule_has_its_numbers() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn values_are_shown_where_the_policy_asks_for_it_and_only_so_many() {
+async fn at_most_a_thousand_values_per_rule_have_their_own_series() {
     let site = site().await;
     for value in 0..1_003 {
         site.hit("t", &[("shown", &value.to_string())]);
@@ -169,16 +168,16 @@ async fn values_are_shown_where_the_policy_asks_for_it_and_only_so_many() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn calls_over_the_wire_are_counted_and_so_are_their_errors() {
+async fn grpc_calls_and_their_errors_are_counted() {
     let site = site().await;
     let client = RateLimitServiceClient::connect(format!("http://{}", site.grpc)).await;
     let mut client = client.unwrap();
     for _ in 0..3 {
-        let asked = grpc_request(vec![descriptor(b"free", b"\xff")]);
-        client.should_rate_limit(asked).await.unwrap();
+        let message = grpc_request(vec![descriptor(b"free", b"\xff")]);
+        client.should_rate_limit(message).await.unwrap();
     }
-    let nonsense = grpc_request(Vec::new());
-    client.should_rate_limit(nonsense).await.unwrap_err();
+    let invalid = grpc_request(Vec::new());
+    client.should_rate_limit(invalid).await.unwrap_err();
     let metrics = site.get("/metrics");
     let errors = metrics.sample("weir_errors_total{code=\"INVALID_ARGUMENT\"}");
     assert_eq!(errors, Some(1));
@@ -190,16 +189,20 @@ async fn calls_over_the_wire_are_counted_and_so_are_their_errors() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn graphs_of_the_go_server_go_on() {
+async fn metrics_are_exported_under_the_names_of_envoyproxy_ratelimit() {
     let options = Options {
         envoy_ratelimit_metrics: true,
         ..Options::default()
     };
-    let site = Site::start(POLICY, Clock::System, options).await;
+    let site = Site::start(POLICY, fixed_clock(), options).await;
     for _ in 0..7 {
         site.hit("t", &[("account", "a"), ("endpoint", "GET /x")]);
         site.hit("t", &[("shown", "x:y")]);
     }
+    let client = RateLimitServiceClient::connect(format!("http://{}", site.grpc)).await;
+    let invalid = grpc_request(Vec::new());
+    let error = client.unwrap().should_rate_limit(invalid).await;
+    error.unwrap_err();
     let metrics = site.get("/metrics");
     let rule = |what: &str, keys: &str| {
         let labels = format!("domain=\"t\",{keys}");
@@ -213,7 +216,13 @@ async fn graphs_of_the_go_server_go_on() {
     assert_eq!(rule("shadow_mode", "key1=\"tried\""), Some(0));
     assert_eq!(rule("over_limit", "key1=\"shown_x_y\""), Some(6));
     let calls = "ratelimit_service_total_requests{grpc_method=\"ShouldRateLimit\"}";
-    assert_eq!(metrics.sample(calls), Some(14));
+    assert_eq!(metrics.sample(calls), Some(15));
+    let error = |kind: &str| {
+        let name = "ratelimit_service_should_rate_limit_error";
+        metrics.sample(&format!("{name}{{err_type=\"{kind}\"}}"))
+    };
+    assert_eq!(error("service_error"), Some(1));
+    assert_eq!(error("redis_error"), Some(0));
     let sample = "ratelimit_service_response_time_seconds_count{grpc_method=\"ShouldRateLimit\"}";
     assert_eq!(metrics.sample(sample), Some(14));
     let without = self::site().await.get("/metrics").body;
@@ -221,7 +230,7 @@ async fn graphs_of_the_go_server_go_on() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn pages_of_other_sites_may_not_ask() {
+async fn requests_from_pages_of_other_sites_are_rejected() {
     let site = site().await;
     let rebound = site.ask("GET", "/metrics", &[("Host", "evil.example")], b"");
     assert_eq!(rebound.status, 403);
@@ -232,14 +241,14 @@ async fn pages_of_other_sites_may_not_ask() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_endpoint_that_is_told_of_answers() {
+async fn every_listed_endpoint_exists() {
     let site = site().await;
-    // The one whose answer has no end has a test of its own.
-    let ending = ENDPOINTS.iter();
-    for endpoint in ending.filter(|endpoint| endpoint.path != "/api/events") {
+    // The event stream is endless and has its own test.
+    let endpoints = ENDPOINTS.iter();
+    for endpoint in endpoints.filter(|endpoint| endpoint.path != "/api/events") {
         let answer = site.ask(endpoint.method, endpoint.path, &[], b"");
-        let is_there = !matches!(answer.status, 404 | 405);
-        assert!(is_there, "{endpoint:?}: {}", answer.status);
+        let exists = !matches!(answer.status, 404 | 405);
+        assert!(exists, "{endpoint:?}: {}", answer.status);
         assert_eq!(answer.status == 403, endpoint.needs_token, "{endpoint:?}");
     }
 }

@@ -1,10 +1,9 @@
-//! The counters of one client, looked at and mended through the admin server; and who may do so.
+//! `/api/keys/…` and `weir keys`: the counters of one client, and access to them.
 
 use serde_json::Value;
-use weir::clock::{Clock, ManualClock, Timestamp};
 
 use crate::binary::{Serving, stderr, stdout, weir};
-use crate::site::{Options, Site, TOKEN, request};
+use crate::site::{Options, Site, TOKEN, fixed_clock, request};
 
 const POLICY: &str = "
 domain: shop
@@ -19,15 +18,14 @@ descriptors:
 const SECRET: &[(&str, &str)] = &[("api_key", "s3cret")];
 
 async fn site(token: bool) -> Site {
-    let clock = Clock::Manual(ManualClock::new(Timestamp::from_secs(1_700_000_000)));
     let options = Options {
         token,
         ..Options::default()
     };
-    Site::start(POLICY, clock, options).await
+    Site::start(POLICY, fixed_clock(), options).await
 }
 
-/// What is left in each limit.
+/// The remaining hits of each limit.
 fn left(answer: &Value) -> Vec<u64> {
     let limits = answer["descriptors"][0]["limits"].as_array().unwrap();
     let left = |limit: &Value| limit["state"]["remaining"].as_u64().unwrap();
@@ -79,7 +77,7 @@ async fn a_counter_that_was_over_can_be_reset() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn only_the_token_opens() {
+async fn changes_require_the_token() {
     let open = site(true).await;
     let closed = site(false).await;
     let body = request("shop", SECRET);
@@ -109,7 +107,7 @@ async fn only_the_token_opens() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_explanation_tells_of_counters_only_with_the_token() {
+async fn an_explanation_shows_live_counters_only_with_the_token() {
     let site = site(true).await;
     let body = request("shop", SECRET);
     site.hit("shop", SECRET);
@@ -125,7 +123,7 @@ async fn an_explanation_tells_of_counters_only_with_the_token() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_policies_are_loaded_anew_for_who_may() {
+async fn policies_are_reloaded_with_the_token() {
     let site = site(true).await;
     let file = site.folder.path().join("policies/t.yaml");
     std::fs::write(&file, POLICY.replace("100", "200")).unwrap();
@@ -137,10 +135,10 @@ async fn the_policies_are_loaded_anew_for_who_may() {
     std::fs::write(&file, "domain: shop\ndescriptors: [{kye: x}]").unwrap();
     let answer = site.post_as_admin("/api/reload", "");
     assert_eq!(answer.status, 409);
-    let told = answer.json();
-    assert_eq!(told["error"], "2 errors");
+    let load = answer.json();
+    assert_eq!(load["error"], "2 errors");
     assert!(
-        told["diagnostics"][0]
+        load["diagnostics"][0]
             .as_str()
             .unwrap()
             .contains("t.yaml:2:")
@@ -159,7 +157,7 @@ async fn the_policies_are_loaded_anew_for_who_may() {
 }
 
 #[test]
-fn the_commands_ask_a_running_server_and_the_log_says_who_did() {
+fn commands_use_a_running_server_and_are_logged() {
     let folder = tempfile::tempdir().unwrap();
     let token = folder.path().join("token");
     std::fs::write(&token, TOKEN).unwrap();
@@ -200,9 +198,9 @@ fn the_commands_ask_a_running_server_and_the_log_says_who_did() {
     let reset = ask(&["keys", "reset", "t", "api_key=k3y"], "");
     assert!(stdout(&reset).starts_with("0 counters deleted\n\n"));
     let explained = ask(&["explain", "--domain=t", "api_key=k3y"], "");
-    let said = stdout(&explained);
-    assert!(said.contains("with the counters of the server"), "{said}");
-    assert!(said.contains("response OK"), "{said}");
+    let text = stdout(&explained);
+    assert!(text.contains("with the counters of the server"), "{text}");
+    assert!(text.contains("response OK"), "{text}");
 
     let mut lines = Vec::new();
     for action in ["show", "reset", "explain"] {

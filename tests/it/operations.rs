@@ -1,6 +1,6 @@
-//! What `docs/operations.md` and the examples for Prometheus and Grafana say is what there is.
+//! `docs/operations.md` and the examples for Prometheus and Grafana match the program.
 //!
-//! `UPDATE_SNAPSHOTS=1 cargo test --test it operations` writes the generated tables anew.
+//! `UPDATE_SNAPSHOTS=1 cargo test --test it operations` regenerates the tables.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -89,7 +89,7 @@ fn rejections() -> String {
     table
 }
 
-/// What stands between the marks of that name, and the whole with something else there.
+/// The text between the marks with this name, and the document with `other` in its place.
 fn between(text: &str, name: &str, other: &str) -> (String, String) {
     let (open, close) = (format!("<!-- {name} -->\n"), format!("<!-- /{name} -->"));
     let start = text.find(&open).unwrap() + open.len();
@@ -121,9 +121,9 @@ fn the_tables_of_the_documentation_are_those_of_the_program() {
     }
 }
 
-/// What `cargo bench -p weir-bench --bench compare -- faults` has printed names tests, which there are.
+/// The table that `cargo bench -p weir-bench --bench compare -- faults` prints names existing tests.
 #[test]
-fn what_is_said_of_faults_is_tested() {
+fn every_fault_in_the_documentation_has_a_test() {
     let (faults, _) = between(&read("docs/operations.md"), "faults", "");
     let mut tests = 0;
     for name in faults.split('`').filter(|text| text.contains("::")) {

@@ -1,13 +1,12 @@
-//! What the page and `weir top` are made from: rates, and who asks most.
+//! The data of the admin page and of `weir top`: rates and heavy hitters.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
 
 use serde_json::Value;
-use weir::clock::Clock;
 
 use crate::binary::{stderr, stdout, weir};
-use crate::site::{Options, Site};
+use crate::site::{Options, Site, fixed_clock};
 
 const POLICY: &str = "
 domain: shop
@@ -27,7 +26,7 @@ async fn site(token: bool) -> Site {
         token,
         ..Options::default()
     };
-    Site::start(POLICY, Clock::System, options).await
+    Site::start(POLICY, fixed_clock(), options).await
 }
 
 fn hit(site: &Site) {
@@ -42,10 +41,10 @@ fn hit(site: &Site) {
     site.hit("nowhere", &[("remote_address", "10.0.0.9")]);
 }
 
-/// Who, the rule that they met, and their hits.
-fn hitters(of: &Value) -> Vec<(String, String, u64)> {
+/// Clients, the rules that they matched, and their hits.
+fn hitters(list: &Value) -> Vec<(String, String, u64)> {
     let text = |value: &Value| value.as_str().unwrap().to_owned();
-    let hitters = of.as_array().unwrap().iter();
+    let hitters = list.as_array().unwrap().iter();
     hitters
         .map(|one| {
             (
@@ -58,7 +57,7 @@ fn hitters(of: &Value) -> Vec<(String, String, u64)> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_top_tells_who_is_refused_by_which_rule_and_no_secret() {
+async fn heavy_hitters_have_their_rule_and_no_secret_value() {
     let site = site(false).await;
     hit(&site);
     let top = site.get("/api/top");
@@ -79,7 +78,7 @@ async fn the_top_tells_who_is_refused_by_which_rule_and_no_secret() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_asks_is_told_only_to_who_may_see_clients() {
+async fn heavy_hitters_require_the_token() {
     let site = site(true).await;
     assert_eq!(site.get("/api/top").status, 401);
     let right = format!("Bearer {}", crate::site::TOKEN);
@@ -88,14 +87,14 @@ async fn who_asks_is_told_only_to_who_may_see_clients() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_overview_has_every_rule_and_what_it_counted() {
+async fn the_overview_has_every_rule_with_its_counts() {
     let site = site(false).await;
     hit(&site);
     let sum = |steps: &Value, at: usize| -> u64 {
         let steps = steps.as_array().unwrap().iter();
         steps.map(|step| step[at].as_u64().unwrap()).sum()
     };
-    // The steps go on by themselves.
+    // A step ends every 20 ms.
     let overview = loop {
         let overview = site.get("/api/overview").json();
         let steps = &overview["domains"][0]["steps"];
@@ -155,7 +154,7 @@ async fn the_overview_and_a_metric_have_the_slots_in_use() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn steps_are_sent_to_who_watches() {
+async fn steps_are_sent_as_events() {
     let site = site(false).await;
     let mut stream = TcpStream::connect(site.address()).unwrap();
     stream
@@ -176,7 +175,45 @@ async fn steps_are_sent_to_who_watches() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn top_shows_it_in_a_terminal() {
+async fn keys_show_and_top_print_every_algorithm() {
+    let site = site(true).await;
+    for _ in 0..10 {
+        site.hit("shop", &[("kinds", "x")]);
+    }
+    let server = format!("--server={}", site.address());
+    let token = site.folder.path().join("token");
+    let run = |command: &[&str]| {
+        let mut command = weir(command);
+        let command = command.arg(&server).arg("--admin-token-file").arg(&token);
+        let output = command.output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        stdout(&output).to_owned()
+    };
+    let shown = run(&["keys", "show", "shop", "kinds=x"]);
+    let lines: Vec<Vec<&str>> = shown
+        .lines()
+        .map(|line| {
+            line.split("  ")
+                .map(str::trim)
+                .filter(|cell| !cell.is_empty())
+                .collect()
+        })
+        .collect();
+    for (limit, left) in [
+        ("8 at once (lease 180 s)", "0"),
+        ("60 per minute, burst 90", "82"),
+        ("9 per 2 hours", "1"),
+    ] {
+        let is_row =
+            |cells: &Vec<&str>| cells.first() == Some(&limit) && cells.get(1) == Some(&left);
+        assert!(lines.iter().any(is_row), "{limit}, {left} left:\n{shown}");
+    }
+    let top = run(&["top", "--count=1"]);
+    assert!(top.contains("\n   2  kinds=x  kinds\n"), "{top}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn top_prints_heavy_hitters() {
     let site = site(true).await;
     hit(&site);
     let server = format!("--server={}", site.address());

@@ -43,14 +43,14 @@ impl Reloading {
         Self { running, reloader }
     }
 
-    /// A change is seen, and seen not to go on.
-    async fn two_looks(&self) -> ReloadOutcome {
+    /// The first check sees a change, the second loads it.
+    async fn two_checks(&self) -> ReloadOutcome {
         assert_eq!(self.reloader.check().await, ReloadOutcome::Unchanged);
         self.reloader.check().await
     }
 }
 
-/// Two descriptors whose limits belong together.
+/// Two descriptors whose limits change together.
 fn policy(limit: u32) -> String {
     format!(
         "domain: t\ndescriptors:\n\
@@ -65,7 +65,7 @@ fn folder(limit: u32) -> TempDir {
     folder
 }
 
-/// The limits and what remains of them, as one call is told.
+/// The limits of one answer, and what remains of them.
 async fn limits(client: &mut Client) -> [(u32, u32); 2] {
     let message = request(vec![descriptor(b"a", b"x"), descriptor(b"b", b"x")]);
     let answer = client.should_rate_limit(message).await.unwrap();
@@ -115,7 +115,7 @@ async fn no_call_ever_sees_half_a_policy() {
     for flip in 1..=FLIPS {
         let limit = 1_000_000 + flip;
         swap_config_map(volume.path(), &format!("..v{flip}"), limit);
-        assert_eq!(reloading.two_looks().await, ReloadOutcome::Reloaded);
+        assert_eq!(reloading.two_checks().await, ReloadOutcome::Reloaded);
         assert_eq!(
             limits(&mut client).await.map(|(limit, _)| limit),
             [limit; 2]
@@ -134,7 +134,7 @@ async fn counters_of_rules_survive() {
     let mut client = reloading.running.client().await;
     assert_eq!(limits(&mut client).await, [(10, 9); 2]);
     fs::write(folder.path().join("t.yaml"), policy(20)).unwrap();
-    assert_eq!(reloading.two_looks().await, ReloadOutcome::Reloaded);
+    assert_eq!(reloading.two_checks().await, ReloadOutcome::Reloaded);
     assert_eq!(limits(&mut client).await, [(20, 18); 2]);
 }
 
@@ -144,14 +144,14 @@ async fn a_file_that_an_editor_puts_in_place_is_taken_up() {
     let reloading = Reloading::start(folder.path()).await;
     let mut client = reloading.running.client().await;
     fs::write(folder.path().join(".t.yaml.swp"), policy(11)).unwrap();
-    assert_eq!(reloading.two_looks().await, ReloadOutcome::Unchanged);
+    assert_eq!(reloading.two_checks().await, ReloadOutcome::Unchanged);
     fs::rename(folder.path().join("t.yaml"), folder.path().join("t.yaml~")).unwrap();
     fs::rename(
         folder.path().join(".t.yaml.swp"),
         folder.path().join("t.yaml"),
     )
     .unwrap();
-    assert_eq!(reloading.two_looks().await, ReloadOutcome::Reloaded);
+    assert_eq!(reloading.two_checks().await, ReloadOutcome::Reloaded);
     assert_eq!(limits(&mut client).await[0].0, 11);
 }
 
@@ -161,7 +161,7 @@ async fn a_bad_file_leaves_the_policy_in_force_and_is_tried_once() {
     let reloading = Reloading::start(folder.path()).await;
     let mut client = reloading.running.client().await;
     fs::write(folder.path().join("t.yaml"), "domain: t\ndescriptor: []\n").unwrap();
-    assert_eq!(reloading.two_looks().await, ReloadOutcome::Failed);
+    assert_eq!(reloading.two_checks().await, ReloadOutcome::Failed);
     for _ in 0..5 {
         assert_eq!(reloading.reloader.check().await, ReloadOutcome::Unchanged);
     }
@@ -171,7 +171,7 @@ async fn a_bad_file_leaves_the_policy_in_force_and_is_tried_once() {
     assert_eq!(limits(&mut client).await[0].0, 10);
     assert_eq!(reloading.reloader.reload().await, ReloadOutcome::Failed);
     fs::write(folder.path().join("t.yaml"), policy(12)).unwrap();
-    assert_eq!(reloading.two_looks().await, ReloadOutcome::Reloaded);
+    assert_eq!(reloading.two_checks().await, ReloadOutcome::Reloaded);
     assert_eq!(limits(&mut client).await[0].0, 12);
 }
 
@@ -181,9 +181,9 @@ async fn files_that_vanish_leave_the_policy_in_force() {
     let reloading = Reloading::start(folder.path()).await;
     let mut client = reloading.running.client().await;
     fs::remove_file(folder.path().join("t.yaml")).unwrap();
-    assert_eq!(reloading.two_looks().await, ReloadOutcome::Failed);
+    assert_eq!(reloading.two_checks().await, ReloadOutcome::Failed);
     fs::remove_dir(folder.path()).unwrap();
-    assert_eq!(reloading.two_looks().await, ReloadOutcome::Failed);
+    assert_eq!(reloading.two_checks().await, ReloadOutcome::Failed);
     assert_eq!(reloading.reloader.check().await, ReloadOutcome::Unchanged);
     assert_eq!(limits(&mut client).await[0].0, 10);
 }

@@ -1,4 +1,4 @@
-//! A server with its admin server in this process, and a client that asks over HTTP.
+//! A server and its admin server in this process, with an HTTP client.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
-use weir::clock::Clock;
+use weir::api::ServingStage;
+use weir::clock::{Clock, ManualClock, Timestamp};
 use weir::engine::Engine;
 use weir::policy::LoadOptions;
 use weir::server::admin::{self, Admin, AdminConfig, TokenFile};
@@ -36,7 +37,7 @@ pub(crate) struct Options {
 }
 
 impl Site {
-    /// Two workers, a clock of its own, the policy of a text in `policies/t.yaml`.
+    /// Starts two workers with the policy in `policies/t.yaml`, and waits until they serve.
     pub(crate) async fn start(yaml: &str, clock: Clock, options: Options) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let policies = folder.path().join("policies");
@@ -74,15 +75,20 @@ impl Site {
         let listen = ListenConfig::Tcp("127.0.0.1:0".to_owned());
         let listener = Listener::bind(&listen).await.unwrap();
         let grpc = listener.address().to_string();
+        let readiness = app.readiness.clone();
         let (stop, stopped) = tokio::sync::oneshot::channel();
         let server = tokio::spawn(async move {
             let shutdown = async {
-                // A test that is over has nothing to say.
+                // The sender is dropped at the end of a test.
                 let _ = stopped.await;
             };
             weir::server::run(listener, app, shutdown).await.unwrap();
         });
-        tokio::task::yield_now().await;
+        // The workers start in the task.
+        while readiness.stage() != ServingStage::Serving {
+            assert!(!server.is_finished(), "the server did not start");
+            tokio::task::yield_now().await;
+        }
         Self {
             admin,
             grpc,
@@ -104,7 +110,7 @@ impl Site {
         self.ask("POST", path, &[], body.as_bytes())
     }
 
-    /// With the token.
+    /// Sends a POST with the admin token.
     pub(crate) fn post_as_admin(&self, path: &str, body: &str) -> Answer {
         let authorization = format!("Bearer {TOKEN}");
         let headers = [("Authorization", authorization.as_str())];
@@ -139,15 +145,20 @@ impl Site {
         }
     }
 
-    /// Decides by `/json` for one descriptor.
+    /// Sends a request with one descriptor to `/json` and returns the HTTP status.
     pub(crate) fn hit(&self, domain: &str, entries: &[(&str, &str)]) -> u16 {
         self.post("/json", &request(domain, entries)).status
     }
 
-    /// Asks the server to end; it stays in its drain for as long as somebody is connected.
+    /// Starts the shutdown; the server drains for as long as a client is connected.
     pub(crate) fn shut_down(&mut self) {
         self.stop.take().unwrap().send(()).unwrap();
     }
+}
+
+/// A clock that stands still in the middle of an hour, so that no window ends during a test.
+pub(crate) fn fixed_clock() -> Clock {
+    Clock::Manual(ManualClock::new(Timestamp::from_secs(1_700_000_000)))
 }
 
 /// A `RateLimitRequest` in JSON.
