@@ -164,7 +164,7 @@ fn inode(path: &Path) -> Option<(u64, u64)> {
 impl Drop for SocketFile {
     fn drop(&mut self) {
         if self.inode.is_some() && self.inode == inode(&self.path) {
-            // Nobody can be told any more, and the next server replaces it.
+            // An error has no consequence: the next server replaces the file.
             let _ = fs::remove_file(&self.path);
         }
     }

@@ -50,7 +50,7 @@ fn traffic(weir: &Weir) {
 }
 
 #[test]
-fn a_person_sees_who_is_refused_by_which_rule() {
+fn the_page_shows_refused_clients_and_their_rules() {
     let Some(chromium) = program::CHROMIUM.or_skip() else {
         return;
     };
@@ -131,20 +131,20 @@ fn a_person_sees_who_is_refused_by_which_rule() {
     );
     assert!(!explained.contains("s3cret-key"), "{explained}");
 
-    // A change that is refused is told.
+    // The page shows that a reload failed, and why.
     std::fs::write(
         policies.join("shop.yaml"),
         policy.replace("rate_limit", "rate_limt"),
     )
     .expect("a policy");
     page.wait_for("!$('load').hidden");
-    let told = page.value("$('load').textContent").to_string();
+    let load = page.value("$('load').textContent").to_string();
     assert!(
-        told.contains("not in force") && told.contains("did you mean `rate_limit`?"),
-        "{told}"
+        load.contains("Generation 1 stays in force") && load.contains("did you mean `rate_limit`?"),
+        "{load}"
     );
     let complaints = page.complaints.join("\n");
-    // 401 before the token was given is the browser's to tell.
+    // The browser reports the 401 from before the token was entered.
     let others: Vec<&str> = complaints
         .lines()
         .filter(|line| !line.contains("401"))

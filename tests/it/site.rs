@@ -156,7 +156,7 @@ impl Site {
     }
 }
 
-/// A clock that stands still in the middle of an hour, so that no window ends during a test.
+/// A clock that is fixed in the middle of an hour, so that no window ends during a test.
 pub(crate) fn fixed_clock() -> Clock {
     Clock::Manual(ManualClock::new(Timestamp::from_secs(1_700_000_000)))
 }

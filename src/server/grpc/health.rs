@@ -1,4 +1,4 @@
-//! What weir says of itself to health checks.
+//! The gRPC health service.
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use tonic_health::ServingStatus;
@@ -8,13 +8,13 @@ use tonic_health::server::{HealthReporter, health_reporter};
 /// The names that can be asked for: the server as a whole, the name that the Go server uses, and the service's own.
 const NAMES: [&str; 3] = ["", "ratelimit", super::RATE_LIMIT_SERVICE];
 
-/// Asks once; who watches is told nothing more than the status.
+/// The unary method. Only its responses contain the reason; watchers receive the status alone.
 const CHECK: &str = "/grpc.health.v1.Health/Check";
 
-/// Why counters are not shared now: the protocol has no place for a reason.
+/// Why Redis is unavailable. The protocol has no field for it.
 const STORE_UNAVAILABLE: HeaderName = HeaderName::from_static("weir-store-unavailable");
 
-/// The longest reason that is told; more would not fit into the headers that some clients take.
+/// Maximum length of the reason in bytes; some clients limit the size of headers.
 const MAX_REASON: usize = 512;
 
 /// Whether a path is that of a health check.
@@ -32,7 +32,7 @@ pub(super) fn set_reason(headers: &mut HeaderMap, reason: &str) {
     }
 }
 
-/// Sets what health checks are told.
+/// Sets the status that health checks report.
 #[derive(Debug)]
 pub struct Health(HealthReporter);
 
@@ -70,7 +70,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_reason_is_told_in_visible_ascii_whatever_a_store_says() {
+    fn reasons_are_reduced_to_visible_ascii() {
         let mut headers = HeaderMap::new();
         set_reason(&mut headers, "OOM: command not allowed\r\nübergroß\0");
         assert_eq!(headers[STORE_UNAVAILABLE], "OOM: command not allowedbergro");
