@@ -77,7 +77,9 @@ pub(super) fn run(args: &CheckArgs) -> Result<ExitCode, CliError> {
     let loaded = policy::load(&args.paths, options).map_err(CliError::new)?;
     let summary = Summary::new(&loaded);
     print(args.render(&loaded, &summary))?;
-    let is_rejected = summary.errors > 0 || (args.deny_warnings && summary.warnings > 0);
+    // A wrong path must not pass: nothing was checked.
+    let is_rejected =
+        summary.files == 0 || summary.errors > 0 || (args.deny_warnings && summary.warnings > 0);
     Ok(ExitCode::from(if is_rejected { FAILED } else { DONE }))
 }
 

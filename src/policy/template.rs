@@ -67,6 +67,8 @@ pub struct BodyTemplate {
 pub(crate) enum Escaping {
     /// In text that is not JSON.
     Plain,
+    /// In HTML or XML.
+    Markup,
     /// Inside a JSON string literal.
     Quoted,
     /// Outside of JSON strings, as a whole token.
@@ -142,6 +144,7 @@ impl BodyTemplate {
                         !c.is_control() || c == '\n' || c == '\t'
                     });
                 }
+                Escaping::Markup => make_markup(&mut out, start),
                 Escaping::Quoted => make_quoted(&mut out, start),
                 Escaping::Token if present && is_number(&out[start..]) => {}
                 Escaping::Token => {
@@ -175,6 +178,25 @@ fn make_plain(out: &mut Vec<u8>, start: usize, keep: impl Fn(char) -> bool) {
         .collect();
     out.truncate(start);
     out.extend_from_slice(text.as_bytes());
+}
+
+/// Escapes the bytes from `start` for the text and the quoted attributes of HTML and XML.
+fn make_markup(out: &mut Vec<u8>, start: usize) {
+    make_plain(out, start, |c| !c.is_control() || c == '\n' || c == '\t');
+    if !out[start..].iter().any(|b| b"&<>\"'".contains(b)) {
+        return;
+    }
+    let text = out.split_off(start);
+    for byte in text {
+        match byte {
+            b'&' => out.extend_from_slice(b"&amp;"),
+            b'<' => out.extend_from_slice(b"&lt;"),
+            b'>' => out.extend_from_slice(b"&gt;"),
+            b'"' => out.extend_from_slice(b"&quot;"),
+            b'\'' => out.extend_from_slice(b"&#39;"),
+            byte => out.push(byte),
+        }
+    }
 }
 
 /// Escapes the bytes from `start` for the inside of a JSON string.

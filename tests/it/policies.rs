@@ -176,3 +176,11 @@ fn diagnostics_as_sarif() {
         assert!(place["region"]["endColumn"].as_u64() > place["region"]["startColumn"].as_u64());
     }
 }
+
+#[test]
+fn a_folder_without_policies_fails() {
+    let folder = tempfile::tempdir().unwrap();
+    let (said, code) = check_with(&[], folder.path().to_str().unwrap());
+    assert!(said.contains("warning[empty-folder]"), "{said}");
+    assert_eq!(code, Some(1));
+}

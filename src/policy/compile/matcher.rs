@@ -120,7 +120,11 @@ pub(super) fn compile(raw: &RawDescriptor, report: &mut Report) -> Option<Matche
         report.add_with_hint(PolicyCode::ConflictingMatchers, raw.position, message, hint);
         return None;
     }
-    if let Some(key) = raw.key.given().filter(|key| key.value.contains('*')) {
+    if let Some(key) = raw
+        .key
+        .given()
+        .filter(|key| key.value.contains('*') && !is_generated(raw))
+    {
         warn_of_literal_star(key.position, "a key", report);
     }
     let matcher = match &written[..] {
@@ -266,4 +270,10 @@ fn warn_of_literal_star(position: Option<Position>, within: &str, report: &mut R
     let message = format!("`*` is an ordinary character in {within}");
     let hint = "a wildcard is written as `value`";
     report.add_with_hint(PolicyCode::LiteralWildcard, position, message, hint);
+}
+
+/// Whether the value is the same as the key, as gateways generate it: the `*` of such a key is intended.
+fn is_generated(raw: &RawDescriptor) -> bool {
+    let (key, value) = (raw.key.given(), raw.value.given());
+    key.zip(value).is_some_and(|(key, value)| key == value)
 }

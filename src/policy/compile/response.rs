@@ -184,7 +184,11 @@ fn compile_body(
     let body = raw.body.as_ref()?;
     let pieces = pieces(body, summary, report);
     if !is_json(raw, &body.value) {
-        let plain = pieces.into_iter().map(|piece| (piece, Escaping::Plain));
+        let escaping = match is_markup(raw, &body.value) {
+            true => Escaping::Markup,
+            false => Escaping::Plain,
+        };
+        let plain = pieces.into_iter().map(|piece| (piece, escaping));
         return Some(BodyTemplate::new(plain.collect()));
     }
     match template::parse_body(pieces, |key| summary.is_number(key)) {
@@ -292,16 +296,32 @@ fn is_content_type(header: &RawHeader) -> bool {
     header.name.value.eq_ignore_ascii_case("content-type")
 }
 
+/// The media type of refusals in lower case, without parameters.
+fn media_type(raw: &RawResponse) -> Option<String> {
+    let mut headers = raw.over_limit_headers.iter();
+    let header = headers.find(|header| is_content_type(header))?;
+    let value = header.value.value.to_ascii_lowercase();
+    Some(
+        value
+            .split(';')
+            .next()
+            .unwrap_or_default()
+            .trim()
+            .to_owned(),
+    )
+}
+
 /// Whether the body is JSON by its type or by its first character.
 fn is_json(raw: &RawResponse, body: &str) -> bool {
-    let header = raw
-        .over_limit_headers
-        .iter()
-        .find(|header| is_content_type(header));
-    let by_type = header.is_some_and(|header| {
-        let value = header.value.value.to_ascii_lowercase();
-        let kind = value.split(';').next().unwrap_or_default().trim();
-        kind == "application/json" || kind.ends_with("+json")
-    });
+    let by_type =
+        media_type(raw).is_some_and(|kind| kind == "application/json" || kind.ends_with("+json"));
     by_type || body.trim_start().starts_with(['{', '['])
+}
+
+/// Whether the body is HTML or XML by its type or by its first character.
+fn is_markup(raw: &RawResponse, body: &str) -> bool {
+    let by_type = media_type(raw).is_some_and(|kind| {
+        matches!(&*kind, "text/html" | "text/xml" | "application/xml") || kind.ends_with("+xml")
+    });
+    by_type || body.trim_start().starts_with('<')
 }

@@ -104,3 +104,21 @@ fn faults_are_named() {
         [TemplateError::InvalidArgument("LIMIT".into())]
     );
 }
+
+#[test]
+fn values_in_markup_are_escaped() {
+    struct Script;
+    impl Values for Script {
+        fn write(&self, _: &Operator, out: &mut Vec<u8>) -> bool {
+            out.extend_from_slice(b"<b a=\"x\">'&");
+            true
+        }
+    }
+    let entry = TemplatePiece::Operator(Operator::Entry("user".into()));
+    let body = BodyTemplate::new(vec![
+        (TemplatePiece::Text("<p>".into()), Escaping::Plain),
+        (entry, Escaping::Markup),
+    ]);
+    let expected = "<p>&lt;b a=&quot;x&quot;&gt;&#39;&amp;";
+    assert_eq!(body.render(&Script), expected);
+}

@@ -66,3 +66,44 @@ fn keys_of_metadata_may_look_like_numbers() {
     };
     assert_eq!(deep.get("2").cloned(), text("e"));
 }
+
+#[test]
+fn a_star_in_a_key_equal_to_its_value_is_not_reported() {
+    let warnings = |value: &str| {
+        let text = format!("domain: d\ndescriptors: [{{key: \"a/*\", value: {value}}}]\n");
+        let found = load_text("test.yaml".as_ref(), &text).diagnostics;
+        let stars = found
+            .iter()
+            .filter(|found| found.code.as_str() == "literal-wildcard");
+        stars.count()
+    };
+    assert_eq!((warnings("\"a/*\""), warnings("b")), (0, 1));
+}
+
+#[test]
+fn values_in_html_and_xml_bodies_are_escaped_by_content_type() {
+    struct Script;
+    impl template::Values for Script {
+        fn write(&self, _: &template::Operator, out: &mut Vec<u8>) -> bool {
+            out.extend_from_slice(b"<b>");
+            true
+        }
+    }
+    let body = |kind: &str, body: &str| {
+        let policy = loaded(&format!(
+            "domain: d\nresponse: {{over_limit: {{headers: {{Content-Type: {kind}}}, body: '{body}'}}}}\n"
+        ));
+        let response = policy.domains()[0].response().unwrap().clone();
+        response.over_limit.body.as_ref().unwrap().render(&Script)
+    };
+    for kind in [
+        "text/html; charset=utf-8",
+        "Application/XML",
+        "application/problem+xml",
+    ] {
+        assert_eq!(body(kind, "by %ENTRY(user)%"), "by &lt;b&gt;", "{kind}");
+    }
+    assert_eq!(body("text/plain", "<p>%ENTRY(user)%"), "<p>&lt;b&gt;");
+    assert_eq!(body("text/plain", "by %ENTRY(user)%"), "by <b>");
+    assert_eq!(body("application/json", "\"%ENTRY(user)%\""), "\"<b>\"");
+}
