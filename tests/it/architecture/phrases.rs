@@ -95,7 +95,7 @@ const REJECTED: &[Phrase] = &[
 ];
 
 /// How many there still are.
-const LEFT: usize = 181;
+const LEFT: usize = 159;
 
 #[test]
 fn no_rejected_phrases() {
