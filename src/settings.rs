@@ -11,6 +11,7 @@ use std::path::PathBuf;
 use std::thread;
 use std::time::Duration;
 
+use clap::builder::BoolishValueParser;
 use clap::{Args, ValueEnum};
 
 use crate::server::admin::AdminConfig;
@@ -42,8 +43,12 @@ pub struct ServeArgs {
     )]
     policies: Vec<PathBuf>,
 
+    /// Start even if the policies define no domain, and limit nothing until they do
+    #[arg(long, env = "WEIR_ALLOW_EMPTY", value_parser = BoolishValueParser::new())]
+    allow_empty: bool,
+
     /// Merge files that define the same domain
-    #[arg(long, env = "WEIR_MERGE_DOMAINS")]
+    #[arg(long, env = "WEIR_MERGE_DOMAINS", value_parser = BoolishValueParser::new())]
     merge_domains: bool,
     /// Interval for checking the policy files for changes; 0 disables it (SIGHUP still reloads)
     ///
@@ -84,14 +89,31 @@ pub struct ServeArgs {
     #[arg(long, value_name = "PATH", env = "WEIR_ADMIN_TOKEN_FILE")]
     admin_token_file: Option<PathBuf>,
 
+    /// Host name under which browsers and tools reach --http, besides localhost and IP addresses
+    #[arg(
+        long,
+        value_name = "NAME",
+        env = "WEIR_HTTP_HOST",
+        value_delimiter = ','
+    )]
+    http_host: Vec<String>,
+
+    /// Let other hosts charge any client's limits with POST /json, without the token
+    #[arg(long, env = "WEIR_OPEN_JSON", value_parser = BoolishValueParser::new())]
+    open_json: bool,
+
     /// Also export metrics under the names used by envoyproxy/ratelimit
-    #[arg(long, env = "WEIR_ENVOY_RATELIMIT_METRICS")]
+    #[arg(
+        long,
+        env = "WEIR_ENVOY_RATELIMIT_METRICS",
+        value_parser = BoolishValueParser::new()
+    )]
     envoy_ratelimit_metrics: bool,
 
     /// Also describe the request in `dynamic_metadata`, as envoyproxy/ratelimit does with RESPONSE_DYNAMIC_METADATA
     ///
     /// The fields are domain, descriptors and hitsAddend; values of secret keys are hidden.
-    #[arg(long, env = "WEIR_REQUEST_METADATA")]
+    #[arg(long, env = "WEIR_REQUEST_METADATA", value_parser = BoolishValueParser::new())]
     request_metadata: bool,
 
     /// Number of worker threads [default: one per core]
@@ -110,7 +132,13 @@ pub struct ServeArgs {
     /// How long to keep serving after SIGTERM or SIGINT, while health checks report NOT_SERVING
     ///
     /// Ends early when no connection is open. Calls then have 5 seconds to finish. A second signal exits immediately.
-    #[arg(long, value_name = "SECONDS", env = "WEIR_DRAIN", default_value_t = 5)]
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        env = "WEIR_DRAIN",
+        default_value_t = 5,
+        value_parser = clap::value_parser!(u64).range(..=MAX_SECS)
+    )]
     drain: u64,
 
     /// Ask clients to reconnect after this time (± 10 %), so that they spread over servers; 0 disables it
@@ -118,7 +146,8 @@ pub struct ServeArgs {
         long,
         value_name = "SECONDS",
         env = "WEIR_MAX_CONNECTION_AGE",
-        default_value_t = 0
+        default_value_t = 0,
+        value_parser = clap::value_parser!(u64).range(..=MAX_SECS)
     )]
     max_connection_age: u64,
 
@@ -145,10 +174,10 @@ pub struct ServeArgs {
     )]
     grpc_buffer: usize,
 
-    /// Export decision spans to this OTLP/gRPC collector: http://HOST:PORT, usually port 4317
+    /// Export decision spans to this OTLP/gRPC collector: HOST:PORT or http://HOST:PORT, usually port 4317
     ///
     /// The sampling flag of a call's `traceparent` is always followed.
-    #[arg(long, value_name = "URL", env = "WEIR_OTLP")]
+    #[arg(long, value_name = "URL", env = "WEIR_OTLP", value_parser = collector)]
     otlp: Option<String>,
 
     /// Fraction of calls without a `traceparent` to trace, from 0 to 1
@@ -189,6 +218,9 @@ pub struct ServeArgs {
     log_level: LogLevel,
 }
 
+/// The longest time that a flag takes: a year, in seconds.
+const MAX_SECS: u64 = 31_536_000;
+
 /// How logs are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum LogFormat {
@@ -221,6 +253,8 @@ type Interval = Option<Duration>;
 pub struct ServeSettings {
     /// Files and folders.
     pub policies: Vec<PathBuf>,
+    /// Serves although no domain is defined.
+    pub allow_empty: bool,
     /// Files of one domain are merged.
     pub merge_domains: bool,
     /// How often to look whether they have changed; none if never.
@@ -253,12 +287,15 @@ impl ServeArgs {
             Some(Duration::from_secs(self.max_connection_age)).filter(|age| !age.is_zero());
         ServeSettings {
             policies: self.policies,
+            allow_empty: self.allow_empty,
             merge_domains: self.merge_domains,
             reload_interval: self.reload_interval,
             listen: self.grpc,
             admin: self.http.map(|address| AdminConfig {
                 address,
                 token_file: self.admin_token_file,
+                hosts: self.http_host,
+                open_json: self.open_json,
                 envoy_ratelimit_metrics: self.envoy_ratelimit_metrics,
                 step: STEP,
             }),
@@ -305,6 +342,17 @@ fn http(text: &str) -> Result<Http, &'static str> {
     }
 }
 
+/// The URL of a collector; without a scheme it is `http`.
+fn collector(text: &str) -> Result<String, &'static str> {
+    let (scheme, rest) = text.split_once("://").unwrap_or(("http", text));
+    let authority = rest.split('/').next().unwrap_or_default();
+    let is_address = authority.parse::<ListenConfig>().is_ok();
+    match scheme {
+        "http" | "https" if is_address => Ok(format!("{scheme}://{rest}")),
+        _ => Err("expected HOST:PORT or http://HOST:PORT, such as 127.0.0.1:4317"),
+    }
+}
+
 fn ratio(text: &str) -> Result<f64, &'static str> {
     let ratio = text.parse().ok();
     let ratio = ratio.filter(|ratio| (0.0..=1.0).contains(ratio));
@@ -314,7 +362,9 @@ fn ratio(text: &str) -> Result<f64, &'static str> {
 /// Seconds, with a fraction if need be.
 fn interval(text: &str) -> Result<Interval, &'static str> {
     let secs: f64 = text.parse().map_err(|_| "expected a number of seconds")?;
-    let interval = Duration::try_from_secs_f64(secs).map_err(|_| "no such time")?;
+    let interval = Duration::try_from_secs_f64(secs).ok();
+    let interval = interval.filter(|interval| interval.as_secs() <= MAX_SECS);
+    let interval = interval.ok_or("expected 0 to 31536000 seconds")?;
     Ok(Some(interval).filter(|interval| !interval.is_zero()))
 }
 
@@ -403,6 +453,17 @@ mod tests {
     }
 
     #[test]
+    fn a_collector_needs_no_scheme() {
+        for (flag, expected) in [
+            ("--otlp=localhost:4317", "http://localhost:4317"),
+            ("--otlp=http://[::1]:4317/", "http://[::1]:4317/"),
+        ] {
+            let traces = resolve(&[flag]).unwrap().traces.unwrap();
+            assert_eq!(traces.collector, expected);
+        }
+    }
+
+    #[test]
     fn an_interval_of_nothing_is_never() {
         assert_eq!(
             resolve(&["--reload-interval=0"]).unwrap().reload_interval,
@@ -420,6 +481,13 @@ mod tests {
             "--grpc=unix:",
             "--grpc=localhost:x",
             "--workers=0",
+            "--reload-interval=1e18",
+            "--drain=18446744073709551615",
+            "--max-connection-age=18446744073709551615",
+            "--otlp=ftp://x",
+            "--otlp=ftp://x:1",
+            "--otlp=collector",
+            "--otlp=http://",
             "--memory=lots",
             "--memory=0",
             "--drain=-1",

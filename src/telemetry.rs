@@ -4,6 +4,7 @@
 
 mod heavy_hitters;
 mod history;
+mod log_queue;
 mod logs;
 mod metrics;
 mod refused_log;
@@ -12,7 +13,7 @@ mod traces;
 
 pub use heavy_hitters::{HeavyHitter, HeavyHitters, TopClients};
 pub use history::{HISTORY_STEPS, History, HistoryStep};
-pub use logs::{LogConfig, LogError, log};
+pub use logs::{DroppedLines, Log, LogConfig, LogError, log};
 pub use metrics::{
     CallRecorder, DomainDecisions, FAMILIES, MetricFamily, MetricKind, Metrics, PolicyLoad,
     Recorder, RuleHits,

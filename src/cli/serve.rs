@@ -21,20 +21,20 @@ use crate::server::reload::{self, PolicyFiles, Reloader};
 use crate::server::{self, App, Listener, Shutdown};
 use crate::settings::ServeSettings;
 use crate::store::Store;
-use crate::telemetry::{self, PolicyLoad, Traces};
+use crate::telemetry::{self, Log, PolicyLoad, Traces};
 
 pub(super) fn run(settings: ServeSettings) -> Result<ExitCode, CliError> {
-    telemetry::log(settings.log).map_err(CliError::new)?;
+    let log = telemetry::log(settings.log).map_err(CliError::new)?;
     // One thread takes connections and waits for signals; the workers have their own.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(CliError::new)?;
-    Ok(ExitCode::from(runtime.block_on(serve(settings))))
+    Ok(ExitCode::from(runtime.block_on(serve(settings, &log))))
 }
 
-async fn serve(settings: ServeSettings) -> u8 {
-    match start(settings).await {
+async fn serve(settings: ServeSettings, log: &Log) -> u8 {
+    match start(settings, log).await {
         Ok(started) => {
             let traces = started.app.traces.clone();
             let code = until_signalled(started).await;
@@ -61,7 +61,7 @@ struct Started {
     signals: Signals,
 }
 
-async fn start(settings: ServeSettings) -> Result<Started, Box<dyn Error>> {
+async fn start(settings: ServeSettings, log: &Log) -> Result<Started, Box<dyn Error>> {
     let signals = Signals::new()?;
     let options = LoadOptions {
         merge_domains: settings.merge_domains,
@@ -69,6 +69,11 @@ async fn start(settings: ServeSettings) -> Result<Started, Box<dyn Error>> {
     };
     let mut files = PolicyFiles::new(settings.policies, options);
     let (policy, diagnostics) = load(&mut files)?;
+    if policy.domain_count() == 0 && !settings.allow_empty {
+        return Err("the policies define no domain, so nothing would be limited; name policy files or folders with \
+                    --policies, or permit this with --allow-empty"
+            .into());
+    }
     let (domains, rules) = (policy.domain_count(), policy.rule_count());
     let listener = Listener::bind(&settings.listen).await?;
     let store = match settings.redis {
@@ -85,6 +90,7 @@ async fn start(settings: ServeSettings) -> Result<Started, Box<dyn Error>> {
     app.traces = traces.map(Arc::new);
     app.metrics
         .log_refused_per_second(settings.log_refused_per_second);
+    app.metrics.expose_dropped_lines(log.dropped_lines());
     app.metrics.loaded(PolicyLoad {
         generation: 1,
         at: Clock::System.now(),

@@ -4,6 +4,7 @@
 //! token (see `guard`); without a token those endpoints are closed. The JSON is defined in
 //! [`crate::api`].
 
+mod access;
 mod audit;
 mod endpoints;
 mod explain;
@@ -30,6 +31,7 @@ use axum::Router;
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
+use axum::routing::any;
 use parking_lot::Mutex;
 use serde::Serialize;
 use tokio::runtime;
@@ -37,6 +39,7 @@ use tokio::sync::broadcast;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
+pub use access::Access;
 pub use endpoints::{ENDPOINTS, Endpoint};
 pub use token::{TokenError, TokenFile};
 
@@ -54,6 +57,10 @@ pub struct AdminConfig {
     pub address: String,
     /// The file with the token; without one, endpoints that require it are closed.
     pub token_file: Option<PathBuf>,
+    /// Host names that requests may name besides localhost and IP addresses.
+    pub hosts: Vec<String>,
+    /// `POST /json` charges for other machines, too.
+    pub open_json: bool,
     /// Also exposes metrics under the names of envoyproxy/ratelimit.
     pub envoy_ratelimit_metrics: bool,
     /// Length of a step of the history on the page.
@@ -199,13 +206,17 @@ async fn serve(listener: TcpListener, state: Arc<AdminState>, stop: Cancellation
 
 fn router(state: Arc<AdminState>) -> Router {
     let mut router = Router::new();
+    let guard = |access| {
+        let state = (Arc::clone(&state), access);
+        axum::middleware::from_fn_with_state(state, guard::guard)
+    };
     for endpoint in ENDPOINTS {
-        router = router.route(endpoint.path, (endpoint.handler)());
+        let handler = (endpoint.handler)().layer(guard(endpoint.access));
+        router = router.route(endpoint.path, handler);
     }
-    let guard = axum::middleware::from_fn_with_state(Arc::clone(&state), guard::guard);
+    let not_found = any(|| async { (StatusCode::NOT_FOUND, "not found\n") });
     router
-        .fallback(|| async { (StatusCode::NOT_FOUND, "not found\n") })
-        .layer(guard)
+        .fallback_service(not_found.layer(guard(Access::NamedHost)))
         .with_state(state)
 }
 

@@ -10,6 +10,8 @@ use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 use tracing_subscriber::{fmt as format, registry};
 
+use super::log_queue::LogQueue;
+
 /// What is logged, and how.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LogConfig {
@@ -19,27 +21,60 @@ pub struct LogConfig {
     pub json: bool,
 }
 
+/// The running log. Dropping it writes the last lines, if stderr is read.
+#[derive(Debug)]
+pub struct Log(LogQueue);
+
+impl Log {
+    /// Reads how many lines were dropped since the start, for metrics.
+    pub fn dropped_lines(&self) -> DroppedLines {
+        DroppedLines(self.0.clone())
+    }
+}
+
+impl Drop for Log {
+    fn drop(&mut self) {
+        self.0.flush();
+    }
+}
+
+/// Reads how many lines were dropped.
+#[derive(Clone, Debug, Default)]
+pub struct DroppedLines(LogQueue);
+
+impl DroppedLines {
+    /// Lines that were dropped since the start: stderr was read too slowly, or a library logged too much.
+    pub fn get(&self) -> u64 {
+        self.0.dropped()
+    }
+}
+
 /// Starts logging, once per process.
 ///
 /// # Errors
-/// If the process already has a logger.
-pub fn log(config: LogConfig) -> Result<(), LogError> {
+/// If the process already has a logger, or the system provides no thread.
+pub fn log(config: LogConfig) -> Result<Log, LogError> {
+    let queue = LogQueue::default();
     let layer = if config.json {
         format::layer()
             .json()
             .flatten_event(true)
-            .with_writer(io::stderr)
+            .with_writer(queue.clone())
             .boxed()
     } else {
         format::layer()
             .with_ansi(io::stderr().is_terminal())
-            .with_writer(io::stderr)
+            .with_writer(queue.clone())
             .boxed()
     };
     registry()
         .with(layer.with_filter(filter(config.level)))
         .try_init()
-        .map_err(LogError)
+        .map_err(LogError::Running)?;
+    queue.start(io::stderr()).map_err(LogError::Thread)?;
+    // The default one writes to stderr itself, and would wait for its reader.
+    std::panic::set_hook(Box::new(|panic| tracing::error!("internal error: {panic}")));
+    Ok(Log(queue))
 }
 
 /// Libraries log at most warnings, since their details may contain what a client sent. Actions of
@@ -51,7 +86,13 @@ fn filter(level: Level) -> Targets {
         .with_target("weir::audit", Level::INFO)
 }
 
-/// The process already has a logger.
+/// Why the process cannot log.
 #[derive(Debug, Error)]
-#[error("cannot start logging")]
-pub struct LogError(#[source] TryInitError);
+pub enum LogError {
+    /// It logs already.
+    #[error("cannot start to log")]
+    Running(#[source] TryInitError),
+    /// The system provides no thread.
+    #[error("cannot start the thread that writes the log")]
+    Thread(#[source] io::Error),
+}

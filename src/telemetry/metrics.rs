@@ -15,8 +15,8 @@ mod scrape;
 mod text;
 mod thread;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
@@ -26,9 +26,10 @@ pub use recorder::{CallRecorder, Recorder};
 pub use text::MetricKind;
 
 use super::heavy_hitters::{HeavyHitters, TopClients};
+use super::logs::DroppedLines;
 use super::refused_log::RefusedLog;
 use super::rejection_log::RejectionLog;
-use crate::clock::Timestamp;
+use crate::clock::{Clock, Timestamp};
 use crate::engine::{DescriptorResult, Engine};
 use crate::policy::{Domain, Limits, Policy, Rule};
 use histogram::Histogram;
@@ -52,6 +53,8 @@ pub struct Metrics {
     hitters: HeavyHitters,
     refused_log: Arc<RefusedLog>,
     rejection_log: Arc<RejectionLog>,
+    dropped_lines: OnceLock<DroppedLines>,
+    started: Timestamp,
 }
 
 /// Statistics of policy loads.
@@ -115,7 +118,10 @@ pub struct DomainDecisions {
 impl Metrics {
     /// Metrics of a server that starts with this policy.
     pub fn new(policy: &Policy) -> Self {
-        let metrics = Self::default();
+        let metrics = Self {
+            started: Clock::System.now(),
+            ..Self::default()
+        };
         metrics.register(policy);
         metrics.reloads.generation.store(1, Ordering::Relaxed);
         metrics
@@ -129,6 +135,11 @@ impl Metrics {
     /// Sets the maximum number of refused requests that are logged per second; 0 disables that.
     pub fn log_refused_per_second(&self, per_second: u64) {
         self.refused_log.set_rate(per_second);
+    }
+
+    /// Exposes the number of log lines that were dropped; the first call counts.
+    pub fn expose_dropped_lines(&self, dropped: DroppedLines) {
+        let _ = self.dropped_lines.set(dropped);
     }
 
     /// A recorder for a worker thread, which has connections.

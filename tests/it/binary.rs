@@ -271,6 +271,39 @@ fn environment_is_read_and_flags_win() {
 }
 
 #[test]
+fn policies_without_a_domain_are_served_only_if_that_is_permitted() {
+    let folder = tempfile::tempdir().unwrap();
+    let flags = ["serve", "--log-format=text", "--policies"];
+    let refused = output(&[&flags[..], &[text(folder.path())]].concat());
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(stderr(&refused).contains("--allow-empty"), "{refused:?}");
+    let empty = [
+        "--grpc=127.0.0.1:0",
+        "--allow-empty",
+        "--policies",
+        text(folder.path()),
+    ];
+    Serving::start(&empty).signal("TERM");
+}
+
+/// More than a pipe holds is logged, and nobody reads it.
+#[tokio::test]
+async fn neither_calls_nor_the_end_wait_for_a_log_that_nobody_reads() {
+    let flags = [
+        "--grpc=127.0.0.1:0",
+        "--log-refused-per-second=100000",
+        "--drain=0",
+    ];
+    let mut serving = Serving::start(&flags);
+    let channel = serving.connect().await;
+    for _ in 0..1_000 {
+        call(channel.clone()).await;
+    }
+    serving.signal("TERM");
+    assert_eq!(serving.process.wait().unwrap().code(), Some(0));
+}
+
+#[test]
 fn a_port_in_use_is_one_clear_message_and_2() {
     let folder = folder(POLICY);
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

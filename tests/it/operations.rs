@@ -58,7 +58,7 @@ fn flags() -> String {
 fn endpoints() -> String {
     let mut table = "| | path | token | |\n|---|---|---|---|\n".to_owned();
     for endpoint in ENDPOINTS {
-        let token = if endpoint.needs_token { "yes" } else { "" };
+        let token = endpoint.access.as_str();
         let (method, path, help) = (endpoint.method, endpoint.path, cell(endpoint.help));
         table.push_str(&format!("| {method} | `{path}` | {token} | {help} |\n"));
     }

@@ -52,6 +52,8 @@ impl Site {
         std::fs::write(&token, TOKEN).unwrap();
         let token: Option<PathBuf> = options.token.then_some(token);
         let config = AdminConfig {
+            hosts: Vec::new(),
+            open_json: false,
             address: "127.0.0.1:0".to_owned(),
             token_file: token,
             envoy_ratelimit_metrics: options.envoy_ratelimit_metrics,

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use axum::routing::{MethodRouter, any, get, post};
 
 use super::{
-    AdminState, explain, health, json, keys, metrics, overview, page, reload, rlconfig, top,
+    Access, AdminState, explain, health, json, keys, metrics, overview, page, reload, rlconfig, top,
 };
 
 /// An endpoint of the admin server.
@@ -18,8 +18,8 @@ pub struct Endpoint {
     pub method: &'static str,
     /// Its path.
     pub path: &'static str,
-    /// Whether it always requires the token.
-    pub needs_token: bool,
+    /// Who may use it.
+    pub access: Access,
     /// What it does, in one sentence.
     pub help: &'static str,
     pub(super) handler: Handler,
@@ -27,7 +27,8 @@ pub struct Endpoint {
 
 type Handler = fn() -> MethodRouter<Arc<AdminState>>;
 
-const fn open(
+const fn endpoint(
+    access: Access,
     method: &'static str,
     path: &'static str,
     help: &'static str,
@@ -36,111 +37,114 @@ const fn open(
     Endpoint {
         method,
         path,
-        needs_token: false,
+        access,
         help,
         handler,
     }
 }
 
-const fn closed(
-    method: &'static str,
-    path: &'static str,
-    help: &'static str,
-    handler: Handler,
-) -> Endpoint {
-    Endpoint {
-        needs_token: true,
-        ..open(method, path, help, handler)
-    }
-}
-
 /// All endpoints.
 pub const ENDPOINTS: &[Endpoint] = &[
-    open(
+    endpoint(
+        Access::NamedHost,
         "GET",
         "/",
         "the admin page: domains, rules, heavy hitters, and a form that explains a request",
         || get(page::page),
     ),
-    open(
+    endpoint(
+        Access::Anybody,
         "GET",
         "/healthcheck",
         "200 `OK` while weir accepts calls, else 500",
         || any(health::healthcheck),
     ),
-    open(
+    endpoint(
+        Access::Anybody,
         "GET",
         "/ready",
         "200 while weir accepts calls, with a note if Redis is unavailable; else 503",
         || get(health::ready),
     ),
-    open(
+    endpoint(
+        Access::Anybody,
         "GET",
         "/live",
         "200 as long as the process responds",
         || get(health::live),
     ),
-    open(
+    endpoint(
+        Access::Anybody,
         "GET",
         "/metrics",
         "all metrics in Prometheus' text format",
         || get(metrics::metrics),
     ),
-    open(
+    endpoint(
+        Access::Charging,
         "POST",
         "/json",
         "decides and counts a `RateLimitRequest` in JSON: 200 for OK, 429 for OVER_LIMIT, 400 if the request is invalid, 503 for `on_store_error: error`",
         || post(json::decide),
     ),
-    open(
+    endpoint(
+        Access::NamedHost,
         "GET",
         "/rlconfig",
         "one line per limit in force, as in envoyproxy/ratelimit",
         || get(rlconfig::rlconfig),
     ),
-    open(
+    endpoint(
+        Access::NamedHost,
         "GET",
         "/api/overview",
         "the data of the page: domains, rules and the last 15 minutes",
         || get(overview::overview),
     ),
-    open(
+    endpoint(
+        Access::NamedHost,
         "GET",
         "/api/events",
         "changes of the overview, one server-sent event every 5 seconds",
         || get(overview::events),
     ),
-    open(
+    endpoint(
+        Access::Clients,
         "GET",
         "/api/top",
-        "the clients with the most hits and the most refused hits in the last 5 to 10 minutes; requires the token, unless weir has none and listens on loopback",
+        "the clients with the most hits and the most refused hits in the last 5 to 10 minutes",
         || get(top::top),
     ),
-    open(
+    endpoint(
+        Access::NamedHost,
         "POST",
         "/api/explain",
         "explains a `RateLimitRequest`, as `weir explain` does: with the token by the present counters, without it by fresh ones",
         || post(explain::explain),
     ),
-    closed(
+    endpoint(
+        Access::Token,
         "POST",
         "/api/keys/show",
         "the counters of a `RateLimitRequest`; nothing is counted",
         || post(keys::show),
     ),
-    closed(
+    endpoint(
+        Access::Token,
         "POST",
         "/api/keys/reset",
         "deletes the counters of its descriptors",
         || post(keys::reset),
     ),
-    closed(
+    endpoint(
+        Access::Token,
         "POST",
         "/api/keys/credit",
         "refunds the hits that it would cost",
         || post(keys::credit),
     ),
-    closed(
+    endpoint(
+        Access::Token,
         "POST",
         "/api/reload",
         "reloads the policies: 200 if they are in force, 409 if they were rejected",

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use axum::extract::{Request, State};
+use axum::extract::{ConnectInfo, Request, State};
 use axum::http::header::{
     AUTHORIZATION, CACHE_CONTROL, HOST, ORIGIN, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
 };
@@ -11,16 +11,23 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
-use super::AdminState;
+use super::{Access, AdminState};
 
-/// Checks the origin of every request, and adds security headers to every response.
+/// Checks the host, the origin and the permission of every request, and adds security headers to every
+/// response.
 pub(super) async fn guard(
-    State(state): State<Arc<AdminState>>,
+    State((state, access)): State<(Arc<AdminState>, Access)>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
     request: Request,
     next: Next,
 ) -> Response {
-    if let Err(reason) = check_origin(request.headers(), state.is_loopback) {
+    let headers = request.headers();
+    let hosts = (access != Access::Anybody).then_some(&*state.admin.config.hosts);
+    if let Err(reason) = check_origin(headers, hosts, state.is_loopback) {
         return (StatusCode::FORBIDDEN, reason).into_response();
+    }
+    if let Err(denied) = check_access(&state, access, headers, peer) {
+        return denied.into_response();
     }
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
@@ -30,16 +37,49 @@ pub(super) async fn guard(
     response
 }
 
-/// A browser on this machine can connect to weir, and so can every page in it.
-fn check_origin(headers: &HeaderMap, is_loopback: bool) -> Result<(), &'static str> {
+/// Whether the endpoint is open to this request. What `/json` asks for is checked where it is known.
+fn check_access(
+    state: &AdminState,
+    access: Access,
+    headers: &HeaderMap,
+    peer: SocketAddr,
+) -> Result<(), AccessDenied> {
+    let is_open = match access {
+        Access::Anybody | Access::NamedHost => true,
+        Access::Charging => state.admin.config.open_json || is_local(peer),
+        Access::Clients => state.admin.token.is_none() && state.is_loopback,
+        Access::Token => false,
+    };
+    match is_open {
+        true => Ok(()),
+        false => authorize(state, headers, peer),
+    }
+}
+
+fn is_local(peer: SocketAddr) -> bool {
+    peer.ip().to_canonical().is_loopback()
+}
+
+/// A browser that can connect to weir lets every page in it connect. Without `hosts`, every host is
+/// permitted.
+fn check_origin(
+    headers: &HeaderMap,
+    hosts: Option<&[String]>,
+    is_loopback: bool,
+) -> Result<(), &'static str> {
     let text = |name| {
         let value: Option<&HeaderValue> = headers.get(name);
         value.map(|value| value.to_str().unwrap_or_default())
     };
     let host = text(HOST).unwrap_or_default();
     // DNS rebinding: a foreign name that resolves to this machine.
-    if is_loopback && !host.is_empty() && !is_this_machine(host) {
-        return Err("this server is only for this machine: use localhost as the host\n");
+    if let Some(hosts) = hosts
+        && !host.is_empty()
+        && !is_permitted(host, hosts, is_loopback)
+    {
+        return Err(
+            "unknown host: use localhost or an address of weir, or name the host with --http-host\n",
+        );
     }
     match text(ORIGIN) {
         Some(origin) if origin.split_once("://").map(|(_, host)| host) != Some(host) => {
@@ -49,14 +89,16 @@ fn check_origin(headers: &HeaderMap, is_loopback: bool) -> Result<(), &'static s
     }
 }
 
-fn is_this_machine(host: &str) -> bool {
+/// A page of another site cannot make an address its name. On loopback only its addresses lead here.
+fn is_permitted(host: &str, hosts: &[String], is_loopback: bool) -> bool {
     let name = match host.rsplit_once(':') {
         Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
         _ => host,
     };
     let address = name.trim_start_matches('[').trim_end_matches(']');
-    let is_loopback = |address: IpAddr| address.is_loopback();
-    name.eq_ignore_ascii_case("localhost") || address.parse().is_ok_and(is_loopback)
+    let leads_here = |address: IpAddr| !is_loopback || address.is_loopback();
+    let mut names = hosts.iter().map(String::as_str).chain(["localhost"]);
+    names.any(|known| name.eq_ignore_ascii_case(known)) || address.parse().is_ok_and(leads_here)
 }
 
 /// Permits requests with the token, from this machine only: the connection is not encrypted, and
@@ -69,7 +111,7 @@ pub(super) fn authorize(
     let Some(token) = &state.admin.token else {
         return Err(AccessDenied::NoToken);
     };
-    if !peer.ip().to_canonical().is_loopback() {
+    if !is_local(peer) {
         return Err(AccessDenied::Remote);
     }
     let offered = headers.get(AUTHORIZATION).map(HeaderValue::as_bytes);
@@ -149,14 +191,32 @@ mod tests {
             let mut pairs = vec![(HOST, host)];
             pairs.extend(origin.map(|origin| (ORIGIN, origin)));
             assert_eq!(
-                check_origin(&headers(&pairs), true).is_ok(),
+                check_origin(&headers(&pairs), Some(&[]), true).is_ok(),
                 is_fine,
                 "{pairs:?}"
             );
         }
-        let from_afar = [(HOST, "weir.example"), (ORIGIN, "http://weir.example")];
-        assert!(check_origin(&headers(&from_afar), false).is_ok());
         let other = [(HOST, "weir.example"), (ORIGIN, "http://evil.example")];
-        assert!(check_origin(&headers(&other), false).is_err());
+        assert!(check_origin(&headers(&other), None, false).is_err());
+    }
+
+    #[test]
+    fn beyond_loopback_names_of_hosts_must_be_known() {
+        let known = ["weir.example".to_owned()];
+        for (host, is_loopback, is_fine) in [
+            ("weir.example", false, true),
+            ("WEIR.example:8080", true, true),
+            ("10.0.0.7:8080", false, true),
+            ("10.0.0.7:8080", true, false),
+            ("[fd00::1]:8080", false, true),
+            ("localhost", false, true),
+            ("evil.example", false, false),
+            ("x.weir.example", false, false),
+        ] {
+            let headers = headers(&[(HOST, host)]);
+            let checked = check_origin(&headers, Some(&known), is_loopback);
+            assert_eq!(checked.is_ok(), is_fine, "{host}");
+            assert!(check_origin(&headers, None, is_loopback).is_ok(), "{host}");
+        }
     }
 }

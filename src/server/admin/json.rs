@@ -1,22 +1,35 @@
 //! `POST /json`: a decision, for clients without gRPC.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::body::Bytes;
-use axum::extract::State;
-use axum::http::StatusCode;
+use axum::extract::{ConnectInfo, State};
 use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 
-use super::AdminState;
+use super::{AdminState, guard};
 use crate::engine::{Code, CountingStatus};
+use crate::request::Cost;
 use crate::server::grpc::NOT_COUNTED;
 
-pub(super) async fn decide(State(state): State<Arc<AdminState>>, body: Bytes) -> Response {
+pub(super) async fn decide(
+    State(state): State<Arc<AdminState>>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
     let request = match state.protocol.request(&body) {
         Ok(request) => request,
         Err(error) => return (StatusCode::BAD_REQUEST, format!("{error}\n")).into_response(),
     };
+    // Whoever can refund or peek could do without the token what `/api/keys/…` requires it for.
+    let mut descriptors = request.descriptors.iter();
+    let only_charges = descriptors.all(|descriptor| matches!(descriptor.cost, Cost::Hits(_)));
+    if !only_charges && let Err(denied) = guard::authorize(&state, &headers, peer) {
+        return denied.into_response();
+    }
     let mut call = state.recorder.begin();
     let decision = state
         .admin

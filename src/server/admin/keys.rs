@@ -7,10 +7,10 @@ use std::sync::Arc;
 
 use axum::body::Bytes;
 use axum::extract::{ConnectInfo, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 
-use super::{AdminState, audit, guard, json_response, store_unavailable};
+use super::{AdminState, audit, json_response, store_unavailable};
 use crate::api::Keys;
 use crate::engine::CountingStatus;
 use crate::request::{Cost, Request};
@@ -26,40 +26,28 @@ enum KeysAction {
 pub(super) async fn show(
     State(state): State<Arc<AdminState>>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
-    headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    run(KeysAction::Show, &state, peer, &headers, &body).await
+    run(KeysAction::Show, &state, peer, &body).await
 }
 
 pub(super) async fn reset(
     State(state): State<Arc<AdminState>>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
-    headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    run(KeysAction::Reset, &state, peer, &headers, &body).await
+    run(KeysAction::Reset, &state, peer, &body).await
 }
 
 pub(super) async fn credit(
     State(state): State<Arc<AdminState>>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
-    headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    run(KeysAction::Credit, &state, peer, &headers, &body).await
+    run(KeysAction::Credit, &state, peer, &body).await
 }
 
-async fn run(
-    action: KeysAction,
-    state: &AdminState,
-    peer: SocketAddr,
-    headers: &HeaderMap,
-    body: &[u8],
-) -> Response {
-    if let Err(denied) = guard::authorize(state, headers, peer) {
-        return denied.into_response();
-    }
+async fn run(action: KeysAction, state: &AdminState, peer: SocketAddr, body: &[u8]) -> Response {
     let mut request = match state.protocol.request(body) {
         Ok(request) => request,
         Err(error) => return (StatusCode::BAD_REQUEST, format!("{error}\n")).into_response(),

@@ -11,6 +11,7 @@ use super::text::{MetricKind, Samples};
 use crate::clock::system_clock_jumps;
 use crate::limit::{Quota, Window};
 use crate::server::http2::Rejection;
+use crate::telemetry::logs::DroppedLines;
 
 /// Metrics of one name.
 #[derive(Clone, Copy, Debug)]
@@ -205,6 +206,30 @@ pub const FAMILIES: &[MetricFamily] = &[
                 out.labelled(&[reason.as_str()], count);
             }
         },
+    ),
+    counter(
+        "weir_log_lines_dropped_total",
+        &[],
+        "Log lines that were dropped: stderr was read too slowly, or a library logged too much.",
+        |scrape, out| {
+            let dropped = scrape.metrics.dropped_lines.get();
+            out.value(dropped.map_or(0, DroppedLines::get));
+        },
+    ),
+    gauge(
+        "weir_policy_last_load_successful",
+        &[],
+        "1 if the last load of the policies is in force, 0 if it was rejected and the previous policy stays in force.",
+        |scrape, out| {
+            let load = scrape.metrics.last_load();
+            out.value(u8::from(load.is_none_or(|load| load.error.is_none())));
+        },
+    ),
+    gauge(
+        "process_start_time_seconds",
+        &[],
+        "Unix time at which weir started.",
+        |scrape, out| out.value(scrape.metrics.started.micros() as f64 / 1e6),
     ),
     counter(
         "weir_requests_cancelled_total",

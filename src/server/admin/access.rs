@@ -1,0 +1,28 @@
+//! Who may use an endpoint.
+
+/// Who may use an endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Everybody, under every host name: health checks and metrics.
+    Anybody,
+    /// Everybody who names a permitted host.
+    NamedHost,
+    /// This machine, and others if `--open-json` is set; requests that refund or peek require the token.
+    Charging,
+    /// Whoever has the token, and everybody if there is no token and only this machine can connect.
+    Clients,
+    /// Whoever has the token.
+    Token,
+}
+
+impl Access {
+    /// When a caller needs the token, for the documentation.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Anybody | Self::NamedHost => "",
+            Self::Charging => "from other hosts, and to refund or peek",
+            Self::Clients => "unless weir has none and listens on loopback",
+            Self::Token => "yes",
+        }
+    }
+}
