@@ -74,8 +74,7 @@ fn number(text: &str) -> Option<Number> {
         return Some(Number::Whole(whole));
     }
     // `1_000.5` is a number, `._5` is not.
-    let float = if text.starts_with('.') { text } else { &plain };
-    is_decimal(float).then(|| float.parse().ok().map(Number::Float))?
+    float(if text.starts_with('.') { text } else { &plain }).map(Number::Float)
 }
 
 /// A whole number of at most 64 bits, with the prefixes of Go.
@@ -102,25 +101,18 @@ fn whole(text: &str) -> Option<i128> {
     Some(number)
 }
 
-/// Whether the text is digits with an optional sign, point and exponent.
-fn is_decimal(text: &str) -> bool {
-    let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
-    let (mantissa, exponent) = match unsigned.split_once(['e', 'E']) {
-        Some((mantissa, exponent)) => (mantissa, Some(exponent)),
-        None => (unsigned, None),
-    };
-    let are_digits = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
-    let is_mantissa = match mantissa.split_once('.') {
-        Some((whole, part)) => {
-            are_digits(whole) && are_digits(part) && !(whole.is_empty() && part.is_empty())
-        }
-        None => !mantissa.is_empty() && are_digits(mantissa),
-    };
-    let is_exponent = exponent.is_none_or(|exponent| {
-        let digits = exponent.strip_prefix(['+', '-']).unwrap_or(exponent);
-        !digits.is_empty() && are_digits(digits)
-    });
-    is_mantissa && is_exponent
+/// A number with a point or an exponent, as in YAML 1.2.
+fn float(text: &str) -> Option<f64> {
+    let is_plain = |b: u8| b.is_ascii_digit() || matches!(b, b'+' | b'-' | b'.' | b'e' | b'E');
+    if !text.bytes().all(is_plain) || !text.contains(|c: char| c.is_ascii_digit()) {
+        return None;
+    }
+    // YAML 1.2 reads `09` as text and has no whole numbers of more than 64 bits, unlike Go.
+    let is_whole = !text.contains(['.', 'e', 'E']);
+    match serde_yaml::from_str(&format!("{text}{}", if is_whole { ".0" } else { "" })) {
+        Ok(serde_yaml::Value::Number(number)) => number.as_f64(),
+        _ => None,
+    }
 }
 
 #[cfg(test)]
