@@ -10,6 +10,7 @@ mod metrics;
 mod refused_log;
 mod rejection_log;
 mod traces;
+mod unknown_domain_log;
 
 pub use heavy_hitters::{HeavyHitter, HeavyHitters, TopClients};
 pub use history::{HISTORY_STEPS, History, HistoryStep};

@@ -29,6 +29,7 @@ use super::heavy_hitters::{HeavyHitters, TopClients};
 use super::logs::DroppedLines;
 use super::refused_log::RefusedLog;
 use super::rejection_log::RejectionLog;
+use super::unknown_domain_log::UnknownDomainLog;
 use crate::clock::{Clock, Timestamp};
 use crate::engine::{DescriptorResult, Engine};
 use crate::policy::{Domain, Limits, Policy, Rule};
@@ -53,6 +54,7 @@ pub struct Metrics {
     hitters: HeavyHitters,
     refused_log: Arc<RefusedLog>,
     rejection_log: Arc<RejectionLog>,
+    unknown_domain_log: Arc<UnknownDomainLog>,
     dropped_lines: OnceLock<DroppedLines>,
     started: Timestamp,
 }
@@ -167,6 +169,7 @@ impl Metrics {
         let logs = (
             Arc::clone(&self.refused_log),
             Arc::clone(&self.rejection_log),
+            Arc::clone(&self.unknown_domain_log),
         );
         Recorder::new(thread, registry, self.hitters.recorder(), logs)
     }

@@ -18,6 +18,7 @@ use crate::server::http2::Rejection;
 use crate::telemetry::heavy_hitters::{ClientHits, HitterRecorder};
 use crate::telemetry::refused_log::RefusedLog;
 use crate::telemetry::rejection_log::RejectionLog;
+use crate::telemetry::unknown_domain_log::UnknownDomainLog;
 
 /// Calls per second that are all measured, for the decision time and the heavy hitters …
 const SAMPLE_ALL_BELOW: u64 = 1_000;
@@ -38,6 +39,7 @@ pub struct Recorder {
     hitters: HitterRecorder,
     refused_log: Arc<RefusedLog>,
     rejection_log: Arc<RejectionLog>,
+    unknown_domain_log: Arc<UnknownDomainLog>,
     registry: Arc<Mutex<Registry>>,
     /// Series by value that this thread has used, by the number of the rule.
     details: Arc<Mutex<HashMap<u32, SeriesCache>>>,
@@ -73,13 +75,18 @@ impl Recorder {
         thread: Arc<ThreadMetrics>,
         registry: Arc<Mutex<Registry>>,
         hitters: HitterRecorder,
-        (refused_log, rejection_log): (Arc<RefusedLog>, Arc<RejectionLog>),
+        (refused_log, rejection_log, unknown_domain_log): (
+            Arc<RefusedLog>,
+            Arc<RejectionLog>,
+            Arc<UnknownDomainLog>,
+        ),
     ) -> Self {
         Self {
             thread,
             hitters,
             refused_log,
             rejection_log,
+            unknown_domain_log,
             registry,
             counts: Arc::default(),
             details: Arc::default(),
@@ -157,6 +164,9 @@ impl CallRecorder<'_> {
             let ids = domain.metric_ids.get();
             self.domain = ids.first().copied().unwrap_or(UNKNOWN_DOMAIN);
             self.is_shadowed |= domain.shadow_mode && result.status.code == Code::OverLimit;
+        } else {
+            let log = &self.recorder.unknown_domain_log;
+            log.log(&request.domain, result.now);
         }
         let thread = &self.recorder.thread;
         thread.descriptors[MatchKind::new(result) as usize].add(1);
