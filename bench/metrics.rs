@@ -56,7 +56,7 @@ fn row(
     let (mut without, mut with) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
         without.push(together(&recorders, |_| {
-            each(requests, |request| poll(pin!(engine.decide(request))))
+            each(requests, |request| poll(pin!(engine.decide(request))));
         }));
         with.push(together(&recorders, |recorder| {
             each(requests, |request| {
@@ -66,7 +66,7 @@ fn row(
                 let decision = poll(pin!(engine.decide_observed(request, observe)));
                 call.end(&decision);
                 decision
-            })
+            });
         }));
     }
     let (without, with) = (median(without), median(with));

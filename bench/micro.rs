@@ -35,7 +35,10 @@ fn main() {
 
 /// One step of the state of a limit.
 mod limits {
-    use super::*;
+    use super::{
+        Active, Bencher, Charge, Cost, Limit, LimitKind, LimitSet, NOW, Operation, Rate, States,
+        TokenBucket, Unit, Window, check_and_apply,
+    };
 
     fn bench(bencher: Bencher<'_, '_>, kinds: &[LimitKind]) {
         let set = LimitSet {
@@ -86,7 +89,9 @@ mod limits {
 
 /// Walking the tree of a policy, with a growing number of rules beside the one that matches.
 mod lookup {
-    use super::*;
+    use super::{
+        Bencher, CounterIdentity, IdentityPart, RULES, black_box, many_rules, policy, request,
+    };
 
     /// Ignores the parts of the counter's identity.
     struct Ignored;
@@ -111,7 +116,7 @@ mod lookup {
 
 /// A whole decision, without the network.
 mod decide {
-    use super::*;
+    use super::{Bencher, LIMIT, RULES, Request, decided, engine, many_rules, one_rule, request};
 
     fn bench(bencher: Bencher<'_, '_>, yaml: &str, request: &Request) {
         let engine = engine(yaml);
@@ -168,7 +173,9 @@ mod decide {
 /// One engine, several threads.
 #[divan::bench_group(threads = [1, 2], sample_size = 10_000)]
 mod contention {
-    use super::*;
+    use super::{
+        AtomicU64, Bencher, Engine, LazyLock, Ordering, Request, decided, engine, one_rule, request,
+    };
 
     static ENGINE: LazyLock<Engine> = LazyLock::new(|| engine(&one_rule()));
     static THREADS: AtomicU64 = AtomicU64::new(0);

@@ -1,6 +1,13 @@
 //! The protocol, generated from `proto/` by `build.rs`, and its units of time.
 
-#![allow(missing_docs, unreachable_pub, clippy::all)]
+#![allow(
+    missing_docs,
+    unreachable_pub,
+    clippy::all,
+    clippy::pedantic,
+    clippy::allow_attributes_without_reason,
+    reason = "most of it is generated"
+)]
 
 mod units;
 

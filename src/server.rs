@@ -154,7 +154,7 @@ pub async fn run(
     match end {
         Shutdown::Clean => tracing::info!("stopped"),
         Shutdown::CutOff => {
-            tracing::warn!("shutdown grace period exceeded, remaining connections closed")
+            tracing::warn!("shutdown grace period exceeded, remaining connections closed");
         }
     }
     Ok(end)

@@ -168,8 +168,8 @@ fn killed() -> Result<Measurement> {
         &instances,
         Choice::One,
         &mut redis,
-        |redis| redis.kill(),
-        |redis| redis.restart(),
+        weir_harness::RedisServer::kill,
+        weir_harness::RedisServer::restart,
     )
 }
 

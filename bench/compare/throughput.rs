@@ -17,7 +17,7 @@ use crate::table::Measured;
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
 /// Duration of one run of a pair.
-pub(crate) const RUN: Duration = Duration::from_millis(1_000);
+pub(crate) const RUN: Duration = Duration::from_secs(1);
 /// Odd, so that there is a median run.
 pub(crate) const PAIRS: usize = 11;
 /// Runs that measure latency are so short that pauses of the machine miss most of them.
@@ -153,7 +153,7 @@ pub(crate) fn flood() -> Result<Measured> {
     let before = rate(Choice::One, Duration::from_secs(4))?;
     let flood = rate(Choice::Fresh, Duration::from_secs(30))?;
     let after = rate(Choice::One, Duration::from_secs(4))?;
-    let hot = (before + after) / 2.0;
+    let hot = f64::midpoint(before, after);
     let share = (weir.resident()? - empty) as f64 / BUDGET as f64;
     let refused = answer(&weir, &offender)?.overall_code == 2;
     let mut measured = Measured::of(

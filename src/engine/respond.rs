@@ -159,7 +159,7 @@ impl<'a> EnforcedLimits<'a> {
             remaining: context.reported.remaining(),
         };
         let limits = context.targets.iter().filter_map(Target::limits);
-        for limit in limits.flat_map(|limits| limits.enforced()) {
+        for limit in limits.flat_map(super::target::MatchedLimits::enforced) {
             let is_reported = std::ptr::eq(limit, context.reported.limit);
             enforced.add(limit, is_reported);
         }

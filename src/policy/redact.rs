@@ -133,7 +133,7 @@ descriptors:
         let policy = policy();
         let redactor = Redactor::new(policy.domain(b"d"));
         let long = entry("a\n", &"v".repeat(1_000));
-        let text = redactor.describe(&[long.clone()], |_| 0);
+        let text = redactor.describe(std::slice::from_ref(&long), |_| 0);
         assert_eq!(text, format!("a\u{fffd}={}…", "v".repeat(64)));
         let text = redactor.describe(&vec![long; 100], |_| 0);
         assert!(text.len() < 400 && text.ends_with(", …"), "{text}");

@@ -246,8 +246,9 @@ impl Redis {
         let (first, mut then): (Vec<_>, Vec<_>) = groups.into_iter().partition(SlotGroup::releases);
         self.ask_all(now, &first, answer).await;
         let released = slot_groups::released(batch, &answer.outcomes);
-        then.iter_mut()
-            .for_each(|group| group.entitle_refunds(&released));
+        for group in &mut then {
+            group.entitle_refunds(&released);
+        }
         self.ask_all(now, &then, answer).await;
         if batch.is_joint() && batch.is_refused(&answer.outcomes) {
             self.release_granted(now, batch, answer);

@@ -66,7 +66,7 @@ fn the_page_shows_refused_clients_and_their_rules() {
         &["--admin-token-file", &token.display().to_string()],
     );
     let url = format!("http://{}/", weir.http);
-    let mut page = Browser::open(&chromium, &url, false);
+    let mut page = Browser::open(chromium, &url, false);
     page.wait_for("document.querySelectorAll('#rules tr').length > 3");
     traffic(&weir);
 
@@ -171,7 +171,7 @@ fn pictures_of_the_page_for_a_person_to_look_at() {
     }
     let weir = Weir::serve(&policies, &[]);
     for is_dark in [false, true] {
-        let mut page = Browser::open(&chromium, &format!("http://{}/", weir.http), is_dark);
+        let mut page = Browser::open(chromium, &format!("http://{}/", weir.http), is_dark);
         page.wait_for("document.querySelectorAll('#rules tr').length > 3");
         for _ in 0..3 {
             traffic(&weir);

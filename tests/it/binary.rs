@@ -79,8 +79,14 @@ impl Serving {
             folder,
         };
         let started = serving.wait_for("serving");
-        serving.address = started["grpc"].as_str().unwrap().to_owned();
-        serving.http = started["http"].as_str().unwrap_or_default().to_owned();
+        started["grpc"]
+            .as_str()
+            .unwrap()
+            .clone_into(&mut serving.address);
+        started["http"]
+            .as_str()
+            .unwrap_or_default()
+            .clone_into(&mut serving.http);
         serving
     }
 

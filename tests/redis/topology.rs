@@ -131,11 +131,11 @@ fn a_killed_node_of_a_cluster_does_not_affect_the_others() {
 
 #[test]
 fn a_frozen_node_of_a_cluster_does_not_slow_down_the_others() {
+    const KEYS: usize = 60;
+    const DEADLINE: Duration = Duration::from_millis(500);
     if !program::REDIS.is_installed() {
         return;
     }
-    const KEYS: usize = 60;
-    const DEADLINE: Duration = Duration::from_millis(500);
     runtime().block_on(async {
         let cluster = Cluster::start_with_independent_nodes();
         let config = RedisConfig {

@@ -115,7 +115,7 @@ fn node(
 /// Whether requests of that day may have overrides. The reference names a counter by the start of its window, so on a day
 /// on which windows of two lengths start together, a rule and an override share a counter there.
 pub(crate) fn has_overrides(day: u64) -> bool {
-    day % 365 != 0 && day % 30 != 0 && day / 365 * 365 != day / 30 * 30
+    !day.is_multiple_of(365) && !day.is_multiple_of(30) && day / 365 * 365 != day / 30 * 30
 }
 
 /// A request of a domain.

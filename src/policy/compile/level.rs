@@ -113,7 +113,7 @@ impl LevelBuilder {
             }
             Matcher::Any => match builder.any {
                 Some(first) => {
-                    report_duplicate("key without a matcher", first.at, key.position, report)
+                    report_duplicate("key without a matcher", first.at, key.position, report);
                 }
                 None => {
                     let at = report.file_position(key.position);

@@ -267,7 +267,7 @@ fn bucket(raw: &RawLimit, rate: Rate, report: &mut Report) -> Option<TokenBucket
     };
     let position = number.and_then(|number| number.position);
     report.within(PathElement::Key(key), |report| {
-        report.add(code, position, message)
+        report.add(code, position, message);
     });
     None
 }

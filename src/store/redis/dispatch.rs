@@ -66,11 +66,15 @@ async fn send(
     mut calls: Vec<ScriptCall>,
 ) -> CommandOutcome {
     let is_cluster = connection.is_cluster();
-    calls.iter_mut().for_each(|call| call.set_sent(true));
+    for call in &mut calls {
+        call.set_sent(true);
+    }
     let result = run_script(shared, connection, &calls).await;
     if result.as_ref().is_err_and(|error| error.code().is_some()) {
         // Redis replied with an error, so the script did not run.
-        calls.iter_mut().for_each(|call| call.set_sent(false));
+        for call in &mut calls {
+            call.set_sent(false);
+        }
     }
     let reply = match result {
         Ok(reply) => reply,

@@ -80,9 +80,8 @@ impl NodeMap {
         for entry in as_array(reply)? {
             match as_array(entry)? {
                 [first, last, master, ..] => {
-                    let id = match as_array(master)? {
-                        [_, _, Value::BulkString(id), ..] => id,
-                        _ => return None,
+                    let [_, _, Value::BulkString(id), ..] = as_array(master)? else {
+                        return None;
                     };
                     entries.push((as_slot(first)?, as_slot(last)?, id));
                 }

@@ -20,8 +20,10 @@ const METHOD: (&str, &str) = ("grpc_method", "ShouldRateLimit");
 /// Domain, first level, second level.
 type RulePath = (String, String, Option<String>);
 
+type ReadHits = fn(&RuleHits) -> u64;
+
 /// Metrics of rules, by the end of their names.
-const RULE_METRICS: [(&str, fn(&RuleHits) -> u64); 5] = [
+const RULE_METRICS: [(&str, ReadHits); 5] = [
     ("total_hits", |hits| hits.total()),
     ("within_limit", |hits| hits.within),
     ("near_limit", |hits| hits.near),

@@ -372,7 +372,7 @@ pub const FAMILIES: &[MetricFamily] = &[
                     .shared
                     .unwrap_or_default()
                     .writeback_dropped_hits,
-            )
+            );
         },
     ),
     counter(

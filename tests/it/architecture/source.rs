@@ -114,7 +114,10 @@ impl Source {
             .count();
         // An inline module is one level below its file, but a path that leaves it is still named in full.
         let Some(depth) = self.module.len().checked_sub(levels) else {
-            panic!("{:?} reaches the root by super: write crate", self.file);
+            panic!(
+                "{} reaches the root by super: write crate",
+                self.file.display()
+            );
         };
         Some((at + 2 * levels, self.module[..depth].to_vec()))
     }
@@ -156,7 +159,11 @@ fn tree(
     }
     let mut name = path.last().cloned().unwrap_or_default();
     if tokens.get(at) == Some(&"as") {
-        name = tokens.get(at + 1).copied().unwrap_or_default().to_owned();
+        tokens
+            .get(at + 1)
+            .copied()
+            .unwrap_or_default()
+            .clone_into(&mut name);
         at += 2;
     }
     if !path.is_empty() {

@@ -118,7 +118,7 @@ impl<S: Http2Service> Http2Connection<S> {
                 self.refuse_calls();
             }
             DrainStage::No if self.keep_alive.retires.is_some_and(|at| at <= now) => {
-                self.shut_down(now)
+                self.shut_down(now);
             }
             _ => {}
         }

@@ -125,7 +125,7 @@ impl<S: Http2Service> Http2Connection<S> {
 
     fn put_ok_literal(&mut self, id: u32) {
         self.put_block(id, flag::END_STREAM, |block| {
-            put_field(block, b"grpc-status", b"0")
+            put_field(block, b"grpc-status", b"0");
         });
     }
 

@@ -55,10 +55,10 @@ impl<S: Http2Service> Http2Connection<S> {
             let reason = Rejection::CompressionError;
             return Err(ConnectionError(ErrorCode::Compression, reason));
         }
-        match self.block.take_if(|_| is_end) {
-            Some(block) => self.end_block(block),
-            None => Ok(()),
+        if let Some(block) = self.block.take_if(|_| is_end) {
+            self.end_block(block);
         }
+        Ok(())
     }
 
     fn begin_block(&mut self, content: &FrameContent<'_>) -> Result<(), ConnectionError> {
@@ -103,7 +103,7 @@ impl<S: Http2Service> Http2Connection<S> {
         Ok(())
     }
 
-    fn end_block(&mut self, block: HeaderBlock) -> Result<(), ConnectionError> {
+    fn end_block(&mut self, block: HeaderBlock) {
         match block.of {
             BlockPurpose::Request => self.begin_call(block),
             BlockPurpose::Trailers if block.is_end && block.head.is_trailers() => {
@@ -115,7 +115,6 @@ impl<S: Http2Service> Http2Connection<S> {
             }
             BlockPurpose::Ignored => {}
         }
-        Ok(())
     }
 
     fn begin_call(&mut self, block: HeaderBlock) {
@@ -223,7 +222,7 @@ impl<S: Http2Service> Http2Connection<S> {
                 }
             }
             CallBody::Unknown { .. } if is_end || stream.received > MAX_UNKNOWN_BODY => {
-                self.unknown(id)
+                self.unknown(id);
             }
             CallBody::Unknown { .. } => {}
         }

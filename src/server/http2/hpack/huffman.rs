@@ -175,14 +175,14 @@ mod tests {
         // RFC 7541, appendix B: some codes of each part of the table.
         for (symbol, code, length) in [
             (0, 0x1ff8, 13),
-            (1, 0x7fffd8, 23),
+            (1, 0x007f_ffd8, 23),
             (b'0', 0x0, 5),
             (b'a', 0x3, 5),
             (b'X', 0xfc, 8),
             (b'\\', 0x7fff0, 19),
-            (127, 0xffffffc, 28),
-            (200, 0x3ffffe2, 26),
-            (255, 0x3ffffee, 26),
+            (127, 0x0fff_fffc, 28),
+            (200, 0x03ff_ffe2, 26),
+            (255, 0x03ff_ffee, 26),
         ] {
             let bits = format!("{code:0length$b}");
             let padded = format!("{bits:1<32}");

@@ -34,9 +34,13 @@ impl FieldName {
             b"grpc-timeout" => Self::GrpcTimeout,
             b"traceparent" => Self::TraceParent,
             b"tracestate" => Self::TraceState,
-            b"connection" | b"keep-alive" | b"proxy-connection" | b"transfer-encoding"
-            | b"upgrade" | b"" => Self::Forbidden,
-            [b':', ..] => Self::Forbidden,
+            b"connection"
+            | b"keep-alive"
+            | b"proxy-connection"
+            | b"transfer-encoding"
+            | b"upgrade"
+            | b""
+            | [b':', ..] => Self::Forbidden,
             _ => match has_upper_case(name) {
                 true => Self::Forbidden,
                 false => Self::Other,
