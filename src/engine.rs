@@ -1,7 +1,7 @@
 //! The decision on a request: plan (pure), [`Store::hit`] (the only wait), conclude (pure).
 //!
 //! [`Engine::decide`] is the entry point. `plan` matches the descriptors and lists the hits,
-//! `degrade` stands in for hits that the store could not count, `conclude` builds the [`Decision`].
+//! `degrade` answers for hits that the store could not count, `conclude` builds the [`Decision`].
 //! The engine does not know the protocol: `server::grpc` converts requests and decisions.
 
 mod conclude;

@@ -22,10 +22,10 @@ use crate::telemetry::{LogConfig, TraceConfig};
 pub use size::memory;
 pub use store::{RedisFiles, RedisSettings, RedisSettingsError};
 
-/// How long calls may take to end after the drain. Envoy gives up on a call after 20 ms, unless told otherwise.
+/// How long calls may take to end after the drain. Envoy gives up on a call after 20 ms by default.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// How often the history of the page goes on: its 180 steps are a quarter of an hour.
+/// The interval of the history on the page: its 180 steps are a quarter of an hour.
 const STEP: Duration = Duration::from_secs(5);
 
 /// The arguments of `weir serve`, as they were given.

@@ -8,7 +8,7 @@ use crate::policy::{self, LoadOptions, Policy, Severity};
 /// Loads them.
 ///
 /// # Errors
-/// When they cannot be read, or have errors: all of which are told.
+/// When they cannot be read, or have errors: all of which are reported.
 pub(super) fn load(paths: &[PathBuf], options: LoadOptions) -> Result<Policy, CliError> {
     let loaded = policy::load(paths, options).map_err(CliError::new)?;
     let errors = loaded.diagnostics.iter();

@@ -3,7 +3,7 @@
 //! An explanation uses the plan and the conclusion of a decision, with an update of the counters
 //! in between that is thrown away. It is owned and serializable (its JSON is the derive), and it
 //! contains no hidden values (see [`crate::policy::Redactor`]): everybody who may see the policy
-//! may see it. Go on to `build` for how it is made, and to `text` for how it is printed.
+//! may see it. `build` makes it, `text` prints it.
 
 mod build;
 mod text;

@@ -46,7 +46,7 @@ impl Rule {
 /// The answer when the store cannot count a hit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum OnStoreError {
-    /// Each instance counts in its own memory meanwhile.
+    /// Until then each instance counts in its own memory.
     #[default]
     Local,
     /// Within limit.

@@ -83,7 +83,7 @@ impl Workers {
                     // What is left is gone before the worker counts as ended.
                     drop(runtime);
                     if let Err(cut_off) = cut_off {
-                        // Whoever started it may not care any more.
+                        // The starter may have stopped waiting.
                         let _ = life.1.send(cut_off);
                     }
                     drop(life);
@@ -205,7 +205,7 @@ struct WorkerConnections {
 }
 
 impl WorkerConnections {
-    /// Serves what comes until it is told to stop, and then what has come until it ends.
+    /// Serves new connections until it is stopped, and then the open ones until they end.
     async fn serve(
         self,
         mut incoming: mpsc::UnboundedReceiver<(Socket, ConnectionGuard)>,
@@ -218,7 +218,7 @@ impl WorkerConnections {
                     Some((socket, guard)) => self.begin(&mut connections, socket, guard),
                     None => break,
                 },
-                // A connection that ended has nothing to tell, not even when it panicked.
+                // The result of a connection is not needed, not even that it panicked.
                 Some(_) = connections.join_next() => {}
             }
         }

@@ -1,4 +1,4 @@
-//! The queue between those who log and stderr: whoever logs never waits for a reader of the log.
+//! The queue between log calls and stderr: a thread that logs never waits for a reader of the log.
 //!
 //! A thread of its own writes the lines. If stderr is read too slowly, or not at all, lines beyond
 //! [`MAX_BYTES`] are dropped and counted, and a line reports how many once stderr is read again.

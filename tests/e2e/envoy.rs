@@ -1,4 +1,4 @@
-//! Envoy with a bootstrap of `examples/envoy`, in front of a weir with the policy of the same name.
+//! Envoy with a bootstrap of `examples/envoy`, in front of an instance with the policy of the same name.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -29,7 +29,7 @@ pub(crate) struct Setup<'s> {
     pub(crate) upstream: Option<SocketAddr>,
     /// What is replaced, once each.
     pub(crate) edits: &'s [(&'s str, &'s str)],
-    /// How long Envoy waits for weir; longer than a busy machine needs if nothing is said.
+    /// How long Envoy waits for weir; by default longer than a busy machine needs.
     pub(crate) patience: Option<&'s str>,
 }
 
@@ -87,7 +87,7 @@ impl Envoy {
 
 const BOOTSTRAP: &str = "envoy.yaml";
 
-/// Starts it with the bootstrap of a folder, and tells where its admin listens.
+/// Starts Envoy with the bootstrap of a folder. Returns the address of its admin interface.
 fn run(binary: &Path, folder: &Path) -> (Process, SocketAddr) {
     let admin_address = folder.join("admin");
     let mut process = Process::start(

@@ -1,4 +1,4 @@
-//! A client that sends any bytes it is told to, which an ordinary HTTP client refuses to.
+//! A client that sends arbitrary bytes, which an ordinary HTTP client refuses to send.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -32,7 +32,7 @@ impl Request {
         }
     }
 
-    /// Adds a header as it stands.
+    /// Adds a header unchanged.
     pub(crate) fn header(mut self, name: &str, value: impl AsRef<[u8]>) -> Self {
         self.bytes.extend_from_slice(name.as_bytes());
         self.bytes.extend_from_slice(b": ");
@@ -74,7 +74,7 @@ impl Answer {
     pub(crate) fn number(&self, name: &str) -> u64 {
         self.text(name)
             .parse()
-            .unwrap_or_else(|_| panic!("{name} is no number in {self:?}"))
+            .unwrap_or_else(|_| panic!("{name} is not a number in {self:?}"))
     }
 
     /// The body, which says that it is JSON and is.
@@ -127,12 +127,12 @@ impl Client {
         self.connection.get_mut().write_all(&bytes).expect("sent");
     }
 
-    /// Sends it so many times.
+    /// Sends the request `times` times.
     pub(crate) fn repeat(&mut self, request: &Request, times: usize) -> Vec<Answer> {
         (0..times).map(|_| self.send(request)).collect()
     }
 
-    /// Sends it until it is refused; so many times at most. The refusal is not among the answers.
+    /// Sends the request until it is refused, at most `most` times. The refusal is not among the answers.
     pub(crate) fn until_refused(
         &mut self,
         request: &Request,

@@ -54,11 +54,11 @@ fn until_admitted(client: &mut Client, request: &Request) -> Answer {
     }
 }
 
-/// Eight clients that ask again and again, while `meanwhile` decides what becomes of those that are let in. Gives back
-/// what they were answered but refusals.
+/// Eight clients that send requests repeatedly, while `act` decides the fate of those that are allowed. Returns the
+/// statuses of all answers that are not refusals.
 fn while_clients_hammer(
     (envoy, upstream): (&Envoy, &Upstream),
-    meanwhile: impl FnOnce(&AtomicUsize),
+    act: impl FnOnce(&AtomicUsize),
 ) -> Vec<u16> {
     let (refusals, stop) = (AtomicUsize::new(0), AtomicBool::new(false));
     let (refusals, stop) = (&refusals, &stop);
@@ -77,7 +77,7 @@ fn while_clients_hammer(
             })
         });
         let clients: Vec<_> = clients.collect();
-        meanwhile(refusals);
+        act(refusals);
         stop.store(true, Ordering::Relaxed);
         upstream.quickly(|| {
             let statuses = clients
@@ -88,7 +88,7 @@ fn while_clients_hammer(
     })
 }
 
-/// Waits until so many more were refused.
+/// Waits until `more` further requests were refused.
 fn wait_for_refusals(refusals: &AtomicUsize, more: usize) {
     let before = refusals.load(Ordering::Relaxed);
     while refusals.load(Ordering::Relaxed) < before + more {

@@ -6,7 +6,7 @@ use crate::envoy::{Envoy, Setup};
 use crate::http::{Answer, Request};
 use crate::weir::Weir;
 
-/// So many tokens a year, which does not turn while a test runs.
+/// A limit per year: its window does not end while a test runs.
 fn policy(tokens: u32, charge: &str) -> String {
     format!(
         "domain: llm
@@ -24,7 +24,7 @@ fn before(policy: &str, name: &str) -> Option<Envoy> {
     Envoy::before(|| Weir::with_policy(policy), name, &Setup::default())
 }
 
-/// Work that takes so many tokens, if it is let in.
+/// A request that costs `tokens` if it is allowed.
 fn work(key: &str, tokens: impl ToString) -> Request {
     Request::new("POST /v1/messages")
         .header("x-api-key", key)
@@ -52,7 +52,7 @@ fn a_request_is_charged_what_its_response_says() {
     wait_until_left(&envoy, "k", 9_877);
     assert_eq!(send(&envoy, &work("k", 877)).number("x-left"), 9_877);
     wait_until_left(&envoy, "k", 9_000);
-    // Nothing is charged that is no number of tokens, and nothing can be gained by one.
+    // A value that is not a number of tokens is neither charged nor refunded.
     for strange in ["", "-500", "many", "0"] {
         assert_eq!(send(&envoy, &work("k", strange)).status, 200);
     }

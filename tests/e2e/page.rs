@@ -21,7 +21,7 @@ descriptors:
 
 const TOKEN: &str = "0123456789abcdef";
 
-/// Asks for so many decisions about one descriptor.
+/// Asks for `times` decisions about one descriptor.
 fn ask(weir: &Weir, times: usize, entries: &[(&str, &str)]) {
     let entries: Vec<_> = entries
         .iter()

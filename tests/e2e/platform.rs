@@ -17,7 +17,7 @@ const HEADERS: [&str; 3] = [
     "x-ratelimit-retry-after",
 ];
 
-fn told(answer: &Answer) -> (u16, u64, u64) {
+fn limits_of(answer: &Answer) -> (u16, u64, u64) {
     assert_eq!(answer.special(), HEADERS, "{answer:?}");
     if answer.status == 429 {
         assert_eq!(
@@ -43,7 +43,7 @@ fn a_site_is_processed_once_in_five_minutes() {
     let before = now_secs();
     let first = process("POST /platform/v2/process/site-1", ACME);
     let first_reset = before + 300..=now_secs() + 301;
-    assert_eq!(told(&first), (200, 1, 0));
+    assert_eq!(limits_of(&first), (200, 1, 0));
     assert!(first_reset.contains(&first.number("x-ratelimit-retry-after")));
 
     for (endpoint, key) in [
@@ -54,7 +54,7 @@ fn a_site_is_processed_once_in_five_minutes() {
         ("POST /platform//v2/process/site%2D1", ACME),
     ] {
         let again = process(endpoint, key);
-        assert_eq!(told(&again), (429, 1, 0), "{endpoint}");
+        assert_eq!(limits_of(&again), (429, 1, 0), "{endpoint}");
         let reset = again.number("x-ratelimit-retry-after");
         assert!(first_reset.contains(&reset), "the same moment as before");
     }
@@ -62,7 +62,11 @@ fn a_site_is_processed_once_in_five_minutes() {
         ("POST /platform/v2/process/site-2", ACME),
         ("POST /platform/v2/process/site-1", GLOBEX),
     ] {
-        assert_eq!(told(&process(endpoint, key)), (200, 1, 0), "{endpoint}");
+        assert_eq!(
+            limits_of(&process(endpoint, key)),
+            (200, 1, 0),
+            "{endpoint}"
+        );
     }
 }
 
@@ -87,10 +91,10 @@ fn product_data_is_one_counter_of_an_account() {
     });
 
     for (sent, answer) in (0..).zip(&answers[..60]) {
-        assert_eq!(told(answer), (200, 60, 59 - sent));
+        assert_eq!(limits_of(answer), (200, 60, 59 - sent));
         assert_eq!(answer.number("x-ratelimit-retry-after"), window_end);
     }
-    assert_eq!(told(&answers[60]), (429, 60, 0));
+    assert_eq!(limits_of(&answers[60]), (429, 60, 0));
     assert_eq!(answers[60].number("x-ratelimit-retry-after"), window_end);
     assert_eq!(other.status, 200);
 }
@@ -114,13 +118,13 @@ fn every_other_path_has_five_a_second() {
     });
 
     for (sent, answer) in (0..).zip(&answers[..5]) {
-        assert_eq!(told(answer), (200, 5, 4 - sent));
+        assert_eq!(limits_of(answer), (200, 5, 4 - sent));
         assert_eq!(answer.number("x-ratelimit-retry-after"), window_end);
     }
-    assert_eq!(told(&answers[5]), (429, 5, 0));
+    assert_eq!(limits_of(&answers[5]), (429, 5, 0));
     assert_eq!(answers[5].number("x-ratelimit-retry-after"), window_end);
     for other in &others {
-        assert_eq!(told(other), (200, 5, 4));
+        assert_eq!(limits_of(other), (200, 5, 4));
     }
 }
 

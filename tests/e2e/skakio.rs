@@ -47,7 +47,7 @@ impl Bucket {
         }
     }
 
-    /// Empties the bucket, and looks at all that the client is told meanwhile.
+    /// Empties the bucket, and checks every answer.
     fn drain(&self, client: &mut Client, request: &Request) {
         let start = now_secs();
         let (passed, refused) = client.until_refused(request, 10 * self.burst);

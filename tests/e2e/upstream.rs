@@ -21,7 +21,7 @@ struct Shared {
 
 #[derive(Default)]
 pub(crate) struct Work {
-    /// Requests that are worked on, the oldest first: by number, with the way to end each that was not told to end.
+    /// Requests in progress, the oldest first: by number, with the sender that ends each.
     open: Vec<(u64, Option<Sender<End>>)>,
     begun: u64,
     most: usize,
@@ -57,7 +57,7 @@ impl Upstream {
         Self { address, shared }
     }
 
-    /// Waits until so many requests are worked on.
+    /// Waits until `working` requests are in progress.
     pub(crate) fn wait_for(&self, working: usize) {
         let work = self.shared.lock();
         let (work, waited) = self
@@ -76,7 +76,7 @@ impl Upstream {
     pub(crate) fn end_oldest(&self, end: End) {
         let mut work = self.shared.lock();
         let oldest = work.open.iter_mut().find_map(|(_, sender)| sender.take());
-        // Who abandoned it meanwhile has ended it.
+        // It may have been abandoned in the meantime.
         let _ = oldest.expect("something is worked on").send(end);
     }
 

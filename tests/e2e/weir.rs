@@ -22,7 +22,7 @@ pub(crate) struct Weir {
 }
 
 impl Weir {
-    /// Serves `config/NAME.yaml` on a free port. Told to end, it would wait for its clients longer than any test lasts.
+    /// Serves `config/NAME.yaml` on a free port. After SIGTERM it would wait for its clients longer than any test lasts.
     pub(crate) fn start(name: &str) -> Self {
         Self::serve(Path::new(&format!("config/{name}.yaml")), &[])
     }

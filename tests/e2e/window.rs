@@ -10,8 +10,8 @@ pub(crate) fn now_secs() -> u64 {
     Clock::System.now().micros() / MICROS_PER_SEC
 }
 
-/// Does something within one window of so many seconds, and if the window turned meanwhile, once more. It is told how
-/// often it was tried before, to take other keys.
+/// Runs `attempt` within one window of `window_secs`, and again if the window ended in between. Passes the number of
+/// earlier tries, so that each can use other keys.
 pub(crate) fn within<T>(window_secs: u64, mut attempt: impl FnMut(usize) -> T) -> T {
     for tried in 0..TRIES {
         let before = now_secs() / window_secs;

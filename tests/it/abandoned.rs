@@ -42,7 +42,7 @@ async fn free(engine: &Engine) -> u32 {
     engine.decide(&request).await.statuses[0].remaining
 }
 
-/// Waits until so many slots are free.
+/// Waits until `slots` slots are free.
 async fn become_free(engine: &Engine, slots: u32) {
     while free(engine).await != slots {
         tokio::task::yield_now().await;

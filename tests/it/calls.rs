@@ -1,4 +1,4 @@
-//! `ShouldRateLimit` over the wire. Whatever is sent, the connection goes on to answer.
+//! `ShouldRateLimit` over the wire. The connection continues to answer, whatever is sent.
 
 use std::time::Duration;
 

@@ -19,7 +19,7 @@ fn markdown() -> Vec<PathBuf> {
     files
 }
 
-/// The text of each block in that language; one that stands in a list loses its indentation.
+/// The text of each block in that language; one in a list loses its indentation.
 fn blocks(text: &str, language: &str) -> Vec<String> {
     let fence = format!("```{language}");
     let mut blocks = Vec::new();

@@ -370,7 +370,7 @@ fn refused_clients_gain_by_a_settlement_only_where_refused_hits_cost_nothing() {
         weir.ask("c", &settle);
         weir.ask("c", &[d("tokens=k").refund(0)]).statuses[0].remaining
     };
-    // One reservation of 1,000 stands, and 123 were used by the other: 1,123 of 1,500.
+    // One reservation of 1,000 remains, and 123 were used by the other: 1,123 of 1,500.
     assert_eq!(after_a_refused_request("always"), 377);
     // It was never charged, and got 877 of somebody else's back.
     assert_eq!(after_a_refused_request("allowed"), 1_377);

@@ -58,7 +58,7 @@ async fn watchers_and_idle_connections_do_not_hold_up_the_end() {
     // The server's settings, and then the end.
     mute.read_to_end(&mut Vec::new()).await.unwrap();
     half.read_to_end(&mut Vec::new()).await.unwrap();
-    // Told to go elsewhere, then the orderly end of the stream.
+    // GOAWAY, then the orderly end of the stream.
     assert!(watch.message().await.unwrap().is_some());
     while let Some(_told) = watch.message().await.unwrap() {}
 }

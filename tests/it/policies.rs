@@ -1,6 +1,6 @@
 //! Policy files that must load, and policy files that must be rejected with certain diagnostics.
 //!
-//! The first lines of a good file are `# expect: LINE:COLUMN code` for each diagnostic; `-` is no position.
+//! The first lines of a good file are `# expect: LINE:COLUMN code` for each diagnostic; `-` means without a position.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 

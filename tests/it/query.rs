@@ -130,13 +130,13 @@ async fn many_calls_are_counted_and_told_as_json() {
     let args = ["api_key=k", "--times=5", "--rate=10000", "--format=json"];
     let asked = query(&running, &args);
     assert_eq!(asked.status.code(), Some(1), "{asked:?}");
-    let told: serde_json::Value = serde_json::from_str(stdout(&asked)).unwrap();
-    assert_eq!(told["code"], "OVER_LIMIT");
-    assert_eq!(told["calls"]["ok"], 2);
-    assert_eq!(told["calls"]["over_limit"], 3);
-    assert_eq!(told["calls"]["first_over_limit"]["call"], 3);
-    assert_eq!(told["descriptors"][0]["limit"]["unit_multiplier"], 5);
-    assert_eq!(told["body"], "{\"wait\": 290}");
+    let answer: serde_json::Value = serde_json::from_str(stdout(&asked)).unwrap();
+    assert_eq!(answer["code"], "OVER_LIMIT");
+    assert_eq!(answer["calls"]["ok"], 2);
+    assert_eq!(answer["calls"]["over_limit"], 3);
+    assert_eq!(answer["calls"]["first_over_limit"]["call"], 3);
+    assert_eq!(answer["descriptors"][0]["limit"]["unit_multiplier"], 5);
+    assert_eq!(answer["body"], "{\"wait\": 290}");
 
     let asked = query(&running, &["api_key=l", "--times=3", "--limit=1/hour"]);
     let text = stdout(&asked);

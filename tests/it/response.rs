@@ -1,12 +1,12 @@
-//! What the client is told.
+//! What an answer reports to the client.
 
 use weir::engine::{Code, Decision};
 use weir::policy::Value;
 
 use crate::offline::{START, Weir, With, d};
 
-const TOLD: &str = r#"
-domain: told
+const REPORTED: &str = r#"
+domain: reported
 response:
   headers: {L: "%LIMIT%", R: "%REMAINING%", N: "%NAME%", T: "%METADATA(tier)%"}
   over_limit:
@@ -37,35 +37,35 @@ fn headers(decision: &Decision) -> String {
 
 #[test]
 fn case_50_the_limit_with_the_least_remaining_is_reported() {
-    let weir = Weir::new(TOLD);
-    let decision = weir.ask("told", &[d("a=x").hits(3), d("b=x").hits(2)]);
+    let weir = Weir::new(REPORTED);
+    let decision = weir.ask("reported", &[d("a=x").hits(3), d("b=x").hits(2)]);
     assert_eq!(headers(&decision), "L=5 R=3 N=by_minute T=gold");
-    let decision = weir.ask("told", &[d("a=x").hits(7), d("b=x").hits(1)]);
+    let decision = weir.ask("reported", &[d("a=x").hits(7), d("b=x").hits(1)]);
     assert_eq!(headers(&decision), "L=10 R=0 N=by_hour T=gold");
     assert_eq!(decision.body, None);
 }
 
 #[test]
 fn the_first_of_equals_is_reported() {
-    let weir = Weir::new(TOLD);
-    let decision = weir.ask("told", &[d("b=x"), d("a=x").hits(6)]);
+    let weir = Weir::new(REPORTED);
+    let decision = weir.ask("reported", &[d("b=x"), d("a=x").hits(6)]);
     assert_eq!(headers(&decision), "L=5 R=4 N=by_minute T=gold");
 }
 
 #[test]
 fn nothing_to_report_adds_nothing() {
-    let weir = Weir::new(TOLD);
+    let weir = Weir::new(REPORTED);
     for nothing in ["zzz=1", "free=1", "shadow=1", "own=1"] {
-        let decision = weir.ask("told", &[d(nothing)]);
+        let decision = weir.ask("reported", &[d(nothing)]);
         assert_eq!((headers(&decision), decision.body), (String::new(), None));
     }
 }
 
 #[test]
 fn of_the_refused_the_one_with_the_longest_wait_is_reported() {
-    let weir = Weir::new(TOLD);
-    weir.ask("told", &[d("a=x").hits(10), d("b=x").hits(5)]);
-    let decision = weir.ask("told", &[d("b=x"), d("a=x")]);
+    let weir = Weir::new(REPORTED);
+    weir.ask("reported", &[d("a=x").hits(10), d("b=x").hits(5)]);
+    let decision = weir.ask("reported", &[d("b=x"), d("a=x")]);
     assert_eq!(decision.code, Code::OverLimit);
     assert_eq!(
         headers(&decision),
@@ -75,53 +75,53 @@ fn of_the_refused_the_one_with_the_longest_wait_is_reported() {
 
 #[test]
 fn a_quota_is_reported_after_what_really_refuses() {
-    let weir = Weir::new(TOLD);
-    let decision = weir.ask("told", &[d("quota=x").hits(2), d("b=x").hits(6)]);
+    let weir = Weir::new(REPORTED);
+    let decision = weir.ask("reported", &[d("quota=x").hits(2), d("b=x").hits(6)]);
     assert_eq!(decision.headers[1].value, "by_minute");
-    let decision = weir.ask("told", &[d("quota=y").hits(2), d("b=y").hits(1)]);
+    let decision = weir.ask("reported", &[d("quota=y").hits(2), d("b=y").hits(1)]);
     assert_eq!(decision.code, Code::OverLimit);
     assert_eq!(decision.headers[1].value, "quota");
 }
 
 #[test]
 fn the_body_is_filled_in_and_stays_json() {
-    let weir = Weir::new(TOLD);
-    weir.ask("told", &[d("who=a\"b\\c\u{1}")]);
-    let decision = weir.ask("told", &[d("who=a\"b\\c\u{1}")]);
+    let weir = Weir::new(REPORTED);
+    weir.ask("reported", &[d("who=a\"b\\c\u{1}")]);
+    let decision = weir.ask("reported", &[d("who=a\"b\\c\u{1}")]);
     let body: serde_json::Value = serde_json::from_str(&decision.body.unwrap()).unwrap();
     let expected = serde_json::json!({
         "limit": "who", "wait": 50, "who": "a\"b\\c\u{1}", "burst": null,
     });
     assert_eq!(body, expected);
-    weir.ask("told", &[d("bucket=x").hits(2)]);
-    let decision = weir.ask("told", &[d("bucket=x").hits(2)]);
+    weir.ask("reported", &[d("bucket=x").hits(2)]);
+    let decision = weir.ask("reported", &[d("bucket=x").hits(2)]);
     let body: serde_json::Value = serde_json::from_str(&decision.body.unwrap()).unwrap();
     assert_eq!(
         body,
         serde_json::json!({"limit": "", "wait": 2, "who": "", "burst": 2})
     );
-    let decision = weir.ask("told", &[d("bucket=y").hits(3)]);
+    let decision = weir.ask("reported", &[d("bucket=y").hits(3)]);
     let body: serde_json::Value = serde_json::from_str(&decision.body.unwrap()).unwrap();
     assert_eq!(body["wait"], serde_json::Value::Null, "no wait helps");
 }
 
 #[test]
 fn a_header_without_a_value_is_left_out() {
-    let weir = Weir::new(TOLD);
-    assert_eq!(headers(&weir.ask("told", &[d("bucket=x")])), "L=60 R=1");
+    let weir = Weir::new(REPORTED);
+    assert_eq!(headers(&weir.ask("reported", &[d("bucket=x")])), "L=60 R=1");
 }
 
 #[test]
 fn the_tier_of_another_rule_of_the_request_serves() {
-    let weir = Weir::new(TOLD);
-    let decision = weir.ask("told", &[d("who=x"), d("free=1")]);
+    let weir = Weir::new(REPORTED);
+    let decision = weir.ask("reported", &[d("who=x"), d("free=1")]);
     assert_eq!(headers(&decision), "L=1 R=0 N=who T=free");
 }
 
 #[test]
 fn the_nearest_response_is_used_whole() {
-    let weir = Weir::new(TOLD);
-    let decision = weir.ask("told", &[d("own=x below=y").hits(10)]);
+    let weir = Weir::new(REPORTED);
+    let decision = weir.ask("reported", &[d("own=x below=y").hits(10)]);
     let end_of_minute = START.micros() / 1_000_000 + 50;
     assert_eq!(headers(&decision), format!("Own={end_of_minute}"));
     assert_eq!((decision.code, decision.body), (Code::OverLimit, None));
@@ -129,11 +129,14 @@ fn the_nearest_response_is_used_whole() {
 
 #[test]
 fn an_override_is_answered_as_its_place_in_the_tree_is() {
-    let weir = Weir::new(TOLD);
+    let weir = Weir::new(REPORTED);
     let limit = |text: &str| [d(text).limit(3, weir::request::Unit::Hour)];
-    assert_eq!(headers(&weir.ask("told", &limit("b=x"))), "L=3 R=2 T=gold");
-    assert_eq!(headers(&weir.ask("told", &limit("zzz=x"))), "L=3 R=2");
-    let decision = weir.ask("told", &limit("own=x below=y"));
+    assert_eq!(
+        headers(&weir.ask("reported", &limit("b=x"))),
+        "L=3 R=2 T=gold"
+    );
+    assert_eq!(headers(&weir.ask("reported", &limit("zzz=x"))), "L=3 R=2");
+    let decision = weir.ask("reported", &limit("own=x below=y"));
     assert_eq!(&*decision.headers[0].name, "Own");
 }
 
@@ -167,7 +170,7 @@ descriptors:
 }
 
 const STANDARD: &str = r#"
-domain: told
+domain: reported
 response:
   standard: [x-ratelimit, ratelimit, retry-after]
   headers: {Own: "%LIMIT%"}
@@ -191,14 +194,14 @@ descriptors:
 #[test]
 fn standard_headers_say_what_is_enforced_and_how_the_client_stands() {
     let weir = Weir::new(STANDARD);
-    let decision = weir.ask("told", &[d("api_key=x")]);
+    let decision = weir.ask("reported", &[d("api_key=x")]);
     assert_eq!(
         headers(&decision),
         "Own=3 X-RateLimit-Limit=3 X-RateLimit-Remaining=2 X-RateLimit-Reset=50 \
          RateLimit-Policy=\"per_minute\";q=3;w=60, \"86400s\";q=9;w=86400 \
          RateLimit=\"per_minute\";r=2;t=50"
     );
-    let decision = weir.ask("told", &[d("api_key=x").hits(3)]);
+    let decision = weir.ask("reported", &[d("api_key=x").hits(3)]);
     assert_eq!(
         headers(&decision),
         "Own=3 Retry-After=50 X-RateLimit-Limit=3 X-RateLimit-Remaining=2 X-RateLimit-Reset=50 \
@@ -213,7 +216,7 @@ fn standard_headers_say_what_is_enforced_and_how_the_client_stands() {
 fn every_limit_of_the_request_is_listed_once_by_a_name_of_its_own() {
     let weir = Weir::new(STANDARD);
     let all = ["shadow=1", "api_key=x", "a=1", "b=1", "b=2", "c=1"].map(d);
-    let decision = weir.ask("told", &all);
+    let decision = weir.ask("reported", &all);
     let fields = headers(&decision);
     let expected = "RateLimit-Policy=\"86400s\";q=9;w=86400, \"\\\"a\\\"\";q=8;w=86400, \
                     \"86400s-2\";q=7;w=86400 RateLimit=\"86400s-2\";r=6;t=86390";
@@ -223,8 +226,8 @@ fn every_limit_of_the_request_is_listed_once_by_a_name_of_its_own() {
 #[test]
 fn an_own_header_of_a_refusal_replaces_the_standard_one() {
     let weir = Weir::new(STANDARD);
-    let passed = headers(&weir.ask("told", &[d("own=1")]));
-    let refused = headers(&weir.ask("told", &[d("own=1")]));
+    let passed = headers(&weir.ask("reported", &[d("own=1")]));
+    let refused = headers(&weir.ask("reported", &[d("own=1")]));
     let policy = "RateLimit-Policy=\"60s\";q=1;w=60";
     assert_eq!(passed, format!("{policy} RateLimit=\"60s\";r=0;t=50"));
     let usual = "X-RateLimit-Limit=1 X-RateLimit-Remaining=0 X-RateLimit-Reset=50";

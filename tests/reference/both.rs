@@ -94,7 +94,7 @@ impl Comparable {
     }
 }
 
-/// The parts of an answer that both servers have: the time until a reset only as far as it is told at all, since the two
+/// The parts of an answer that both servers have: the time until a reset only whether it is reported, since the two
 /// read their clocks at different moments.
 fn comparable(answer: ServerAnswer) -> Comparable {
     let mut statuses = answer.statuses;

@@ -174,7 +174,7 @@ fn fmt_limit(f: &mut Formatter<'_>, limit: &ExplainedLimit) -> fmt::Result {
     writeln!(f, "; resets in {}s", state.reset_after_secs)
 }
 
-/// What is said of hits that no wait helps.
+/// The note on hits that can never be allowed, however long the client waits.
 const NEVER: &str = "; never admitted: more hits than the limit";
 
 fn fmt_status(f: &mut Formatter<'_>, status: &ExplainedStatus, result: MatchResult) -> fmt::Result {

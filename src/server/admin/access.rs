@@ -9,9 +9,9 @@ pub enum Access {
     NamedHost,
     /// This machine, and others if `--open-json` is set; requests that refund or peek require the token.
     Charging,
-    /// Whoever has the token, and everybody if there is no token and only this machine can connect.
+    /// Callers with the token, and every caller if there is no token and only this machine can connect.
     Clients,
-    /// Whoever has the token.
+    /// Callers with the token.
     Token,
 }
 

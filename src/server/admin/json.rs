@@ -24,7 +24,7 @@ pub(super) async fn decide(
         Ok(request) => request,
         Err(error) => return (StatusCode::BAD_REQUEST, format!("{error}\n")).into_response(),
     };
-    // Whoever can refund or peek could do without the token what `/api/keys/…` requires it for.
+    // A caller that can refund or peek could do without the token what `/api/keys/…` requires it for.
     let mut descriptors = request.descriptors.iter();
     let only_charges = descriptors.all(|descriptor| matches!(descriptor.cost, Cost::Hits(_)));
     if !only_charges && let Err(denied) = guard::authorize(&state, &headers, peer) {

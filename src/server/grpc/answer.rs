@@ -1,4 +1,4 @@
-//! What an answer grants, given back if nobody is told of it.
+//! What an answer grants, returned if the answer does not reach its caller.
 
 use std::sync::Arc;
 

@@ -21,7 +21,7 @@ const SMALL_BYTES: usize = 2048;
 /// Builds a request. Its values are slices of one copy of the message.
 ///
 /// # Errors
-/// When it is no `RateLimitRequest`, or a long one that holds more than a request may.
+/// When it is not a `RateLimitRequest`, or a long one that holds more than a request may.
 pub(super) fn decode(message: &[u8]) -> Result<RateLimitRequest, GrpcStatus> {
     if message.len() > SMALL_BYTES {
         look(message)?;

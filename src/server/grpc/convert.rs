@@ -1,6 +1,6 @@
 //! Between the protocol and weir's own words.
 //!
-//! What does not make sense is refused, with the field's name. A call that was quietly answered "go on" would be a
+//! An invalid request is rejected, with the field's name. A call that was quietly answered OK would be a
 //! limit that is off.
 
 use thiserror::Error;
@@ -37,7 +37,7 @@ pub struct InvalidRequest {
 /// Takes a request over, moving its bytes.
 ///
 /// # Errors
-/// Names the first field that makes no sense.
+/// Names the first invalid field.
 pub fn request(message: RateLimitRequest) -> Result<Request, InvalidRequest> {
     if message.domain.is_empty() {
         return Err(InvalidRequest::new("domain", "must not be empty"));
@@ -182,7 +182,7 @@ fn header(header: Header) -> HeaderValue {
     }
 }
 
-/// The reference server puts what rules say of themselves under one key of the struct, `metadata`. A lease stands beside
+/// The reference server puts what rules say of themselves under one key of the struct, `metadata`. A lease is beside
 /// it.
 fn dynamic_metadata(
     metadata: Option<&Metadata>,

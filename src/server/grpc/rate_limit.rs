@@ -22,7 +22,7 @@ const METHOD: &[u8] = b"ShouldRateLimit";
 /// Its number in [`CallRoute::Unary`].
 const SHOULD_RATE_LIMIT: u8 = 0;
 
-/// What a caller is told where a rule says `on_store_error: error`.
+/// The message to a caller where a rule says `on_store_error: error`.
 pub(crate) const NOT_COUNTED: &str =
     "the hits could not be counted, and a rule says to fail then (on_store_error: error)";
 
@@ -206,7 +206,7 @@ impl WorkerContext {
     }
 }
 
-/// A call that is being decided, and whoever observes it.
+/// A call that is being decided, and its observers.
 struct CallInProgress<'c> {
     engine: &'c Arc<Engine>,
     recorder: CallRecorder<'c>,

@@ -32,7 +32,7 @@ impl GrpcStatus {
         }
     }
 
-    /// A request that makes no sense.
+    /// An invalid request.
     pub fn invalid_argument(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(code::INVALID_ARGUMENT, message)
     }

@@ -199,7 +199,7 @@ local function settle(hit, counter, now)
             ALGORITHMS[limit.number].correct(state, limit, now)
         end
         local apart = { base = base[i], own = own[i], restores = hit.restores == 1 }
-        -- What is said to be of later than now is of a clock that is not believed.
+        -- A time later than now is from a clock that is not trusted.
         ALGORITHMS[limit.number].settle(counter.states[i], limit, now + AHEAD, apart)
     end
     counter.written = true

@@ -27,7 +27,7 @@ local function read_states(raw)
     return states
 end
 
--- What is no state counts as if it were not there.
+-- An invalid state counts as absent.
 local function found_states(raw)
     local ok, states = pcall(read_states, raw or '')
     return ok and states or {}
@@ -57,7 +57,7 @@ local function belongs(state, limit)
     return state.number == limit.number and (state.secs == limit.secs or state.number == CONCURRENCY)
 end
 
--- A limit goes on with the first state left of the same algorithm and window.
+-- A limit continues with the first state left of the same algorithm and window.
 local function align(counter, limits)
     local left, states = counter.states, {}
     for i, limit in ipairs(limits) do

@@ -9,7 +9,7 @@
 -- what its batch found: the states as bytes, false where nothing is counted, or 0 where it could not be counted.
 --
 -- Everything here does what src/limit/ and src/store/batch.rs do, to the microsecond: all numbers are whole and below
--- 2^53. What is told of a counter is left to the caller, who steps from the states found here as this script does.
+-- 2^53. The caller reports the counter: it steps from the states found here in the same way as this script.
 
 local LOOK, HITS, REFUND, GIVE_BACK, SETTLE = 0, 1, 2, 3, 4
 local DECIDES, QUOTA = 0, 1

@@ -1,4 +1,4 @@
--- sliding_window: newest slot, counts of 17 slots; slot n stands at n % 17
+-- sliding_window: newest segment, counts of 17 segments; segment n is at n % 17
 
 local sliding_window = { form = '<' .. string.rep('I8', SLOTS + 2), fresh = {} }
 for i = 1, SLOTS + 2 do

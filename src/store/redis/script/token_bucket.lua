@@ -1,4 +1,4 @@
--- token_bucket: when the debt was reckoned, the debt in parts, the parts of a hit
+-- token_bucket: when the debt was computed, the debt in parts, the parts of a hit
 
 local token_bucket = { form = '<I8I8I8', fresh = { 0, 0, 0 } }
 
