@@ -1,7 +1,7 @@
 //! HTTP/2 for a server of small unary gRPC calls (RFC 9113, gRPC over HTTP/2).
 //!
 //! [`Http2Connection`] is a state machine: it is handed bytes and the time, and has bytes to write and
-//! [`Event`]s. It does no I/O and reads no clock. A call whose message has arrived is answered within
+//! [`ConnectionEvent`]s. It does no I/O and reads no clock. A call whose message has arrived is answered within
 //! the same call of [`Http2Connection::receive`]: no task, no queue, no allocation. [`driver`] joins
 //! it to a socket; [`exchange`] to services that have bodies. It knows nothing of rate limits.
 //!

@@ -221,7 +221,7 @@ impl RedisConnection {
     }
 }
 
-/// Errors of Redis are interpreted here and in [`script_error`], and nowhere else.
+/// Errors of Redis are interpreted here and in `script_error`, and nowhere else.
 impl From<RedisError> for StoreError {
     fn from(error: RedisError) -> Self {
         match error.kind() {

@@ -7,7 +7,7 @@ use super::super::service::LateFuture;
 
 /// Work that a connection cannot do alone.
 pub enum ConnectionEvent<R> {
-    /// An answer takes time: hand it to [`Http2Connection::answer`].
+    /// An answer takes time: hand it to [`Http2Connection::answer`](super::Http2Connection::answer).
     Later {
         /// Whose answer.
         stream: u32,
