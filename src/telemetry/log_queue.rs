@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_logs_does_not_wait_for_a_reader() {
+    fn logging_does_not_wait_for_a_reader() {
         let (queue, reader) = queue_and_reader();
         for _ in 0..10_000 {
             queue.push(&[b'x'; 1_000]);
