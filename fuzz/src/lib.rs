@@ -75,7 +75,7 @@ fn service() -> RateLimit {
         .build()
         .unwrap();
     let recorders = [metrics.worker_recorder()];
-    let services = runtime.block_on(grpc::services(&engine, (&recorders, None)));
+    let services = runtime.block_on(grpc::services(&engine, (&recorders, None), false));
     services.unwrap().0.remove(0).rate_limit
 }
 
