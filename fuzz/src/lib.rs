@@ -3,6 +3,10 @@
 //! `cargo +nightly fuzz run http2` runs a target; the others are `message`, `policy` and `states`. The
 //! files of `fuzz/corpus` go through the same functions in `cargo test -p weir-fuzz`.
 
+#![allow(
+    clippy::missing_panics_doc,
+    reason = "a fuzz target fails by panicking"
+)]
 #![allow(clippy::unwrap_used, reason = "a target fails by a panic")]
 
 use std::path::Path;
