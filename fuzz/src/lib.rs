@@ -37,7 +37,7 @@ pub fn http2(data: &[u8]) {
     weir::server::http2::fuzz::fuzz(data);
 }
 
-/// Any text loads, or has a diagnostic; a policy that loads decides.
+/// Any text loads, or has a diagnostic.
 pub fn policy(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
     let loaded = weir::policy::load_text(Path::new("policy.yaml"), &text);
