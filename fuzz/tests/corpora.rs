@@ -1,5 +1,7 @@
 //! What a fuzzer has found once goes through the same functions in every test run.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::fs;
 use std::path::Path;
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 /// The name of a rule: the key and the matcher of each level down to it.
 ///
-/// It comes from the policy alone, without the matchers of secret keys.
+/// It comes from the policy alone, without the exact values of secret keys.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RuleName {
     /// One for each level; at least one.

@@ -146,7 +146,7 @@ fn half_sent_messages_take_no_more_than_their_budget() {
     let weir = Weir::serve(Path::new("config/peeker.yaml"), &["--grpc-buffer", "20MiB"]);
     let before = weir.metric("process_resident_memory_bytes");
     let mut wires: Vec<_> = (0..8).map(|_| Wire::connect(weir.address)).collect();
-    // A megabyte of a message of three, a hundred times a connection: 800 MB.
+    // 64 KB of a message of three megabytes, a hundred times a connection: 51 MB.
     let begun = [&[0, 0, 0x30, 0, 0][..], &[0; 16_000]].concat();
     for wire in &mut wires {
         assert!(wire.send(PREFACE));
