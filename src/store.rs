@@ -25,6 +25,16 @@ use crate::limit::Outcomes;
 use crate::request::LeaseId;
 
 /// Where counters are.
+///
+/// ```
+/// use weir::store::{MemoryConfig, Store};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let store = Store::memory(MemoryConfig::default())?;
+/// assert_eq!(store.stats().counters, 0);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub enum Store {
     /// In this process.

@@ -8,6 +8,19 @@ use super::{DiagnosticCode, Severity};
 /// One error or warning, found while a file was loaded.
 ///
 /// It never contains a value of a descriptor: that may be an API key.
+///
+/// ```
+/// use std::path::Path;
+/// use weir::document::Severity;
+/// use weir::policy;
+///
+/// let loaded = policy::load_text(Path::new("shop.yaml"), "domain: shop\nlimit: 1\n");
+/// let diagnostic = &loaded.diagnostics[0];
+/// assert_eq!(diagnostic.severity, Severity::Error);
+/// assert_eq!(diagnostic.position.map(|position| position.line), Some(2));
+/// assert!(diagnostic.message.contains("`limit`"));
+/// assert!(loaded.policy.is_none());
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Diagnostic {
     /// Whether it rejects the file.

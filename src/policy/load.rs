@@ -59,6 +59,20 @@ pub fn files(paths: &[PathBuf]) -> Result<Vec<PathBuf>, LoadError> {
 }
 
 /// Loads one domain from text; `file` is its name in diagnostics.
+///
+/// ```
+/// use std::path::Path;
+/// use weir::policy;
+///
+/// let text = "domain: shop
+/// descriptors:
+///   - {key: api_key, rate_limit: {unit: minute, requests_per_unit: 600}}
+/// ";
+/// let loaded = policy::load_text(Path::new("shop.yaml"), text);
+/// assert!(loaded.diagnostics.is_empty());
+/// let policy = loaded.policy.expect("a policy without errors");
+/// assert_eq!((policy.domain_count(), policy.rule_count()), (1, 1));
+/// ```
 pub fn load_text(file: &Path, text: &str) -> LoadedPolicy {
     let mut load = Load::default();
     let mut report = Report::new(file);
