@@ -155,11 +155,13 @@ fn install_once(
     Ok(binary)
 }
 
-/// The folder that cargo builds in: it is marked as a cache.
+/// The folder that cargo builds in, above the `deps` of a profile, where it puts tests and benchmarks.
 fn target_folder() -> Result<PathBuf, String> {
     let executable = env::current_exe().map_err(|error| error.to_string())?;
-    let mut folders = executable.ancestors();
-    let target = folders.find(|folder| folder.join("CACHEDIR.TAG").is_file());
+    let deps = executable
+        .parent()
+        .filter(|folder| folder.ends_with("deps"));
+    let target = deps.and_then(Path::parent).and_then(Path::parent);
     Ok(target.ok_or("not started by cargo")?.to_owned())
 }
 
