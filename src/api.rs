@@ -12,7 +12,10 @@ use serde::{Deserialize, Serialize};
 use crate::clock::Timestamp;
 use crate::engine::Explanation;
 use crate::limit::Algorithm;
-use crate::telemetry::{DomainDecisions, HistoryStep, PolicyLoad, RuleHits, TopClients};
+use crate::telemetry::{
+    DomainDecisions, HistoryStep, PolicyLoad, RuleHits, TopClients, UnknownDomain,
+    UnmatchedDescriptors,
+};
 
 /// `GET /api/overview`: everything that the page shows.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -65,6 +68,10 @@ pub struct ServerStatus {
     pub loaded_at: Option<Timestamp>,
     /// The counters.
     pub store: StoreStatus,
+    /// The domains of recent requests that no policy defines, the most frequent first; at most 50.
+    pub unknown_domains: Vec<UnknownDomain>,
+    /// The keys of recent descriptors that match no rule, the most frequent first; at most 50.
+    pub unmatched: Vec<UnmatchedDescriptors>,
 }
 
 /// The status of the store.

@@ -29,7 +29,7 @@ pub use json_schema::json_schema;
 pub use load::{LoadError, LoadOptions, LoadedPolicy, files, load, load_text};
 pub use metric_ids::MetricIds;
 pub use name::{LevelName, RuleName};
-pub use redact::{HIDDEN, Redactor};
+pub use redact::{HIDDEN, Redactor, printable};
 pub use response::{HeaderTemplate, OverLimit, ResponseTemplate};
 pub use rule::{
     CounterIdentity, IdentityPart, Limits, MatchedNode, MetricDetail, OnStoreError, Rule,

@@ -9,8 +9,10 @@ mod logs;
 mod metrics;
 mod refused_log;
 mod rejection_log;
+mod sparse_log;
 mod traces;
-mod unknown_domain_log;
+mod unmatched;
+mod windows;
 
 pub use heavy_hitters::{HeavyHitter, HeavyHitters, TopClients};
 pub use history::{HISTORY_STEPS, History, HistoryStep};
@@ -20,3 +22,4 @@ pub use metrics::{
     Recorder, RuleHits,
 };
 pub use traces::{DecisionSpan, TraceConfig, TraceError, Traces};
+pub use unmatched::{UnknownDomain, UnmatchedDescriptors};

@@ -21,6 +21,8 @@ pub struct DescriptorResult<'a> {
     /// The rule that applies; `None` if none matched, if it was replaced, or if the limit came with
     /// the request.
     pub rule: Option<&'a Arc<Rule>>,
+    /// Whether a rule matched all of whose limits other rules of the request replace.
+    pub is_replaced: bool,
     /// The outcome at each limit that counts, in the order of the rule.
     pub outcomes: &'a [Outcome],
     /// The status in the response.
@@ -43,6 +45,7 @@ pub(super) fn observe_each(
             domain: plan.domain,
             descriptor,
             rule: rule(target),
+            is_replaced: matches!(target.matched, Match::Replaced),
             outcomes: counted.map_or(&[], |outcomes| &outcomes.limits),
             status,
         });

@@ -69,6 +69,13 @@ impl<'p> Redactor<'p> {
     }
 }
 
+/// Bytes as text of bounded length, without control characters.
+pub fn printable(bytes: &[u8]) -> String {
+    let mut text = String::new();
+    push_printable(&mut text, bytes);
+    text
+}
+
 /// Appends bytes as text of bounded length, without control characters.
 fn push_printable(text: &mut String, bytes: &[u8]) {
     let shown = bytes.get(..MAX_VALUE_LEN).unwrap_or(bytes);

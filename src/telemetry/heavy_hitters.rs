@@ -4,7 +4,6 @@
 //! takes an uncontended lock. [`HeavyHitters::top`] sums the threads.
 
 pub(super) mod client_label;
-mod windows;
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
@@ -13,13 +12,12 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
-pub use windows::HeavyHitter;
-
+use super::windows::{self, Windows};
 use crate::clock::Timestamp;
 use crate::engine::DescriptorResult;
 use crate::request::Descriptor;
+use crate::top_k::TopEntry;
 use client_label::ClientLabel;
-use windows::Windows;
 
 /// Domains that one thread keeps clients of.
 const MAX_DOMAINS: usize = 256;
@@ -38,8 +36,21 @@ type ThreadHitters = HashMap<u32, DomainHitters>;
 
 #[derive(Debug, Default)]
 struct DomainHitters {
-    requested: Windows,
-    refused: Windows,
+    requested: Windows<ClientLabel>,
+    refused: Windows<ClientLabel>,
+}
+
+/// A client with many hits, or with many refused ones.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeavyHitter {
+    /// The descriptor that was sent, with the values of secret keys masked.
+    pub client: Box<str>,
+    /// The rule that it matched last; empty if none.
+    pub rule: Box<str>,
+    /// Hits, never too few.
+    pub hits: u64,
+    /// By how much `hits` may be too high.
+    pub overcount: u64,
 }
 
 /// The heavy hitters of a domain, the heaviest first.
@@ -90,11 +101,23 @@ impl HeavyHitters {
             }
         }
         TopClients {
-            requested: windows::heaviest(requested),
-            refused: windows::heaviest(refused),
+            requested: heaviest(requested),
+            refused: heaviest(refused),
             since: windows::since(now),
         }
     }
+}
+
+fn heaviest(sums: HashMap<u64, TopEntry<ClientLabel>>) -> Vec<HeavyHitter> {
+    let hitters = windows::heaviest(sums).into_iter();
+    hitters
+        .map(|entry| HeavyHitter {
+            client: entry.value.client,
+            rule: entry.value.rule,
+            hits: entry.count,
+            overcount: entry.overcount,
+        })
+        .collect()
 }
 
 impl HitterRecorder {

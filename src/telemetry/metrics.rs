@@ -29,11 +29,12 @@ use super::heavy_hitters::{HeavyHitters, TopClients};
 use super::logs::DroppedLines;
 use super::refused_log::RefusedLog;
 use super::rejection_log::RejectionLog;
-use super::unknown_domain_log::UnknownDomainLog;
+use super::unmatched::{UnknownDomain, UnmatchedDescriptors, UnmatchedTraffic};
 use crate::clock::{Clock, Timestamp};
 use crate::engine::{DescriptorResult, Engine};
 use crate::policy::{Domain, Limits, Policy, Rule};
 use histogram::Histogram;
+use recorder::RecorderParts;
 use registry::Registry;
 use scrape::Scrape;
 use text::PrometheusText;
@@ -54,7 +55,7 @@ pub struct Metrics {
     hitters: HeavyHitters,
     refused_log: Arc<RefusedLog>,
     rejection_log: Arc<RejectionLog>,
-    unknown_domain_log: Arc<UnknownDomainLog>,
+    unmatched: UnmatchedTraffic,
     dropped_lines: OnceLock<DroppedLines>,
     started: Timestamp,
 }
@@ -89,6 +90,7 @@ enum MatchKind {
     Rule,
     Unlimited,
     Override,
+    Replaced,
     None,
     UnknownDomain,
 }
@@ -165,13 +167,14 @@ impl Metrics {
             ..ThreadMetrics::default()
         });
         self.threads.lock().push(Arc::clone(&thread));
-        let registry = Arc::clone(&self.registry);
-        let logs = (
-            Arc::clone(&self.refused_log),
-            Arc::clone(&self.rejection_log),
-            Arc::clone(&self.unknown_domain_log),
-        );
-        Recorder::new(thread, registry, self.hitters.recorder(), logs)
+        Recorder::new(RecorderParts {
+            thread,
+            registry: Arc::clone(&self.registry),
+            hitters: self.hitters.recorder(),
+            unmatched: self.unmatched.recorder(),
+            refused_log: Arc::clone(&self.refused_log),
+            rejection_log: Arc::clone(&self.rejection_log),
+        })
     }
 
     /// Records that the policies were loaded.
@@ -228,6 +231,16 @@ impl Metrics {
         number.map_or_else(TopClients::default, |number| self.hitters.top(*number, now))
     }
 
+    /// The domains of recent requests that `policy` does not define, the most frequent first.
+    pub fn unknown_domains(&self, policy: &Policy, now: Timestamp) -> Vec<UnknownDomain> {
+        self.unmatched.domains(policy, now)
+    }
+
+    /// The keys of recent descriptors that match no rule, the most frequent first.
+    pub fn unmatched(&self, policy: &Policy, now: Timestamp) -> Vec<UnmatchedDescriptors> {
+        self.unmatched.descriptors(policy, now)
+    }
+
     /// All metrics in Prometheus' text format; with `envoy_names`, also those of
     /// envoyproxy/ratelimit.
     pub fn text(&self, engine: &Engine, envoy_names: bool) -> String {
@@ -242,6 +255,19 @@ impl Metrics {
             envoy_ratelimit::expose(&scrape, &mut text);
         }
         text.into_string()
+    }
+
+    /// Descriptors that matched no rule of a domain since the start.
+    fn unmatched_total(&self, domain: &Domain) -> u64 {
+        let Some(&number) = domain.metric_ids.get().first() else {
+            return 0;
+        };
+        self.sum(|thread| {
+            thread
+                .domains
+                .get(number)
+                .map_or(0, |counters| counters.unmatched.get())
+        })
     }
 
     /// The number of open connections of each worker.
@@ -306,10 +332,11 @@ impl From<&RuleCounters> for RuleHits {
 }
 
 impl MatchKind {
-    const ALL: [Self; 5] = [
+    const ALL: [Self; 6] = [
         Self::Rule,
         Self::Unlimited,
         Self::Override,
+        Self::Replaced,
         Self::None,
         Self::UnknownDomain,
     ];
@@ -322,6 +349,7 @@ impl MatchKind {
                 Limits::Counted(_) => Self::Rule,
             },
             (None, false) => Self::Override,
+            (None, true) if result.is_replaced => Self::Replaced,
             (None, true) => Self::None,
         }
     }
@@ -331,6 +359,7 @@ impl MatchKind {
             Self::Rule => "rule",
             Self::Unlimited => "unlimited",
             Self::Override => "override",
+            Self::Replaced => "replaced",
             Self::None => "none",
             Self::UnknownDomain => "unknown_domain",
         }

@@ -56,7 +56,7 @@ fn text(path: &Path) -> &str {
 pub(crate) struct Serving {
     process: Child,
     log: BufReader<ChildStderr>,
-    address: String,
+    pub(crate) address: String,
     pub(crate) http: String,
     folder: tempfile::TempDir,
 }

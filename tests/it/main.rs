@@ -45,6 +45,7 @@ mod leases;
 mod lifetime;
 mod offline;
 mod operations;
+mod operator_log;
 mod overview;
 mod policies;
 mod query;

@@ -154,6 +154,53 @@ async fn the_overview_and_a_metric_have_the_slots_in_use() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_overview_and_metrics_have_what_is_not_limited_without_values() {
+    let site = site(false).await;
+    site.hit("nowhere", &[("remote_address", "v4lue")]);
+    for _ in 0..2 {
+        site.hit(
+            "elsewhere\n",
+            &[("remote_address", "v4lue"), ("x", "v4lue")],
+        );
+    }
+    site.hit("shop", &[("apikey", "v4lue")]);
+    for value in ["v4lue1", "v4lue2", "v4lue3"] {
+        site.hit("shop", &[("remote_address", value), ("plan", value)]);
+    }
+    let overview = site.get("/api/overview");
+    assert!(!overview.body.contains("v4lue"), "{}", overview.body);
+    let overview = overview.json();
+    let expected = serde_json::json!([
+        {"name": "elsewhere\u{fffd}", "requests": 2},
+        {"name": "nowhere", "requests": 1},
+    ]);
+    assert_eq!(overview["unknown_domains"], expected);
+    let expected = serde_json::json!([
+        {"domain": "shop", "keys": ["remote_address", "plan"], "descriptors": 3},
+        {"domain": "shop", "keys": ["apikey"], "descriptors": 1},
+    ]);
+    assert_eq!(overview["unmatched"], expected);
+    let metrics = site.get("/metrics");
+    let unmatched = metrics.sample("weir_descriptors_unmatched_total{domain=\"shop\"}");
+    assert_eq!(unmatched, Some(4));
+    let unknown = metrics.sample("weir_decisions_total{domain=\"\",code=\"ok\"}");
+    assert_eq!(unknown, Some(3));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_not_limited_is_bounded() {
+    let site = site(false).await;
+    for n in 0..200 {
+        site.hit(&format!("nowhere{n}"), &[("a", "b")]);
+        site.hit("shop", &[(&*"k".repeat(1_000 + n), "v")]);
+    }
+    let overview = site.get("/api/overview").json();
+    let lists = ["unknown_domains", "unmatched"].map(|list| overview[list].as_array().unwrap());
+    assert_eq!(lists.map(Vec::len), [50, 50]);
+    assert!(lists[1][0]["keys"][0].as_str().unwrap().len() <= 70);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn steps_are_sent_as_events() {
     let site = site(false).await;
     let mut stream = TcpStream::connect(site.address()).unwrap();

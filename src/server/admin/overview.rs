@@ -111,8 +111,11 @@ fn last_step(state: &AdminState, policy: &Policy) -> StepEvent {
 fn server_status(state: &AdminState) -> ServerStatus {
     let (engine, metrics) = (&state.admin.engine, &state.admin.metrics);
     let stats = engine.stats();
+    let (policy, now) = (engine.policy(), engine.now());
     ServerStatus {
-        now: engine.now(),
+        now,
+        unknown_domains: metrics.unknown_domains(&policy, now),
+        unmatched: metrics.unmatched(&policy, now),
         stage: state.admin.readiness.stage(),
         generation: metrics.generation(),
         slots_in_use: slots_in_use(engine),

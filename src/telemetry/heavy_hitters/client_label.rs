@@ -5,7 +5,7 @@ use crate::policy::Redactor;
 use crate::request::Descriptor;
 
 /// What is shown of a client.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(in crate::telemetry) struct ClientLabel {
     /// The descriptor with hidden values masked.
     pub(in crate::telemetry) client: Box<str>,

@@ -102,11 +102,21 @@ pub const FAMILIES: &[MetricFamily] = &[
     counter(
         "weir_descriptors_total",
         &["match"],
-        "Descriptors by what they matched: rule, unlimited, override, none or unknown_domain.",
+        "Descriptors by what they matched: rule, unlimited, override, replaced (by other rules of the request), none or unknown_domain.",
         |scrape, out| {
             for kind in MatchKind::ALL {
                 let sum = |index: usize| scrape.metrics.sum(|t| t.descriptors[index].get());
                 out.labelled(&[kind.as_str()], sum(kind as usize));
+            }
+        },
+    ),
+    counter(
+        "weir_descriptors_unmatched_total",
+        &["domain"],
+        "Descriptors that matched no rule of their domain, so that they were not limited; the log and the page have their keys.",
+        |scrape, out| {
+            for domain in scrape.policy.domains() {
+                out.labelled(&[&domain.name], scrape.metrics.unmatched_total(domain));
             }
         },
     ),

@@ -18,7 +18,7 @@ use crate::server::http2::Rejection;
 use crate::telemetry::heavy_hitters::{ClientHits, HitterRecorder};
 use crate::telemetry::refused_log::RefusedLog;
 use crate::telemetry::rejection_log::RejectionLog;
-use crate::telemetry::unknown_domain_log::UnknownDomainLog;
+use crate::telemetry::unmatched::UnmatchedRecorder;
 
 /// Calls per second that are all measured, for the decision time and the heavy hitters …
 const SAMPLE_ALL_BELOW: u64 = 1_000;
@@ -37,12 +37,23 @@ pub struct Recorder {
     thread: Arc<ThreadMetrics>,
     counts: Arc<SampleCounts>,
     hitters: HitterRecorder,
+    unmatched: UnmatchedRecorder,
     refused_log: Arc<RefusedLog>,
     rejection_log: Arc<RejectionLog>,
-    unknown_domain_log: Arc<UnknownDomainLog>,
     registry: Arc<Mutex<Registry>>,
     /// Series by value that this thread has used, by the number of the rule.
     details: Arc<Mutex<HashMap<u32, SeriesCache>>>,
+}
+
+/// What a recorder is made of.
+#[derive(Debug)]
+pub(super) struct RecorderParts {
+    pub(super) thread: Arc<ThreadMetrics>,
+    pub(super) registry: Arc<Mutex<Registry>>,
+    pub(super) hitters: HitterRecorder,
+    pub(super) unmatched: UnmatchedRecorder,
+    pub(super) refused_log: Arc<RefusedLog>,
+    pub(super) rejection_log: Arc<RejectionLog>,
 }
 
 /// Numbers of the series of one rule.
@@ -71,23 +82,14 @@ pub struct CallRecorder<'r> {
 }
 
 impl Recorder {
-    pub(super) fn new(
-        thread: Arc<ThreadMetrics>,
-        registry: Arc<Mutex<Registry>>,
-        hitters: HitterRecorder,
-        (refused_log, rejection_log, unknown_domain_log): (
-            Arc<RefusedLog>,
-            Arc<RejectionLog>,
-            Arc<UnknownDomainLog>,
-        ),
-    ) -> Self {
+    pub(super) fn new(parts: RecorderParts) -> Self {
         Self {
-            thread,
-            hitters,
-            refused_log,
-            rejection_log,
-            unknown_domain_log,
-            registry,
+            thread: parts.thread,
+            hitters: parts.hitters,
+            unmatched: parts.unmatched,
+            refused_log: parts.refused_log,
+            rejection_log: parts.rejection_log,
+            registry: parts.registry,
             counts: Arc::default(),
             details: Arc::default(),
         }
@@ -164,15 +166,18 @@ impl CallRecorder<'_> {
             let ids = domain.metric_ids.get();
             self.domain = ids.first().copied().unwrap_or(UNKNOWN_DOMAIN);
             self.is_shadowed |= domain.shadow_mode && result.status.code == Code::OverLimit;
-        } else {
-            let log = &self.recorder.unknown_domain_log;
-            log.log(&request.domain, result.now);
+        } else if result.descriptor == 0 {
+            self.recorder.unmatched.record_domain(request, result.now);
         }
         let thread = &self.recorder.thread;
-        thread.descriptors[MatchKind::new(result) as usize].add(1);
+        let matched = MatchKind::new(result);
+        thread.descriptors[matched as usize].add(1);
         let Some(descriptor) = request.descriptors.get(result.descriptor) else {
             return;
         };
+        if matched == MatchKind::None {
+            self.record_unmatched(result, descriptor);
+        }
         self.record_client(result, descriptor);
         let Some(rule) = result.rule else { return };
         let (Cost::Hits(hits), Some((&number, limits))) =
@@ -194,6 +199,19 @@ impl CallRecorder<'_> {
             if let Some(counters) = thread.rules.get_or_insert(number) {
                 class.count(counters, hits);
             }
+        }
+    }
+
+    /// Records a descriptor that no rule matched.
+    fn record_unmatched(&self, result: &DescriptorResult<'_>, descriptor: &Descriptor) {
+        let Recorder {
+            thread, unmatched, ..
+        } = self.recorder;
+        if let Some(counters) = thread.domains.get_or_insert(self.domain) {
+            counters.unmatched.add(1);
+        }
+        if self.weight > 0 {
+            unmatched.record_descriptor(result, descriptor, self.weight);
         }
     }
 

@@ -29,6 +29,8 @@ pub(super) struct DomainCounters {
     pub(super) over_limit: ThreadCounter,
     /// Part of `ok`: would be refused without the domain's shadow mode.
     pub(super) shadow: ThreadCounter,
+    /// Descriptors that matched no rule.
+    pub(super) unmatched: ThreadCounter,
 }
 
 /// Everything that one thread counts.

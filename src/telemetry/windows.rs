@@ -1,45 +1,29 @@
-//! The heaviest clients of the present window and of the one before it.
+//! The heaviest keys of the present window and of the one before it.
 
 use std::collections::HashMap;
 
-use serde::{Deserialize, Serialize};
-
-use super::client_label::ClientLabel;
 use crate::clock::Timestamp;
-use crate::top_k::TopK;
+use crate::top_k::{TopEntry, TopK};
 
-/// Clients that one thread counts per domain and window.
+/// Keys that one thread counts in a window.
 const CAPACITY: usize = 100;
 
-/// Clients that are reported.
+/// Keys that are reported.
 const MAX_REPORTED: usize = 50;
 
-/// Length of a window; its clients are reported until the end of the next one.
+/// Length of a window; its keys are reported until the end of the next one.
 const WINDOW_SECS: u64 = 300;
 
-/// A client with many hits, or with many refused ones.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct HeavyHitter {
-    /// The descriptor that was sent, with the values of secret keys masked.
-    pub client: Box<str>,
-    /// The rule that it matched last; empty if none.
-    pub rule: Box<str>,
-    /// Hits, never too few.
-    pub hits: u64,
-    /// By how much `hits` may be too high.
-    pub overcount: u64,
-}
-
-/// The clients that one thread counted in the last two windows.
+/// The keys that one thread counted in the last two windows. `T` describes a key.
 #[derive(Debug)]
-pub(super) struct Windows {
+pub(super) struct Windows<T> {
     /// The number of the present window since the epoch.
     number: u64,
-    current: TopK<ClientLabel>,
-    previous: TopK<ClientLabel>,
+    current: TopK<T>,
+    previous: TopK<T>,
 }
 
-impl Default for Windows {
+impl<T> Default for Windows<T> {
     fn default() -> Self {
         Self {
             number: 0,
@@ -49,15 +33,9 @@ impl Default for Windows {
     }
 }
 
-impl Windows {
-    /// Counts hits of a client.
-    pub(super) fn add(
-        &mut self,
-        now: Timestamp,
-        client: u64,
-        hits: u64,
-        label: impl FnOnce() -> ClientLabel,
-    ) {
+impl<T: Clone> Windows<T> {
+    /// Adds to the count of a key. `value` is called if the key is new.
+    pub(super) fn add(&mut self, now: Timestamp, key: u64, count: u64, value: impl FnOnce() -> T) {
         let number = window(now);
         if number != self.number {
             let ended = std::mem::replace(&mut self.current, TopK::new(CAPACITY));
@@ -67,36 +45,35 @@ impl Windows {
             };
             self.number = number;
         }
-        self.current.add(client, hits, label);
+        self.current.add(key, count, value);
     }
 
-    /// Adds the clients of both windows to the sums of all threads.
-    pub(super) fn add_to(&self, sums: &mut HashMap<u64, HeavyHitter>, now: Timestamp) {
+    /// Adds the keys of both windows to the sums of all threads.
+    pub(super) fn add_to(&self, sums: &mut HashMap<u64, TopEntry<T>>, now: Timestamp) {
         let age = window(now).saturating_sub(self.number);
-        let windows: &[&TopK<ClientLabel>] = match age {
+        let windows: &[&TopK<T>] = match age {
             0 => &[&self.current, &self.previous],
             1 => &[&self.current],
             _ => &[],
         };
         for entry in windows.iter().flat_map(|top| top.entries()) {
-            let sum = sums.entry(entry.key).or_insert_with(|| HeavyHitter {
-                client: entry.value.client.clone(),
-                rule: entry.value.rule.clone(),
-                hits: 0,
+            let sum = sums.entry(entry.key).or_insert_with(|| TopEntry {
+                count: 0,
                 overcount: 0,
+                ..entry.clone()
             });
-            sum.hits += entry.count;
+            sum.count += entry.count;
             sum.overcount += entry.overcount;
         }
     }
 }
 
-/// The clients with the most hits first; those with equal hits by name.
-pub(super) fn heaviest(sums: HashMap<u64, HeavyHitter>) -> Vec<HeavyHitter> {
-    let mut hitters: Vec<HeavyHitter> = sums.into_values().collect();
-    hitters.sort_by(|a, b| b.hits.cmp(&a.hits).then_with(|| a.client.cmp(&b.client)));
-    hitters.truncate(MAX_REPORTED);
-    hitters
+/// The keys with the highest counts first; those with equal counts in the order of `T`.
+pub(super) fn heaviest<T: Ord>(sums: HashMap<u64, TopEntry<T>>) -> Vec<TopEntry<T>> {
+    let mut heaviest: Vec<_> = sums.into_values().collect();
+    heaviest.sort_by(|a, b| b.count.cmp(&a.count).then_with(|| a.value.cmp(&b.value)));
+    heaviest.truncate(MAX_REPORTED);
+    heaviest
 }
 
 /// The start of the window before the present one.
@@ -114,24 +91,19 @@ mod tests {
 
     const NOW: Timestamp = Timestamp::from_secs(1_700_000_000);
 
-    fn add(windows: &mut Windows, now: Timestamp, client: u64, hits: u64) {
-        windows.add(now, client, hits, || ClientLabel {
-            client: client.to_string().into(),
-            rule: "".into(),
-        });
+    fn add(windows: &mut Windows<String>, now: Timestamp, client: u64, hits: u64) {
+        windows.add(now, client, hits, || client.to_string());
     }
 
-    fn reported(windows: &Windows, now: Timestamp) -> Vec<(String, u64)> {
+    fn reported(windows: &Windows<String>, now: Timestamp) -> Vec<(String, u64)> {
         let mut sums = HashMap::new();
         windows.add_to(&mut sums, now);
-        let hitters = heaviest(sums).into_iter();
-        hitters
-            .map(|hitter| (hitter.client.into(), hitter.hits))
-            .collect()
+        let entries = heaviest(sums).into_iter();
+        entries.map(|entry| (entry.value, entry.count)).collect()
     }
 
     #[test]
-    fn clients_with_more_hits_come_first() {
+    fn keys_with_higher_counts_come_first() {
         let mut windows = Windows::default();
         for (client, hits) in [(1, 2), (2, 5), (3, 2), (1, 1)] {
             add(&mut windows, NOW, client, hits);
