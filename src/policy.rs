@@ -20,6 +20,7 @@ mod template;
 mod trace;
 mod tree;
 
+pub use crate::document::files::{OpenError, open};
 pub use crate::document::{
     Diagnostic, DiagnosticCode, Excerpt, Metadata, Position, Severity, Value, merge,
 };

@@ -123,6 +123,7 @@ pub(crate) use diagnostic_codes;
 diagnostic_codes! {
     /// Findings that any kind of document can have.
     pub enum DocumentCode {
+        NotAFile Error "not-a-file" "A pipe, a socket or a device in place of a file" => "save the text as a regular file, and name that",
         NotUtf8 Error "not-utf8" "The file is not valid UTF-8" => "save the file as UTF-8",
         TooLarge Error "too-large" "The file, or the expansion of its aliases, is too large" => "split the domain into several files, and write out aliases of large nodes",
         YamlSyntax Error "yaml-syntax" "The file is not valid YAML" => "check the indentation and the quotes at this position and just before it",

@@ -1,7 +1,12 @@
 //! Files and folders: the only file I/O of policies and scenarios.
 
 use std::collections::HashSet;
+use std::fs::{self, File, Metadata};
+use std::io::{self, Read};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+
+use rustix::fs::OFlags;
 
 use super::{DocumentCode, Position, Report};
 
@@ -11,7 +16,7 @@ pub struct LoadError {
     /// The path as it was given, or found in a folder.
     pub path: PathBuf,
     /// The reason.
-    pub source: std::io::Error,
+    pub source: io::Error,
 }
 
 impl std::fmt::Display for LoadError {
@@ -29,20 +34,34 @@ impl std::error::Error for LoadError {
 /// The largest file in bytes; a policy with a million rules is smaller.
 const MAX_FILE_BYTES: usize = 256 << 20;
 
+/// The most files and folders below one folder, including those that are not read.
+const MAX_ENTRIES: usize = if cfg!(test) { 100 } else { 1_000_000 };
+
+/// Why a file cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Reading it might never end.
+    #[error("{0} is not a regular file")]
+    Irregular(&'static str),
+    /// The system refused.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
 /// The files among `paths` in their order, and for each folder those that `select` chooses from its files.
 ///
-/// `select` is given the folder and its files, sorted by name and without hidden ones; subfolders are not searched.
-/// A file that is found twice is listed once.
+/// `select` is given the folder and the files in it and below, sorted by path, without hidden ones and those in hidden
+/// folders. Links to folders are followed, and each folder is read once. A file that is found twice is listed once.
 ///
 /// # Errors
-/// If a path does not exist or a folder cannot be listed.
+/// If a path does not exist, or a folder cannot be listed or is too large.
 pub fn find(
     paths: &[PathBuf],
     mut select: impl FnMut(&Path, Vec<PathBuf>) -> Vec<PathBuf>,
 ) -> Result<Vec<PathBuf>, LoadError> {
     let mut files = Vec::new();
     for path in paths {
-        let metadata = std::fs::metadata(path).map_err(|source| error(path, source))?;
+        let metadata = fs::metadata(path).map_err(|source| error(path, source))?;
         if metadata.is_dir() {
             files.extend(select(path, list(path)?));
         } else {
@@ -54,12 +73,50 @@ pub fn find(
     Ok(files)
 }
 
-/// Reads a whole file.
+/// Opens a regular file without waiting for anything, and reads at most one byte more than a file may have.
+///
+/// # Errors
+/// If it is not a regular file, or cannot be opened.
+pub fn open(path: &Path) -> Result<io::Take<File>, OpenError> {
+    // Opening a device can have effects, and opening a pipe waits for its writer.
+    check_regular(&fs::metadata(path)?)?;
+    let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
+    let flags = i32::try_from(flags.bits()).map_err(io::Error::other)?;
+    let file = File::options().read(true).custom_flags(flags).open(path)?;
+    // It may be another file by now.
+    check_regular(&file.metadata()?)?;
+    Ok(file.take(MAX_FILE_BYTES as u64 + 1))
+}
+
+fn check_regular(metadata: &Metadata) -> Result<(), OpenError> {
+    let kind = metadata.file_type();
+    let found = match kind {
+        _ if kind.is_file() => return Ok(()),
+        _ if kind.is_dir() => "a folder",
+        _ if kind.is_fifo() => "a pipe",
+        _ if kind.is_socket() => "a socket",
+        _ => "a device",
+    };
+    Err(OpenError::Irregular(found))
+}
+
+/// Reads a whole file; `None` and a finding if it is not a regular file.
 ///
 /// # Errors
 /// If it cannot be read.
-pub fn read(path: &Path) -> Result<Vec<u8>, LoadError> {
-    std::fs::read(path).map_err(|source| error(path, source))
+pub fn read(path: &Path, report: &mut Report) -> Result<Option<Vec<u8>>, LoadError> {
+    let mut file = match open(path) {
+        Ok(file) => file,
+        Err(OpenError::Io(source)) => return Err(error(path, source)),
+        Err(irregular @ OpenError::Irregular(_)) => {
+            report.add(DocumentCode::NotAFile, None, irregular.to_string());
+            return Ok(None);
+        }
+    };
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes)
+        .map_err(|source| error(path, source))?;
+    Ok(Some(bytes))
 }
 
 /// The text of a file, without a byte order mark; `None` and a finding if it is too large or not valid UTF-8.
@@ -80,21 +137,41 @@ pub fn decode<'t>(bytes: &'t [u8], report: &mut Report) -> Option<&'t str> {
     }
 }
 
-/// The files of a folder that are not hidden, by name.
+/// The files in a folder and below that are not hidden, by path.
 fn list(folder: &Path) -> Result<Vec<PathBuf>, LoadError> {
     let mut files = Vec::new();
-    for entry in std::fs::read_dir(folder).map_err(|source| error(folder, source))? {
-        let entry = entry.map_err(|source| error(folder, source))?;
-        let is_hidden = entry.file_name().as_encoded_bytes().starts_with(b".");
-        if !is_hidden && !entry.path().is_dir() {
-            files.push(entry.path());
+    let mut folders = vec![folder.to_owned()];
+    // A link may lead to a folder above.
+    let mut seen = HashSet::new();
+    let mut entries = 0;
+    while let Some(at) = folders.pop() {
+        let failed = |source| error(&at, source);
+        let metadata = fs::metadata(&at).map_err(failed)?;
+        if !seen.insert((metadata.dev(), metadata.ino())) {
+            continue;
+        }
+        for entry in fs::read_dir(&at).map_err(failed)? {
+            let entry = entry.map_err(failed)?;
+            if entry.file_name().as_encoded_bytes().starts_with(b".") {
+                continue;
+            }
+            entries += 1;
+            if entries > MAX_ENTRIES {
+                let message = format!("there are more than {MAX_ENTRIES} files below it");
+                return Err(error(folder, io::Error::other(message)));
+            }
+            let path = entry.path();
+            match path.is_dir() {
+                true => folders.push(path),
+                false => files.push(path),
+            }
         }
     }
     files.sort();
     Ok(files)
 }
 
-fn error(path: &Path, source: std::io::Error) -> LoadError {
+fn error(path: &Path, source: io::Error) -> LoadError {
     LoadError {
         path: path.to_owned(),
         source,

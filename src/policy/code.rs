@@ -10,6 +10,7 @@ diagnostic_codes! {
         MisplacedKey Warning "misplaced-key" "A key of envoyproxy/ratelimit at a level where it is ignored" => "remove it",
         KubernetesResource Error "kubernetes-resource" "A Kubernetes resource in place of a policy" => "save the text under `data` as a file",
         MissingDomain Error "missing-domain" "A file without a domain" => "begin the file with `domain: name`",
+        DomainTooLong Error "domain-too-long" "A domain with a very long name" => "use a short name, the same as in the proxy's configuration",
         DuplicateDomain Error "duplicate-domain" "The same domain in two files" => "put the descriptors together, or merge files of one domain with `--merge-domains`",
         ConflictingRoots Error "conflicting-roots" "Files of one domain with different domain-wide settings" => "write keys of the whole domain in one of its files",
         MissingKey Error "missing-key" "A descriptor without a key" => "add `key:` with the key of the entry that the proxy sends",

@@ -29,6 +29,9 @@ use summary::DomainSummary;
 /// The most nodes and values of one domain; fewer in tests, which have to get there.
 const MAX_NODES: usize = if cfg!(test) { 10_000 } else { 4_000_000 };
 
+/// The longest name of a domain: it is in every counter's identity, in logs and in metrics.
+const MAX_DOMAIN_BYTES: usize = 1024;
+
 /// The default of `lease_entry`.
 const LEASE_ENTRY: &str = "lease";
 
@@ -43,6 +46,16 @@ pub(crate) fn compile(mut parts: Vec<DomainFile>, report: &mut Report) -> Option
             let message = "the file has no `domain`";
             report.in_file(file as u32, |report| {
                 report.add_with_hint(PolicyCode::MissingDomain, part.raw.position, message, hint);
+            });
+        }
+        if let Some(name) = part.raw.name.given()
+            && name.value.len() > MAX_DOMAIN_BYTES
+        {
+            let message = format!("the name of a domain has at most {MAX_DOMAIN_BYTES} bytes");
+            report.in_file(file as u32, |report| {
+                report.within(PathElement::Key("domain"), |report| {
+                    report.add(PolicyCode::DomainTooLong, name.position, message);
+                });
             });
         }
     }

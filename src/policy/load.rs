@@ -9,7 +9,7 @@ use super::raw::{self, RawDomain};
 use super::tree::Domain;
 use super::{Policy, PolicyCode};
 pub use crate::document::files::LoadError;
-use crate::document::{self, Diagnostic, PathElement, Position, Report, Severity, quoted};
+use crate::document::{self, Diagnostic, PathElement, Position, Report, Severity, Text, quoted};
 
 /// A loaded policy and its diagnostics.
 #[derive(Debug)]
@@ -34,7 +34,7 @@ pub struct LoadOptions {
     pub keep_texts: bool,
 }
 
-/// Loads files, and the policy files of folders (`*.yaml` and `*.yml`, not `*.test.yaml`, not recursive, by name).
+/// Loads files, and the policy files in folders and below (`*.yaml` and `*.yml`, not `*.test.yaml`, by path).
 ///
 /// # Errors
 /// When a path cannot be read; any other fault is a diagnostic.
@@ -87,7 +87,9 @@ pub fn load_text(file: &Path, text: &str) -> LoadedPolicy {
 struct Load {
     options: LoadOptions,
     /// With `merge_domains`, the files of each domain, which are compiled when all are read.
-    deferred: Vec<(Arc<str>, Vec<DomainFile>)>,
+    deferred: Vec<Vec<DomainFile>>,
+    /// The index in `deferred` of each domain.
+    deferred_at: HashMap<Text, usize>,
     domains: Vec<Domain>,
     /// The file and position that first named each domain.
     origins: HashMap<Arc<str>, (PathBuf, Option<Position>)>,
@@ -118,9 +120,11 @@ impl Load {
     }
 
     fn read(&mut self, path: &Path) -> Result<(), LoadError> {
-        let bytes = document::files::read(path)?;
         let mut report = Report::new(path);
-        let text = document::files::decode(&bytes, &mut report);
+        let bytes = document::files::read(path, &mut report)?;
+        let text = bytes
+            .as_deref()
+            .and_then(|bytes| document::files::decode(bytes, &mut report));
         let raw = text.and_then(|text| raw::read(text, &mut report));
         if let Some(text) = text.filter(|_| self.options.keep_texts) {
             self.texts.insert(path.to_owned(), text.to_owned());
@@ -140,7 +144,7 @@ impl Load {
             let file = report.file().clone();
             let part = DomainFile { file, raw };
             if let Some(name) = name.filter(|_| self.options.merge_domains) {
-                self.defer(&name.value, part);
+                self.defer(name.value, part);
             } else if let Some(domain) = compile::compile(vec![part], &mut report) {
                 self.add_domain(domain, position, &mut report);
             }
@@ -149,15 +153,16 @@ impl Load {
     }
 
     /// Keeps a file until all files of its domain are read.
-    fn defer(&mut self, name: &str, part: DomainFile) {
-        match self.deferred.iter_mut().find(|(own, _)| **own == *name) {
-            Some((_, parts)) => parts.push(part),
-            None => self.deferred.push((name.into(), vec![part])),
+    fn defer(&mut self, name: Text, part: DomainFile) {
+        let at = *self.deferred_at.entry(name).or_insert(self.deferred.len());
+        if at == self.deferred.len() {
+            self.deferred.push(Vec::new());
         }
+        self.deferred[at].push(part);
     }
 
     fn compile_deferred(&mut self) {
-        for (_, parts) in std::mem::take(&mut self.deferred) {
+        for parts in std::mem::take(&mut self.deferred) {
             let files = parts.iter().map(|part| part.file.clone()).collect();
             let mut report = Report::of_files(files);
             self.domains.extend(compile::compile(parts, &mut report));

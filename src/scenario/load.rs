@@ -17,8 +17,8 @@ pub struct LoadedTestFile {
     pub diagnostics: Vec<Diagnostic>,
 }
 
-/// Files as they are given, and the scenario files of folders (`*.test.yaml` and `*.test.yml`, not
-/// recursive, by name).
+/// Files as they are given, and the scenario files in folders and below (`*.test.yaml` and
+/// `*.test.yml`, by path).
 ///
 /// # Errors
 /// When a path cannot be read.
@@ -37,10 +37,13 @@ pub fn find(paths: &[PathBuf]) -> Result<Vec<PathBuf>, LoadError> {
 /// # Errors
 /// When the file cannot be read; any other fault is a diagnostic.
 pub fn load(file: &Path) -> Result<LoadedTestFile, LoadError> {
-    let bytes = files::read(file)?;
     let mut report = Report::new(file);
+    let bytes = files::read(file, &mut report)?;
     let mut policies = Policies::new(file);
-    let raw = files::decode(&bytes, &mut report).and_then(|text| raw::read(text, &mut report));
+    let text = bytes
+        .as_deref()
+        .and_then(|bytes| files::decode(bytes, &mut report));
+    let raw = text.and_then(|text| raw::read(text, &mut report));
     let tests = raw.map(|raw| compile::compile(raw, &mut policies, &mut report));
     let mut diagnostics = report.into_diagnostics();
     diagnostics.extend(policies.into_diagnostics());

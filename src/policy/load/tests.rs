@@ -1,4 +1,7 @@
 use std::fs;
+use std::os::unix::fs::symlink;
+use std::os::unix::net::UnixListener;
+use std::process::Command;
 
 use super::*;
 use crate::document::{DiagnosticCode, DocumentCode, Position};
@@ -28,7 +31,6 @@ fn a_folder_is_its_yaml_files_by_name() {
         ("README.md", b"{"),
     ]);
     fs::create_dir(folder.path().join("sub.yaml")).unwrap();
-    fs::create_dir(folder.path().join("sub")).unwrap();
     let loaded = load(&[folder.path().to_owned()], LoadOptions::default()).unwrap();
     assert_eq!(codes(&loaded), [PolicyCode::SkippedFile]);
     assert!(loaded.diagnostics[0].file.ends_with("README.md"));
@@ -39,6 +41,60 @@ fn a_folder_is_its_yaml_files_by_name() {
         .collect();
     assert_eq!(names, ["a.yaml", "b.yml"]);
     assert_eq!(loaded.policy.unwrap().domain_count(), 2);
+}
+
+/// kubelet makes `team` a link to a folder in the hidden one that `..data` leads to.
+#[test]
+fn folders_below_are_read_once_unless_they_are_hidden() {
+    let folder = folder(&[("b.yaml", b"domain: b")]);
+    let at = |name: &str| folder.path().join(name);
+    for (name, text) in [
+        ("a/z/one.yaml", "domain: one"),
+        ("a/two.yaml", "domain: two"),
+        ("a/two.test.yaml", "no policy"),
+        ("a/notes.txt", "no policy"),
+        ("..2026/team/three.yaml", "domain: three"),
+        (".git/four.yaml", "{"),
+    ] {
+        fs::create_dir_all(at(name).parent().unwrap()).unwrap();
+        fs::write(at(name), text).unwrap();
+    }
+    symlink("..2026", at("..data")).unwrap();
+    symlink("..data/team", at("team")).unwrap();
+    symlink("..", at("a/up")).unwrap();
+    let paths = [folder.path().to_owned()];
+    let loaded = load(&paths, LoadOptions::default()).unwrap();
+    assert_eq!(codes(&loaded), [PolicyCode::SkippedFile]);
+    assert!(loaded.diagnostics[0].file.ends_with("a/notes.txt"));
+    let expected = ["a/two.yaml", "a/z/one.yaml", "b.yaml", "team/three.yaml"];
+    assert_eq!(loaded.files, expected.map(at));
+    assert_eq!(files(&paths).unwrap(), loaded.files);
+}
+
+#[test]
+fn a_folder_with_very_many_files_is_not_read() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in 0..=100 {
+        fs::write(folder.path().join(name.to_string()), "").unwrap();
+    }
+    let error = load(&[folder.path().to_owned()], LoadOptions::default()).unwrap_err();
+    assert!(error.source.to_string().contains("more than 100 files"));
+}
+
+#[test]
+fn what_is_not_a_regular_file_is_rejected_unread() {
+    let folder = folder(&[("good.yaml", b"domain: d")]);
+    let _socket = UnixListener::bind(folder.path().join("socket.yaml")).unwrap();
+    symlink("/dev/zero", folder.path().join("zero.yaml")).unwrap();
+    let fifo = folder.path().join("fifo.yaml");
+    assert!(Command::new("mkfifo").arg(fifo).status().unwrap().success());
+    let loaded = load(&[folder.path().to_owned()], LoadOptions::default()).unwrap();
+    let messages: Vec<&str> = loaded.diagnostics.iter().map(|one| &*one.message).collect();
+    let expected =
+        ["a pipe", "a socket", "a device"].map(|what| format!("{what} is not a regular file"));
+    assert_eq!(messages, expected);
+    assert_eq!(codes(&loaded), [DocumentCode::NotAFile; 3]);
+    assert!(loaded.policy.is_none());
 }
 
 #[test]

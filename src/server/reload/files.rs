@@ -77,6 +77,7 @@ impl PolicyFiles {
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::os::unix::fs::symlink;
     use std::path::Path;
 
     use super::*;
@@ -149,6 +150,17 @@ mod tests {
         fs::remove_file(&path).unwrap();
         assert_eq!(checks(&mut files), [None, Some(false), None]);
         fs::write(&path, GOOD).unwrap();
+        assert_eq!(checks(&mut files), [None, Some(true), None]);
+    }
+
+    #[test]
+    fn a_device_in_the_folder_is_rejected_and_stops_nothing() {
+        let folder = folder();
+        let mut files = loaded(folder.path());
+        let device = folder.path().join("z.yaml");
+        symlink("/dev/zero", &device).unwrap();
+        assert_eq!(checks(&mut files), [None, Some(false), None]);
+        fs::remove_file(&device).unwrap();
         assert_eq!(checks(&mut files), [None, Some(true), None]);
     }
 

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use siphasher::sip128::{Hasher128, SipHasher13};
 
-use crate::policy;
+use crate::policy::{self, OpenError};
 
 /// How many more times contents are read before their unchanged metadata is trusted: a write that
 /// closely follows a read may leave the file's times unchanged.
@@ -42,7 +42,9 @@ impl Fingerprints {
     pub(super) fn now(&mut self, paths: &[PathBuf]) -> Fingerprint {
         let metadata = fingerprint(paths, |file, hash| {
             // This follows symlinks: if one points to another file, the inode differs.
-            fs::metadata(file).map(|found| identify(&found, hash))
+            let found = fs::metadata(file).map_err(|error| error.kind())?;
+            identify(&found, hash);
+            Ok(())
         });
         let known = self.last.filter(|last| last.metadata == metadata);
         if let Some(last) = known
@@ -51,7 +53,11 @@ impl Fingerprints {
             return last.contents;
         }
         let contents = fingerprint(paths, |file, hash| {
-            let len = io::copy(&mut fs::File::open(file)?, &mut Hashed(hash))?;
+            let mut opened = policy::open(file).map_err(|error| match error {
+                OpenError::Irregular(_) => io::ErrorKind::InvalidInput,
+                OpenError::Io(error) => error.kind(),
+            })?;
+            let len = io::copy(&mut opened, &mut Hashed(hash)).map_err(|error| error.kind())?;
             len.hash(hash);
             Ok(())
         });
@@ -90,15 +96,15 @@ fn identify(file: &Metadata, hash: &mut SipHasher13) {
 /// Hashes the name of each file and what `add` adds for it.
 fn fingerprint(
     paths: &[PathBuf],
-    add: impl Fn(&PathBuf, &mut SipHasher13) -> io::Result<()>,
+    add: impl Fn(&PathBuf, &mut SipHasher13) -> Result<(), io::ErrorKind>,
 ) -> Fingerprint {
     let mut hash = SipHasher13::new();
     match policy::files(paths) {
         Ok(files) => {
             for file in files {
                 file.hash(&mut hash);
-                if let Err(error) = add(&file, &mut hash) {
-                    error.kind().hash(&mut hash);
+                if let Err(kind) = add(&file, &mut hash) {
+                    kind.hash(&mut hash);
                 }
             }
         }
@@ -156,7 +162,8 @@ mod tests {
         let handle = fs::File::options().write(true).open(&file).unwrap();
         handle.set_modified(modified).unwrap();
         let metadata = fingerprint(&paths, |file, hash| {
-            fs::metadata(file).map(|found| identify(&found, hash))
+            identify(&fs::metadata(file).unwrap(), hash);
+            Ok(())
         });
         if let Some(last) = &mut fingerprints.last {
             last.metadata = metadata;
