@@ -21,7 +21,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-pub use file_limit::raise_file_limit;
+pub use file_limit::FileLimit;
 pub use listener::{BindError, ListenConfig, ListenConfigError, Listener};
 pub use readiness::Readiness;
 

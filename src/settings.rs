@@ -28,6 +28,9 @@ const GRACE: Duration = Duration::from_secs(5);
 /// The interval of the history on the page: its 180 steps are a quarter of an hour.
 const STEP: Duration = Duration::from_secs(5);
 
+/// HTTP connections that may be open at once: scrapes, health checks and some pages.
+const MAX_HTTP_CONNECTIONS: usize = 128;
+
 /// The arguments of `weir serve`, as they were given.
 #[derive(Args, Clone, Debug)]
 pub struct ServeArgs {
@@ -298,6 +301,7 @@ impl ServeArgs {
                 open_json: self.open_json,
                 envoy_ratelimit_metrics: self.envoy_ratelimit_metrics,
                 step: STEP,
+                max_connections: MAX_HTTP_CONNECTIONS,
             }),
             server: ServerConfig {
                 workers,

@@ -18,7 +18,7 @@ use crate::engine::Engine;
 use crate::policy::{LoadOptions, Policy};
 use crate::server::admin::{self, Admin, AdminConfig, TokenFile};
 use crate::server::reload::{self, PolicyFiles, Reloader};
-use crate::server::{self, App, Listener, Shutdown};
+use crate::server::{self, App, FileLimit, Listener, Shutdown};
 use crate::settings::ServeSettings;
 use crate::store::Store;
 use crate::telemetry::{self, Log, PolicyLoad, Traces};
@@ -84,7 +84,8 @@ async fn start(settings: ServeSettings, log: &Log) -> Result<Started, Box<dyn Er
     if let Some(incompatibility) = engine.incompatibility(&engine.policy()) {
         return Err(incompatibility.into());
     }
-    let server = within_file_limit(settings.server);
+    let file_limit = FileLimit::raise();
+    let server = within_file_limit(settings.server, file_limit);
     let mut app = App::new(Arc::clone(&engine), server);
     let traces = settings.traces.as_ref().map(Traces::new).transpose()?;
     app.traces = traces.map(Arc::new);
@@ -102,6 +103,10 @@ async fn start(settings: ServeSettings, log: &Log) -> Result<Started, Box<dyn Er
     let reloader = Arc::new(reloader);
     let admin = settings
         .admin
+        .map(|config| AdminConfig {
+            max_connections: config.max_connections.min(file_limit.http_connections),
+            ..config
+        })
         .map(|config| start_admin(config, &app, &reloader))
         .transpose()?;
     tracing::info!(
@@ -124,8 +129,8 @@ async fn start(settings: ServeSettings, log: &Log) -> Result<Started, Box<dyn Er
 }
 
 /// As many connections as the process may have open files for.
-fn within_file_limit(config: server::Config) -> server::Config {
-    let possible = server::raise_file_limit().unwrap_or(usize::MAX);
+fn within_file_limit(config: server::Config, limit: FileLimit) -> server::Config {
+    let possible = limit.grpc_connections;
     if possible < config.max_connections {
         tracing::warn!(
             possible,

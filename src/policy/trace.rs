@@ -19,17 +19,17 @@ pub enum TracedLevel {
     TooDeep,
     /// No node of the level has the entry's key.
     UnknownKey {
-        /// The keys of the level, sorted.
+        /// The keys of the level, sorted; at most 100.
         known_keys: Vec<String>,
     },
     /// Nodes with the entry's key, but none that matches its value.
     NoMatch {
-        /// In the order in which they are tried.
+        /// In the order in which they are tried; at most 100.
         candidates: Vec<Candidate>,
     },
     /// A node was selected.
     Selected {
-        /// In the order in which they are tried.
+        /// In the order in which they are tried; at most 100 that do not match.
         candidates: Vec<Candidate>,
         /// What the counter depends on at this level, besides the key.
         counted_by: Vec<CountedBy>,
@@ -108,7 +108,7 @@ impl Domain {
             };
             let keys = &self.levels[level as usize].keys;
             let Some(nodes) = keys.get(&entry.key) else {
-                let known_keys = keys.keys().into_iter().map(text).collect();
+                let known_keys = keys.keys().into_iter().take(MAX_LISTED).map(text).collect();
                 levels.push(TracedLevel::UnknownKey { known_keys });
                 break;
             };
@@ -147,14 +147,22 @@ impl MatcherKind {
     }
 }
 
+/// Keys of one level that are listed, and candidates that do not match.
+const MAX_LISTED: usize = 100;
+
 impl KeyNodes {
     fn candidates(&self, value: &[u8]) -> Vec<Candidate> {
         let mut candidates = Vec::new();
+        let mut not_matching = 0;
         let mut add = |kind, text: String, matches| {
             let verdict = match matches {
                 true => Verdict::Outranked,
                 false => Verdict::NoMatch,
             };
+            not_matching += usize::from(!matches);
+            if !matches && not_matching > MAX_LISTED {
+                return;
+            }
             candidates.push(Candidate {
                 kind,
                 text,
@@ -351,6 +359,23 @@ descriptors: [{key: k, cidr: [0.0.0.0/0, '::/0'], count_prefix: {v6: 64}}]";
             };
             assert_eq!(*counted_by, [expected], "{value}");
         }
+    }
+
+    #[test]
+    fn a_level_with_many_candidates_lists_some_and_the_selected_one() {
+        let nodes = (0..1_000).map(|n| format!("{{key: k, value: '*x{n}x*'}}"));
+        let nodes: Vec<_> = nodes.collect();
+        let text = format!("{{domain: d, descriptors: [{}]}}", nodes.join(", "));
+        let policy = load_text(Path::new("d.yaml"), &text).policy.unwrap();
+        let levels = policy.domain(b"d").unwrap().trace(&[entry("k", "x999x")]);
+        let [TracedLevel::Selected { candidates, .. }] = &levels[..] else {
+            panic!("{levels:?}");
+        };
+        assert_eq!(candidates.len(), 101);
+        let selected = candidates
+            .iter()
+            .find(|one| one.verdict == Verdict::Selected);
+        assert_eq!(selected.unwrap().text, "*x999x*");
     }
 
     #[test]

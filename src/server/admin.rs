@@ -1,4 +1,5 @@
-//! The admin server: HTTP for operators, on a thread of its own that no decision waits for.
+//! The admin server: HTTP for operators, on two threads that no decision waits for: `front` has the
+//! connections and answers health checks, the other one handles all other requests.
 //!
 //! [`ENDPOINTS`] lists what it serves. Whatever changes something or shows clients requires the
 //! token (see `guard`); without a token those endpoints are closed. The JSON is defined in
@@ -8,6 +9,7 @@ mod access;
 mod audit;
 mod endpoints;
 mod explain;
+mod front;
 mod guard;
 mod health;
 mod json;
@@ -35,13 +37,15 @@ use axum::routing::any;
 use parking_lot::Mutex;
 use serde::Serialize;
 use tokio::runtime;
-use tokio::sync::broadcast;
+use tokio::sync::{Semaphore, broadcast, mpsc};
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 pub use access::Access;
 pub use endpoints::{ENDPOINTS, Endpoint};
 pub use token::{TokenError, TokenFile};
+
+use front::{Front, PendingRequest};
 
 use super::grpc::json::JsonProtocol;
 use super::listener::{BindError, ListenConfig};
@@ -65,6 +69,8 @@ pub struct AdminConfig {
     pub envoy_ratelimit_metrics: bool,
     /// Length of a step of the history on the page.
     pub step: Duration,
+    /// Connections that may be open at once; the oldest is closed for one more.
+    pub max_connections: usize,
 }
 
 /// What the admin server reports and acts on.
@@ -87,6 +93,9 @@ pub struct Admin {
 /// Steps that a receiver of events can be behind before it misses some.
 const EVENT_BACKLOG: usize = 16;
 
+/// Requests that are read and handled at once, if they have a body.
+const MAX_BODIES: usize = 8;
+
 /// State that the handlers share.
 #[derive(Debug)]
 struct AdminState {
@@ -96,6 +105,8 @@ struct AdminState {
     history: Mutex<History>,
     /// Sends each step of the history, as JSON.
     steps: broadcast::Sender<Arc<str>>,
+    /// Permits to have the body of a request in memory.
+    bodies: Semaphore,
     /// Whether only this machine can connect, so that only its names are valid hosts.
     is_loopback: bool,
 }
@@ -126,7 +137,7 @@ impl AdminListener {
 pub struct AdminServer {
     address: SocketAddr,
     stop: CancellationToken,
-    thread: Option<JoinHandle<()>>,
+    threads: Vec<JoinHandle<()>>,
 }
 
 impl AdminServer {
@@ -137,29 +148,66 @@ impl AdminServer {
     pub fn start(listener: AdminListener, admin: Admin) -> io::Result<Self> {
         let AdminListener(listener) = listener;
         let address = listener.local_addr()?;
-        let protocol = JsonProtocol::new()
-            .ok_or_else(|| io::Error::other("built-in protocol descriptors are invalid"))?;
+        let protocol = JsonProtocol::new().map_err(io::Error::other)?;
         let state = Arc::new(AdminState {
             recorder: admin.metrics.admin_recorder(),
             history: Mutex::default(),
             steps: broadcast::Sender::new(EVENT_BACKLOG),
+            bodies: Semaphore::new(MAX_BODIES),
             protocol,
             is_loopback: address.ip().is_loopback(),
             admin,
         });
-        let stop = CancellationToken::new();
-        let stopped = stop.clone();
+        let max_connections = state.admin.config.max_connections;
+        let (handlers, requests) = mpsc::channel(max_connections.max(1));
+        let front = Front {
+            health: router(&state, |endpoint| health::PATHS.contains(&endpoint.path)),
+            handlers,
+            metrics: Arc::clone(&state.admin.metrics),
+            max_connections,
+            head_timeout: front::HEAD_TIMEOUT,
+        };
+        let mut server = Self {
+            address,
+            stop: CancellationToken::new(),
+            threads: Vec::new(),
+        };
+        let stop = server.stop.clone();
+        server.spawn("weir-admin", async move {
+            tokio::select! {
+                // Without a graceful shutdown: receivers of events would never disconnect.
+                () = stop.cancelled() => {}
+                () = handle(requests, state) => {}
+            }
+        })?;
+        let stop = server.stop.clone();
+        server.spawn("weir-http", async move {
+            let listener = match tokio::net::TcpListener::from_std(listener) {
+                Ok(listener) => listener,
+                Err(error) => return tracing::error!(%error, "admin server failed"),
+            };
+            tokio::select! {
+                () = stop.cancelled() => {}
+                never = front.serve(listener) => match never {},
+            }
+        })?;
+        Ok(server)
+    }
+
+    /// Runs `work` on a thread with a runtime of its own.
+    fn spawn(
+        &mut self,
+        name: &str,
+        work: impl Future<Output = ()> + Send + 'static,
+    ) -> io::Result<()> {
         let runtime = runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
         let thread = thread::Builder::new()
-            .name("weir-admin".to_owned())
-            .spawn(move || runtime.block_on(serve(listener, state, stopped)))?;
-        Ok(Self {
-            address,
-            stop,
-            thread: Some(thread),
-        })
+            .name(name.to_owned())
+            .spawn(move || runtime.block_on(work))?;
+        self.threads.push(thread);
+        Ok(())
     }
 
     /// The address it listens on, with the actual port.
@@ -171,14 +219,15 @@ impl AdminServer {
 impl Drop for AdminServer {
     fn drop(&mut self) {
         self.stop.cancel();
-        if let Some(thread) = self.thread.take() {
+        for thread in self.threads.drain(..) {
             // A panic has been printed already.
             let _ = thread.join();
         }
     }
 }
 
-async fn serve(listener: TcpListener, state: Arc<AdminState>, stop: CancellationToken) {
+/// Handles requests and ends the steps of the history, until nobody can send a request.
+async fn handle(requests: mpsc::Receiver<PendingRequest>, state: Arc<AdminState>) {
     state.admin.engine.prepare();
     let stepping = async {
         let mut ticks = tokio::time::interval(state.admin.config.step);
@@ -188,36 +237,28 @@ async fn serve(listener: TcpListener, state: Arc<AdminState>, stop: Cancellation
             overview::step(&state);
         }
     };
-    let router = router(Arc::clone(&state));
-    let service = router.into_make_service_with_connect_info::<SocketAddr>();
-    let served = async {
-        let listener = tokio::net::TcpListener::from_std(listener)?;
-        axum::serve(listener, service).await
-    };
+    let router = router(&state, |_| true);
     tokio::select! {
-        // Without a graceful shutdown: receivers of events would never disconnect.
-        () = stop.cancelled() => {}
         () = stepping => {}
-        outcome = served => if let Err(error) = outcome {
-            tracing::error!(%error, "admin server failed");
-        }
+        () = front::handle(requests, router) => {}
     }
 }
 
-fn router(state: Arc<AdminState>) -> Router {
+/// Serves the endpoints that `is_served`.
+fn router(state: &Arc<AdminState>, is_served: impl Fn(&Endpoint) -> bool) -> Router {
     let mut router = Router::new();
     let guard = |access| {
-        let state = (Arc::clone(&state), access);
+        let state = (Arc::clone(state), access);
         axum::middleware::from_fn_with_state(state, guard::guard)
     };
-    for endpoint in ENDPOINTS {
+    for endpoint in ENDPOINTS.iter().filter(|endpoint| is_served(endpoint)) {
         let handler = (endpoint.handler)().layer(guard(endpoint.access));
         router = router.route(endpoint.path, handler);
     }
     let not_found = any(|| async { (StatusCode::NOT_FOUND, "not found\n") });
     router
         .fallback_service(not_found.layer(guard(Access::NamedHost)))
-        .with_state(state)
+        .with_state(Arc::clone(state))
 }
 
 /// A response with status 200 in JSON.

@@ -57,6 +57,7 @@ pub struct Metrics {
     rejection_log: Arc<RejectionLog>,
     unmatched: UnmatchedTraffic,
     dropped_lines: OnceLock<DroppedLines>,
+    http_connections_closed: AtomicU64,
     started: Timestamp,
 }
 
@@ -177,6 +178,16 @@ impl Metrics {
         })
     }
 
+    /// Records an HTTP connection that was closed because there were too many.
+    pub fn http_connection_closed(&self) {
+        self.http_connections_closed.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// HTTP connections that were closed because there were too many.
+    pub fn http_connections_closed(&self) -> u64 {
+        self.http_connections_closed.load(Ordering::Relaxed)
+    }
+
     /// Records that the policies were loaded.
     pub fn loaded(&self, load: PolicyLoad) {
         let reloads = &self.reloads;
@@ -241,20 +252,27 @@ impl Metrics {
         self.unmatched.descriptors(policy, now)
     }
 
-    /// All metrics in Prometheus' text format; with `envoy_names`, also those of
-    /// envoyproxy/ratelimit.
-    pub fn text(&self, engine: &Engine, envoy_names: bool) -> String {
-        let policy = engine.policy();
-        let scrape = Scrape::new(self, engine, &policy);
-        let mut text = PrometheusText::default();
-        for family in FAMILIES {
+    /// All metrics in Prometheus' text format, one family after the other; with `envoy_names`, also
+    /// those of envoyproxy/ratelimit. `policy` is the one in force.
+    pub fn text<'s>(
+        &'s self,
+        engine: &Engine,
+        policy: &'s Policy,
+        envoy_names: bool,
+    ) -> impl Iterator<Item = String> + Send + use<'s> {
+        let scrape = Arc::new(Scrape::new(self, engine, policy));
+        let of_envoy = envoy_names.then(|| Arc::clone(&scrape));
+        let families = FAMILIES.iter().map(move |family| {
+            let mut text = PrometheusText::default();
             let mut samples = text.family(family.name, family.kind, family.help, family.labels);
             (family.read)(&scrape, &mut samples);
-        }
-        if envoy_names {
+            text.into_string()
+        });
+        families.chain(of_envoy.into_iter().map(|scrape| {
+            let mut text = PrometheusText::default();
             envoy_ratelimit::expose(&scrape, &mut text);
-        }
-        text.into_string()
+            text.into_string()
+        }))
     }
 
     /// Descriptors that matched no rule of a domain since the start.

@@ -262,6 +262,31 @@ async fn without_the_token_json_neither_refunds_nor_peeks() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_asked_is_bounded() {
+    let site = site().await;
+    let with = |descriptors: usize| {
+        let list = vec!["{\"entries\": [{\"key\": \"free\"}]}"; descriptors].join(",");
+        format!("{{\"domain\": \"t\", \"descriptors\": [{list}]}}")
+    };
+    assert_eq!(site.post("/json", &with(256)).status, 200);
+    let many = site.post("/json", &with(257));
+    assert_eq!(
+        (many.status, &*many.body),
+        (400, "descriptors: at most 256 are taken\n")
+    );
+    assert_eq!(site.post("/api/explain", &with(16)).status, 200);
+    let many = site.post("/api/explain", &with(17));
+    assert_eq!(many.status, 400);
+    assert!(
+        many.body.contains("at most 16 descriptors"),
+        "{}",
+        many.body
+    );
+    let long = format!("{{\"domain\": \"{}\"}}", "d".repeat(1 << 20));
+    assert_eq!(site.post("/json", &long).status, 413);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_listed_endpoint_exists() {
     let site = site().await;
     // The event stream is endless and has its own test.

@@ -58,6 +58,7 @@ impl Site {
             token_file: token,
             envoy_ratelimit_metrics: options.envoy_ratelimit_metrics,
             step: Duration::from_millis(20),
+            max_connections: 32,
         };
         let bound = admin::AdminListener::new(&config).unwrap();
         let admin = Admin {
@@ -140,10 +141,14 @@ impl Site {
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();
         let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        let body = match head.contains("transfer-encoding: chunked") {
+            true => unchunked(body),
+            false => body.to_owned(),
+        };
         Answer {
             status: head.split(' ').nth(1).unwrap().parse().unwrap(),
             head: head.to_owned(),
-            body: body.to_owned(),
+            body,
         }
     }
 
@@ -155,6 +160,20 @@ impl Site {
     /// Starts the shutdown; the server drains for as long as a client is connected.
     pub(crate) fn shut_down(&mut self) {
         self.stop.take().unwrap().send(()).unwrap();
+    }
+}
+
+/// A body that was sent in chunks, which must be complete.
+fn unchunked(mut body: &str) -> String {
+    let mut text = String::new();
+    loop {
+        let (len, rest) = body.split_once("\r\n").unwrap();
+        let len = usize::from_str_radix(len, 16).unwrap();
+        text.push_str(&rest[..len]);
+        body = rest[len..].strip_prefix("\r\n").unwrap();
+        if len == 0 {
+            return text;
+        }
     }
 }
 

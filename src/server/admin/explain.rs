@@ -11,6 +11,9 @@ use axum::response::{IntoResponse, Response};
 
 use super::{AdminState, audit, guard, json_response, store_unavailable};
 
+/// Descriptors that are explained at once: each can list hundreds of matchers per entry.
+const MAX_DESCRIPTORS: usize = 16;
+
 pub(super) async fn explain(
     State(state): State<Arc<AdminState>>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
@@ -26,6 +29,10 @@ pub(super) async fn explain(
         Ok(request) => request,
         Err(error) => return (StatusCode::BAD_REQUEST, format!("{error}\n")).into_response(),
     };
+    if request.descriptors.len() > MAX_DESCRIPTORS {
+        let reason = format!("at most {MAX_DESCRIPTORS} descriptors can be explained at once\n");
+        return (StatusCode::BAD_REQUEST, reason).into_response();
+    }
     let engine = &state.admin.engine;
     let explanation = if is_live {
         let Some(explanation) = engine.inspect(&request).await else {

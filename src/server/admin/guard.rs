@@ -2,16 +2,24 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
+use axum::body::{Body, to_bytes};
 use axum::extract::{ConnectInfo, Request, State};
 use axum::http::header::{
     AUTHORIZATION, CACHE_CONTROL, HOST, ORIGIN, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
 };
-use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use super::{Access, AdminState};
+
+/// The longest body of a request, in bytes.
+const MAX_BODY_BYTES: usize = 1 << 20;
+
+/// How long the body of a request may take.
+const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Checks the host, the origin and the permission of every request, and adds security headers to every
 /// response.
@@ -29,12 +37,34 @@ pub(super) async fn guard(
     if let Err(denied) = check_access(&state, access, headers, peer) {
         return denied.into_response();
     }
-    let mut response = next.run(request).await;
+    let mut response = match *request.method() {
+        Method::POST => with_body(&state, request, next).await,
+        _ => next.run(request).await,
+    };
     let headers = response.headers_mut();
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
+}
+
+/// Reads the body, of bounded length and in bounded time, before the request is handled. Only a few
+/// are in memory at once.
+async fn with_body(state: &AdminState, request: Request, next: Next) -> Response {
+    let (head, body) = request.into_parts();
+    let read = async {
+        // The semaphore is never closed.
+        let permit = state.bodies.acquire().await.ok();
+        (permit, to_bytes(body, MAX_BODY_BYTES).await)
+    };
+    match tokio::time::timeout(BODY_TIMEOUT, read).await {
+        Ok((_permit, Ok(body))) => next.run(Request::from_parts(head, Body::from(body))).await,
+        Ok((_, Err(_))) => {
+            let reason = format!("the body is incomplete, or longer than {MAX_BODY_BYTES} bytes\n");
+            (StatusCode::PAYLOAD_TOO_LARGE, reason).into_response()
+        }
+        Err(_) => (StatusCode::REQUEST_TIMEOUT, "the body took too long\n").into_response(),
+    }
 }
 
 /// Whether the endpoint is open to this request. What `/json` asks for is checked where it is known.

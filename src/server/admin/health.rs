@@ -9,6 +9,9 @@ use axum::http::StatusCode;
 use super::AdminState;
 use crate::api::ServingStage;
 
+/// The paths of health checks, which never wait for another request.
+pub(super) const PATHS: [&str; 3] = ["/healthcheck", "/ready", "/live"];
+
 /// Answers as envoyproxy/ratelimit does.
 pub(super) async fn healthcheck(
     State(state): State<Arc<AdminState>>,

@@ -108,7 +108,7 @@ fn override_from_proto(
 ) -> Result<Override, InvalidRequest> {
     let unit = unit_from_number(message.unit).ok_or_else(|| {
         let field = format!("descriptors[{index}].limit.unit");
-        let problem = format!("{} is not a unit of time", message.unit);
+        let problem = "is not the number of a unit of time".to_owned();
         InvalidRequest { field, problem }
     })?;
     let unit_multiplier = message.unit_multiplier.unwrap_or(0).max(1);

@@ -1,5 +1,7 @@
 //! The service in proto3 JSON, for people and programs without gRPC.
 
+mod outline;
+
 use prost::Message;
 use prost_reflect::{DescriptorPool, DeserializeOptions, DynamicMessage, MessageDescriptor};
 use thiserror::Error;
@@ -9,12 +11,24 @@ use crate::engine::Decision;
 use crate::proto;
 use crate::proto::envoy::service::ratelimit::v3::RateLimitRequest;
 use crate::request::Request;
+use outline::OutlineError;
 
 /// The descriptors of the messages.
 #[derive(Clone, Debug)]
 pub struct JsonProtocol {
     request: MessageDescriptor,
     response: MessageDescriptor,
+}
+
+/// Why the built-in protocol cannot be used.
+#[derive(Debug, Error)]
+pub enum JsonProtocolError {
+    /// The descriptors cannot be read.
+    #[error("the built-in protocol descriptors are invalid")]
+    Descriptors(#[from] prost_reflect::DescriptorError),
+    /// A message is not among them.
+    #[error("the built-in protocol has no message {0}")]
+    Missing(&'static str),
 }
 
 /// Why a text is not a request. It never contains a value of the text.
@@ -37,18 +51,25 @@ pub enum JsonRequestError {
 }
 
 impl JsonProtocol {
-    /// The built-in protocol; `None` if its descriptors are invalid.
-    pub fn new() -> Option<Self> {
-        let pool = DescriptorPool::decode(proto::FILE_DESCRIPTOR_SET).ok()?;
-        let message =
-            |name: &str| pool.get_message_by_name(&format!("envoy.service.ratelimit.v3.{name}"));
-        Some(Self {
+    /// The built-in protocol.
+    ///
+    /// # Errors
+    /// If its descriptors are invalid, which is a fault of the build.
+    pub fn new() -> Result<Self, JsonProtocolError> {
+        let pool = DescriptorPool::decode(proto::FILE_DESCRIPTOR_SET)?;
+        let message = |name: &'static str| {
+            let full = format!("envoy.service.ratelimit.v3.{name}");
+            pool.get_message_by_name(&full)
+                .ok_or(JsonProtocolError::Missing(name))
+        };
+        Ok(Self {
             request: message("RateLimitRequest")?,
             response: message("RateLimitResponse")?,
         })
     }
 
-    /// Parses a `RateLimitRequest`; unknown fields are rejected.
+    /// Parses a `RateLimitRequest`; unknown fields are rejected. Of a request that is too large nothing
+    /// is built.
     ///
     /// # Errors
     /// Names the position of the fault, or the first invalid field.
@@ -58,6 +79,11 @@ impl JsonProtocol {
             line: error.line(),
             column: error.column(),
         };
+        match outline::check(text) {
+            Ok(()) => {}
+            Err(OutlineError::Syntax(error)) => return Err(position(error)),
+            Err(OutlineError::TooMany(invalid)) => return Err(invalid.into()),
+        }
         let mut json = serde_json::Deserializer::from_slice(text);
         let options = DeserializeOptions::new().deny_unknown_fields(true);
         let message =
@@ -99,6 +125,40 @@ mod tests {
         assert_eq!(request.descriptors[0].entries[0].value, "v");
         assert_eq!(request.descriptors[1].cost, Cost::Hits(7));
         assert_eq!(request.descriptors[1].limit.unwrap().requests_per_unit, 5);
+    }
+
+    #[test]
+    fn too_large_requests_are_rejected_before_they_are_built() {
+        let protocol = JsonProtocol::new().unwrap();
+        let list = |element: &str, count: usize| vec![element; count].join(",");
+        let error = |descriptors: String| {
+            // Nothing behind the element that is too many is read.
+            let text = format!("{{\"domain\": \"d\", \"descriptors\": [{descriptors}, }}");
+            protocol.request(text.as_bytes()).unwrap_err().to_string()
+        };
+        let many = "descriptors: at most 256 are taken";
+        assert_eq!(error(list("{}", 257)), many);
+        assert_eq!(error(list("null", 100_000)), many);
+        let entries = |count: usize| format!("{{\"entries\": [{}]}}", list("{}", count));
+        assert_eq!(
+            error(format!("{}, {}", entries(64), entries(65))),
+            "descriptors[1].entries: at most 64 are taken"
+        );
+        let twice = format!(
+            r#"{{"descriptors": [{0}], "descriptors": [{0}]}}"#,
+            list("{}", 200)
+        );
+        let error = protocol.request(twice.as_bytes()).unwrap_err();
+        assert_eq!(error.to_string(), many);
+        let most = format!(
+            r#"{{"domain": "d", "descriptors": [{}]}}"#,
+            list(&entries(64), 256)
+        );
+        let request = protocol.request(most.as_bytes()).unwrap();
+        assert_eq!(request.descriptors.len(), 256);
+        let null = r#"{"domain": "d", "descriptors": null}"#;
+        let error = protocol.request(null.as_bytes()).unwrap_err();
+        assert_eq!(error.to_string(), "descriptors: at least one is needed");
     }
 
     #[test]

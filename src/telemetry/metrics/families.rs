@@ -404,6 +404,12 @@ pub const FAMILIES: &[MetricFamily] = &[
             }
         },
     ),
+    counter(
+        "weir_http_connections_closed_total",
+        &[],
+        "HTTP connections that were closed because there were too many; the oldest goes first.",
+        |scrape, out| out.value(scrape.metrics.http_connections_closed()),
+    ),
     gauge(
         "process_resident_memory_bytes",
         &[],

@@ -138,7 +138,7 @@ fn overrides_have_envoys_units_and_weeks() {
     }
     for number in [0, 8, -1] {
         let invalid = with_override(number, None).unwrap_err().to_string();
-        let expected = format!("descriptors[0].limit.unit: {number} is not a unit of time");
+        let expected = "descriptors[0].limit.unit: is not the number of a unit of time";
         assert_eq!(invalid, expected);
     }
 }
