@@ -71,8 +71,8 @@ enum Command {
     Top(top::TopArgs),
     /// Run recorded traffic through policies and report what would be refused
     ///
-    /// Exits with 0, or with 2 if the log or the policies cannot be used, or if more than 1 % of the lines are
-    /// malformed.
+    /// Exits with 0, or with 2 if the log or the policies cannot be used, if more than 1 % of the lines are malformed,
+    /// or if no request matches a rule.
     Replay(replay::ReplayArgs),
     /// Run policy tests in virtual time
     ///

@@ -1,11 +1,11 @@
 //! Replay: runs recorded traffic through policies, on the real engine, at the recorded times.
 //!
-//! lines (bytes) → record (a request and its time) → engine → tally → report. Memory is bounded for any log: the length
+//! log → decompressed → lines (bytes) → unwrapped → record (a request and its time) → engine → tally → report. Memory is bounded for any log: the length
 //! of a line, the counters, and the refused clients. Values of secret keys are not kept.
 //!
 //! ```
 //! use std::path::Path;
-//! use weir::replay::{RecordFormat, Replay};
+//! use weir::replay::{LineDecoder, RecordFormat, Replay};
 //! use weir::store::MemoryConfig;
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -16,10 +16,10 @@
 //! let policy = weir::policy::load_text(Path::new("shop.yaml"), yaml).policy.ok_or("see diagnostics")?;
 //! let mut replay = Replay::new(policy, None, MemoryConfig::default())?;
 //! let line = br#"{"time": 0, "domain": "shop", "descriptors": [{"api_key": "k"}]}"#;
-//! let format = RecordFormat::Requests { domain: None };
+//! let mut decoder = LineDecoder::new(RecordFormat::Requests { domain: None });
 //! let runtime = tokio::runtime::Builder::new_current_thread().build()?;
 //! for number in 1..=3 {
-//!     if let Some(record) = format.decode(line)? {
+//!     if let Some(record) = decoder.decode(line)? {
 //!         runtime.block_on(replay.push(&record, number));
 //!     }
 //! }
@@ -30,24 +30,38 @@
 
 mod ahead;
 mod changes;
+mod compression;
+mod containers;
+mod envoy_text;
 mod fields;
+mod line_error;
 mod lines;
+mod log_fields;
+mod mapping;
 mod names;
+mod ports;
 mod record;
+mod requests;
 mod tally;
 mod template;
 mod time;
 mod top_refused;
+mod unmatched;
 
 use std::sync::Arc;
 
 pub use ahead::{LineBatch, LineResult, read_ahead};
 pub use changes::Change;
+pub use compression::{CompressedLogError, LogReader, decompressed};
+pub use line_error::LineError;
+pub use log_fields::{LogField, LogFields};
+pub use mapping::Mapping;
 pub use names::RuleLabel;
-pub use record::{LineError, Mapping, Record, RecordFormat};
+pub use record::{LineDecoder, Record, RecordFormat};
 pub use tally::{Peak, RuleTally};
 pub use template::{DescriptorTemplate, DescriptorTemplateError};
 pub use top_refused::RefusedClient;
+pub use unmatched::UnmatchedDescriptor;
 
 use crate::clock::{Clock, ManualClock, Timestamp};
 use crate::engine::{Code, Engine};
@@ -101,6 +115,8 @@ pub struct PolicyOutcome {
     pub refused: u64,
     /// Requests that no rule matched.
     pub unmatched: u64,
+    /// Descriptors that no rule matched, by their keys, the most frequent first.
+    pub unmatched_descriptors: Vec<UnmatchedDescriptor>,
     /// Each rule that was matched, those that refused most first.
     pub rules: Vec<RuleTally>,
     /// The state of the store at the end.

@@ -2,18 +2,25 @@
 
 use std::str::FromStr;
 
+use thiserror::Error;
+
 use crate::limit::Rate;
 use crate::request::{Entry, Override};
+
+/// The text is not `key=value`.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("expected key=value, found {0:?}")]
+pub(super) struct InvalidPair(String);
 
 /// The entries of one descriptor in one text: `account={account} endpoint={method} {path}`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Pairs(pub(super) Vec<Entry>);
 
 impl FromStr for Pairs {
-    type Err = String;
+    type Err = InvalidPair;
 
     /// A value ends before the next word that looks like `key=…`, so it may contain spaces.
-    fn from_str(text: &str) -> Result<Self, String> {
+    fn from_str(text: &str) -> Result<Self, InvalidPair> {
         let mut pairs: Vec<String> = Vec::new();
         for word in text.split(' ') {
             match pairs.last_mut() {
@@ -30,13 +37,13 @@ impl FromStr for Pairs {
 }
 
 /// Parses `key=value`; the value is not restricted.
-fn entry(text: &str) -> Result<Entry, String> {
+fn entry(text: &str) -> Result<Entry, InvalidPair> {
     match text.split_once('=') {
         Some((key, value)) if !key.is_empty() => Ok(Entry {
             key: key.to_owned().into(),
             value: value.to_owned().into(),
         }),
-        _ => Err(format!("expected key=value, found {text:?}")),
+        _ => Err(InvalidPair(text.to_owned())),
     }
 }
 
@@ -56,7 +63,7 @@ pub(super) enum EntryArg {
 }
 
 /// Parses `key=value`, or a separate `+`.
-pub(super) fn entry_arg(text: &str) -> Result<EntryArg, String> {
+pub(super) fn entry_arg(text: &str) -> Result<EntryArg, InvalidPair> {
     match text {
         "+" => Ok(EntryArg::Next),
         text => entry(text).map(EntryArg::Entry),

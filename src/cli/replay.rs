@@ -1,9 +1,10 @@
 //! `weir replay`: runs recorded traffic through policies.
 
+mod error;
 mod show;
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Write};
+use std::io::{self, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::str::FromStr;
@@ -12,13 +13,17 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::output::{Format, print};
-use super::pairs::Pairs;
+use super::pairs::{InvalidPair, Pairs};
 use super::policies;
 use super::{CliError, DONE};
 use crate::policy::LoadOptions;
-use crate::replay::{DescriptorTemplate, Mapping, RecordFormat, Replay, read_ahead};
+use crate::replay::{
+    DescriptorTemplate, DescriptorTemplateError, LogFields, LogReader, Mapping, RecordFormat,
+    Replay, decompressed, read_ahead,
+};
 use crate::settings;
 use crate::store::MemoryConfig;
+use error::{NameList, ReplayError};
 
 /// The number of malformed lines that are reported one by one.
 const MAX_REPORTED: u64 = 10;
@@ -27,9 +32,11 @@ const BUFFER_BYTES: usize = 256 << 10;
 /// The arguments of `weir replay`.
 #[derive(Args, Clone, Debug)]
 pub(super) struct ReplayArgs {
-    /// Traffic log with one JSON object per line; - is stdin
+    /// Traffic log, which may be compressed with gzip; - is stdin
     ///
-    /// Without --descriptor each line is a request: {"time": …, "domain": …, "descriptors": [{"key": "value"}]}
+    /// With --descriptor it is an access log: JSON, or the default text format of Envoy or Istio. Otherwise each line is a
+    /// request: {"time": …, "domain": …, "descriptors": [{"key": "value"}]}. Lines that Docker or a CRI runtime has
+    /// wrapped are unwrapped.
     #[arg(value_name = "LOG")]
     log: PathBuf,
 
@@ -58,6 +65,7 @@ pub(super) struct ReplayArgs {
     /// Descriptor built from fields of an access log; can be repeated
     ///
     /// Such as 'api_key={authorization} endpoint={method} {path}'. It is left out of requests that lack one of the fields.
+    /// Ports of addresses are removed, but not in fields whose names end with authority or host.
     #[arg(long, value_name = "KEY={FIELD} …", requires = "domain")]
     descriptor: Vec<Template>,
 
@@ -69,6 +77,10 @@ pub(super) struct ReplayArgs {
     #[arg(long, value_name = "BYTES", default_value = "1GiB", value_parser = settings::memory)]
     memory: u64,
 
+    /// List the keys of descriptors that match no rule
+    #[arg(long)]
+    unmatched: bool,
+
     /// Output format
     #[arg(long, value_name = "FORMAT", default_value = "human")]
     format: Format,
@@ -77,28 +89,36 @@ pub(super) struct ReplayArgs {
 #[derive(Clone, Debug)]
 struct Template(DescriptorTemplate);
 
-impl FromStr for Template {
-    type Err = String;
+/// The text is not a descriptor of fields.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+enum InvalidTemplate {
+    #[error(transparent)]
+    Pair(#[from] InvalidPair),
+    #[error(transparent)]
+    Template(#[from] DescriptorTemplateError),
+}
 
-    fn from_str(text: &str) -> Result<Self, String> {
+impl FromStr for Template {
+    type Err = InvalidTemplate;
+
+    fn from_str(text: &str) -> Result<Self, InvalidTemplate> {
         let Pairs(entries) = text.parse()?;
         let entries = entries.iter().map(|entry| {
             let text = |bytes| std::str::from_utf8(bytes).unwrap_or_default();
             (text(&entry.key), text(&entry.value))
         });
-        DescriptorTemplate::new(entries)
-            .map(Self)
-            .map_err(|invalid| invalid.to_string())
+        Ok(Self(DescriptorTemplate::new(entries)?))
     }
 }
 
-/// Counts of the lines of a log.
-#[derive(Clone, Copy, Debug, Default)]
+/// Counts of the lines of a log, and what they have.
+#[derive(Clone, Debug, Default)]
 struct LogSummary {
     lines: u64,
     malformed: u64,
     /// Lines for which Envoy would not have sent a request.
     without_descriptors: u64,
+    fields: LogFields,
 }
 
 pub(super) fn run(args: &ReplayArgs) -> Result<ExitCode, CliError> {
@@ -111,33 +131,40 @@ pub(super) fn run(args: &ReplayArgs) -> Result<ExitCode, CliError> {
         [] => None,
         paths => Some(policies::load(paths, options)?),
     };
+    let policies = || [Some(&policy), against.as_ref()].into_iter().flatten();
+    let domains = policies().flat_map(|policy| policy.domains());
+    let defined = NameList::new(domains.map(|domain| &*domain.name));
+    if let Some(domain) = &args.domain
+        && policies().all(|policy| policy.domain(domain.as_bytes()).is_none())
+    {
+        let domain = domain.clone();
+        return Err(CliError::new(ReplayError::UnknownDomain {
+            domain,
+            defined,
+        }));
+    }
     let memory = MemoryConfig {
         budget_bytes: args.memory,
     };
     let mut replay = Replay::new(policy, against, memory).map_err(CliError::new)?;
-    let (log, length) = open(&args.log)?;
+    let unreadable = |source| {
+        let log = args.log.clone();
+        CliError::new(ReplayError::Read { log, source })
+    };
+    let LogSource { log, length } = open(&args.log).map_err(unreadable)?;
     let progress = progress(length);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .build()
         .map_err(CliError::new)?;
     let reading = read(log, args.record_format(), &mut replay, &progress);
-    let read = runtime.block_on(reading).map_err(|error| {
-        let log = args.log.display();
-        CliError::new(format!("cannot read {log}: {error}"))
-    })?;
+    let read = runtime.block_on(reading).map_err(unreadable)?;
     progress.finish_and_clear();
     let report = replay.report();
     print(match args.format {
-        Format::Human => show::text(&report, read),
-        Format::Json => show::json(&report, read),
+        Format::Human => show::text(&report, &read, args.unmatched),
+        Format::Json => show::json(&report, &read),
     })?;
-    if read.malformed * 100 > read.lines {
-        let LogSummary {
-            lines, malformed, ..
-        } = read;
-        let message = format!("{malformed} of {lines} lines are malformed, more than 1 %");
-        return Err(CliError::new(message));
-    }
+    error::verify(&report, &read, !args.descriptor.is_empty(), defined).map_err(CliError::new)?;
     Ok(ExitCode::from(DONE))
 }
 
@@ -154,19 +181,23 @@ impl ReplayArgs {
     }
 }
 
-/// The log, and its length in bytes if it is known.
-fn open(path: &Path) -> Result<(Box<dyn BufRead + Send>, Option<u64>), CliError> {
+/// A log, and its length in bytes if it is known.
+struct LogSource {
+    log: LogReader,
+    length: Option<u64>,
+}
+
+fn open(path: &Path) -> io::Result<LogSource> {
     if path == Path::new("-") {
-        return Ok((Box::new(BufReader::new(io::stdin())), None));
+        let log = decompressed(BufReader::new(io::stdin()))?;
+        return Ok(LogSource { log, length: None });
     }
-    let opened = File::open(path).and_then(|file| Ok((file.metadata()?, file)));
-    let (metadata, file) = opened
-        .map_err(|error| CliError::new(format!("cannot read {}: {error}", path.display())))?;
-    let length = Some(metadata.len()).filter(|_| metadata.is_file());
-    Ok((
-        Box::new(BufReader::with_capacity(BUFFER_BYTES, file)),
-        length,
-    ))
+    let file = File::open(path)?;
+    let metadata = file.metadata()?;
+    let log = decompressed(BufReader::with_capacity(BUFFER_BYTES, file))?;
+    let has_length = metadata.is_file() && !log.is_compressed;
+    let length = has_length.then_some(metadata.len());
+    Ok(LogSource { log, length })
 }
 
 /// A progress bar on a terminal.
@@ -188,13 +219,13 @@ fn progress(length: Option<u64>) -> ProgressBar {
 }
 
 async fn read(
-    log: impl BufRead + Send + 'static,
+    log: LogReader,
     format: RecordFormat,
     replay: &mut Replay,
     progress: &ProgressBar,
 ) -> io::Result<LogSummary> {
     let mut summary = LogSummary::default();
-    for batch in read_ahead(log, format) {
+    for batch in read_ahead(log.lines, format) {
         let batch = batch?;
         for (number, outcome) in batch.lines {
             summary.lines += 1;
@@ -210,6 +241,7 @@ async fn read(
             }
         }
         progress.set_position(batch.bytes);
+        summary.fields = batch.fields;
     }
     Ok(summary)
 }

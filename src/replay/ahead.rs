@@ -4,8 +4,11 @@ use std::io::{self, BufRead};
 use std::sync::mpsc::{self, SyncSender};
 use std::thread;
 
+use super::containers::{ContainerLines, UnwrappedLine};
+use super::line_error::LineError;
 use super::lines::{LineReader, LogLine};
-use super::record::{LineError, Record, RecordFormat};
+use super::log_fields::LogFields;
+use super::record::{LineDecoder, Record, RecordFormat};
 
 /// The most lines of a batch.
 const BATCH_LINES: usize = 1024;
@@ -23,6 +26,8 @@ pub struct LineBatch {
     pub lines: Vec<(u64, LineResult)>,
     /// Bytes of the log that were read so far.
     pub bytes: u64,
+    /// What the lines so far had of the fields of the descriptors.
+    pub fields: LogFields,
 }
 
 /// A recorded request, `None` if Envoy would not have sent one, or why the line cannot be used.
@@ -37,7 +42,7 @@ pub fn read_ahead(
 ) -> impl Iterator<Item = io::Result<LineBatch>> {
     let (batches, ready) = mpsc::sync_channel(BATCHES);
     thread::spawn(move || {
-        if let Err(error) = read(log, &format, &batches) {
+        if let Err(error) = read(log, LineDecoder::new(format), &batches) {
             // A closed channel means that the consumer has stopped.
             let _ = batches.send(Err(error));
         }
@@ -47,10 +52,11 @@ pub fn read_ahead(
 
 fn read(
     log: impl BufRead,
-    format: &RecordFormat,
+    mut decoder: LineDecoder,
     batches: &SyncSender<io::Result<LineBatch>>,
 ) -> io::Result<()> {
     let mut lines = LineReader::new(log);
+    let mut containers = ContainerLines::default();
     loop {
         let begins = lines.bytes();
         let mut batch = Vec::with_capacity(BATCH_LINES);
@@ -61,8 +67,14 @@ fn read(
                     is_end = true;
                     break;
                 }
-                Some(LogLine::Whole(b"")) => continue,
-                Some(LogLine::Whole(text)) => format.decode(text),
+                Some(LogLine::Whole(text)) => match containers.unwrap(text) {
+                    UnwrappedLine::Text(text) => match text.trim_ascii() {
+                        b"" => continue,
+                        text => decoder.decode(text),
+                    },
+                    UnwrappedLine::Part => continue,
+                    UnwrappedLine::TooLong => Err(LineError::TooLong),
+                },
                 Some(LogLine::TooLong) => Err(LineError::TooLong),
             };
             batch.push((lines.number(), result));
@@ -70,6 +82,7 @@ fn read(
         let batch = LineBatch {
             lines: batch,
             bytes: lines.bytes(),
+            fields: decoder.fields().clone(),
         };
         let is_wanted = batches.send(Ok(batch)).is_ok();
         if is_end || !is_wanted {

@@ -5,39 +5,39 @@ use std::fmt;
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Visitor};
 use serde_json::{Map, Value};
 
+use super::line_error::LineError;
+
 /// Names of fields at the top of an object.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct FieldNames(Vec<String>);
-
-/// The text is not an object.
-#[derive(Debug)]
-pub(super) enum ObjectError {
-    /// Not JSON, at that column.
-    NotJson(usize),
-    /// Another JSON value.
-    Other,
-}
 
 impl FieldNames {
     /// Adds a name. `a.b` is a field of that name, or `b` in `a`.
     pub(super) fn add(&mut self, name: &str) {
         let ends = name.match_indices('.').map(|(at, _)| at);
         for end in ends.chain([name.len()]) {
-            if !self.0.iter().any(|known| *known == name[..end]) {
+            if !self.contains(&name[..end]) {
                 self.0.push(name[..end].to_owned());
             }
         }
     }
 
+    /// Whether it has this name.
+    pub(super) fn contains(&self, name: &str) -> bool {
+        self.0.iter().any(|known| known == name)
+    }
+
     /// Parses the fields from the text of an object.
-    pub(super) fn read(&self, text: &[u8]) -> Result<Map<String, Value>, ObjectError> {
+    pub(super) fn read(&self, text: &[u8]) -> Result<Map<String, Value>, LineError> {
         let mut json = serde_json::Deserializer::from_slice(text);
         let fields = json
             .deserialize_any(FieldsVisitor(self))
             .and_then(|fields| json.end().map(|()| fields));
         fields.map_err(|error| match error.classify() {
-            serde_json::error::Category::Data => ObjectError::Other,
-            _ => ObjectError::NotJson(error.column()),
+            serde_json::error::Category::Data => LineError::NotAnObject,
+            _ => LineError::NotJson {
+                column: error.column(),
+            },
         })
     }
 }
@@ -108,11 +108,12 @@ mod tests {
             Value::Object(fields),
             json!({"c": 4, "a": {"b": 2}, "a.b": 3})
         );
-        assert!(matches!(wanted.read(b"[1]"), Err(ObjectError::Other)));
-        assert!(matches!(
-            wanted.read(b"{\"c\": }"),
-            Err(ObjectError::NotJson(7))
-        ));
-        assert!(matches!(wanted.read(b"{} x"), Err(ObjectError::NotJson(4))));
+        for (text, error) in [
+            (&b"[1]"[..], LineError::NotAnObject),
+            (b"{\"c\": }", LineError::NotJson { column: 7 }),
+            (b"{} x", LineError::NotJson { column: 4 }),
+        ] {
+            assert_eq!(wanted.read(text), Err(error));
+        }
     }
 }

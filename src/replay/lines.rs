@@ -3,7 +3,7 @@
 use std::io::{self, BufRead};
 
 /// The longest line in bytes. A request in an access log of Envoy is smaller.
-const MAX_BYTES: usize = 1 << 20;
+pub(super) const MAX_BYTES: usize = 1 << 20;
 
 /// Reads lines one after another into the same buffer.
 #[derive(Debug)]

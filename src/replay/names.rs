@@ -7,31 +7,29 @@ use smallvec::SmallVec;
 
 use crate::limit::Limit;
 use crate::policy::{Domain, Limits, Redactor, Rule};
-use crate::request::{Descriptor, Entry};
+use crate::request::Entry;
 
 /// A rule as a report shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RuleLabel {
     /// The domain's name.
     pub domain: String,
-    /// The keys of its descriptors, in their order.
-    pub keys: String,
-    /// Its limits, such as `600 per minute`.
+    /// The keys and matchers of its levels, such as `account, endpoint=GET /sites/{site}`.
+    pub name: String,
+    /// Its path in the file, such as `descriptors[2].descriptors[0]`.
+    pub path: String,
+    /// Its limits with their names, such as `600 per minute (site)`.
     pub limits: String,
     /// File and line.
     pub position: String,
 }
 
 impl RuleLabel {
-    pub(super) fn new(rule: &Rule, domain: &Domain, descriptor: &Descriptor) -> Self {
-        let keys = descriptor.entries.iter();
-        let keys: Vec<_> = keys
-            .map(|entry| String::from_utf8_lossy(&entry.key))
-            .collect();
+    pub(super) fn new(rule: &Rule, domain: &Domain) -> Self {
         let limits = match &rule.limits {
             Limits::Unlimited { .. } => "unlimited".to_owned(),
             Limits::Counted(set) => {
-                let limits: Vec<_> = set.limits.iter().map(Limit::to_string).collect();
+                let limits: Vec<_> = set.limits.iter().map(limit).collect();
                 limits.join(", ")
             }
         };
@@ -39,7 +37,8 @@ impl RuleLabel {
         let file = file.unwrap_or_default().to_string_lossy();
         Self {
             domain: domain.name.as_ref().to_owned(),
-            keys: keys.join(" "),
+            name: rule.name.to_string(),
+            path: rule.path(),
             limits,
             position: match rule.position {
                 Some(position) => format!("{file}:{}", position.line),
@@ -49,15 +48,23 @@ impl RuleLabel {
     }
 }
 
+fn limit(limit: &Limit) -> String {
+    match &limit.name {
+        Some(name) => format!("{limit} ({name})"),
+        None => limit.to_string(),
+    }
+}
+
 impl fmt::Display for RuleLabel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
             domain,
-            keys,
+            name,
             limits,
             position,
+            ..
         } = self;
-        write!(f, "{domain}: {keys} {limits} ({position})")
+        write!(f, "{domain}: {name}: {limits}, {position}")
     }
 }
 

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use super::PolicyOutcome;
 use super::names::{RuleLabel, ValueTags};
 use super::top_refused::{RefusedClient, TopRefused};
+use super::unmatched::UnmatchedCounts;
 use crate::engine::{Code, DescriptorResult};
 use crate::limit;
 use crate::policy::{Domain, Limits, Rule};
-use crate::request::{Descriptor, Request};
+use crate::request::Request;
 use crate::store::Stats;
 
 /// The number of most refused clients in a report.
@@ -22,6 +23,7 @@ pub(super) struct Tally {
     requests: u64,
     refused: u64,
     unmatched: u64,
+    unmatched_descriptors: UnmatchedCounts,
     rules: Vec<RuleCounts>,
     /// The index of a rule's counts by the address of the rule; the policy outlives this table.
     by_address: HashMap<usize, usize>,
@@ -78,6 +80,7 @@ impl Tally {
             requests: 0,
             refused: 0,
             unmatched: 0,
+            unmatched_descriptors: UnmatchedCounts::default(),
             rules: Vec::new(),
             by_address: HashMap::new(),
         }
@@ -94,10 +97,15 @@ impl Tally {
         let refused = result.status.code == Code::OverLimit;
         let descriptor = &request.descriptors[result.descriptor];
         let (Some(rule), Some(domain)) = (result.rule, domain) else {
+            if !result.is_replaced {
+                let has_domain = domain.is_some();
+                self.unmatched_descriptors
+                    .add(&request.domain, descriptor, has_domain, line);
+            }
             let rule = None;
             return DescriptorTally { rule, refused };
         };
-        let index = self.index(rule, domain, descriptor);
+        let index = self.index(rule, domain);
         let counts = &mut self.rules[index];
         counts.requests += 1;
         counts.peak(rule, result.outcomes);
@@ -114,7 +122,7 @@ impl Tally {
         DescriptorTally { rule, refused }
     }
 
-    /// RuleCounts the request as a whole.
+    /// Counts the request as a whole.
     pub(super) fn end(&mut self, refused: bool, seen: &[DescriptorTally]) {
         self.requests += 1;
         self.refused += u64::from(refused);
@@ -128,16 +136,17 @@ impl Tally {
             requests: self.requests,
             refused: self.refused,
             unmatched: self.unmatched,
+            unmatched_descriptors: self.unmatched_descriptors.report(),
             rules,
             store,
         }
     }
 
-    fn index(&mut self, rule: &Arc<Rule>, domain: &Domain, descriptor: &Descriptor) -> usize {
+    fn index(&mut self, rule: &Arc<Rule>, domain: &Domain) -> usize {
         let address = Arc::as_ptr(rule) as usize;
         *self.by_address.entry(address).or_insert_with(|| {
             self.rules.push(RuleCounts {
-                label: Arc::new(RuleLabel::new(rule, domain, descriptor)),
+                label: Arc::new(RuleLabel::new(rule, domain)),
                 requests: 0,
                 refused: 0,
                 shadowed: 0,

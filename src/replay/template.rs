@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use serde_json::{Map, Value};
 
+use super::ports::{is_host, without_port};
 use crate::request::Entry;
 
 /// A descriptor in one text, with fields of the log between braces: `api_key={authorization} endpoint={method} {path}`.
@@ -18,7 +19,11 @@ struct EntryTemplate {
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Piece {
     Text(String),
-    Field(String),
+    Field {
+        name: String,
+        /// A port behind an address in it has no meaning.
+        has_address: bool,
+    },
 }
 
 /// The text is not a template of a descriptor.
@@ -57,7 +62,7 @@ impl DescriptorTemplate {
     pub(super) fn fields(&self) -> impl Iterator<Item = &str> {
         let pieces = self.0.iter().flat_map(|entry| &entry.value);
         pieces.filter_map(|piece| match piece {
-            Piece::Field(name) => Some(name.as_str()),
+            Piece::Field { name, .. } => Some(name.as_str()),
             Piece::Text(_) => None,
         })
     }
@@ -69,7 +74,9 @@ impl DescriptorTemplate {
             for piece in &entry.value {
                 match piece {
                     Piece::Text(text) => value.push_str(text),
-                    Piece::Field(name) => append(&mut value, field(fields, name)?)?,
+                    Piece::Field { name, has_address } => {
+                        append(&mut value, field(fields, name)?, *has_address)?;
+                    }
                 }
             }
             Some(Entry {
@@ -91,7 +98,10 @@ fn pieces(text: &str) -> Result<Vec<Piece>, DescriptorTemplateError> {
         if !before.is_empty() {
             pieces.push(Piece::Text(before.to_owned()));
         }
-        pieces.push(Piece::Field(name.to_owned()));
+        pieces.push(Piece::Field {
+            name: name.to_owned(),
+            has_address: !is_host(name),
+        });
         rest = behind;
     }
     if !rest.is_empty() {
@@ -109,11 +119,25 @@ pub(super) fn field<'v>(fields: &'v Map<String, Value>, name: &str) -> Option<&'
     field(fields.get(outer)?.as_object()?, inner)
 }
 
-/// Envoy writes null or `-` for a missing value.
-fn append(text: &mut String, value: &Value) -> Option<()> {
+/// Whether a field has a value: Envoy writes null or `-` where there is none.
+pub(super) fn is_value(value: &Value) -> bool {
     match value {
-        Value::String(value) if value == "-" => return None,
-        Value::String(value) => text.push_str(value),
+        Value::String(value) => value != "-",
+        Value::Number(_) | Value::Bool(_) => true,
+        Value::Null | Value::Array(_) | Value::Object(_) => false,
+    }
+}
+
+/// Appends a value, without its port if it is an address; `None` if there is none.
+fn append(text: &mut String, value: &Value, has_address: bool) -> Option<()> {
+    if !is_value(value) {
+        return None;
+    }
+    match value {
+        Value::String(value) => {
+            let address = has_address.then(|| without_port(value)).flatten();
+            text.push_str(address.unwrap_or(value));
+        }
         Value::Number(number) => text.push_str(&number.to_string()),
         Value::Bool(is) => text.push_str(if *is { "true" } else { "false" }),
         Value::Null | Value::Array(_) | Value::Object(_) => return None,
@@ -144,6 +168,16 @@ mod tests {
         assert_eq!(of("{a.b}{x.y}"), Some("k=cz".to_owned()));
         assert_eq!(of("plain"), Some("k=plain".to_owned()));
         assert_eq!(of(""), Some("k=".to_owned()));
+    }
+
+    #[test]
+    fn ports_are_removed_from_addresses_but_not_from_hosts() {
+        let log =
+            json!({"peer": "198.51.100.7:40001", "v6": "[::1]:80", "authority": "10.0.0.1:80"});
+        let of = |value| fill(&[("k", value)], &log);
+        assert_eq!(of("{peer}"), Some("k=198.51.100.7".to_owned()));
+        assert_eq!(of("{v6} x"), Some("k=::1 x".to_owned()));
+        assert_eq!(of("{authority}"), Some("k=10.0.0.1:80".to_owned()));
     }
 
     #[test]

@@ -1,16 +1,39 @@
 //! Timestamps as logs write them: RFC 3339, or a number since the Unix epoch.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
+use super::line_error::LineError;
+use super::template::field;
 use crate::clock::Timestamp;
+
+/// The usual names of the time field.
+pub(super) const USUAL_NAMES: [&str; 4] = ["time", "start_time", "timestamp", "@timestamp"];
 
 /// Numbers from here on are milliseconds, those below seconds: the year 1973 in one, 5138 in the other.
 const FIRST_MILLIS: f64 = 1e11;
 /// Numbers from here on are microseconds.
 const FIRST_MICROS: f64 = 1e14;
 
+/// The time in the field `name`; `None` for the usual names.
+pub(super) fn find(
+    fields: &Map<String, Value>,
+    name: Option<&str>,
+) -> Result<Timestamp, LineError> {
+    let found = match name {
+        Some(name) => field(fields, name).map(|value| (name, value)),
+        None => USUAL_NAMES
+            .iter()
+            .find_map(|name| Some((*name, fields.get(*name)?))),
+    };
+    let Some((name, value)) = found else {
+        let name = name.unwrap_or("time");
+        return Err(LineError::Missing(name.to_owned()));
+    };
+    parse_timestamp(value).ok_or_else(|| LineError::Time(name.to_owned()))
+}
+
 /// Parses the timestamp in a field of a log.
-pub(super) fn parse_timestamp(value: &Value) -> Option<Timestamp> {
+fn parse_timestamp(value: &Value) -> Option<Timestamp> {
     match value {
         Value::Number(number) => from_number(number.as_f64()?),
         Value::String(text) => {

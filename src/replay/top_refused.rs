@@ -7,7 +7,7 @@ use crate::top_k::TopK;
 /// Clients that are counted per rule.
 const CAPACITY: usize = 64;
 
-/// RuleCounts the refused requests of one rule by client.
+/// Counts the refused requests of one rule by client.
 #[derive(Clone, Debug)]
 pub(super) struct TopRefused(TopK<(String, u64)>);
 
@@ -31,7 +31,7 @@ impl Default for TopRefused {
 }
 
 impl TopRefused {
-    /// RuleCounts a refused request on that line. `label` describes a client without an entry.
+    /// Counts a refused request on that line. `label` describes a client without an entry.
     pub(super) fn add(&mut self, client: u64, line: u64, label: impl FnOnce() -> String) {
         self.0.add(client, 1, || (label(), line));
     }

@@ -51,6 +51,7 @@ mod policies;
 mod query;
 mod reload;
 mod replay;
+mod replay_logs;
 mod response;
 mod running;
 mod scenarios;

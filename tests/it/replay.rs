@@ -20,12 +20,12 @@ descriptors:
 ";
 
 /// A folder with a policy and a log.
-struct Replaying {
+pub(crate) struct Replaying {
     folder: TempDir,
 }
 
 impl Replaying {
-    fn new(log: &str) -> Self {
+    pub(crate) fn new(log: impl AsRef<[u8]>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("shop.yaml"), POLICY).unwrap();
         std::fs::write(folder.path().join("log.jsonl"), log).unwrap();
@@ -36,7 +36,7 @@ impl Replaying {
         self.folder.path().join(name)
     }
 
-    fn run(&self, args: &[&str]) -> Output {
+    pub(crate) fn run(&self, args: &[&str]) -> Output {
         weir(&["replay"])
             .arg(self.path("log.jsonl"))
             .arg("--policies")
@@ -46,7 +46,7 @@ impl Replaying {
             .unwrap()
     }
 
-    fn report(&self, args: &[&str]) -> Value {
+    pub(crate) fn report(&self, args: &[&str]) -> Value {
         let output = self.run(args);
         assert_eq!(output.status.code(), Some(0), "{output:?}");
         let json = self.run(&[args, &["--format=json"]].concat());
@@ -54,12 +54,12 @@ impl Replaying {
     }
 }
 
-fn line(time: impl Into<Value>, descriptors: &Value) -> String {
+pub(crate) fn line(time: impl Into<Value>, descriptors: &Value) -> String {
     let line = json!({"time": time.into(), "domain": "shop", "descriptors": descriptors});
     format!("{line}\n")
 }
 
-fn key(time: impl Into<Value>, key: &str) -> String {
+pub(crate) fn key(time: impl Into<Value>, key: &str) -> String {
     line(time, &json!([{"api_key": key}]))
 }
 
@@ -125,8 +125,9 @@ fn secrets_are_masked_and_other_values_told() {
 
     let report = replaying.report(&[]);
     let shadowed = &report["policies"]["rules"][1];
-    assert_eq!(shadowed["rule"]["keys"], "account endpoint");
-    assert_eq!(shadowed["rule"]["limits"], "1 per hour");
+    assert_eq!(shadowed["rule"]["name"], "account, endpoint");
+    assert_eq!(shadowed["rule"]["path"], "descriptors[1].descriptors[0]");
+    assert_eq!(shadowed["rule"]["limits"], "1 per hour (site)");
     assert_eq!(shadowed["rule"]["position"], "shop.yaml:7");
     assert_eq!(
         (&shadowed["refused"], &shadowed["shadow"]),
@@ -228,7 +229,7 @@ fn a_record_can_come_from_stdin() {
 
 #[test]
 fn what_cannot_be_replayed_is_said_and_2() {
-    let replaying = Replaying::new(&key(1, "a"));
+    let replaying = Replaying::new(key(1, "a"));
     let policies = replaying.path("shop.yaml");
     let policies = policies.to_str().unwrap();
     for (args, said) in [

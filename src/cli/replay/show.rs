@@ -5,16 +5,28 @@ use std::fmt::Write as _;
 use serde_json::{Value, json};
 
 use super::LogSummary;
+use super::error::NameList;
 use crate::cli::table::{Align, TextTable};
 use crate::clock::Timestamp;
-use crate::replay::{Change, Peak, PolicyOutcome, ReplayReport, RuleLabel, RuleTally};
+use crate::replay::{
+    Change, Peak, PolicyOutcome, ReplayReport, RuleLabel, RuleTally, UnmatchedDescriptor,
+};
 
 /// The most rules in a text; JSON has all.
 const ROWS: usize = 50;
 
-pub(super) fn text(report: &ReplayReport, read: LogSummary) -> String {
+/// The report as text; with `unmatched`, what matches no rule is listed.
+pub(super) fn text(report: &ReplayReport, read: &LogSummary, unmatched: bool) -> String {
     let mut out = String::new();
     head(&mut out, report, read);
+    let not_matched = &report.policy.unmatched_descriptors;
+    if !unmatched && !not_matched.is_empty() {
+        out.push_str("some descriptors match no rule: --unmatched lists their keys\n");
+    }
+    if unmatched && !not_matched.is_empty() {
+        add(&mut out, format_args!("\n{}", unmatched_table(not_matched)));
+        more(&mut out, not_matched.len());
+    }
     if !report.policy.rules.is_empty() {
         add(&mut out, format_args!("\n{}", rules(&report.policy.rules)));
         more(&mut out, report.policy.rules.len());
@@ -35,7 +47,7 @@ pub(super) fn text(report: &ReplayReport, read: LogSummary) -> String {
     out
 }
 
-fn head(out: &mut String, report: &ReplayReport, read: LogSummary) {
+fn head(out: &mut String, report: &ReplayReport, read: &LogSummary) {
     let PolicyOutcome {
         requests,
         refused,
@@ -58,19 +70,37 @@ fn head(out: &mut String, report: &ReplayReport, read: LogSummary) {
         lines,
         malformed,
         without_descriptors,
+        fields,
     } = read;
-    if malformed > 0 {
+    if *malformed > 0 {
         add(
             out,
             format_args!("{malformed} of {lines} lines are malformed and were skipped\n"),
         );
     }
-    if without_descriptors > 0 {
+    if *without_descriptors > 0 {
         add(
             out,
             format_args!(
                 "{without_descriptors} lines have none of the descriptors: no request was made\n"
             ),
+        );
+    }
+    let without_value = NameList::new(fields.without_value());
+    if !without_value.is_empty() {
+        let present = NameList::new(&fields.names);
+        add(
+            out,
+            format_args!(
+                "no line has a value for {without_value}; the first line has the fields {present}\n"
+            ),
+        );
+    }
+    let with_port = NameList::new(fields.with_port());
+    if !with_port.is_empty() {
+        add(
+            out,
+            format_args!("ports were removed from the addresses in {with_port}\n"),
         );
     }
     if store.evicted > 0 {
@@ -87,7 +117,7 @@ fn head(out: &mut String, report: &ReplayReport, read: LogSummary) {
 fn rules(rules: &[RuleTally]) -> TextTable {
     let mut table = TextTable::new([
         ("domain", Align::Left),
-        ("keys", Align::Left),
+        ("rule", Align::Left),
         ("limits", Align::Left),
         ("where", Align::Left),
         ("requests", Align::Right),
@@ -100,7 +130,7 @@ fn rules(rules: &[RuleTally]) -> TextTable {
         let rule = &tally.rule;
         table.row([
             rule.domain.clone(),
-            rule.keys.clone(),
+            rule.name.clone(),
             rule.limits.clone(),
             rule.position.clone(),
             tally.requests.to_string(),
@@ -111,6 +141,34 @@ fn rules(rules: &[RuleTally]) -> TextTable {
         ]);
     }
     table
+}
+
+fn unmatched_table(unmatched: &[UnmatchedDescriptor]) -> TextTable {
+    let mut table = TextTable::new([
+        ("domain", Align::Left),
+        ("keys without a rule", Align::Left),
+        ("descriptors", Align::Right),
+        ("line", Align::Right),
+    ]);
+    for one in unmatched.iter().take(ROWS) {
+        let domain = match one.has_domain {
+            true => one.domain.clone(),
+            false => format!("{} (no policy has it)", one.domain),
+        };
+        table.row([
+            domain,
+            one.keys.clone(),
+            at_most(one.descriptors, one.overcount),
+            one.line.to_string(),
+        ]);
+    }
+    table
+}
+
+/// A count, which may be too high if there is an `overcount`.
+fn at_most(count: u64, overcount: u64) -> String {
+    let sign = if overcount > 0 { "≤" } else { "" };
+    format!("{sign}{count}")
 }
 
 fn refused_most(out: &mut String, tally: &RuleTally) {
@@ -124,10 +182,9 @@ fn refused_most(out: &mut String, tally: &RuleTally) {
         ("line", Align::Right),
     ]);
     for refused in &tally.refused_most {
-        let at_most = if refused.overcount > 0 { "≤" } else { "" };
         table.row([
             format!("  {}", refused.client),
-            format!("{at_most}{}", refused.refused),
+            at_most(refused.refused, refused.overcount),
             refused.line.to_string(),
         ]);
     }
@@ -172,11 +229,13 @@ fn more(out: &mut String, count: usize) {
     }
 }
 
-pub(super) fn json(report: &ReplayReport, read: LogSummary) -> String {
+pub(super) fn json(report: &ReplayReport, read: &LogSummary) -> String {
     let value = json!({
         "lines": read.lines,
         "malformed": read.malformed,
         "without_descriptors": read.without_descriptors,
+        "fields_without_value": read.fields.without_value().collect::<Vec<_>>(),
+        "fields_with_port": read.fields.with_port().collect::<Vec<_>>(),
         "first": report.span.map(|(first, _)| secs(first)),
         "last": report.span.map(|(_, last)| secs(last)),
         "policies": outcome(&report.policy),
@@ -193,6 +252,14 @@ fn outcome(outcome: &PolicyOutcome) -> Value {
         "requests": outcome.requests,
         "refused": outcome.refused,
         "unmatched": outcome.unmatched,
+        "unmatched_descriptors": outcome.unmatched_descriptors.iter().map(|one| json!({
+            "domain": one.domain,
+            "has_domain": one.has_domain,
+            "keys": one.keys,
+            "descriptors": one.descriptors,
+            "overcount": one.overcount,
+            "line": one.line,
+        })).collect::<Vec<_>>(),
         "counters_evicted": outcome.store.evicted,
         "rules": outcome.rules.iter().map(|tally| json!({
             "rule": rule(&tally.rule),
@@ -225,7 +292,8 @@ fn change(change: &Change) -> Value {
 fn rule(rule: &RuleLabel) -> Value {
     json!({
         "domain": rule.domain,
-        "keys": rule.keys,
+        "name": rule.name,
+        "path": rule.path,
         "limits": rule.limits,
         "position": rule.position,
     })
