@@ -19,7 +19,7 @@ fn said(args: &[&str]) -> (Option<i32>, String, String) {
     )
 }
 
-const FAILURES: &str = "tests/scenarios/failing/failures.test.yaml";
+const FAILURES: &str = "tests/scenario_faults/failing/failures.test.yaml";
 
 #[test]
 fn weir_test_ends_with_0_if_all_pass() {
@@ -31,13 +31,13 @@ fn weir_test_ends_with_0_if_all_pass() {
 #[test]
 fn weir_test_ends_with_1_if_one_fails_and_shows_it() {
     let (code, out, _) = said(&["test", FAILURES]);
-    let expected = std::fs::read_to_string("tests/scenarios/failing/failures.txt").unwrap();
+    let expected = std::fs::read_to_string("tests/scenario_faults/failing/failures.txt").unwrap();
     assert_eq!((code, out), (Some(1), expected));
 }
 
 #[test]
 fn weir_test_ends_with_2_if_a_file_is_no_good_and_runs_the_others() {
-    let bad = "tests/scenarios/bad/keys.test.yaml";
+    let bad = "tests/scenario_faults/bad/keys.test.yaml";
     let (code, out, _) = said(&["test", bad, "config/peeker.test.yaml"]);
     assert_eq!(code, Some(2));
     assert!(out.contains("unknown key `polices`"), "{out}");
@@ -45,7 +45,7 @@ fn weir_test_ends_with_2_if_a_file_is_no_good_and_runs_the_others() {
         out.ends_with("8 passed, 0 failed; 1 file could not be run\n"),
         "{out}"
     );
-    let bad_policy = "tests/scenarios/bad/bad-policy.test.yaml";
+    let bad_policy = "tests/scenario_faults/bad/bad-policy.test.yaml";
     assert_eq!(said(&["test", bad_policy]).0, Some(2));
 }
 
@@ -77,7 +77,7 @@ fn weir_test_writes_junit() {
     assert_eq!(code, Some(1));
     assert!(out.starts_with("<?xml version=\"1.0\""), "{out}");
     assert!(
-        out.contains("file=\"tests/scenarios/failing/failures.test.yaml\" line=\"8\""),
+        out.contains("file=\"tests/scenario_faults/failing/failures.test.yaml\" line=\"8\""),
         "{out}"
     );
 }

@@ -49,7 +49,7 @@ fn weir_does_what_its_scenarios_say() {
 
 #[test]
 fn failures_are_shown_side_by_side() {
-    let folder = Path::new("tests/scenarios/failing");
+    let folder = Path::new("tests/scenario_faults/failing");
     let reports = files(&[folder.join("failures.test.yaml")]);
     let shown: String = reports.iter().map(ToString::to_string).collect();
     let expected = std::fs::read_to_string(folder.join("failures.txt")).unwrap();
@@ -61,7 +61,7 @@ fn failures_are_shown_side_by_side() {
 #[test]
 fn bad_files_are_refused_for_what_they_expect() {
     let mut faults = Vec::new();
-    for file in scenario::find(&["tests/scenarios/bad".into()]).unwrap() {
+    for file in scenario::find(&["tests/scenario_faults/bad".into()]).unwrap() {
         let loaded = scenario::load(&file).unwrap();
         assert!(
             loaded.test_file.is_none(),
@@ -90,7 +90,7 @@ fn bad_files_are_refused_for_what_they_expect() {
 #[test]
 fn what_is_wrong_comes_with_a_way_out() {
     let said = |name: &str| {
-        let file = Path::new("tests/scenarios/bad").join(name);
+        let file = Path::new("tests/scenario_faults/bad").join(name);
         let loaded = scenario::load(&file).unwrap();
         let said = loaded.diagnostics.iter().map(ToString::to_string);
         said.collect::<Vec<_>>().join("\n")
@@ -122,8 +122,8 @@ fn what_is_wrong_comes_with_a_way_out() {
 #[test]
 fn junit_is_well_formed() {
     let mut reports = files(&[
-        "tests/scenarios/failing/failures.test.yaml".into(),
-        "tests/scenarios/bad/keys.test.yaml".into(),
+        "tests/scenario_faults/failing/failures.test.yaml".into(),
+        "tests/scenario_faults/bad/keys.test.yaml".into(),
     ]);
     reports[0].tests[0].name = "<&\"> \u{1}".to_owned();
     let xml = scenario::junit(&reports);
