@@ -29,6 +29,6 @@ pub use fields::{list, mapping, wrong_type, wrong_type_with_help};
 pub use free_form::{read_metadata, read_value};
 pub use keys::{AnyLevel, Key, KeyInfo, Language, Level, ValueType};
 pub use report::{FilePosition, PathElement, Report};
-pub use suggest::{did_you_mean, is_similar, quoted, shortened};
+pub use suggest::{did_you_mean, is_placeholder, is_similar, quoted, shortened};
 pub use value::{Metadata, Value, merge};
 pub use yaml::{Elements, Kind, Node, Pair, Style, Text, parse, parse_by_element};

@@ -2,7 +2,9 @@
 
 use super::fields::wrong_type_with_help;
 use super::yaml11::{self, Number, Scalar, resolve};
-use super::{DocumentCode, Field, Kind, Node, Report, Spanned, Style, Text, list, wrong_type};
+use super::{
+    DocumentCode, Field, Kind, Node, Report, Spanned, Style, Text, is_placeholder, list, wrong_type,
+};
 
 impl Node {
     /// Whether it is null or empty.
@@ -127,6 +129,9 @@ fn whole(number: Number) -> Option<i128> {
 fn not_a_number(node: &Node, report: &mut Report) -> Field<u32> {
     let help = match &node.kind {
         Kind::Scalar(text, Style::Quoted) if yaml11::is_number(text) => "leave out the quotes",
+        Kind::Scalar(text, _) if is_placeholder(text) => {
+            "replace the placeholder before the file is loaded"
+        }
         _ => "write only digits, such as `100`",
     };
     wrong_type_with_help(node, "a whole number", help, report);

@@ -19,6 +19,27 @@ pub fn shortened(text: &str) -> String {
     short
 }
 
+/// Whether a text, or a part of it, is a variable or a placeholder that was not filled in: `{{ … }}`, `${…}`, an
+/// operator of Envoy such as `%REQ(x-plan)%`, or `<…>` around all of it.
+pub fn is_placeholder(text: &str) -> bool {
+    let is_between = |open: &str, close: &str| {
+        let inside = text.split_once(open);
+        inside.is_some_and(|(_, rest)| rest.contains(close))
+    };
+    let is_operator = text.split_once("%").is_some_and(|(_, rest)| {
+        let name_len = rest
+            .bytes()
+            .take_while(|b| b.is_ascii_uppercase() || *b == b'_');
+        let name_len = name_len.count();
+        name_len > 1 && rest[name_len..].starts_with('(') && rest.contains(")%")
+    });
+    let name = text
+        .strip_prefix('<')
+        .and_then(|rest| rest.strip_suffix('>'));
+    let is_name = |name: &str| !name.is_empty() && !name.contains(['<', '>']);
+    is_between("{{", "}}") || is_between("${", "}") || is_operator || name.is_some_and(is_name)
+}
+
 /// A key in camel case or with dashes as keys are written here: `requestsPerUnit` is `requests_per_unit`.
 fn snake_case(text: &str) -> String {
     let mut snake = String::with_capacity(text.len() + 4);

@@ -50,6 +50,12 @@ diagnostic_codes! {
         NoEffect Warning "no-effect" "A key that has no effect where it is" => "remove it",
         RefundExceedsCharge Warning "refund-exceeds-charge" "Refunds could exceed what refused requests were charged" => "settle with `charge: always`, or with a lease (docs/policy.md)",
         Unreachable Warning "unreachable" "A descriptor that no request can reach" => "remove it, or put it where a request reaches it",
+        UnreachableLimit Warning "unreachable-limit" "A limit that another one of its list always precedes" => "remove it, or change one of the two",
+        NoSlots Warning "no-slots" "`max_in_flight: 0`, which refuses all" => "write the number of requests that may be in progress at once",
+        NoLimit Warning "no-limit" "A descriptor that limits nothing" => "add `rate_limit`, or say that no limit is meant with `rate_limit: {unlimited: true}`",
+        MissingCatchAll Warning "missing-catch-all" "A few values of a key, without a descriptor for all others" => "add a descriptor with that key and no value",
+        EmptyOperator Warning "empty-operator" "A template operator without a value for a limit that the response covers" => "give that descriptor a `response` of its own",
+        UnlikelyText Warning "unlikely-text" "A key, a value or a pattern that hardly any request has" => "write the text as the proxy sends it",
         LiteralWildcard Warning "literal-wildcard" "A `*` that is not a wildcard where it is" => "a wildcard is written as `value`",
         UnsafeLimitName Warning "unsafe-limit-name" "A limit name with characters that Envoy does not escape" => "use only letters, digits, `_`, `.` and `-`",
     }

@@ -5,22 +5,29 @@
 
 mod cidr;
 mod concurrency;
+mod coverage;
+mod effect;
 mod level;
 mod limits;
 mod matcher;
+mod reach;
 mod response;
 mod root;
 mod standard;
 mod summary;
+mod unlikely;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::raw::{Flag, ON_STORE_ERROR, RawDescriptor, RawDescriptors, RawResponse};
 use super::tree::{Domain, PolicyLevel, PolicyNode};
-use super::{LevelName, MetricDetail, MetricIds, OnStoreError, ResponseTemplate, Rule, RuleName};
+use super::{
+    LevelName, Limits, MetricDetail, MetricIds, OnStoreError, ResponseTemplate, Rule, RuleName,
+};
 use crate::document::{Field, Metadata, PathElement, Report, Spanned, Text};
 use crate::policy::PolicyCode;
+use coverage::ResponseCoverage;
 use level::LevelBuilder;
 pub(crate) use root::DomainFile;
 use root::RootSettings;
@@ -48,13 +55,10 @@ pub(crate) fn compile(mut parts: Vec<DomainFile>, report: &mut Report) -> Option
                 report.add_with_hint(PolicyCode::MissingDomain, part.raw.position, message, hint);
             });
         }
-        if let Some(name) = part.raw.name.given()
-            && name.value.len() > MAX_DOMAIN_BYTES
-        {
-            let message = format!("the name of a domain has at most {MAX_DOMAIN_BYTES} bytes");
+        if let Some(name) = part.raw.name.given() {
             report.in_file(file as u32, |report| {
                 report.within(PathElement::Key("domain"), |report| {
-                    report.add(PolicyCode::DomainTooLong, name.position, message);
+                    check_name(name, report)
                 });
             });
         }
@@ -72,14 +76,14 @@ pub(crate) fn compile(mut parts: Vec<DomainFile>, report: &mut Report) -> Option
         levels: Vec::new(),
         rules: Vec::new(),
         keys: HashMap::new(),
+        responses: Vec::new(),
         values: 0,
         is_full: false,
     };
-    let response = root.response.as_ref().map(|(file, raw)| {
-        report.in_file(*file, |report| {
-            compile_response(raw, &compiler.summary, report)
-        })
-    });
+    let response = root
+        .response
+        .as_ref()
+        .map(|(file, raw)| report.in_file(*file, |report| compiler.begin_response(raw, report)));
     let context = LevelContext {
         depth: 0,
         response: response.clone(),
@@ -90,6 +94,9 @@ pub(crate) fn compile(mut parts: Vec<DomainFile>, report: &mut Report) -> Option
     let groups = parts.into_iter().enumerate();
     let groups = groups.map(|(file, part)| (file as u32, part.raw.descriptors));
     let top = compiler.level(groups.collect(), &context, report);
+    if let Some((file, _)) = root.response {
+        report.in_file(file, |report| compiler.end_response(report));
+    }
     Some(Domain {
         name: (*root.name?).into(),
         shadow_mode: root.shadow_mode,
@@ -104,6 +111,14 @@ pub(crate) fn compile(mut parts: Vec<DomainFile>, report: &mut Report) -> Option
         levels: compiler.levels,
         top,
     })
+}
+
+fn check_name(name: &Spanned<Text>, report: &mut Report) {
+    if name.value.len() > MAX_DOMAIN_BYTES {
+        let message = format!("the name of a domain has at most {MAX_DOMAIN_BYTES} bytes");
+        report.add(PolicyCode::DomainTooLong, name.position, message);
+    }
+    unlikely::check_text("the name of the domain", name, report);
 }
 
 fn warn_of_lease_entry(parts: &[DomainFile], report: &mut Report) {
@@ -127,6 +142,8 @@ struct Compiler {
     rules: Vec<Arc<Rule>>,
     /// The keys of all levels so far, for the names of rules.
     keys: HashMap<Text, Arc<str>>,
+    /// The `response` blocks around the present descriptor, the nearest last.
+    responses: Vec<ResponseCoverage>,
     /// How many exact values there are.
     values: usize,
     /// Whether the domain is full, which is reported once.
@@ -164,6 +181,7 @@ impl Compiler {
             }
             builder.find_hashed_twice(report);
             builder.find_unreachable(report);
+            builder.find_missing_catch_all(report);
         });
         let at = self.levels.len() as u32;
         self.levels.push(builder.finish());
@@ -218,10 +236,12 @@ impl Compiler {
         for list in [&raw.matchers.values, &raw.matchers.cidr] {
             self.values += list.given().map_or(0, |list| list.value.len());
         }
+        unlikely::check_descriptor(&raw, report);
         let matcher = matcher::compile(&raw, report);
         let shows_value = matcher.as_ref().is_none_or(|matcher| matcher.shows_value());
         let own = raw.extras.response.as_ref();
-        let own = own.map(|raw| compile_response(raw, &self.summary, report));
+        let own = own.map(|raw| self.begin_response(raw, report));
+        let has_own = own.is_some();
         let mut value_levels = context.value_levels;
         if raw
             .extras
@@ -245,7 +265,7 @@ impl Compiler {
             value_levels,
             name,
         };
-        check_flags(&raw, shows_value, report);
+        effect::check(&raw, shows_value, report);
         let descriptors = std::mem::take(&mut raw.descriptors);
         let file = report.file_position(None).file;
         let metadata = raw.extras.written().and_then(|more| more.metadata.take());
@@ -256,6 +276,9 @@ impl Compiler {
             response: below.response.clone(),
             below: self.level(vec![(file, descriptors)], &below, report),
         };
+        if has_own {
+            self.end_response(report);
+        }
         if let (Some(key), Some(matcher)) = (raw.key.given(), matcher) {
             builder.add(key, matcher, node, index, report);
         }
@@ -273,6 +296,18 @@ impl Compiler {
         let compiled = report.within(PathElement::Key("rate_limit"), |report| {
             limits::compile(rate_limit, summary, report)
         })?;
+        if let Limits::Counted(set) = &compiled.limits {
+            report.within(PathElement::Key("rate_limit"), |report| {
+                let may_be_replaced = |name: &str| summary.replaced.contains(name);
+                reach::check(set, rate_limit, may_be_replaced, report);
+            });
+            let reported = set.limits.iter().zip(&rate_limit.limits);
+            for (limit, raw) in reported.filter(|(limit, _)| !limit.shadow_mode) {
+                if let Some(response) = self.responses.last_mut() {
+                    response.add(limit, &below.name, report.file_position(raw.position));
+                }
+            }
+        }
         let has = |flag| raw.extras.flags.iter().any(|own| own.value == flag);
         let rule = Arc::new(Rule {
             limits: compiled.limits,
@@ -296,6 +331,21 @@ impl Compiler {
         Some(rule)
     }
 
+    /// Compiles a `response`, which covers all rules until its end.
+    fn begin_response(&mut self, raw: &RawResponse, report: &mut Report) -> Arc<ResponseTemplate> {
+        let compiled = report.within(PathElement::Key("response"), |report| {
+            response::compile(raw, &self.summary, report)
+        });
+        self.responses.push(ResponseCoverage::new(raw, &compiled));
+        Arc::new(compiled)
+    }
+
+    fn end_response(&mut self, report: &mut Report) {
+        if let Some(response) = self.responses.pop() {
+            response.report(report);
+        }
+    }
+
     fn shared(&mut self, key: &Text) -> Arc<str> {
         let known = self.keys.entry(key.clone());
         known.or_insert_with(|| (**key).into()).clone()
@@ -313,50 +363,6 @@ impl Compiler {
         }
         false
     }
-}
-
-/// Warns of flags without an effect.
-fn check_flags(raw: &RawDescriptor, shows_value: bool, report: &mut Report) {
-    let is_unlimited = raw.rate_limit.as_ref().is_some_and(|rate_limit| {
-        let is_true = |flag: &Spanned<bool>| flag.value;
-        !rate_limit.is_list
-            && rate_limit
-                .limits
-                .iter()
-                .any(|limit| limit.extras.unlimited.as_ref().is_some_and(is_true))
-    });
-    for flag in &raw.extras.flags {
-        let why = match flag.value {
-            Flag::Shadow | Flag::Quota | Flag::DetailedMetric if raw.rate_limit.is_none() => {
-                "without `rate_limit` on the same descriptor"
-            }
-            Flag::Shadow | Flag::Quota if is_unlimited => "on a rule that is `unlimited`",
-            Flag::ValueToMetric if !shows_value => {
-                "because the name of the rule already has the value"
-            }
-            Flag::ValueToMetric if raw.rate_limit.is_none() && raw.descriptors.is_empty() => {
-                "without `rate_limit` on this node or below"
-            }
-            _ => continue,
-        };
-        let message = format!("`{}` has no effect {why}", flag.value.name());
-        report.add(PolicyCode::NoEffect, flag.position, message);
-    }
-    let is_leaf = raw.rate_limit.is_none() && raw.descriptors.is_empty();
-    if let (Some(written), true) = (raw.extras.on_store_error.given(), is_leaf) {
-        let message = "`on_store_error` has no effect without `rate_limit` on this node or below";
-        report.add(PolicyCode::NoEffect, written.position, message);
-    }
-}
-
-fn compile_response(
-    raw: &RawResponse,
-    summary: &DomainSummary,
-    report: &mut Report,
-) -> Arc<ResponseTemplate> {
-    report.within(PathElement::Key("response"), |report| {
-        Arc::new(response::compile(raw, summary, report))
-    })
 }
 
 /// The value of `on_store_error`; `None` if it is absent or unknown.

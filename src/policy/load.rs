@@ -82,6 +82,14 @@ pub fn load_text(file: &Path, text: &str) -> LoadedPolicy {
     load.finish()
 }
 
+/// Warnings about what a domain lacks as a whole.
+const CONSEQUENCES: [PolicyCode; 4] = [
+    PolicyCode::NoLimit,
+    PolicyCode::MissingCatchAll,
+    PolicyCode::UnreachableLimit,
+    PolicyCode::EmptyOperator,
+];
+
 /// The state of a load.
 #[derive(Default)]
 struct Load {
@@ -149,7 +157,16 @@ impl Load {
                 self.add_domain(domain, position, &mut report);
             }
         }
-        self.diagnostics.extend(report.into_diagnostics());
+        self.extend(report);
+    }
+
+    /// Adds what a report found. Where there is an error, some warnings would only be consequences of it.
+    fn extend(&mut self, report: Report) {
+        let mut found = report.into_diagnostics();
+        if found.iter().any(|found| found.severity == Severity::Error) {
+            found.retain(|found| !CONSEQUENCES.iter().any(|code| found.code == *code));
+        }
+        self.diagnostics.extend(found);
     }
 
     /// Keeps a file until all files of its domain are read.
@@ -166,7 +183,7 @@ impl Load {
             let files = parts.iter().map(|part| part.file.clone()).collect();
             let mut report = Report::of_files(files);
             self.domains.extend(compile::compile(parts, &mut report));
-            self.diagnostics.extend(report.into_diagnostics());
+            self.extend(report);
         }
     }
 

@@ -40,6 +40,8 @@ pub(super) type RawDescriptors = Vec<Box<RawDescriptor>>;
 pub(super) struct RawDescriptor {
     /// False if it is not a mapping, which is reported already.
     pub(super) is_sound: bool,
+    /// Whether all of its keys are known; others are reported already.
+    pub(super) is_known: bool,
     pub(super) position: Option<Position>,
     pub(super) key: Field<Text>,
     pub(super) value: Field<Text>,

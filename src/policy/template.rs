@@ -3,6 +3,8 @@
 mod json;
 mod parse;
 
+use std::fmt;
+
 pub(crate) use json::{BodyError, parse_body};
 pub(crate) use parse::{TemplateError, TemplatePiece, operator_names, parse};
 
@@ -92,6 +94,17 @@ impl Operator {
     }
 }
 
+/// As it is written, without the `%`.
+impl fmt::Display for Operator {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Metadata(key) => write!(f, "METADATA({key})"),
+            Self::Entry(key) => write!(f, "ENTRY({key})"),
+            operator => f.write_str(parse::name(operator)),
+        }
+    }
+}
+
 impl HeaderValueTemplate {
     pub(crate) fn new(pieces: Vec<TemplatePiece>) -> Self {
         Self {
@@ -123,6 +136,15 @@ impl BodyTemplate {
         Self {
             pieces: pieces.into(),
         }
+    }
+
+    /// The operators whose missing values leave a gap: all but those that become `null`.
+    pub fn operators_in_text(&self) -> impl Iterator<Item = &Operator> {
+        let pieces = self.pieces.iter();
+        pieces.filter_map(|(piece, slot)| match piece {
+            TemplatePiece::Operator(operator) => (*slot != Escaping::Token).then_some(operator),
+            TemplatePiece::Text(_) => None,
+        })
     }
 
     /// The text for one response. A missing value is empty, or `null` as a JSON token.

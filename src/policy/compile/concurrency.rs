@@ -75,6 +75,10 @@ fn slots(number: &Field<u32>, report: &mut Report) -> Option<u32> {
         report.add(DocumentCode::InvalidNumber, number.position, message);
         return None;
     }
+    if number.value == 0 {
+        let message = "`max_in_flight: 0` refuses every request";
+        report.add(PolicyCode::NoSlots, number.position, message);
+    }
     Some(number.value)
 }
 

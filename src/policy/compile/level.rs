@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::cidr::CidrMatcher;
 use super::matcher::Matcher;
-use crate::document::{FilePosition, PathElement, Position, Report, Spanned, Text};
+use crate::document::{FilePosition, PathElement, Position, Report, Spanned, Text, quoted};
 use crate::policy::PolicyCode;
 use crate::policy::matchers::cidr::{Cidr, CidrIndex};
 use crate::policy::matchers::path::PathTrie;
@@ -168,6 +168,34 @@ impl LevelBuilder {
         }
     }
 
+    /// Warns of keys of which only some values are listed, so that clients with any other value have no limit.
+    pub(super) fn find_missing_catch_all(&self, report: &mut Report) {
+        for (key, builder) in &self.keys {
+            let is_chosen_by_client = !NAMED_BY_PROXY.contains(&&**key);
+            if builder.exact.len() < 2 || !builder.has_only_exact() || !is_chosen_by_client {
+                continue;
+            }
+            // Only some endpoints or addresses having a limit is usual.
+            if !builder.exact.keys().all(|value| is_word(value)) {
+                continue;
+            }
+            let first = builder.exact.values().map(|(_, at)| *at);
+            let Some(first) = first.min_by_key(|at| (at.file, at.position)) else {
+                continue;
+            };
+            let key = quoted(key);
+            let count = builder.exact.len();
+            let message = format!("values of {key} other than these {count} have no limit");
+            let hint = format!(
+                "add a descriptor with the key {key} and no value; `rate_limit: {{unlimited: true}}` says that the \
+                 others need no limit"
+            );
+            report.in_file(first.file, |report| {
+                report.add_with_hint(PolicyCode::MissingCatchAll, first.position, message, hint);
+            });
+        }
+    }
+
     pub(super) fn finish(self) -> PolicyLevel {
         let keys = self.keys.into_iter();
         PolicyLevel {
@@ -187,7 +215,32 @@ impl Origin {
     }
 }
 
+/// Keys whose values are names in the configuration of Envoy.
+const NAMED_BY_PROXY: [&str; 6] = [
+    "generic_key",
+    "header_match",
+    "query_match",
+    "source_cluster",
+    "destination_cluster",
+    "route_name",
+];
+
+/// Whether a value is a word such as `free`, and not a path, an address or a number.
+fn is_word(value: &str) -> bool {
+    let mut chars = value.chars();
+    chars.next().is_some_and(char::is_alphabetic)
+        && chars.all(|c| c.is_alphanumeric() || matches!(c, '_' | '-'))
+}
+
 impl KeyNodesBuilder {
+    fn has_only_exact(&self) -> bool {
+        self.hashes.is_empty()
+            && self.patterns.is_empty()
+            && self.cidrs.is_empty()
+            && self.wildcards.is_empty()
+            && self.any.is_none()
+    }
+
     fn add_cidrs(&mut self, matcher: &CidrMatcher, node: u32, report: &mut Report) {
         for cidr in &matcher.cidrs {
             if let Some((_, first)) = self.cidrs.get(&cidr.value) {

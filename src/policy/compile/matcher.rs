@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::cidr::{self, CidrMatcher};
 use super::summary::DomainSummary;
+use super::unlikely;
 use crate::document::{DocumentCode, Position, Report, Spanned, Text};
 use crate::policy::PolicyCode;
 use crate::policy::matchers::path::{CaptureRef, PathPattern};
@@ -231,6 +232,8 @@ fn pattern(raw: &RawDescriptor, report: &mut Report) -> Option<Matcher> {
     };
     if pattern.has_literal_star() {
         warn_of_literal_star(text.position, "a segment of a pattern", report);
+    } else {
+        unlikely::check_pattern(&pattern, text.position, report);
     }
     let mut names: Vec<(&str, CaptureRef)> = Vec::new();
     for name in raw

@@ -12,6 +12,8 @@ pub(super) struct DomainSummary {
     pub(super) secrets: HashSet<Box<[u8]>>,
     /// The names of all limits.
     pub(super) names: HashSet<Text>,
+    /// The names of all limits that another one replaces.
+    pub(super) replaced: HashSet<Text>,
     /// A refused request is charged to none of its descriptors.
     pub(super) atomic: bool,
     /// There is a limit whose slots are held by leases.
@@ -58,6 +60,9 @@ impl DomainSummary {
                 };
                 self.has_leases |= is_word(&limit.extras.algorithm, "concurrency");
                 self.charges_always |= is_word(&limit.extras.charge, "always");
+                let replaced = limit.extras.replaces.iter();
+                self.replaced
+                    .extend(replaced.map(|name| name.value.clone()));
                 self.names
                     .extend(limit.extras.name.given().map(|name| name.value.clone()));
             }

@@ -58,6 +58,7 @@ pub(super) fn read_all(node: &Node, report: &mut Report) -> RawDescriptors {
 fn read(node: &Node, report: &mut Report) -> RawDescriptor {
     let mut descriptor = RawDescriptor {
         is_sound: false,
+        is_known: false,
         position: Some(node.position),
         key: Field::Absent,
         value: Field::Absent,
@@ -68,6 +69,7 @@ fn read(node: &Node, report: &mut Report) -> RawDescriptor {
     };
     let known = DESCRIPTOR.read(node, &mut descriptor, &LANGUAGE, report);
     descriptor.is_sound = known.is_some();
+    descriptor.is_known = known == Some(true);
     descriptor
 }
 

@@ -35,6 +35,13 @@ const PLAIN: [(&str, Operator); 11] = [
     ("DOMAIN", Operator::Domain),
 ];
 
+/// The name of an operator without a key; empty for one that cannot be written.
+pub(super) fn name(operator: &Operator) -> &'static str {
+    let mut known = PLAIN.iter();
+    let known = known.find(|(_, known)| known == operator);
+    known.map_or("", |(name, _)| *name)
+}
+
 /// The names of all operators, for "did you mean".
 pub(crate) fn operator_names() -> impl Iterator<Item = &'static str> {
     PLAIN
