@@ -63,6 +63,8 @@ pub struct ServerStatus {
     pub generation: u64,
     /// Slots in use of each rule with a concurrency limit, by [`RuleOverview::id`].
     pub slots_in_use: BTreeMap<String, u64>,
+    /// A checksum of the policy files in force; `None` if the policy comes from no files.
+    pub policy_hash: Option<String>,
     /// The time of the last load, whether it succeeded or not.
     #[serde(rename = "loaded_at_micros")]
     pub loaded_at: Option<Timestamp>,

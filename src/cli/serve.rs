@@ -7,6 +7,8 @@ use std::error::Error;
 use std::io;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
@@ -62,13 +64,20 @@ struct Started {
 }
 
 async fn start(settings: ServeSettings, log: &Log) -> Result<Started, Box<dyn Error>> {
-    let signals = Signals::new()?;
+    let mut signals = Signals::new()?;
     let options = LoadOptions {
         merge_domains: settings.merge_domains,
         ..LoadOptions::default()
     };
-    let mut files = PolicyFiles::new(settings.policies, options);
-    let (policy, diagnostics) = load(&mut files)?;
+    let files = PolicyFiles::new(settings.policies, options);
+    let LoadedFiles {
+        files,
+        policy,
+        diagnostics,
+    } = tokio::select! {
+        loaded = load_in_thread(files) => loaded?,
+        () = signals.end.next() => return Err("ended by a signal before the policy files were read".into()),
+    };
     if policy.domain_count() == 0 && !settings.allow_empty {
         return Err("the policies define no domain, so nothing would be limited; name policy files or folders with \
                     --policies, or permit this with --allow-empty"
@@ -95,6 +104,7 @@ async fn start(settings: ServeSettings, log: &Log) -> Result<Started, Box<dyn Er
     app.metrics.loaded(PolicyLoad {
         generation: 1,
         at: Clock::System.now(),
+        hash: Some(files.checksum()),
         error: None,
         diagnostics,
     });
@@ -200,8 +210,35 @@ async fn reload_on(hangup: &mut Signal, reloader: &Reloader) -> Infallible {
     }
 }
 
-/// The policy, and the diagnostics as text.
-fn load(files: &mut PolicyFiles) -> Result<(Policy, Vec<String>), Box<dyn Error>> {
+/// The policy of some files, and their diagnostics as text.
+struct LoadedFiles {
+    files: PolicyFiles,
+    policy: Policy,
+    diagnostics: Vec<String>,
+}
+
+/// Time after which a load that has not finished is reported.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Loads the files in a thread of its own: a file system that hangs must hold up no signal, and is
+/// reported.
+async fn load_in_thread(files: PolicyFiles) -> Result<LoadedFiles, Box<dyn Error>> {
+    let (send, mut loaded) = oneshot::channel();
+    thread::Builder::new()
+        .name("weir-load".to_owned())
+        .spawn(move || {
+            // The receiver may have stopped waiting.
+            let _ = send.send(load(files).map_err(|reason| reason.to_string()));
+        })?;
+    loop {
+        tokio::select! {
+            loaded = &mut loaded => return Ok(loaded??),
+            () = tokio::time::sleep(PATIENCE) => tracing::warn!("policy files are still being read, nothing is served yet"),
+        }
+    }
+}
+
+fn load(mut files: PolicyFiles) -> Result<LoadedFiles, Box<dyn Error>> {
     let loaded = files.load().map_err(|error| match error.source() {
         Some(reason) => format!("{error}: {reason}; name policy files or folders with --policies"),
         None => error.to_string(),
@@ -211,7 +248,11 @@ fn load(files: &mut PolicyFiles) -> Result<(Policy, Vec<String>), Box<dyn Error>
     let rejected = || format!("the policies are not served: {summary}");
     let diagnostics = reload::describe(&loaded);
     let policy = loaded.policy.ok_or_else(rejected)?;
-    Ok((policy, diagnostics))
+    Ok(LoadedFiles {
+        files,
+        policy,
+        diagnostics,
+    })
 }
 
 /// The signals that weir handles.

@@ -4,6 +4,7 @@
 //! decision and no health check waits for it. Changes are found by content (see `fingerprint`), not
 //! by file events, so editors, ConfigMaps and symlinks all work.
 
+mod changes;
 mod files;
 mod fingerprint;
 
@@ -18,7 +19,9 @@ use tokio::sync::oneshot;
 
 pub use files::PolicyFiles;
 
-use crate::clock::Clock;
+use changes::PolicyChanges;
+
+use crate::clock::{Clock, Timestamp};
 use crate::engine::Engine;
 use crate::policy::{Diagnostic, LoadError, LoadedPolicy, Policy, Severity};
 use crate::telemetry::{Metrics, PolicyLoad};
@@ -145,6 +148,13 @@ impl ReloadThread {
 
     fn execute(&mut self, command: ReloadCommand) -> ReloadOutcome {
         let started = self.clock.now();
+        self.metrics.policy_check_began(started);
+        let outcome = self.look(command, started);
+        self.metrics.policy_check_ended();
+        outcome
+    }
+
+    fn look(&mut self, command: ReloadCommand, started: Timestamp) -> ReloadOutcome {
         let files = &mut self.files;
         let loaded = catch_unwind(AssertUnwindSafe(|| match command {
             ReloadCommand::Check => files.load_if_changed(),
@@ -184,11 +194,19 @@ impl ReloadThread {
 
     fn replace(&mut self, policy: Policy, load_ms: u64, diagnostics: Vec<String>) -> ReloadOutcome {
         self.generation += 1;
+        let changes = PolicyChanges::new(&self.engine.policy(), &policy);
         tracing::info!(
             generation = self.generation,
             domains = policy.domain_count(),
             rules = policy.rule_count(),
             load_ms,
+            hash = self.files.checksum(),
+            added = changes.added.count,
+            removed = changes.removed.count,
+            changed = changes.changed.count,
+            added_rules = changes.added.text(),
+            removed_rules = changes.removed.text(),
+            changed_rules = changes.changed.text(),
             "policies reloaded"
         );
         self.metrics.register(&policy);
@@ -213,6 +231,7 @@ impl ReloadThread {
         self.metrics.loaded(PolicyLoad {
             generation: self.generation,
             at: self.clock.now(),
+            hash: error.is_none().then(|| self.files.checksum()),
             error,
             diagnostics,
         });

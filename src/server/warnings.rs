@@ -7,15 +7,22 @@
 use std::convert::Infallible;
 use std::time::Duration;
 
-use crate::clock::follow_system_clock;
+use crate::clock::{Clock, follow_system_clock};
 use crate::engine::{Engine, LeaseStats};
 use crate::store::Stats;
+use crate::telemetry::Metrics;
 
 /// Time between two checks.
 const INTERVAL: Duration = Duration::from_secs(60);
 
 /// Time between two comparisons of the clocks.
 const CLOCK_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Time between two looks at the check of the policy files.
+const CHECK_INTERVAL: Duration = Duration::from_secs(1);
+
+/// A check of the policy files that takes longer is reported.
+const MAX_CHECK_SECS: u64 = 10;
 
 /// Checks the engine's counters every minute, forever.
 pub(super) async fn watch(engine: &Engine) -> Infallible {
@@ -42,6 +49,54 @@ pub(super) async fn follow_clock() -> Infallible {
                 true => tracing::warn!(seconds, "system clock jumped forward"),
                 false => tracing::warn!(seconds, "system clock jumped back"),
             }
+        }
+    }
+}
+
+/// Reports checks of the policy files that do not finish in time, forever.
+pub(super) async fn watch_policy_checks(metrics: &Metrics) -> Infallible {
+    let mut ticks = tokio::time::interval(CHECK_INTERVAL);
+    let mut watch = CheckWatch::default();
+    loop {
+        ticks.tick().await;
+        let seconds = metrics.policy_check_secs(Clock::System.now());
+        match watch.observe(seconds) {
+            Some(CheckEvent::Stuck) => tracing::warn!(
+                seconds,
+                "policy files cannot be read in time, changes are not loaded"
+            ),
+            Some(CheckEvent::Over) => tracing::info!("policy files can be read again"),
+            None => {}
+        }
+    }
+}
+
+/// Whether a check that takes too long was reported.
+#[derive(Debug, Default)]
+struct CheckWatch {
+    is_reported: bool,
+}
+
+/// What to report of checks of the policy files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum CheckEvent {
+    Stuck,
+    Over,
+}
+
+impl CheckWatch {
+    /// What to report of a check that has taken this long so far.
+    fn observe(&mut self, seconds: u64) -> Option<CheckEvent> {
+        match (seconds >= MAX_CHECK_SECS, self.is_reported) {
+            (true, false) => {
+                self.is_reported = true;
+                Some(CheckEvent::Stuck)
+            }
+            (false, true) => {
+                self.is_reported = false;
+                Some(CheckEvent::Over)
+            }
+            (true, true) | (false, false) => None,
         }
     }
 }
@@ -76,5 +131,28 @@ fn warn_of_ignored_releases(before: &LeaseStats, now: &LeaseStats) {
             "release ignored, lease not found: it has expired, was already released, or is of another \
              key; lease_seconds must be longer than the work takes"
         );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Timestamp;
+
+    #[test]
+    fn a_check_that_does_not_finish_is_reported_once_and_so_is_its_end() {
+        let metrics = Metrics::default();
+        let at = |secs: u64| Timestamp::from_secs(1_700_000_000 + secs);
+        let mut watch = CheckWatch::default();
+        let mut seen =
+            |metrics: &Metrics, secs: u64| watch.observe(metrics.policy_check_secs(at(secs)));
+        assert_eq!(seen(&metrics, 0), None);
+        metrics.policy_check_began(at(0));
+        assert_eq!(seen(&metrics, 9), None);
+        assert_eq!(seen(&metrics, 10), Some(CheckEvent::Stuck));
+        assert_eq!(seen(&metrics, 1_000), None);
+        metrics.policy_check_ended();
+        assert_eq!(seen(&metrics, 1_001), Some(CheckEvent::Over));
+        assert_eq!(seen(&metrics, 1_002), None);
     }
 }

@@ -58,7 +58,7 @@ pub(crate) struct Serving {
     log: BufReader<ChildStderr>,
     pub(crate) address: String,
     pub(crate) http: String,
-    folder: tempfile::TempDir,
+    pub(crate) folder: tempfile::TempDir,
 }
 
 impl Serving {
@@ -209,6 +209,7 @@ fn sighup_reloads_and_the_log_says_what_came_of_it() {
     assert_eq!(replaced["domains"], 1, "{replaced}");
     assert_eq!(replaced["rules"], 1, "{replaced}");
     assert!(replaced["load_ms"].is_u64(), "{replaced}");
+    assert_eq!(replaced["hash"].as_str().unwrap().len(), 8, "{replaced}");
 
     std::fs::write(&file, "domain: t\ndescriptors: [{kye: api_key}]\n").unwrap();
     serving.signal("HUP");

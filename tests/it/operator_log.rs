@@ -1,6 +1,7 @@
 //! The log, as an operator reads it: traffic that is not limited, and changes of the policies.
 
 use crate::binary::{Serving, stderr, weir};
+use crate::site::{Options, Site, fixed_clock};
 
 /// Sends `times` requests with `weir query`.
 fn query(serving: &Serving, domain: &str, entries: &[&str], times: &str) {
@@ -32,4 +33,54 @@ fn what_is_not_limited_is_logged_once_and_without_values() {
     assert_eq!(unmatched.len(), 1, "{log}");
     assert_eq!(unmatched[0]["domain"], "t");
     assert_eq!(unmatched[0]["keys"], "plan, apikey");
+}
+
+#[test]
+fn a_reload_names_the_rules_that_differ() {
+    let mut serving = Serving::start(&["--grpc=127.0.0.1:0", "--drain=0", "--reload-interval=0"]);
+    let file = serving.folder.path().join("t.yaml");
+    let rule = |key: &str, requests: u32| {
+        format!("  - {{key: {key}, rate_limit: {{unit: day, requests_per_unit: {requests}}}}}\n")
+    };
+    let mut reload = |rules: &[String]| {
+        let text = format!("domain: t\ndescriptors:\n{}", rules.concat());
+        std::fs::write(&file, text).unwrap();
+        serving.signal("HUP");
+        serving.wait_for("policies reloaded")
+    };
+    let before = reload(&[rule("a", 1), rule("b", 1)]);
+    let after = reload(&[rule("b", 2), rule("c", 1)]);
+    assert_ne!(before["hash"], after["hash"]);
+    for kind in ["added", "removed", "changed"] {
+        assert_eq!(after[kind], 1, "{after}");
+    }
+    assert_eq!(after["added_rules"], "t: c");
+    assert_eq!(after["removed_rules"], "t: a");
+    assert_eq!(after["changed_rules"], "t: b");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_metric_and_the_overview_have_the_hash_of_the_policy_in_force() {
+    let options = Options {
+        token: true,
+        ..Options::default()
+    };
+    let site = Site::start("domain: t\n", fixed_clock(), options).await;
+    let file = site.folder.path().join("policies/t.yaml");
+    let hash = || {
+        let overview = site.get("/api/overview").json();
+        let hash = overview["policy_hash"].as_str().unwrap().to_owned();
+        let sample = format!("weir_policy_info{{hash=\"{hash}\"}}");
+        assert_eq!(site.get("/metrics").sample(&sample), Some(1));
+        hash
+    };
+    assert_eq!(site.post_as_admin("/api/reload", "").status, 200);
+    let first = hash();
+    std::fs::write(&file, "domain: t # changed\n").unwrap();
+    assert_eq!(site.post_as_admin("/api/reload", "").status, 200);
+    let second = hash();
+    assert_ne!(first, second);
+    std::fs::write(&file, "domain: [\n").unwrap();
+    assert_eq!(site.post_as_admin("/api/reload", "").status, 409);
+    assert_eq!(hash(), second);
 }

@@ -147,7 +147,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
         Access::Token,
         "POST",
         "/api/reload",
-        "reloads the policies: 200 if they are in force, 409 if they were rejected",
+        "reloads the policies: 200 if they are in force, 409 if they were rejected, 504 if that takes more than a minute",
         || post(reload::reload),
     ),
 ];

@@ -118,6 +118,7 @@ fn server_status(state: &AdminState) -> ServerStatus {
         unmatched: metrics.unmatched(&policy, now),
         stage: state.admin.readiness.stage(),
         generation: metrics.generation(),
+        policy_hash: metrics.policy_hash(),
         slots_in_use: slots_in_use(engine),
         loaded_at: metrics.last_load().map(|load| load.at),
         store: StoreStatus {

@@ -9,6 +9,10 @@ use crate::policy::{self, LoadError, LoadOptions, LoadedPolicy};
 /// How many times to read files that change while they are read.
 const TRIES: usize = 3;
 
+/// Checks after which files are loaded although they change at every check. A load detects for itself
+/// whether they change while it reads them.
+const MAX_UNSETTLED: u32 = 10;
+
 /// Files and folders of policies, and the fingerprint of what was last loaded.
 #[derive(Debug)]
 pub struct PolicyFiles {
@@ -19,6 +23,8 @@ pub struct PolicyFiles {
     tried: Option<Fingerprint>,
     /// What the last check saw, if it differs; it may still be changing.
     seen: Option<Fingerprint>,
+    /// Checks in a row that saw something new.
+    unsettled: u32,
 }
 
 impl PolicyFiles {
@@ -30,6 +36,7 @@ impl PolicyFiles {
             fingerprints: Fingerprints::default(),
             tried: None,
             seen: None,
+            unsettled: 0,
         }
     }
 
@@ -42,6 +49,7 @@ impl PolicyFiles {
         for _ in 0..TRIES {
             self.tried = Some(fingerprint);
             self.seen = None;
+            self.unsettled = 0;
             let loaded = policy::load(&self.paths, self.options);
             // An old version of one file with a new version of another would be a wrong policy.
             let after = self.fingerprints.fresh(&self.paths);
@@ -58,15 +66,23 @@ impl PolicyFiles {
         })
     }
 
+    /// A checksum of the contents that were last loaded, as 8 hexadecimal digits.
+    pub fn checksum(&self) -> String {
+        let checksum = self.fingerprints.checksum().unwrap_or_default();
+        format!("{checksum:08x}")
+    }
+
     /// Loads the files if they differ from what was last tried, and have not changed since the last
-    /// check.
+    /// check. Files that change at every check are loaded at the tenth.
     pub fn load_if_changed(&mut self) -> Option<Result<LoadedPolicy, LoadError>> {
         let fingerprint = Some(self.fingerprints.now(&self.paths));
         if fingerprint == self.tried {
             self.seen = None;
+            self.unsettled = 0;
             return None;
         }
-        if fingerprint != self.seen {
+        self.unsettled += 1;
+        if fingerprint != self.seen && self.unsettled < MAX_UNSETTLED {
             self.seen = fingerprint;
             return None;
         }
@@ -140,6 +156,35 @@ mod tests {
         }
         fs::write(folder.path().join("t.yaml"), GOOD).unwrap();
         assert_eq!(checks(&mut files), [None, None]);
+    }
+
+    #[test]
+    fn files_that_change_at_every_check_are_loaded_after_ten() {
+        let folder = folder();
+        let mut files = loaded(folder.path());
+        let mut changing = |n: usize| {
+            fs::write(folder.path().join("t.yaml"), format!("{GOOD}# {n}\n")).unwrap();
+            let [loaded] = checks(&mut files);
+            loaded
+        };
+        let mut loads = (0..20).map(&mut changing);
+        assert!(loads.by_ref().take(9).all(|loaded| loaded.is_none()));
+        assert_eq!(loads.next(), Some(Some(true)));
+        assert!(loads.by_ref().take(9).all(|loaded| loaded.is_none()));
+        assert_eq!(loads.next(), Some(Some(true)));
+    }
+
+    #[test]
+    fn the_checksum_depends_on_contents_and_not_on_names() {
+        let (one, other) = (folder(), folder());
+        fs::rename(other.path().join("t.yaml"), other.path().join("u.yaml")).unwrap();
+        let [mut one_files, mut other_files] = [&one, &other].map(|folder| loaded(folder.path()));
+        assert_eq!(one_files.checksum(), other_files.checksum());
+        assert_eq!(one_files.checksum().len(), 8);
+        fs::write(other.path().join("u.yaml"), format!("{GOOD}#")).unwrap();
+        other_files.load().unwrap();
+        one_files.load().unwrap();
+        assert_ne!(one_files.checksum(), other_files.checksum());
     }
 
     #[test]

@@ -254,6 +254,21 @@ pub const FAMILIES: &[MetricFamily] = &[
         |scrape, out| out.value(scrape.metrics.registry.lock().capped),
     ),
     gauge(
+        "weir_policy_info",
+        &["hash"],
+        "1, labelled with a checksum of the policy files in force: instances with the same files have the same.",
+        |scrape, out| {
+            let hash = scrape.metrics.policy_hash().unwrap_or_default();
+            out.labelled(&[&hash], 1);
+        },
+    ),
+    gauge(
+        "weir_policy_check_running_seconds",
+        &[],
+        "Seconds that the running check of the policy files has taken so far; above 10, the files cannot be read in time and changes are not loaded.",
+        |scrape, out| out.value(scrape.metrics.policy_check_secs(scrape.now)),
+    ),
+    gauge(
         "weir_policy_generation",
         &[],
         "Number of the policy in force; the first is 1.",

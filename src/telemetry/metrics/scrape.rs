@@ -9,6 +9,7 @@ use std::sync::Arc;
 use super::registry::{self, Detail};
 use super::text::Samples;
 use super::{DomainDecisions, Metrics, RuleHits};
+use crate::clock::{Clock, Timestamp};
 use crate::engine::{Engine, LeaseStats, SlotsInUse};
 use crate::limit::Limit;
 use crate::policy::{Domain, Limits, Policy, Rule, RuleName};
@@ -23,6 +24,7 @@ pub(super) struct Scrape<'s> {
     pub(super) metrics: &'s Metrics,
     pub(super) policy: &'s Policy,
     pub(super) store: Stats,
+    pub(super) now: Timestamp,
     pub(super) leases: LeaseStats,
     slots_in_use: SlotsInUse,
     pub(super) rules: Vec<RuleSeries<'s>>,
@@ -47,6 +49,7 @@ impl<'s> Scrape<'s> {
             metrics,
             policy,
             store: engine.stats(),
+            now: Clock::System.now(),
             leases: engine.lease_stats(),
             slots_in_use: engine.slots_in_use(),
             rules: rules(metrics, policy),
