@@ -173,6 +173,8 @@ pub struct LimitOverview {
     pub text: String,
     /// How it counts.
     pub algorithm: Algorithm,
+    /// The size of a token bucket, in hits; `None` for other algorithms.
+    pub burst: Option<u32>,
     /// It never refuses.
     pub shadow_mode: bool,
 }

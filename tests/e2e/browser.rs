@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use tungstenite::stream::MaybeTlsStream;
 use tungstenite::{Message, WebSocket};
 
+use crate::window::now_secs;
 use weir_harness::{PATIENCE, Process};
 
 /// One page in a browser of its own.
@@ -23,7 +24,7 @@ pub(crate) struct Browser {
 
 impl Browser {
     /// Opens a page and waits until it is there.
-    pub(crate) fn open(chromium: &Path, url: &str, is_dark: bool) -> Self {
+    pub(crate) fn open(chromium: &Path, url: &str) -> Self {
         let profile = tempfile::tempdir().expect("a folder");
         let mut process = Process::start(
             Command::new(chromium)
@@ -57,11 +58,65 @@ impl Browser {
         for domain in ["Page", "Runtime", "Log"] {
             browser.call(&format!("{domain}.enable"), json!({}));
         }
-        let scheme = if is_dark { "dark" } else { "light" };
-        let features = json!([{"name": "prefers-color-scheme", "value": scheme}]);
-        browser.call("Emulation.setEmulatedMedia", json!({"features": features}));
+        let touch = json!({"enabled": true});
+        browser.call("Emulation.setTouchEmulationEnabled", touch);
+        browser.look(1440, false);
         browser.call("Page.navigate", json!({"url": url}));
         browser
+    }
+
+    /// Sets the width of the window in CSS pixels, and the colours that the user prefers.
+    pub(crate) fn look(&mut self, width: u32, is_dark: bool) {
+        let scheme = if is_dark { "dark" } else { "light" };
+        let features = json!([{"name": "prefers-color-scheme", "value": scheme}]);
+        self.call("Emulation.setEmulatedMedia", json!({"features": features}));
+        let size = json!({"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": false});
+        self.call("Emulation.setDeviceMetricsOverride", size);
+    }
+
+    /// What axe-core, whose script is in this file, finds wrong: the rule, and the elements that break it.
+    pub(crate) fn violations(&mut self, axe: &Path) -> Vec<String> {
+        let script = std::fs::read_to_string(axe).expect("a script");
+        self.value(&format!("if (!window.axe) {{ {script} }}; 0"));
+        let found = self.value(
+            "axe.run().then(({violations}) => violations.map(({id, nodes}) =>
+                `${id}: ${nodes.slice(0, 3).map(node => node.html).join(' ')}`))",
+        );
+        serde_json::from_value(found).expect("a list")
+    }
+
+    /// Moves the mouse to the middle of an element.
+    pub(crate) fn point_at(&mut self, selector: &str) {
+        let place = self.middle(selector);
+        let event = json!({"type": "mouseMoved", "x": place[0], "y": place[1]});
+        self.call("Input.dispatchMouseEvent", event);
+    }
+
+    /// Touches the middle of an element, and lifts the finger.
+    pub(crate) fn tap(&mut self, selector: &str) {
+        let place = self.middle(selector);
+        let points = json!([{"x": place[0], "y": place[1]}]);
+        for event in [
+            json!({"type": "touchStart", "touchPoints": points}),
+            json!({"type": "touchEnd", "touchPoints": []}),
+        ] {
+            self.call("Input.dispatchTouchEvent", event);
+        }
+    }
+
+    fn middle(&mut self, selector: &str) -> Value {
+        let selector = json!(selector);
+        // The page hears of scrolling with the next frame.
+        self.value(&format!(
+            "new Promise(done => {{
+                const element = document.querySelector({selector});
+                element.scrollIntoView({{behavior: 'instant', block: 'center'}});
+                requestAnimationFrame(() => requestAnimationFrame(() => {{
+                    const {{left, top, width, height}} = element.getBoundingClientRect();
+                    done([left + width / 2, top + height / 2]);
+                }}));
+            }})"
+        ))
     }
 
     /// The value of an expression in the page.
@@ -77,9 +132,9 @@ impl Browser {
 
     /// Waits until an expression holds.
     pub(crate) fn wait_for(&mut self, expression: &str) {
-        // Looked at in the page, at each frame.
+        // Looked at in the page: a loop here would load the machine.
         let looked = format!(
-            "new Promise(done => {{ const look = () => ({expression}) ? done(true) : setTimeout(look, 10); look(); }})"
+            "new Promise(done => {{ const look = () => ({expression}) ? done(true) : setTimeout(look, 50); look(); }})"
         );
         assert_eq!(self.value(&looked), true, "{expression}");
     }
@@ -90,6 +145,11 @@ impl Browser {
             let (text, code) = match *key {
                 "Enter" => ("\r", 13),
                 "Tab" => ("", 9),
+                "Escape" => ("", 27),
+                "End" => ("", 35),
+                "Home" => ("", 36),
+                "ArrowLeft" => ("", 37),
+                "ArrowDown" => ("", 40),
                 letters => (letters, 0),
             };
             let mut event = json!({"type": "keyDown", "key": key, "text": text});
@@ -117,6 +177,7 @@ impl Browser {
 
     fn call(&mut self, method: &str, params: Value) -> Value {
         self.next += 1;
+        let params_text = params.to_string();
         let mut message = json!({"id": self.next, "method": method, "params": params});
         if !self.session.is_empty() {
             message["sessionId"] = self.session.as_str().into();
@@ -124,7 +185,13 @@ impl Browser {
         self.socket
             .send(Message::text(message.to_string()))
             .expect("DevTools listens");
+        let start = now_secs();
         loop {
+            // Events of the page may come again and again.
+            assert!(
+                now_secs() - start < PATIENCE.as_secs(),
+                "{method}: {params_text}"
+            );
             let Message::Text(text) = self.socket.read().expect("DevTools answers") else {
                 continue;
             };

@@ -1,7 +1,7 @@
 //! Real parts: the `weir` binary, Envoy with the bootstraps of `examples/envoy`, grpcurl and other clients of gRPC and HTTP/2,
 //! and Chromium.
 //!
-//! The crate `weir-harness` finds them, and installs Envoy, grpcurl, h2spec and grpcio once into `target/parts`. Where a program is missing,
+//! The crate `weir-harness` finds them, and installs Envoy, axe-core, grpcurl, h2spec and grpcio once into `target/parts`. Where a program is missing,
 //! its tests report SKIPPED and pass; with `CI=true` they fail.
 
 mod browser;

@@ -16,6 +16,7 @@ use crate::api::{
     ServerStatus, StepEvent, StoreStatus,
 };
 use crate::engine::Engine;
+use crate::limit::LimitKind;
 use crate::policy::{Domain, Limits, Policy, Rule};
 use crate::telemetry::{HISTORY_STEPS, HistoryStep};
 
@@ -160,6 +161,10 @@ fn rule_overview(rule: &Rule, steps: Vec<HistoryStep>) -> RuleOverview {
         name: limit.name.as_deref().map(str::to_owned),
         text: limit.to_string(),
         algorithm: limit.algorithm(),
+        burst: match limit.kind {
+            LimitKind::TokenBucket(bucket) => Some(bucket.burst()),
+            _ => None,
+        },
         shadow_mode: limit.shadow_mode,
     });
     RuleOverview {

@@ -1,10 +1,23 @@
-//! The admin page: one file that loads nothing but the endpoints of this server.
+//! The admin page: one document that loads nothing but the endpoints of this server.
+//!
+//! Its parts are in `page/`: `page.html` is the document, into which the style and the scripts are put.
 
 use axum::http::StatusCode;
 use axum::http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
 
-const PAGE: &str = include_str!("page.html");
+const DOCUMENT: &str = include_str!("page/page.html");
+const STYLE: &str = include_str!("page/page.css");
+
+/// They share one scope, so a script can use what those before it define.
+const SCRIPTS: [&str; 6] = [
+    include_str!("page/elements.js"),
+    include_str!("page/plot.js"),
+    include_str!("page/summary.js"),
+    include_str!("page/rules.js"),
+    include_str!("page/clients.js"),
+    include_str!("page/live.js"),
+];
 
 /// The content security policy permits the script and style of the page, and nothing injected.
 pub(super) async fn page() -> Response {
@@ -17,9 +30,7 @@ pub(super) async fn page() -> Response {
             .into_response();
     }
     let nonce: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
-    let page = PAGE
-        .replacen("<script>", &format!("<script nonce=\"{nonce}\">"), 1)
-        .replacen("<style>", &format!("<style nonce=\"{nonce}\">"), 1);
+    let page = document(&nonce);
     let policy = format!(
         "default-src 'none'; script-src 'nonce-{nonce}'; style-src 'nonce-{nonce}'; img-src data:; connect-src 'self'; \
          base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -31,13 +42,23 @@ pub(super) async fn page() -> Response {
     (headers, page).into_response()
 }
 
+/// The whole document; only elements with the nonce have an effect.
+fn document(nonce: &str) -> String {
+    let style = format!("<style nonce=\"{nonce}\">{STYLE}</style>");
+    let script = format!("<script nonce=\"{nonce}\">{}</script>", SCRIPTS.concat());
+    DOCUMENT
+        .replacen("<style></style>", &style, 1)
+        .replacen("<script></script>", &script, 1)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn the_page_is_small_and_self_contained() {
-        assert!(PAGE.len() <= 60 * 1024);
+        let page = document("abc");
+        assert!(page.len() <= 64 * 1024, "{}", page.len());
         for outside in [
             "src=",
             "href=\"http",
@@ -46,9 +67,26 @@ mod tests {
             "style=\"",
             "onclick",
         ] {
-            assert!(!PAGE.contains(outside), "{outside}");
+            assert!(!page.contains(outside), "{outside}");
         }
-        assert_eq!(PAGE.matches("<script>").count(), 1);
-        assert_eq!(PAGE.matches("<style>").count(), 1);
+        for element in ["script", "style"] {
+            let with_nonce = format!("<{element} nonce=\"abc\">");
+            assert_eq!(page.matches(&with_nonce).count(), 1, "{element}");
+            assert_eq!(page.matches(&format!("<{element}")).count(), 1, "{element}");
+        }
+    }
+
+    #[test]
+    fn what_others_send_never_becomes_markup() {
+        let scripts = SCRIPTS.concat();
+        for markup in [
+            "innerHTML",
+            "outerHTML",
+            "insertAdjacentHTML",
+            "document.write",
+            "eval(",
+        ] {
+            assert!(!scripts.contains(markup), "{markup}");
+        }
     }
 }
