@@ -29,10 +29,6 @@ impl Language {
     /// A mapping with the keys of a level, and those that are ignored there.
     fn mapping(&self, level: &dyn AnyLevel) -> Json {
         let mut properties = Map::new();
-        for name in self.ignored.iter().flat_map(|(names, _)| *names) {
-            let ignored = json!({"deprecated": true, "description": "Ignored at this level."});
-            properties.insert((*name).to_owned(), ignored);
-        }
         for key in level.keys() {
             let mut schema = (key.value.schema)();
             schema["description"] = key.doc.into();
@@ -43,6 +39,15 @@ impl Language {
             "additionalProperties": false,
             "properties": properties,
         });
+        let ignored = self.ignored.iter().flat_map(|(names, _)| *names);
+        let ignored = ignored.filter(|name| !schema["properties"][**name].is_object());
+        let ignored: Vec<&str> = ignored.copied().collect();
+        if !ignored.is_empty() {
+            // An editor completes `properties` only.
+            let pattern = format!("^({})$", ignored.join("|"));
+            let meaning = json!({"deprecated": true, "description": "Ignored at this level."});
+            schema["patternProperties"] = json!({pattern: meaning});
+        }
         if !level.required().is_empty() {
             schema["required"] = level.required().into();
         }

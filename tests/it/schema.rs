@@ -87,3 +87,76 @@ fn misspelled_keys_and_wrong_types_are_invalid() {
         assert!(!schema.is_valid(&parse(&wrong)), "{wrong}");
     }
 }
+
+/// The names that an editor proposes in the mapping at a path of the schema.
+fn proposed(schema: &Value, path: &str) -> Vec<String> {
+    let properties = schema
+        .pointer(path)
+        .and_then(|at| at["properties"].as_object());
+    properties.unwrap().keys().cloned().collect()
+}
+
+#[test]
+fn editors_propose_only_keys_with_an_effect() {
+    let output = Command::new(env!("CARGO_BIN_EXE_weir"))
+        .arg("schema")
+        .output();
+    let schema: Value = serde_json::from_slice(&output.unwrap().stdout).unwrap();
+    let root = proposed(&schema, "");
+    assert!(root.contains(&"domain".to_owned()) && !root.contains(&"unit".to_owned()));
+    let descriptor = proposed(&schema, "/$defs/descriptor");
+    assert!(descriptor.contains(&"secret".to_owned()));
+    for ignored in [
+        "domain",
+        "unit",
+        "requests_per_unit",
+        "unlimited",
+        "replaces",
+    ] {
+        assert!(!descriptor.contains(&ignored.to_owned()), "{ignored}");
+    }
+    // They are ignored, not wrong.
+    let policy = parse("domain: d\nunit: hour\ndescriptors: [{key: a, unlimited: true}]");
+    assert!(
+        jsonschema::draft202012::new(&schema)
+            .unwrap()
+            .is_valid(&policy)
+    );
+}
+
+/// Whether a list of globs, of which `!` excludes, selects a path. `*` is not a `/`.
+fn selects(globs: &Value, path: &str) -> bool {
+    let matches = |glob: &str| {
+        let (start, end) = glob.split_once('*').unwrap();
+        let inside = path
+            .strip_prefix(start)
+            .and_then(|rest| rest.strip_suffix(end));
+        inside.is_some_and(|inside| !inside.contains('/'))
+    };
+    let globs = globs
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|glob| glob.as_str().unwrap());
+    globs.fold(false, |selected, glob| match glob.strip_prefix('!') {
+        Some(excluded) => selected && !matches(excluded),
+        None => selected || matches(glob),
+    })
+}
+
+#[test]
+fn the_documented_settings_give_each_file_its_schema() {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/policy.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    let settings = page.split("```json\n").nth(1).unwrap();
+    let settings: Value = serde_json::from_str(settings.split("```").next().unwrap()).unwrap();
+    let schemas = settings["yaml.schemas"].as_object().unwrap();
+    for (file, expected) in [
+        ("policies/shop.yaml", "./weir.schema.json"),
+        ("policies/shop.test.yaml", "./weir.test.schema.json"),
+    ] {
+        let selected = schemas.iter().filter(|(_, globs)| selects(globs, file));
+        let selected: Vec<&String> = selected.map(|(name, _)| name).collect();
+        assert_eq!(selected, [expected], "{file}");
+    }
+}
