@@ -22,7 +22,7 @@ mod tree;
 
 pub use crate::document::files::{OpenError, open};
 pub use crate::document::{
-    Diagnostic, DiagnosticCode, Excerpt, Metadata, Position, Severity, Value, merge,
+    Diagnostic, DiagnosticCode, Excerpt, Metadata, Position, SecretKeys, Severity, Value, merge,
 };
 pub use code::PolicyCode;
 pub use excerpt::excerpts;

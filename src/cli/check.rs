@@ -16,7 +16,7 @@ use clap::{Args, ValueEnum};
 use super::output::print;
 use super::{CliError, DONE, FAILED};
 use crate::policy::{
-    self, Diagnostic, Excerpt, LoadOptions, LoadedPolicy, Position, Severity, excerpts,
+    self, Diagnostic, Excerpt, LoadOptions, LoadedPolicy, Position, SecretKeys, Severity, excerpts,
 };
 
 /// The arguments of `weir check`.
@@ -134,9 +134,14 @@ fn excerpts_of(loaded: &LoadedPolicy) -> Vec<Option<Excerpt>> {
         let of_file = positions.entry(&diagnostic.file).or_default();
         of_file.extend(diagnostic.position);
     }
+    // A domain may be in several files, and what is secret in a file that cannot be read is not known.
+    let secrets = match loaded.texts.len() < loaded.files.len() {
+        true => SecretKeys::All,
+        false => SecretKeys::of(loaded.texts.values().map(String::as_str)),
+    };
     let found = positions.into_iter().map(|(file, positions)| {
         let text = loaded.texts.get(file).map_or("", String::as_str);
-        (file, excerpts(text, &positions).into_iter())
+        (file, excerpts(text, &positions, &secrets).into_iter())
     });
     let mut found: HashMap<&Path, _> = found.collect();
     let next = |diagnostic: &Diagnostic| {

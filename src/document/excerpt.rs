@@ -1,15 +1,16 @@
-//! Lines of a file that can be shown: everything that may be the value of a descriptor is masked.
+//! Lines of a file that can be shown: everything that may be the value of a secret key is masked.
 //!
-//! A masked line keeps its width, so that columns stay. Shown are the keys of the language, and the values of those
-//! that cannot contain a client's value. Everything else, such as text after a syntax error or below a misspelled key,
-//! might be an API key.
+//! A masked line keeps its width, so that columns stay. Shown are the keys of the language and their values, but those
+//! beside a secret key. Everything else, such as text after a syntax error or below a misspelled key, might be an API
+//! key.
 
 use std::collections::BTreeSet;
 use std::ops::Range;
 
 use saphyr_parser::{Event, Parser};
 
-use super::{Position, is_similar, yaml};
+use super::secret_keys::{KEY, NamedKey};
+use super::{Position, SecretKeys, is_similar, yaml};
 
 /// A line of a file, with `*` for each hidden character.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,6 +28,8 @@ pub enum Visibility {
     Shown,
     /// Its keys, and each value according to its key.
     ByKey,
+    /// All of it, unless its mapping names a secret key.
+    UnlessSecret,
     /// Nothing.
     Hidden,
 }
@@ -43,11 +46,12 @@ pub fn excerpts(
     text: &str,
     positions: &[Position],
     keys: &[(&str, Visibility)],
+    secrets: &SecretKeys,
 ) -> Vec<Option<Excerpt>> {
     let keys = KeyVisibilities(keys);
     let wanted: BTreeSet<u32> = positions.iter().map(|position| position.line).collect();
     let mut lines = lines(text, &wanted);
-    find_scalars(text, keys, &mut lines);
+    find_scalars(text, keys, secrets, &mut lines);
     let excerpt = |position: &Position| {
         let at = lines.binary_search_by_key(&position.line, |line| line.number);
         lines.get(at.ok()?)?.excerpt(position.column, keys)
@@ -103,10 +107,20 @@ enum MaskFrame {
     Under(Visibility, Visibility),
 }
 
+/// A mapping whose keys are those of the language.
+#[derive(Debug, Default)]
+struct MaskedEntry {
+    key: NamedKey,
+    is_key_next: bool,
+    /// The scalars that may be shown unless the key is secret.
+    pending: Vec<Range<usize>>,
+}
+
 /// Adds to the lines the range of every scalar and whether it may be shown.
-fn find_scalars(text: &str, keys: KeyVisibilities<'_>, lines: &mut [Line]) {
+fn find_scalars(text: &str, keys: KeyVisibilities<'_>, secrets: &SecretKeys, lines: &mut [Line]) {
     let (text, shift) = yaml::prepare(text);
     let mut frames: Vec<MaskFrame> = Vec::new();
+    let mut entries: Vec<MaskedEntry> = Vec::new();
     // The last unknown key, until its value shows whether it is one: in `{value: a, b}`, `b` is a key without a value
     // that was meant as a part of the value.
     let mut unconfirmed: Option<Range<usize>> = None;
@@ -123,6 +137,15 @@ fn find_scalars(text: &str, keys: KeyVisibilities<'_>, lines: &mut [Line]) {
                 let range = span.start.index().saturating_sub(shift)
                     ..span.end.index().saturating_sub(shift);
                 let is_key = matches!(frames.last(), Some(MaskFrame::Under(Visibility::ByKey, _)));
+                let entry = entries.last_mut();
+                if let Some(entry) = entry {
+                    entry.begin(Some(&text), is_key);
+                    if shown == Visibility::UnlessSecret {
+                        entry.pending.push(range);
+                        continue;
+                    }
+                }
+                let shown = shown == Visibility::Shown;
                 if shown && is_key && !keys.is_known(&text) {
                     unconfirmed = Some(range);
                 } else if !text.is_empty() {
@@ -131,36 +154,72 @@ fn find_scalars(text: &str, keys: KeyVisibilities<'_>, lines: &mut [Line]) {
             }
             Event::Alias(_) => {
                 enter_scalar(&mut frames, keys, "");
+                begin_other(&mut entries);
             }
             Event::SequenceStart(..) => {
                 let shown = enter(&mut frames);
+                begin_other(&mut entries);
                 frames.push(MaskFrame::List(shown));
             }
             Event::MappingStart(..) => {
                 let shown = enter(&mut frames);
+                begin_other(&mut entries);
                 frames.push(MaskFrame::Key(shown));
+                if shown == Visibility::ByKey {
+                    entries.push(MaskedEntry::default());
+                }
             }
-            Event::SequenceEnd | Event::MappingEnd => {
+            Event::SequenceEnd => {
                 frames.pop();
+            }
+            Event::MappingEnd => {
+                if let Some(MaskFrame::Key(Visibility::ByKey)) = frames.pop()
+                    && let Some(entry) = entries.pop()
+                {
+                    let is_shown = !secrets.hides(&entry.key);
+                    for range in entry.pending {
+                        add_scalar(lines, &range, is_shown);
+                    }
+                }
             }
             _ => {}
         }
     }
 }
 
-/// Handles the begin of a scalar; returns whether it may be shown.
-fn enter_scalar(frames: &mut [MaskFrame], keys: KeyVisibilities<'_>, text: &str) -> bool {
+impl MaskedEntry {
+    /// Handles the begin of a node: a key of the mapping, or a value that is a scalar or not.
+    fn begin(&mut self, scalar: Option<&str>, is_key: bool) {
+        if is_key {
+            self.is_key_next = scalar == Some(KEY);
+        } else if std::mem::take(&mut self.is_key_next) {
+            self.key = self.key.and(scalar);
+        }
+    }
+}
+
+fn begin_other(entries: &mut [MaskedEntry]) {
+    if let Some(entry) = entries.last_mut() {
+        entry.begin(None, false);
+    }
+}
+
+/// Handles the begin of a scalar; returns its visibility.
+fn enter_scalar(frames: &mut [MaskFrame], keys: KeyVisibilities<'_>, text: &str) -> Visibility {
     if let Some(frame @ MaskFrame::Key(_)) = frames.last_mut()
         && let MaskFrame::Key(own) = *frame
     {
         let below = match own {
             Visibility::ByKey => keys.below(text),
-            Visibility::Shown | Visibility::Hidden => own,
+            Visibility::Shown | Visibility::UnlessSecret | Visibility::Hidden => own,
         };
         *frame = MaskFrame::Under(own, below);
-        return own != Visibility::Hidden;
+        return match own {
+            Visibility::ByKey => Visibility::Shown,
+            own => own,
+        };
     }
-    enter(frames) == Visibility::Shown
+    enter(frames)
 }
 
 /// Handles the begin of a value; returns its visibility.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 /// The name of a rule: the key and the matcher of each level down to it.
 ///
-/// It comes from the policy alone, without the exact values of secret keys.
+/// It comes from the policy alone, without the matchers of secret keys.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RuleName {
     /// One for each level; at least one.
@@ -17,7 +17,7 @@ pub struct RuleName {
 pub struct LevelName {
     /// The key.
     pub key: Arc<str>,
-    /// The matcher as written; `None` if any value matches.
+    /// The matcher as written, hidden for a secret key; `None` if any value matches.
     pub matcher_text: Option<Arc<str>>,
     /// The values share one counter.
     pub is_shared: bool,

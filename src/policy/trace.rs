@@ -43,7 +43,8 @@ pub enum TracedLevel {
 pub struct Candidate {
     /// How it matches a value.
     pub kind: MatcherKind,
-    /// The matcher as in the policy; of exact values and hashes only the number; empty for any.
+    /// The matcher as in the policy, hidden for a secret key; of exact values and hashes only the number; empty for
+    /// any.
     pub text: String,
     /// Whether it was selected, and if not, why.
     pub verdict: Verdict,
@@ -116,7 +117,10 @@ impl Domain {
                 hides_values: Redactor::new(Some(self)).hides(&entry.key),
                 parts: Vec::new(),
             };
-            let candidates = nodes.candidates(&entry.value);
+            let mut candidates = nodes.candidates(&entry.value);
+            if identity.hides_values {
+                candidates.iter_mut().for_each(Candidate::hide);
+            }
             let Some((node, _)) = nodes.choose(&entry.value, &mut identity) else {
                 levels.push(TracedLevel::NoMatch { candidates });
                 break;
@@ -130,6 +134,18 @@ impl Domain {
             below = node.below;
         }
         levels
+    }
+}
+
+impl Candidate {
+    fn hide(&mut self) {
+        match self.kind {
+            MatcherKind::Pattern | MatcherKind::Cidr | MatcherKind::Wildcard => {
+                HIDDEN.clone_into(&mut self.text);
+            }
+            // A number of values, or nothing.
+            MatcherKind::Value | MatcherKind::Sha256 | MatcherKind::Any => {}
+        }
     }
 }
 

@@ -108,9 +108,9 @@ domain explained, at 2026-01-01T00:00:00Z, with fresh counters
 
 descriptor 1, 1 hit
   api_key=***
-    wildcard  pk_*  selected
-    wildcard  sk_*  no match
-    any             matches, but another one has precedence
+    wildcard  ***  selected
+    wildcard  ***  no match
+    any            matches, but another one has precedence
     counted by each value
   rule   tests/policies/good/explained.yaml:11:5  descriptors[0]
   limit  per_minute: 100 per minute, burst 150, token_bucket; 100 remaining before, 100 after; 150 available before, 149 after, with the burst; resets in 1s

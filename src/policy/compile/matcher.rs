@@ -61,7 +61,8 @@ impl Matcher {
     ) -> LevelName {
         let is_secret = summary.is_secret(&key);
         let matcher_text = match self {
-            Self::Exact(_) | Self::Sha256(_) if is_secret => Some(HIDDEN.to_owned()),
+            Self::Any => None,
+            _ if is_secret => Some(HIDDEN.to_owned()),
             Self::Exact(values) => Some(some_of(values.iter().map(|one| one.value.to_string()))),
             Self::Sha256(hash) => Some(format!("sha256:{}", hash.value.short())),
             Self::Pattern(matcher) => Some(matcher.pattern.text.to_string()),
@@ -71,7 +72,6 @@ impl Matcher {
             Self::Wildcard(matcher) => {
                 Some(String::from_utf8_lossy(matcher.wildcard.text()).into_owned())
             }
-            Self::Any => None,
         };
         let is_shared = match self {
             Self::Wildcard(matcher) => matcher.is_shared,

@@ -27,29 +27,29 @@ pub(super) const TEXT: ValueType =
     ValueType::new(|| json!({"type": ["string", "number", "boolean", "null"]}));
 
 /// The value of an entry, perhaps with a wildcard.
-pub(super) const VALUE: ValueType = TEXT.visible(Visibility::Hidden);
+pub(super) const VALUE: ValueType = TEXT.visible(Visibility::UnlessSecret);
 
 pub(super) const VALUES: ValueType = ValueType::new(|| some_of(&scalar()))
-    .visible(Visibility::Hidden)
+    .visible(Visibility::UnlessSecret)
     .not_null();
 
 /// The SHA-256 of a value, in hex.
 pub(super) const HASH: ValueType =
     ValueType::new(|| json!({"type": ["string", "number"], "pattern": "^[0-9A-Fa-f]{64}$"}))
-        .visible(Visibility::Hidden)
+        .visible(Visibility::UnlessSecret)
         .not_null();
 
 /// A path template.
 pub(super) const PATTERN: ValueType =
     ValueType::new(|| json!({"type": "string", "pattern": "^([^ /][^ ]* )?/"}))
-        .visible(Visibility::Hidden)
+        .visible(Visibility::UnlessSecret)
         .not_null();
 
 /// A CIDR block, or a list of them.
 pub(super) const CIDR: ValueType = ValueType::new(|| {
     one_or_more(&json!({"type": "string", "pattern": "^[0-9A-Fa-f:.]+(/[0-9]+)?$"}))
 })
-.visible(Visibility::Hidden)
+.visible(Visibility::UnlessSecret)
 .not_null();
 
 /// Lengths of prefixes, by family.
@@ -63,7 +63,7 @@ pub(super) const PREFIX_V6: ValueType = ValueType::new(|| prefix_len(128));
 /// Names that a pattern captures.
 pub(super) const CAPTURES: ValueType =
     ValueType::new(|| json!({"type": ["array", "null"], "items": scalar()}))
-        .visible(Visibility::Hidden);
+        .visible(Visibility::UnlessSecret);
 
 pub(super) const FLAG: ValueType = ValueType::new(|| {
     json!({"anyOf": [

@@ -116,7 +116,7 @@ fn a_matcher_that_holds_nothing_does_not_fit_everything() {
 }
 
 #[test]
-fn no_value_of_a_descriptor_is_ever_shown() {
+fn no_value_of_a_secret_key_is_ever_shown() {
     let secret = "pk_live_SECRET";
     for part in [
         "value: V, values: [V, V]",
@@ -140,7 +140,7 @@ fn no_value_of_a_descriptor_is_ever_shown() {
         "value: V, share_threshold: true",
         "value: V}, {key: k, value: V",
         "value: 'V*'}, {key: k, value: 'V*'}, {key: k, value: 'VV*'",
-        "secret: V",
+        "secret: V, key: x",
         "value: a, V",
         "value_sha256: V",
         "value_sha256: [V]",
@@ -149,7 +149,7 @@ fn no_value_of_a_descriptor_is_ever_shown() {
         "cidr: 10.0.0.0/V",
     ] {
         let yaml = format!(
-            "domain: d\ndescriptors: [{{key: k, {}}}]\n",
+            "domain: d\ndescriptors: [{{key: k, secret: true, {}}}]\n",
             part.replace('V', secret)
         );
         let found = diagnostics(&yaml);
@@ -157,7 +157,8 @@ fn no_value_of_a_descriptor_is_ever_shown() {
         for found in found {
             let shown = format!("{found}{found:?}");
             assert!(!shown.contains("SECRET"), "{part}: {shown}");
-            let excerpt = excerpts(&yaml, &[found.position.unwrap()])
+            let secrets = SecretKeys::of([&*yaml]);
+            let excerpt = excerpts(&yaml, &[found.position.unwrap()], &secrets)
                 .remove(0)
                 .unwrap();
             assert!(!excerpt.line.contains("SECRET"), "{part}: {excerpt:?}");
