@@ -17,7 +17,7 @@ use clap::{Args, ValueEnum};
 use crate::server::admin::AdminConfig;
 use crate::server::{Config as ServerConfig, ListenConfig};
 use crate::store::MemoryConfig;
-use crate::telemetry::{LogConfig, TraceConfig};
+use crate::telemetry::{CollectorAddress, LogConfig, TraceConfig};
 
 pub use size::memory;
 pub use store::{RedisFiles, RedisSettings, RedisSettingsError};
@@ -177,11 +177,15 @@ pub struct ServeArgs {
     )]
     grpc_buffer: usize,
 
-    /// Export decision spans to this OTLP/gRPC collector: HOST:PORT or http://HOST:PORT, usually port 4317
+    /// Export decision spans to this OTLP/gRPC collector: HOST:PORT, http://HOST:PORT or https://HOST:PORT
     ///
-    /// The sampling flag of a call's `traceparent` is always followed.
-    #[arg(long, value_name = "URL", env = "WEIR_OTLP", value_parser = collector)]
-    otlp: Option<String>,
+    /// The port is usually 4317. The sampling flag of a call's `traceparent` is always followed.
+    #[arg(long, value_name = "ADDR", env = "WEIR_OTLP")]
+    otlp: Option<CollectorAddress>,
+
+    /// CA certificates of the collector, in PEM [default: those of the system]
+    #[arg(long, value_name = "FILE", env = "WEIR_OTLP_CA", requires = "otlp")]
+    otlp_ca: Option<PathBuf>,
 
     /// Fraction of calls without a `traceparent` to trace, from 0 to 1
     #[arg(
@@ -317,6 +321,7 @@ impl ServeArgs {
             },
             traces: self.otlp.map(|collector| TraceConfig {
                 collector,
+                ca: self.otlp_ca,
                 sample_ratio: self.otlp_sample_ratio,
             }),
             log_refused_per_second: self.log_refused_per_second,
@@ -343,17 +348,6 @@ fn http(text: &str) -> Result<Http, &'static str> {
         Ok(ListenConfig::Unix(_)) | Err(_) => {
             Err("expected HOST:PORT, such as 0.0.0.0:8080, or off")
         }
-    }
-}
-
-/// The URL of a collector; without a scheme it is `http`.
-fn collector(text: &str) -> Result<String, &'static str> {
-    let (scheme, rest) = text.split_once("://").unwrap_or(("http", text));
-    let authority = rest.split('/').next().unwrap_or_default();
-    let is_address = authority.parse::<ListenConfig>().is_ok();
-    match scheme {
-        "http" | "https" if is_address => Ok(format!("{scheme}://{rest}")),
-        _ => Err("expected HOST:PORT or http://HOST:PORT, such as 127.0.0.1:4317"),
     }
 }
 
@@ -457,14 +451,11 @@ mod tests {
     }
 
     #[test]
-    fn a_collector_needs_no_scheme() {
-        for (flag, expected) in [
-            ("--otlp=localhost:4317", "http://localhost:4317"),
-            ("--otlp=http://[::1]:4317/", "http://[::1]:4317/"),
-        ] {
-            let traces = resolve(&[flag]).unwrap().traces.unwrap();
-            assert_eq!(traces.collector, expected);
-        }
+    fn a_collector_has_an_address_and_certificates() {
+        let traces = resolve(&["--otlp=https://collector", "--otlp-ca=ca.pem"]);
+        let traces = traces.unwrap().traces.unwrap();
+        assert_eq!(traces.collector.to_string(), "https://collector:443");
+        assert_eq!(traces.ca, Some(PathBuf::from("ca.pem")));
     }
 
     #[test]
@@ -490,8 +481,8 @@ mod tests {
             "--max-connection-age=18446744073709551615",
             "--otlp=ftp://x",
             "--otlp=ftp://x:1",
-            "--otlp=collector",
             "--otlp=http://",
+            "--otlp-ca=ca.pem",
             "--memory=lots",
             "--memory=0",
             "--drain=-1",

@@ -2,6 +2,7 @@
 //!
 //! It observes decisions ([`crate::engine::DescriptorResult`]) and never influences one.
 
+mod collector;
 mod heavy_hitters;
 mod history;
 mod log_queue;
@@ -14,6 +15,7 @@ mod traces;
 mod unmatched;
 mod windows;
 
+pub use collector::{CollectorAddress, InvalidCollector};
 pub use heavy_hitters::{HeavyHitter, HeavyHitters, TopClients};
 pub use history::{HISTORY_STEPS, History, HistoryStep};
 pub use logs::{DroppedLines, Log, LogConfig, LogError, log};

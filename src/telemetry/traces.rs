@@ -3,6 +3,9 @@
 //! A span is a child of the span that the caller names in `traceparent`. It contains names from the
 //! policy and never a value that a client sent. Without `--otlp` none of this runs.
 
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use opentelemetry::propagation::{Extractor, TextMapPropagator};
@@ -10,19 +13,25 @@ use opentelemetry::trace::{
     Span as _, SpanBuilder, SpanKind, Status, Tracer as _, TracerProvider as _,
 };
 use opentelemetry::{Context, KeyValue};
-use opentelemetry_otlp::{ExporterBuildError, SpanExporter, WithExportConfig};
+use opentelemetry_otlp::tonic_types::transport::{Certificate, ClientTlsConfig};
+use opentelemetry_otlp::{ExporterBuildError, SpanExporter, WithExportConfig, WithTonicConfig};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::trace::{Sampler, SdkTracer, SdkTracerProvider, Span};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 use thiserror::Error;
 
+use super::collector::CollectorAddress;
 use crate::engine::{Decision, DescriptorResult};
 
 /// Where spans are exported, and how many.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TraceConfig {
-    /// A collector that accepts OTLP over gRPC, such as `http://127.0.0.1:4317`.
-    pub collector: String,
+    /// A collector that accepts OTLP over gRPC.
+    pub collector: CollectorAddress,
+    /// CA certificates in PEM that sign the collector's certificate; `None` for those of the system.
+    pub ca: Option<PathBuf>,
     /// Fraction of calls without a parent span to trace, from 0 to 1. A call with a parent is
     /// sampled if its parent is.
     pub sample_ratio: f64,
@@ -44,14 +53,18 @@ impl Traces {
     /// Starts the exporter in the current Tokio runtime, which must outlive it.
     ///
     /// # Errors
-    /// If the address of the collector is invalid.
+    /// If the CA certificates cannot be read, or are not needed.
     pub fn new(config: &TraceConfig) -> Result<Self, TraceError> {
-        let exporter = SpanExporter::builder()
+        let mut exporter = SpanExporter::builder()
             .with_tonic()
-            .with_endpoint(&config.collector)
-            .with_timeout(Duration::from_secs(5))
-            .build()
-            .map_err(TraceError)?;
+            .with_endpoint(config.collector.to_string())
+            .with_timeout(Duration::from_secs(5));
+        if config.collector.is_encrypted() {
+            exporter = exporter.with_tls_config(tls(config.ca.as_deref())?);
+        } else if config.ca.is_some() {
+            return Err(TraceError::NotEncrypted);
+        }
+        let exporter = exporter.build().map_err(TraceError::Exporter)?;
         let resource = Resource::builder()
             .with_service_name("weir")
             .with_attribute(KeyValue::new("service.version", env!("CARGO_PKG_VERSION")))
@@ -156,7 +169,44 @@ impl Extractor for TraceHeaders<'_> {
     }
 }
 
-/// The address of the collector is invalid.
+/// The trust in the certificates of `ca`, or in those of the system.
+fn tls(ca: Option<&Path>) -> Result<ClientTlsConfig, TraceError> {
+    let Some(path) = ca else {
+        return Ok(ClientTlsConfig::new().with_native_roots());
+    };
+    let path = || path.to_owned();
+    let pem = fs::read(path()).map_err(|source| TraceError::ReadCa {
+        path: path(),
+        source,
+    })?;
+    let certificates = CertificateDer::pem_slice_iter(&pem).collect::<Result<Vec<_>, _>>();
+    if certificates.is_ok_and(|certificates| !certificates.is_empty()) {
+        return Ok(ClientTlsConfig::new().ca_certificate(Certificate::from_pem(pem)));
+    }
+    Err(TraceError::InvalidCa(path()))
+}
+
+/// Spans cannot be exported.
 #[derive(Debug, Error)]
-#[error("cannot export spans to the collector of --otlp")]
-pub struct TraceError(#[source] ExporterBuildError);
+pub enum TraceError {
+    /// The exporter cannot be built, for example because the system has no CA certificates.
+    #[error(
+        "cannot export spans to the collector of --otlp; --otlp-ca names a file with its CA certificates"
+    )]
+    Exporter(#[source] ExporterBuildError),
+    /// The file with CA certificates cannot be read.
+    #[error("cannot read {} of --otlp-ca", path.display())]
+    ReadCa {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The file has no valid certificate.
+    #[error("{} of --otlp-ca has no valid certificate; expected PEM", .0.display())]
+    InvalidCa(PathBuf),
+    /// The address of the collector is not encrypted.
+    #[error("--otlp-ca has no use without TLS; write --otlp https://HOST:PORT")]
+    NotEncrypted,
+}

@@ -1,5 +1,6 @@
 //! Spans, as a collector gets them; and refusals in the log.
 
+use std::net::SocketAddr;
 use std::sync::mpsc;
 
 use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{
@@ -10,10 +11,11 @@ use opentelemetry_proto::tonic::collector::trace::v1::{
 };
 use opentelemetry_proto::tonic::trace::v1::Span;
 use tokio_stream::wrappers::TcpListenerStream;
+use tonic::transport::{Identity, Server, ServerTlsConfig};
 use tonic::{Request, Response, Status};
 use weir::proto::envoy::service::ratelimit::v3::rate_limit_service_client::RateLimitServiceClient;
 
-use crate::binary::Serving;
+use crate::binary::{Serving, stderr, weir};
 use crate::running::{descriptor, request};
 
 const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
@@ -37,14 +39,31 @@ impl TraceService for Collector {
 }
 
 async fn collector() -> (String, mpsc::Receiver<Span>) {
+    let (address, spans) = serve_collector(Server::builder()).await;
+    (format!("http://{address}"), spans)
+}
+
+/// A collector with a certificate for `localhost`, and the certificate.
+async fn encrypted_collector() -> (String, String, mpsc::Receiver<Span>) {
+    let certified = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let certificate = certified.cert.pem();
+    let identity = Identity::from_pem(&certificate, certified.signing_key.serialize_pem());
+    let tls = ServerTlsConfig::new().identity(identity);
+    let server = Server::builder().tls_config(tls).unwrap();
+    let (address, spans) = serve_collector(server).await;
+    let url = format!("https://localhost:{}", address.port());
+    (url, certificate, spans)
+}
+
+async fn serve_collector(mut server: Server) -> (SocketAddr, mpsc::Receiver<Span>) {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
+    let address = listener.local_addr().unwrap();
     let (sender, spans) = mpsc::channel();
-    let server = tonic::transport::Server::builder()
+    let server = server
         .add_service(TraceServiceServer::new(Collector(sender)))
         .serve_with_incoming(TcpListenerStream::new(listener));
     tokio::spawn(server);
-    (url, spans)
+    (address, spans)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -111,6 +130,68 @@ async fn a_collector_that_is_away_keeps_nobody_from_deciding() {
         .await
         .unwrap();
     assert_eq!(code, Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn spans_are_sent_over_tls_to_a_collector_that_the_ca_has_signed() {
+    let folder = tempfile::tempdir().unwrap();
+    let (url, certificate, spans) = encrypted_collector().await;
+    let (_, other, _) = encrypted_collector().await;
+    for (name, pem, expected) in [("other.pem", other, 0), ("ca.pem", certificate, 1)] {
+        let ca = folder.path().join(name);
+        std::fs::write(&ca, pem).unwrap();
+        let flags = ["--grpc=127.0.0.1:0", "--drain=0", "--otlp-sample-ratio=1"];
+        let collector = ["--otlp", &url, "--otlp-ca", ca.to_str().unwrap()];
+        let mut serving = Serving::start(&[&flags[..], &collector].concat());
+        let mut client = RateLimitServiceClient::new(serving.connect().await);
+        let asked = request(vec![descriptor(b"api_key", b"x")]);
+        client.should_rate_limit(asked).await.unwrap();
+        serving.signal("TERM");
+        let (code, log) = tokio::task::spawn_blocking(move || serving.end())
+            .await
+            .unwrap();
+        assert_eq!(code, Some(0), "{log}");
+        assert_eq!(spans.try_iter().count(), expected, "{name}: {log}");
+    }
+}
+
+#[test]
+fn ca_certificates_that_are_of_no_use_are_reported() {
+    let folder = tempfile::tempdir().unwrap();
+    let empty = folder.path().join("empty.pem");
+    std::fs::write(&empty, "").unwrap();
+    let empty = empty.to_str().unwrap();
+    for (collector, ca, said) in [
+        (
+            "https://localhost:4317",
+            "/nowhere.pem",
+            "cannot read /nowhere.pem of --otlp-ca",
+        ),
+        (
+            "https://localhost:4317",
+            empty,
+            "has no valid certificate; expected PEM",
+        ),
+        ("localhost:4317", empty, "write --otlp https://HOST:PORT"),
+        (
+            "ftp://localhost",
+            empty,
+            "expected HOST:PORT, http://HOST:PORT or https://HOST:PORT",
+        ),
+    ] {
+        let flags = [
+            "serve",
+            "--policies=config",
+            "--grpc=127.0.0.1:0",
+            "--http=off",
+        ];
+        let output = weir(&flags)
+            .args(["--otlp", collector, "--otlp-ca", ca])
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(2), "{output:?}");
+        assert!(stderr(&output).contains(said), "{said}: {output:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
