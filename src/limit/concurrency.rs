@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 use bytes::{Buf, BufMut};
 
 use super::count::{Count, Encode};
+use super::encoding::{MAX_TIME, take_count, take_time};
 use crate::clock::{Micros, Timestamp};
 use crate::request::LeaseId;
 
@@ -62,7 +63,8 @@ impl LeaseTable {
         }
         let found = self.held.iter().position(|held| held.lease == lease);
         let released = found.and_then(|at| self.held.remove(at));
-        self.slots -= released.map_or(0, |held| u64::from(held.slots));
+        let slots = released.map_or(0, |held| u64::from(held.slots));
+        self.slots = self.slots.saturating_sub(slots);
         released.is_some()
     }
 
@@ -91,7 +93,7 @@ impl LeaseTable {
     }
 
     fn remove_expired(&mut self, now: Timestamp) {
-        self.slots -= self.slots_expired(now);
+        self.slots = self.used(now);
         let expired = self.held.partition_point(|held| held.until <= now);
         self.held.drain(..expired);
     }
@@ -101,8 +103,13 @@ impl LeaseTable {
         expired.map(|held| u64::from(held.slots)).sum()
     }
 
+    /// The slots of the leases that have not expired. A stored table may claim another number of slots than its leases
+    /// have; that error ends with them.
     fn used(&self, now: Timestamp) -> u64 {
-        self.slots - self.slots_expired(now)
+        match self.held_until(now) {
+            Some(_) => self.slots.saturating_sub(self.slots_expired(now)),
+            None => 0,
+        }
     }
 }
 
@@ -156,9 +163,12 @@ impl Encode for LeaseTable {
     }
 
     fn decode(bytes: &mut &[u8]) -> Option<Self> {
-        let slots = bytes.try_get_u64_le().ok()?;
-        let latest = Timestamp::from_micros(bytes.try_get_u64_le().ok()?);
+        let slots = take_count(bytes)?;
+        let latest = take_time(bytes)?;
         let length = bytes.try_get_u32_le().ok()? as usize;
+        if length > MAX_IN_FLIGHT as usize * ENCODED_BYTES {
+            return None;
+        }
         let (mut leases, rest) = bytes.split_at_checked(length)?;
         *bytes = rest;
         let mut held = VecDeque::with_capacity(length / ENCODED_BYTES);
@@ -168,6 +178,9 @@ impl Encode for LeaseTable {
                 until: Timestamp::from_micros(leases.try_get_u64_le().ok()?),
                 slots: leases.try_get_u32_le().ok()?,
             });
+        }
+        if held.back().is_some_and(|last| last.until > MAX_TIME) {
+            return None;
         }
         Some(Self {
             held,

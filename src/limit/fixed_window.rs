@@ -1,8 +1,9 @@
 //! Windows aligned to the Unix epoch: at most the limit in each of them.
 
-use bytes::{Buf, BufMut};
+use bytes::BufMut;
 
 use super::count::{Count, Encode, StateDelta};
+use super::encoding::{take_count, take_time};
 use super::{MAX_COUNT, Rate};
 use crate::clock::{Micros, Timestamp};
 
@@ -93,8 +94,8 @@ impl Encode for FixedWindowState {
 
     fn decode(bytes: &mut &[u8]) -> Option<Self> {
         Some(Self {
-            start: Timestamp::from_micros(bytes.try_get_u64_le().ok()?),
-            count: bytes.try_get_u64_le().ok()?,
+            start: take_time(bytes)?,
+            count: take_count(bytes)?,
         })
     }
 }

@@ -4,9 +4,10 @@
 //! length sees at most the limit, room returns at most one segment late, and the state has a fixed
 //! size.
 
-use bytes::{Buf, BufMut};
+use bytes::BufMut;
 
 use super::count::{Count, Encode, StateDelta};
+use super::encoding::{take_count, take_time};
 use super::{MAX_COUNT, Rate};
 use crate::clock::{Micros, Timestamp};
 
@@ -171,12 +172,14 @@ impl Encode for SlidingWindowState {
     }
 
     fn decode(bytes: &mut &[u8]) -> Option<Self> {
-        let newest = bytes.try_get_u64_le().ok()?;
+        // A segment lasts at least a microsecond.
+        let newest = take_time(bytes)?.micros();
         let mut counts = [0; SEGMENTS_KEPT as usize];
         for count in &mut counts {
-            *count = bytes.try_get_u64_le().ok()?;
+            *count = take_count(bytes)?;
         }
-        Some(Self { newest, counts })
+        let is_valid = counts.iter().sum::<u64>() <= MAX_COUNT;
+        is_valid.then_some(Self { newest, counts })
     }
 }
 

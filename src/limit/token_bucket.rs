@@ -5,9 +5,10 @@
 //! chosen so that both the cost of a hit and the refill per microsecond are whole numbers. Where no
 //! small enough number exists, a hit costs up to two millionths more than it should, never less.
 
-use bytes::{Buf, BufMut};
+use bytes::BufMut;
 
 use super::count::{Count, Encode, StateDelta};
+use super::encoding::{take_count, take_number, take_time};
 use super::{MAX_COUNT, Rate};
 use crate::clock::{Micros, Timestamp};
 
@@ -37,6 +38,10 @@ pub enum InvalidBucket {
 
 /// The most sub-units of a hit, so that any `burst` of 32 bits stays within [`MAX_COUNT`].
 const MAX_UNITS: u64 = 1 << 20;
+
+/// More than the sub-units of the slowest bucket, one hit in ten years. The script in Redis computes with three times as
+/// many.
+const MAX_UNITS_STORED: u64 = 1 << 50;
 
 impl TokenBucket {
     /// A bucket of `burst` tokens that is filled at `rate`.
@@ -229,9 +234,9 @@ impl Encode for TokenBucketState {
 
     fn decode(bytes: &mut &[u8]) -> Option<Self> {
         Some(Self {
-            at: Timestamp::from_micros(bytes.try_get_u64_le().ok()?),
-            debt: bytes.try_get_u64_le().ok()?,
-            units_per_hit: bytes.try_get_u64_le().ok()?,
+            at: take_time(bytes)?,
+            debt: take_count(bytes)?,
+            units_per_hit: take_number(bytes, MAX_UNITS_STORED)?,
         })
     }
 }

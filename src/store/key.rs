@@ -72,7 +72,7 @@ impl std::fmt::Debug for HashKey {
 
 impl CounterKey {
     /// 32 hexadecimal digits.
-    pub(super) fn hex(self) -> String {
+    pub fn hex(self) -> String {
         format!("{:016x}{:016x}", self.high, self.low)
     }
 }

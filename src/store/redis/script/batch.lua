@@ -7,7 +7,7 @@ local function read_limits(raw, position, count, active)
         limit.number, limit.shadow, limit.secs, limit.requests, position = unpack_from('<BBI4I4', raw, position)
         limit.length = limit.secs * 1000000
         if limit.number == TOKEN_BUCKET then
-            limit.cost, limit.payback, limit.capacity, position = unpack_from('<I8I8I8', raw, position)
+            limit.units, limit.refill, limit.capacity, position = unpack_from('<I8I8I8', raw, position)
         end
         limit.active = floor(active / 2 ^ (i - 1)) % 2 == 1
         limits.has_leases = limits.has_leases or limit.number == CONCURRENCY
@@ -18,15 +18,15 @@ end
 
 local function read_hit(raw, position)
     local hit, active, count, has_lease = {}, nil, nil, nil
-    hit.counter, hit.cost, hit.always, hit.weight, hit.hits, active, count, has_lease, position =
+    hit.counter, hit.kind, hit.always, hit.enforcement, hit.hits, active, count, has_lease, position =
         unpack_from('<I2BBBI4I2BB', raw, position)
     if has_lease == 1 then
         hit.lease = raw:sub(position, position + 15)
         position = position + 16
     end
     hit.limits, position = read_limits(raw, position, count, active)
-    if hit.cost == SETTLE then
-        hit.restores, hit.base, hit.own, position = unpack_from('<BI4c0I4c0', raw, position)
+    if hit.kind == MERGE then
+        hit.at_least, hit.remote, hit.here, position = unpack_from('<BI4c0I4c0', raw, position)
     end
     return hit, position
 end
@@ -49,17 +49,17 @@ local function correct(hit, counter, now)
     end
 end
 
-local function refund(hit, counter, now, freed)
+local function refund(hit, counter, now, released)
     if not counter.is_there then
         -- Where nothing was counted there is nothing to give back.
         return
     end
     if hit.lease and hit.limits.has_leases then
-        if give_back(counter.states, now, hit.lease) then
-            freed[hit.lease] = true
+        if release(counter.states, now, hit.lease) then
+            released[hit.lease] = true
         end
         counter.written = true
-    elseif not hit.lease or (freed[hit.lease] and not hit.limits.has_leases) then
+    elseif not hit.lease or (released[hit.lease] and not hit.limits.has_leases) then
         for i, limit in ipairs(hit.limits) do
             if limit.active then
                 ALGORITHMS[limit.number].refund(counter.states[i], limit, now, hit.hits)
@@ -69,20 +69,20 @@ local function refund(hit, counter, now, freed)
     end
 end
 
-local function charge(hit, counter, now, extent)
+local function charge(hit, counter, now, scope)
     for i, limit in ipairs(hit.limits) do
         if limit.active then
             local charged
             if hit.always == 1 then
                 charged = true
-            elseif extent == ONLY_ALWAYS or (extent == WITHOUT_SLOTS and limit.number == CONCURRENCY) then
+            elseif scope == ONLY_ALWAYS or (scope == WITHOUT_SLOTS and limit.number == CONCURRENCY) then
                 charged = false
             else
                 charged = not (hit.refused or hit.over[i])
             end
             if charged then
                 if limit.number == CONCURRENCY then
-                    take_slots(counter.states[i], limit, now, hit.lease or NOBODYS, hit.hits)
+                    grant(counter.states[i], limit, now, hit.lease or NOBODYS, hit.hits)
                 else
                     ALGORITHMS[limit.number].add(counter.states[i], limit, now, hit.hits)
                 end
@@ -92,15 +92,15 @@ local function charge(hit, counter, now, extent)
     end
 end
 
-local function try(hit, counter, now, freed)
+local function try(hit, counter, now, released)
     hit.refused = false
-    if hit.cost == REFUND then
-        refund(hit, counter, now, freed)
+    if hit.kind == REFUND then
+        refund(hit, counter, now, released)
     else
         hit.over = {}
         for i, limit in ipairs(hit.limits) do
             if limit.active then
-                hit.over[i] = not ALGORITHMS[limit.number].fits(counter.states[i], limit, now, hit.hits)
+                hit.over[i] = not ALGORITHMS[limit.number].admits(counter.states[i], limit, now, hit.hits)
                 hit.refused = hit.refused or (hit.over[i] and limit.shadow == 0)
             end
         end
@@ -110,29 +110,29 @@ local function try(hit, counter, now, freed)
     end
 end
 
--- Whether a look is refused, as src/limit/step.rs has it.
-local function look(hit, counter, now)
+-- Whether a peek is refused, as src/limit/check.rs has it.
+local function peek(hit, counter, now)
     hit.refused = false
     for i, limit in ipairs(hit.limits) do
         if limit.active and limit.shadow == 0 then
             local asked = (hit.always == 1 and limit.number == FIXED_WINDOW) and 0 or 1
-            if not ALGORITHMS[limit.number].fits(counter.states[i], limit, now, asked) then
+            if not ALGORITHMS[limit.number].admits(counter.states[i], limit, now, asked) then
                 hit.refused = true
             end
         end
     end
 end
 
-local function take_all(batch, counters, now)
-    local freed = {}
+local function try_all(batch, counters, now)
+    local released = {}
     for _, hit in ipairs(batch.hits) do
         local counter = counters[hit.counter]
         align(counter, hit.limits)
         correct(hit, counter, now)
-        if hit.cost == LOOK then
-            look(hit, counter, now)
+        if hit.kind == PEEK then
+            peek(hit, counter, now)
         else
-            try(hit, counter, now, freed)
+            try(hit, counter, now, released)
         end
     end
 end
@@ -140,9 +140,9 @@ end
 local function is_refused(batch)
     local over, quotas, quotas_over = false, 0, 0
     for _, hit in ipairs(batch.hits) do
-        if hit.weight == DECIDES then
+        if hit.enforcement == ENFORCED then
             over = over or hit.refused
-        elseif hit.weight == QUOTA then
+        elseif hit.enforcement == QUOTA then
             quotas = quotas + 1
             quotas_over = quotas_over + (hit.refused and 1 or 0)
         end
@@ -151,36 +151,36 @@ local function is_refused(batch)
 end
 
 -- Takes back what the batch has written, and writes what is written although the request is refused.
-local function withhold(batch, counters, now)
+local function apply_refused(batch, counters, now)
     for _, counter in ipairs(counters) do
-        counter.states, counter.written = found_states(counter.raw), false
+        counter.states, counter.written = counter.raw and read_states(counter.raw) or {}, false
         counter.is_there = true
     end
-    local extent = batch.atomic == 1 and ONLY_ALWAYS or WITHOUT_SLOTS
-    local freed = {}
+    local scope = batch.atomic == 1 and ONLY_ALWAYS or WITHOUT_SLOTS
+    local released = {}
     for _, hit in ipairs(batch.hits) do
         local counter = counters[hit.counter]
         align(counter, hit.limits)
         correct(hit, counter, now)
-        if hit.cost == REFUND then
-            refund(hit, counter, now, freed)
-        elseif hit.cost == HITS then
-            charge(hit, counter, now, extent)
+        if hit.kind == REFUND then
+            refund(hit, counter, now, released)
+        elseif hit.kind == HITS then
+            charge(hit, counter, now, scope)
         end
     end
 end
 
--- Frees what a lease holds at counters whose limits are not known here.
-local function give_back_unasked(batch, counters, now)
+-- Releases what a lease holds at counters whose limits are not known here.
+local function release_leases(batch, counters, now)
     for _, hit in ipairs(batch.hits) do
         local counter = counters[hit.counter]
-        counter.written = give_back(counter.states, now, hit.lease) or counter.written
+        counter.written = release(counter.states, now, hit.lease) or counter.written
     end
 end
 
 local function is_aligned(states, limits)
     for i, limit in ipairs(limits) do
-        if not states[i] or not belongs(states[i], limit) then
+        if not states[i] or not belongs_to(states[i], limit) then
             return false
         end
     end
@@ -188,19 +188,19 @@ local function is_aligned(states, limits)
 end
 
 -- Adds what was counted elsewhere; where the rule was changed since, nobody is asked for that any more.
-local function settle(hit, counter, now)
-    if counter.is_there and not is_aligned(counter.states, hit.limits) then
+local function merge(hit, counter, now)
+    if counter.raw and not is_aligned(counter.states, hit.limits) then
         return
     end
     align(counter, hit.limits)
-    local base, own = read_states(hit.base), read_states(hit.own)
+    local remote, here = read_states(hit.remote), read_states(hit.here)
     for i, limit in ipairs(hit.limits) do
-        for _, state in ipairs({ counter.states[i], base[i], own[i] }) do
+        for _, state in ipairs({ counter.states[i], remote[i], here[i] }) do
             ALGORITHMS[limit.number].correct(state, limit, now)
         end
-        local apart = { base = base[i], own = own[i], restores = hit.restores == 1 }
+        local delta = { remote = remote[i], here = here[i], at_least = hit.at_least == 1 }
         -- A time later than now is from a clock that is not trusted.
-        ALGORITHMS[limit.number].settle(counter.states[i], limit, now + AHEAD, apart)
+        ALGORITHMS[limit.number].merge(counter.states[i], limit, now + MAX_AHEAD, delta)
     end
     counter.written = true
 end
@@ -213,12 +213,16 @@ local function lifetime(counter, now)
     for i, limit in ipairs(counter.limits) do
         ends = max(ends, ALGORITHMS[limit.number].ends(counter.states[i], limit, now))
     end
-    return 'PX', string.format('%.0f', ceil((ends - now) / 1000) + kept)
+    return 'PX', string.format('%.0f', ceil((ends - now) / 1000) + grace)
 end
 
+-- What another program has put there, be it of another type, counts as absent and is replaced.
 local function get(key)
     local raw = redis.pcall('GET', key)
-    return raw and raw.err and failed(raw) or raw
+    if raw and raw.err then
+        return raw.err:find('WRONGTYPE', 1, true) ~= 1 and failed(raw)
+    end
+    return raw
 end
 
 local function put(counter, now)
@@ -228,23 +232,24 @@ end
 
 for i = next_batch, #ARGV do
     local batch = read_batch(ARGV[i])
-    local now = moment(batch.now)
+    local now = time_of_call(batch.now)
     local counters = {}
     for at = 1, batch.counters do
         local key = KEYS[first + at]
         local raw = get(key)
-        found[first + at] = raw
-        raw = raw ~= 0 and raw
-        counters[at] = { key = key, raw = raw, states = found_states(raw), is_there = raw or batch.joint == 1 }
+        local states = raw and raw ~= 0 and decode_or_none(raw)
+        found[first + at] = raw == 0 and 0 or states and raw
+        raw = states and raw
+        counters[at] = { key = key, raw = raw, states = states or {}, is_there = raw or batch.joint == 1 }
     end
-    if batch.hits[1].cost == GIVE_BACK then
-        give_back_unasked(batch, counters, now)
-    elseif batch.hits[1].cost == SETTLE then
-        settle(batch.hits[1], counters[1], now)
+    if batch.hits[1].kind == RELEASE then
+        release_leases(batch, counters, now)
+    elseif batch.hits[1].kind == MERGE then
+        merge(batch.hits[1], counters[1], now)
     else
-        take_all(batch, counters, now)
+        try_all(batch, counters, now)
         if batch.joint == 1 and is_refused(batch) then
-            withhold(batch, counters, now)
+            apply_refused(batch, counters, now)
         end
     end
     for at, counter in ipairs(counters) do

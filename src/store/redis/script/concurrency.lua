@@ -11,8 +11,14 @@ local function lease_slots(state, at)
     return (unpack_from('<I4', state.held, (at - 1) * LEASE + 25))
 end
 
--- How many leases end at that moment or before.
-local function leases_until(state, moment)
+function concurrency.is_valid(state)
+    local count = #state.held / LEASE
+    return floor(count) == count and count <= MAX_LEASES and state.slots <= MAX_COUNT and state.latest <= MAX_TIME
+        and (count == 0 or lease_until(state, count) <= MAX_TIME)
+end
+
+-- How many leases have expired at that moment.
+local function expired_leases(state, moment)
     local low, high = 0, #state.held / LEASE
     while low < high do
         local middle = ceil((low + high) / 2)
@@ -33,38 +39,46 @@ local function slots_of(state, count)
     return slots
 end
 
-local function forget_ended(state, now)
-    local ended = leases_until(state, now)
-    state.slots = state.slots - slots_of(state, ended)
-    state.held = state.held:sub(ended * LEASE + 1)
+-- The slots of the leases that have not expired.
+local function slots_held(state, now)
+    local expired = expired_leases(state, now)
+    if expired == #state.held / LEASE then
+        return 0
+    end
+    return max(state.slots - slots_of(state, expired), 0)
 end
 
-local function take_slots(state, limit, now, lease, slots)
-    forget_ended(state, now)
+local function remove_expired(state, now)
+    state.slots = slots_held(state, now)
+    state.held = state.held:sub(expired_leases(state, now) * LEASE + 1)
+end
+
+local function grant(state, limit, now, lease, slots)
+    remove_expired(state, now)
     state.latest = max(state.latest, now)
     local ends = state.latest + limit.length
-    local place = leases_until(state, ends) * LEASE
+    local place = expired_leases(state, ends) * LEASE
     state.held = state.held:sub(1, place) .. lease .. pack('<I8I4', ends, slots) .. state.held:sub(place + 1)
     state.slots = state.slots + slots
 end
 
-local function give_back(states, now, lease)
-    local freed = false
+local function release(states, now, lease)
+    local released = false
     for _, state in ipairs(states) do
         if state.number == CONCURRENCY then
-            forget_ended(state, now)
+            remove_expired(state, now)
             local found = lease ~= NOBODYS and state.held:find(lease, 1, true)
             while found and found % LEASE ~= 1 do
                 found = state.held:find(lease, found + 1, true)
             end
             if found then
-                state.slots = state.slots - lease_slots(state, (found - 1) / LEASE + 1)
+                state.slots = max(state.slots - lease_slots(state, (found - 1) / LEASE + 1), 0)
                 state.held = state.held:sub(1, found - 1) .. state.held:sub(found + LEASE)
-                freed = true
+                released = true
             end
         end
     end
-    return freed
+    return released
 end
 
 function concurrency.correct(state, limit, now)
@@ -81,15 +95,15 @@ function concurrency.correct(state, limit, now)
     return true
 end
 
-function concurrency.fits(state, limit, now, hits)
-    return state.slots - slots_of(state, leases_until(state, now)) + hits <= limit.requests
+function concurrency.admits(state, limit, now, hits)
+    return slots_held(state, now) + hits <= limit.requests
 end
 
 function concurrency.add() end
 
 function concurrency.refund() end
 
-function concurrency.settle() end
+function concurrency.merge() end
 
 function concurrency.ends(state, limit, now)
     local count = #state.held / LEASE

@@ -11,10 +11,12 @@ local function read_state(raw, position)
         slots, latest, length, position = unpack_from('<I8I8I4', raw, position)
         state = { slots = slots, latest = latest, held = raw:sub(position, position + length - 1) }
         position = position + length
+        assert(#state.held == length)
     else
         state = { unpack_from(ALGORITHMS[number].form, raw, position) }
         position = table.remove(state)
     end
+    assert(ALGORITHMS[number].is_valid(state))
     state.number, state.secs = number, secs
     return state, position
 end
@@ -22,15 +24,16 @@ end
 local function read_states(raw)
     local states, position = {}, 1
     while position <= #raw do
+        assert(#states < MAX_LIMITS)
         states[#states + 1], position = read_state(raw, position)
     end
     return states
 end
 
--- An invalid state counts as absent.
-local function found_states(raw)
-    local ok, states = pcall(read_states, raw or '')
-    return ok and states or {}
+-- Bytes that are no states, or have a number out of its range, count as absent.
+local function decode_or_none(raw)
+    local ok, states = pcall(read_states, raw)
+    return ok and #states > 0 and states
 end
 
 local function write_states(states)
@@ -53,7 +56,7 @@ local function fresh_state(limit)
     return { number = limit.number, secs = limit.secs, unpack(ALGORITHMS[limit.number].fresh) }
 end
 
-local function belongs(state, limit)
+local function belongs_to(state, limit)
     return state.number == limit.number and (state.secs == limit.secs or state.number == CONCURRENCY)
 end
 
@@ -62,7 +65,7 @@ local function align(counter, limits)
     local left, states = counter.states, {}
     for i, limit in ipairs(limits) do
         for at, state in ipairs(left) do
-            if belongs(state, limit) then
+            if belongs_to(state, limit) then
                 states[i] = table.remove(left, at)
                 break
             end

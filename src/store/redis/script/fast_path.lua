@@ -6,12 +6,12 @@ while next_batch <= #ARGV do
     if #batch ~= 35 then
         break
     end
-    local _, _, _, callers, _, cost, always, _, hits, active, _, _, number, _, secs, requests =
+    local _, _, _, call_time, _, kind, always, _, hits, active, _, _, number, _, secs, requests =
         unpack_from('<BBI2I8I2BBBI4I2BBBBI4I4', batch)
-    if cost ~= HITS or number ~= FIXED_WINDOW or active % 2 == 0 then
+    if kind ~= HITS or number ~= FIXED_WINDOW or active % 2 == 0 then
         break
     end
-    local now, length = moment(callers), secs * 1000000
+    local now, length = time_of_call(call_time), secs * 1000000
     local key = KEYS[first + 1]
     local raw = redis.pcall('GET', key)
     local start, count = 0, 0
@@ -22,7 +22,7 @@ while next_batch <= #ARGV do
         end
         local stored, stored_secs
         stored, stored_secs, start, count = unpack_from('<BI4I8I8', raw)
-        if stored ~= number or stored_secs ~= secs or start - now > length then
+        if stored ~= number or stored_secs ~= secs or start - now > length or count > MAX_COUNT then
             break
         end
         stored_start = start
@@ -41,7 +41,7 @@ while next_batch <= #ARGV do
             -- The same window ends when it was to end: to say so again would take a fifth of the time.
             reply = redis.pcall('SET', key, written, 'KEEPTTL')
         else
-            local left = ceil(max(start + length - now, 0) / 1000) + kept
+            local left = ceil(max(start + length - now, 0) / 1000) + grace
             reply = redis.pcall('SET', key, written, 'PX', string.format('%.0f', left))
         end
         if reply.err then

@@ -2,6 +2,10 @@
 
 local fixed_window = { form = '<I8I8', fresh = { 0, 0 } }
 
+function fixed_window.is_valid(state)
+    return state[1] <= MAX_TIME and state[2] <= MAX_COUNT
+end
+
 local function window_used(state, limit, now)
     if state[1] >= now - now % limit.length then
         return state[2]
@@ -22,7 +26,7 @@ function fixed_window.correct(state, limit, now)
     return false
 end
 
-function fixed_window.fits(state, limit, now, hits)
+function fixed_window.admits(state, limit, now, hits)
     return window_used(state, limit, now) + hits <= limit.requests
 end
 
@@ -34,10 +38,10 @@ function fixed_window.refund(state, limit, now, hits)
     window_write(state, limit, now, max(window_used(state, limit, now) - hits, 0))
 end
 
-function fixed_window.settle(state, limit, latest, apart)
-    local start = max(state[1], apart.own[1])
-    if apart.own[1] <= latest then
-        local count = sum(state, apart, function(of) return of[1] == start and of[2] or 0 end)
+function fixed_window.merge(state, limit, latest, delta)
+    local start = max(state[1], delta.here[1])
+    if delta.here[1] <= latest then
+        local count = merged(state, delta, function(of) return of[1] == start and of[2] or 0 end)
         state[1], state[2] = start, min(count, MAX_COUNT)
     end
 end

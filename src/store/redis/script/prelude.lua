@@ -9,20 +9,25 @@
 -- what its batch found: the states as bytes, false where nothing is counted, or 0 where it could not be counted.
 --
 -- Everything here does what src/limit/ and src/store/batch.rs do, to the microsecond: all numbers are whole and below
--- 2^53. The caller reports the counter: it steps from the states found here in the same way as this script.
+-- 2^53. The caller learns the outcomes by the same steps from the states that were found.
+--
+-- A stored number is believed only within its range, so whatever a key holds, no loop is longer than the segments of a
+-- window or the leases of a limit.
 
-local LOOK, HITS, REFUND, GIVE_BACK, SETTLE = 0, 1, 2, 3, 4
-local DECIDES, QUOTA = 0, 1
+local PEEK, HITS, REFUND, RELEASE, MERGE = 0, 1, 2, 3, 4
+local ENFORCED, QUOTA = 0, 1
 local WHOLE, WITHOUT_SLOTS, ONLY_ALWAYS = 0, 1, 2
 local FIXED_WINDOW, TOKEN_BUCKET, CONCURRENCY = 1, 3, 4
-local MAX_COUNT = 2 ^ 52
-local AHEAD = 1000000
-local SLOTS = 16
+-- The ranges of what is stored, as in src/limit/encoding.rs.
+local MAX_TIME, MAX_COUNT, MAX_UNITS = 2 ^ 53 - 1, 2 ^ 52, 2 ^ 50
+local MAX_LIMITS, MAX_LEASES = 16, 100000
+local MAX_AHEAD = 1000000
+local SEGMENTS = 16
 
 local floor, ceil, max, min = math.floor, math.ceil, math.max, math.min
 local pack, unpack_from = struct.pack, struct.unpack
 
-local by_caller, kept = unpack_from('<BI8', ARGV[1])
+local is_local_clock, grace = unpack_from('<BI8', ARGV[1])
 local time = redis.call('TIME')
 local server_now = time[1] * 1000000 + time[2]
 
@@ -32,21 +37,21 @@ local found = {}
 -- The batch to be taken next, and how many counters were before it.
 local next_batch, first = 2, 0
 
-local function moment(callers)
-    if by_caller == 1 then
-        return min(callers, server_now + AHEAD)
+local function time_of_call(call_time)
+    if is_local_clock == 1 then
+        return min(call_time, server_now + MAX_AHEAD)
     end
     return server_now
 end
 
--- What is settled with a state: what was counted apart from it, from `base` to `own`, where `amount` says how much each
--- is. A state that may have been lost is at least `base` again.
-local function sum(state, apart, amount)
-    local theirs, base = amount(state), amount(apart.base)
-    if apart.restores then
-        theirs = max(theirs, base)
+-- A state with what an instance has counted without it: what is `here`, less what was `remote` before; `amount` says how
+-- much each is. A state that may have been lost is at least `remote` again.
+local function merged(state, delta, amount)
+    local current, remote = amount(state), amount(delta.remote)
+    if delta.at_least then
+        current = max(current, remote)
     end
-    return max(theirs + amount(apart.own) - base, 0)
+    return max(current + amount(delta.here) - remote, 0)
 end
 
 local function failed(reply)

@@ -2,6 +2,10 @@
 
 local token_bucket = { form = '<I8I8I8', fresh = { 0, 0, 0 } }
 
+function token_bucket.is_valid(state)
+    return state[1] <= MAX_TIME and state[2] <= MAX_COUNT and state[3] <= MAX_UNITS
+end
+
 -- a * b / c, rounded up, at most MAX_COUNT, where a * b may be far beyond 2^53.
 local function times_over(a, b, c)
     local whole, rest = floor(b / c), b % c
@@ -24,14 +28,14 @@ end
 
 local function bucket_debt(state, limit, now)
     local parts = state[2]
-    if parts > 0 and state[3] ~= limit.cost then
-        parts = times_over(parts, limit.cost, max(state[3], 1))
+    if parts > 0 and state[3] ~= limit.units then
+        parts = times_over(parts, limit.units, max(state[3], 1))
     end
-    return max(parts - max(now - state[1], 0) * limit.payback, 0)
+    return max(parts - max(now - state[1], 0) * limit.refill, 0)
 end
 
 local function bucket_write(state, limit, now, parts)
-    state[1], state[2], state[3] = max(state[1], now), parts, limit.cost
+    state[1], state[2], state[3] = max(state[1], now), parts, limit.units
 end
 
 function token_bucket.correct(state, limit, now)
@@ -42,29 +46,29 @@ function token_bucket.correct(state, limit, now)
     return false
 end
 
-function token_bucket.fits(state, limit, now, hits)
-    return limit.requests > 0 and bucket_debt(state, limit, now) + hits * limit.cost <= limit.capacity
+function token_bucket.admits(state, limit, now, hits)
+    return limit.requests > 0 and bucket_debt(state, limit, now) + hits * limit.units <= limit.capacity
 end
 
 function token_bucket.add(state, limit, now, hits)
-    bucket_write(state, limit, now, min(bucket_debt(state, limit, now) + hits * limit.cost, MAX_COUNT))
+    bucket_write(state, limit, now, min(bucket_debt(state, limit, now) + hits * limit.units, MAX_COUNT))
 end
 
 function token_bucket.refund(state, limit, now, hits)
-    bucket_write(state, limit, now, max(bucket_debt(state, limit, now) - hits * limit.cost, 0))
+    bucket_write(state, limit, now, max(bucket_debt(state, limit, now) - hits * limit.units, 0))
 end
 
-function token_bucket.settle(state, limit, latest, apart)
-    local at = max(state[1], apart.own[1])
-    if apart.own[1] <= latest then
-        local parts = sum(state, apart, function(of) return bucket_debt(of, limit, at) end)
+function token_bucket.merge(state, limit, latest, delta)
+    local at = max(state[1], delta.here[1])
+    if delta.here[1] <= latest then
+        local parts = merged(state, delta, function(of) return bucket_debt(of, limit, at) end)
         bucket_write(state, limit, at, min(parts, MAX_COUNT))
     end
 end
 
 function token_bucket.ends(state, limit, now)
-    if limit.payback == 0 then
+    if limit.refill == 0 then
         return state[1] + limit.length
     end
-    return state[1] + state[2] / limit.payback
+    return state[1] + state[2] / limit.refill
 end
