@@ -16,6 +16,7 @@ mod ratelimit;
 mod redis_server;
 mod sentinels;
 mod slow_proxy;
+mod strict_proxy;
 
 pub use cluster::Cluster;
 pub use port::free_port;
@@ -24,3 +25,4 @@ pub use ratelimit::Ratelimit;
 pub use redis_server::RedisServer;
 pub use sentinels::{Passwords, Sentinels};
 pub use slow_proxy::SlowProxy;
+pub use strict_proxy::{StrictProxy, UnknownCommand};

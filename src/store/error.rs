@@ -2,6 +2,9 @@
 
 use thiserror::Error;
 
+/// What a user of Redis needs; `del` is for resets, `cluster|slots` for a cluster.
+const NEEDED_COMMANDS: &str = "get, set, pexpire, del, time, eval and evalsha (and cluster|slots)";
+
 /// Why counters cannot be reached.
 ///
 /// No message contains a secret or a value of a client.
@@ -11,8 +14,26 @@ pub enum StoreError {
     #[error("Redis does not answer in time")]
     Timeout,
     /// The server is a replica: the master has moved.
-    #[error("Redis is a read-only replica")]
+    #[error("Redis is a read-only replica; --store must name the master, or the sentinels")]
     ReadOnly,
+    /// The login is missing, wrong, or may not do what weir needs.
+    #[error(
+        "Redis does not permit it: {reason}; check user and password, and that the user may run \
+         {NEEDED_COMMANDS} on all keys of --redis-prefix"
+    )]
+    NotPermitted {
+        /// The message of Redis.
+        reason: String,
+    },
+    /// The server, or a proxy before it, lacks a command.
+    #[error(
+        "the server does not have all that weir needs: {reason}; it must run Lua scripts, as Redis \
+         and Valkey 6 do, with {NEEDED_COMMANDS}"
+    )]
+    Unsupported {
+        /// The message of the server.
+        reason: String,
+    },
     /// Other instances use the same prefix in a way that this one cannot share.
     #[error(transparent)]
     Incompatible(#[from] Incompatible),
@@ -25,6 +46,16 @@ pub enum StoreError {
         /// The message of Redis, the client library or the system.
         reason: String,
     },
+}
+
+impl StoreError {
+    /// Whether the server answers, but will not count however often it is asked.
+    pub(super) fn is_rejection(&self) -> bool {
+        matches!(
+            self,
+            Self::ReadOnly | Self::NotPermitted { .. } | Self::Unsupported { .. }
+        )
+    }
 }
 
 /// Why this instance cannot share counters with those that use the same prefix.

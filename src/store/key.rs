@@ -17,6 +17,14 @@ pub struct CounterKey {
 }
 
 impl CounterKey {
+    /// A key that no client has, but by a chance of 2^-64.
+    pub(super) const fn reserved(low: u32) -> Self {
+        Self {
+            high: 0,
+            low: low as u64,
+        }
+    }
+
     /// The bits that find it in a table.
     pub(super) const fn low_bits(self) -> u32 {
         self.low as u32

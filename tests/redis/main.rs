@@ -3,6 +3,7 @@
 //! - `conformance`, `counters`: the tests of the `it` binary, with counters in Redis
 //! - `contract`: what both stores guarantee, through the API of `Store`
 //! - `equality`: the same random calls to both stores, with every answer compared
+//! - `rejections`: servers and proxies that answer, and do not count or do not know a command
 //! - `sharing`: what several instances share, and what they keep from Redis
 //! - `local_cache`: what is decided without Redis
 //! - `faults`: a Redis that is unavailable, slow, full or rejects the password
@@ -31,5 +32,6 @@ mod faults;
 mod local_cache;
 mod planted;
 mod program;
+mod rejections;
 mod sharing;
 mod topology;

@@ -56,6 +56,14 @@ pub(crate) fn address(url: String) -> RedisAddress {
     url.parse().unwrap()
 }
 
+/// How many of these names of keys, one a line, are counters of clients. Connecting counts at one that is nobody's.
+pub(crate) fn count_counters(names: &str) -> usize {
+    let counters = names.lines().filter(|name| name.contains(":1:"));
+    counters
+        .filter(|name| !name.contains(":1:0000000000000000"))
+        .count()
+}
+
 /// Settings with which Redis decides exactly as memory does, by the clock of the test, however slow
 /// the machine is.
 pub(crate) fn exact(address: RedisAddress) -> RedisConfig {

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 const FIRST: Duration = Duration::from_millis(20);
-const LONGEST: Duration = Duration::from_secs(1);
+/// The longest delay, without its jitter.
+pub(super) const LONGEST: Duration = Duration::from_secs(1);
 
 /// Delays that double from 20 ms to 1 s, each shortened by up to half at random, so that many
 /// instances do not come at the same moment.

@@ -10,26 +10,29 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
-use redis::cmd;
 use tokio::sync::mpsc::{self, UnboundedReceiver};
+use tokio::time::Instant;
 
-use super::backoff::Backoff;
+use super::backoff::{self, Backoff};
 use super::call::ScriptCall;
 use super::circuit::Circuit;
 use super::connect::{CommandOutcome, RedisConnection, hash_slot};
-use super::dispatch::dispatch;
+use super::dispatch::{dispatch, prove};
 use super::flush::flush_in_background;
 use super::node_map::NodeMap;
 use super::node_queue::{NodeQueue, Probe};
 use super::shared::Shared;
 use super::write_back::WriteBack;
-use crate::store::StoreError;
+use crate::store::{CounterKey, StoreError};
 
 /// How often to check that Redis is there and compatible.
 const HEARTBEAT: Duration = Duration::from_secs(5);
 
 /// Calls taken from the channel at once.
 const MAX_RECEIVED: usize = 512;
+
+/// Reserved counters, among which each node has one, however few hash slots it serves.
+const MAX_RESERVED: u32 = 65_536;
 
 pub(super) struct ConnectionTask {
     shared: Arc<Shared>,
@@ -92,16 +95,22 @@ impl ConnectionTask {
                     self.circuit.close();
                     self.shared.report_connected();
                     self.write_back.retry();
-                    backoff = Backoff::new();
+                    let since = Instant::now();
                     let end = self.serve(connection, &nodes).await;
                     self.shared.report_disconnected();
-                    match end {
+                    let error = match end {
                         End::Closed => return,
-                        End::Broken(error) => {
-                            self.shared.report_failure(error);
-                            continue;
-                        }
-                        End::TimedOut => self.shared.report_failure(StoreError::Timeout),
+                        End::Broken(error) => error,
+                        End::TimedOut => StoreError::Timeout,
+                    };
+                    let was_good = !error.is_rejection() && since.elapsed() >= backoff::LONGEST;
+                    let may_be_back = was_good && error != StoreError::Timeout;
+                    self.shared.report_failure(error);
+                    if was_good {
+                        backoff = Backoff::new();
+                    }
+                    if may_be_back {
+                        continue;
                     }
                 }
                 Err(error) => self.shared.report_failure(error),
@@ -113,12 +122,17 @@ impl ConnectionTask {
         }
     }
 
-    /// Connects. Calls wait for it, but not longer than for an answer.
+    /// Connects, and sees that Redis counts. Calls wait for it, but not longer than for an answer.
     async fn connect(&self) -> Result<(RedisConnection, NodeMap), StoreError> {
         let connecting = async {
             let mut connection = self.shared.connect().await?;
             let nodes = NodeMap::load(&self.shared, &mut connection).await?;
-            Ok((connection, nodes))
+            let proof = prove(&self.shared, connection.clone(), CounterKey::reserved(0)).await;
+            match proof {
+                // One node that is down does not keep the others away.
+                Err(error) if !connection.is_cluster() || error.is_rejection() => Err(error),
+                _ => Ok((connection, nodes)),
+            }
         };
         tokio::pin!(connecting);
         match tokio::time::timeout(self.shared.deadline, &mut connecting).await {
@@ -177,7 +191,7 @@ impl ConnectionTask {
                 }
                 _ = heartbeats.tick() => {
                     let node = node_of(shared.handshake.name());
-                    let heartbeat = shared.heartbeat(connection.clone());
+                    let heartbeat = heartbeat(shared, connection.clone());
                     running.push(Box::pin(async move { Event::Heartbeat(node, heartbeat.await) }));
                 }
                 () = &mut flushing => {}
@@ -210,7 +224,7 @@ fn handle(
         Event::Probe(node, ProbeOutcome::Answered) => {
             queues[node].close();
             if !queues.iter().any(NodeQueue::is_open) {
-                shared.report_success();
+                shared.report_answer(true);
             }
             return Ok(None);
         }
@@ -236,7 +250,28 @@ fn handle(
     Ok(None)
 }
 
-/// Waits, and sees whether a node answers, or whether another has taken its place.
+/// Checks the connection; while Redis is down although it answers, sees whether it counts again.
+async fn heartbeat(shared: &Shared, connection: RedisConnection) -> CommandOutcome {
+    let outcome = shared.heartbeat(connection.clone()).await;
+    if matches!(outcome, CommandOutcome::Ok)
+        && shared.is_down()
+        && !connection.is_cluster()
+        && prove(shared, connection, CounterKey::reserved(0))
+            .await
+            .is_ok()
+    {
+        shared.report_answer(true);
+    }
+    outcome
+}
+
+/// A reserved counter that a node serves.
+fn reserved_at(shared: &Shared, nodes: &NodeMap, node: usize) -> Option<CounterKey> {
+    let mut counters = (0..MAX_RESERVED).map(CounterKey::reserved);
+    counters.find(|counter| nodes.node_of(shared.hash_slot(*counter)) == node)
+}
+
+/// Waits, and sees whether a node counts, or whether another has taken its place.
 async fn run_probe(
     shared: &Shared,
     mut connection: RedisConnection,
@@ -250,10 +285,12 @@ async fn run_probe(
         |key| shared.name(key),
     );
     let slot = hash_slot(name.as_bytes());
-    let mut exists = cmd("EXISTS");
-    exists.arg(name);
-    let outcome = match connection.send_within(shared.deadline, &exists).await {
-        Ok(_) => ProbeOutcome::Answered,
+    let proof = match reserved_at(shared, nodes, node) {
+        Some(counter) => prove(shared, connection.clone(), counter).await,
+        None => Err(StoreError::UnexpectedReply),
+    };
+    let outcome = match proof {
+        Ok(()) => ProbeOutcome::Answered,
         Err(_) => match NodeMap::load(shared, &mut connection).await {
             Ok(current) if current.id_of(slot) != nodes.id_of(slot) => ProbeOutcome::Replaced,
             Ok(_) | Err(_) => ProbeOutcome::Failed,

@@ -10,7 +10,7 @@ use super::call::{CallReply, ScriptCall};
 use super::connect::{CommandOutcome, RedisConnection, script_error};
 use super::script::{self, ScriptReply};
 use super::shared::Shared;
-use crate::store::StoreError;
+use crate::store::{CounterKey, StoreError};
 
 /// Sends calls to one node, as one command, or in a cluster as one per hash slot.
 pub(super) async fn dispatch(
@@ -78,12 +78,14 @@ async fn send(
     }
     let reply = match result {
         Ok(reply) => reply,
-        // The client reconnects to single nodes of a cluster by itself.
-        Err(error) if !is_cluster && error.is_unrecoverable_error() => {
-            return CommandOutcome::Broken(error.into());
-        }
         Err(error) => {
-            shared.report_failure(error.into());
+            let is_unrecoverable = error.is_unrecoverable_error();
+            let error = StoreError::from(error);
+            // The client reconnects to single nodes of a cluster by itself.
+            if !is_cluster && (is_unrecoverable || error.is_rejection()) {
+                return CommandOutcome::Broken(error);
+            }
+            shared.report_failure(error);
             return CommandOutcome::Failed;
         }
     };
@@ -93,13 +95,35 @@ async fn send(
         let server_now = reply.server_now;
         call.complete(CallReply { server_now, found });
     }
-    match reply.failure.map(script_error) {
-        None => shared.report_success(),
-        // The connection leads to a server that is not the master any more.
-        Some(StoreError::ReadOnly) => return CommandOutcome::Broken(StoreError::ReadOnly),
+    match reply.failure.as_deref().map(script_error) {
+        None => shared.report_answer(reply.has_written),
+        // The connection leads to a server that is not the master any more, or that never counts.
+        Some(error) if error.is_rejection() && !(is_cluster && error != StoreError::ReadOnly) => {
+            return CommandOutcome::Broken(error);
+        }
+        Some(error) if error.is_rejection() => {
+            shared.report_failure(error);
+            return CommandOutcome::Failed;
+        }
         Some(error) => shared.report_failure(error),
     }
     CommandOutcome::Ok
+}
+
+/// Counts a hit at a reserved counter. That a server answers does not show that it counts.
+pub(super) async fn prove(
+    shared: &Shared,
+    connection: RedisConnection,
+    counter: CounterKey,
+) -> Result<(), StoreError> {
+    let call = ScriptCall::without_reply(counter, script::encode_probe());
+    let proving = run_script(shared, connection, std::slice::from_ref(&call));
+    let reply = tokio::time::timeout(shared.patience(), proving).await;
+    let reply = reply.map_err(|_| StoreError::Timeout)??;
+    match reply.failure {
+        None => Ok(()),
+        Some(message) => Err(script_error(&message)),
+    }
 }
 
 /// Runs the script by its hash, or by its source if the server does not have it.

@@ -103,6 +103,20 @@ pub(super) fn encode_release(now: Timestamp, lease: LeaseId) -> Vec<u8> {
     out
 }
 
+/// One hit at one counter that is nobody's, which is always charged.
+pub(super) fn encode_probe() -> Vec<u8> {
+    let mut out = Vec::with_capacity(40);
+    put_batch(&mut out, false, false, 1, Timestamp::from_micros(0));
+    out.put_u16_le(1);
+    out.put_slice(&[kind::HITS, 1, 2]);
+    out.put_u32_le(1);
+    put_lease(&mut out, Active::ALL, 1, None);
+    out.put_slice(&[number::FIXED_WINDOW, 0]);
+    out.put_u32_le(1);
+    out.put_u32_le(u32::MAX);
+    out
+}
+
 fn put_batch(out: &mut Vec<u8>, atomic: bool, joint: bool, counters: usize, now: Timestamp) {
     out.put_u8(atomic.into());
     out.put_u8(joint.into());
@@ -160,6 +174,8 @@ pub(super) struct ScriptReply {
     pub(super) server_now: RedisTime,
     /// Why counters are [`StoredStates::Unusable`]: the first error of Redis.
     pub(super) failure: Option<String>,
+    /// Whether something was written, without a failure.
+    pub(super) has_written: bool,
     /// One per counter, in order.
     pub(super) found: SmallVec<[StoredStates; 2]>,
 }
@@ -185,9 +201,10 @@ impl ScriptReply {
         let Value::Int(server_now) = values.next()? else {
             return None;
         };
-        let failure = match values.next()? {
-            Value::Nil => None,
-            Value::BulkString(bytes) => Some(String::from_utf8_lossy(&bytes).into_owned()),
+        let (failure, has_written) = match values.next()? {
+            Value::Nil => (None, false),
+            Value::Int(1) => (None, true),
+            Value::BulkString(bytes) => (Some(String::from_utf8_lossy(&bytes).into_owned()), false),
             _ => return None,
         };
         let server_now = Timestamp::from_micros(u64::try_from(server_now).ok()?);
@@ -195,6 +212,7 @@ impl ScriptReply {
         Some(Self {
             server_now: RedisTime::new(server_now),
             failure,
+            has_written,
             found: found.filter(|found| found.len() == counters)?,
         })
     }

@@ -1,11 +1,13 @@
 //! What all worker connections of a store share: configuration, the clock offset, and statistics.
 
+use std::mem;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
 use redis::Script;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use super::RedisConfig;
 use super::connect::{CommandOutcome, Connector, RedisConnection, hash_slot};
@@ -38,9 +40,22 @@ pub(super) struct Shared {
     open_circuits: AtomicU64,
     /// Whether `error` is set; read for each reply.
     is_down: AtomicBool,
-    /// Why Redis is unavailable; `None` if it is not.
-    error: Mutex<Option<StoreError>>,
+    trouble: Mutex<Trouble>,
 }
+
+/// What is wrong with Redis, and what the log says of it.
+#[derive(Debug, Default)]
+struct Trouble {
+    /// Why Redis is unavailable; `None` if it is not.
+    error: Option<StoreError>,
+    /// Whether the log has `error`.
+    is_logged: bool,
+    logged_at: Option<Instant>,
+}
+
+/// The least time between two troubles in the log. If one worker fails while others do not, the store is up and down in
+/// turn.
+const LOG_PAUSE: Duration = Duration::from_secs(10);
 
 impl Shared {
     pub(super) fn new(config: RedisConfig) -> Result<Self, RngError> {
@@ -62,7 +77,7 @@ impl Shared {
             fallback_hits: AtomicU64::new(0),
             open_circuits: AtomicU64::new(0),
             is_down: AtomicBool::new(false),
-            error: Mutex::new(None),
+            trouble: Mutex::default(),
         })
     }
 
@@ -79,17 +94,10 @@ impl Shared {
     /// Connects to a Redis that counters can be shared through, and that answers in time.
     pub(super) async fn connect(&self) -> Result<RedisConnection, StoreError> {
         let mut connection = self.connector.connect().await?;
-        let timeout = self.deadline.max(Duration::from_secs(1));
+        let timeout = self.patience();
         let negotiation = self.handshake.negotiate(&mut connection);
         let negotiated = tokio::time::timeout(timeout, negotiation).await;
         negotiated.map_err(|_| StoreError::Timeout)??;
-        if !connection.is_cluster() {
-            // Otherwise the first calls would be sent twice, and arrive out of order. A user who may
-            // not load scripts has that.
-            let mut load = redis::cmd("SCRIPT");
-            load.arg("LOAD").arg(script::SOURCE);
-            let _ = connection.send_within(timeout, &load).await;
-        }
         self.verify(&mut connection).await?;
         Ok(connection)
     }
@@ -104,6 +112,11 @@ impl Shared {
             }
             Err(_) => CommandOutcome::Failed,
         }
+    }
+
+    /// How long to wait for the first answers of a connection.
+    pub(super) fn patience(&self) -> Duration {
+        self.deadline.max(Duration::from_secs(1))
     }
 
     async fn verify(&self, connection: &mut RedisConnection) -> Result<(), StoreError> {
@@ -125,14 +138,14 @@ impl Shared {
         ClockOffset::from_micros(self.offset.load(Ordering::Relaxed)).apply(now)
     }
 
-    /// A worker is connected.
+    /// A worker is connected, and Redis counts.
     pub(super) fn report_connected(&self) {
         self.connections
             .send_modify(|connections| *connections += 1);
         if self.connects.fetch_add(1, Ordering::Relaxed) == 0 {
             tracing::info!(redis = self.address, "connected to redis");
         }
-        self.report_success();
+        self.report_answer(true);
     }
 
     /// A worker has lost its connection.
@@ -148,30 +161,37 @@ impl Shared {
         let _ = connections.wait_for(|connections| *connections > 0).await;
     }
 
-    /// Redis counts.
-    pub(super) fn report_success(&self) {
+    /// Redis answers. That it counts, only an answer to a hit that was written shows.
+    pub(super) fn report_answer(&self, has_written: bool) {
         let is_partly_down = || self.open_circuits.load(Ordering::Relaxed) > 0;
         if !self.is_down.load(Ordering::Relaxed) || is_partly_down() {
             return;
         }
-        let mut error = self.error.lock();
+        let mut trouble = self.trouble.lock();
+        if !has_written && trouble.error != Some(StoreError::Timeout) {
+            return;
+        }
         self.is_down.store(false, Ordering::Relaxed);
-        if error.take().is_some() {
+        trouble.error = None;
+        if mem::take(&mut trouble.is_logged) {
             tracing::info!(redis = self.address, "redis connection restored");
         }
     }
 
     /// Redis does not count, or not all of it.
     pub(super) fn report_failure(&self, reason: StoreError) {
-        let mut error = self.error.lock();
-        if error.is_none() {
+        let mut trouble = self.trouble.lock();
+        let is_recent = |at: Instant| at.elapsed() < LOG_PAUSE;
+        if !trouble.is_logged && !trouble.logged_at.is_some_and(is_recent) {
             tracing::error!(
                 redis = self.address,
                 "redis unavailable, applying on_store_error: {reason}"
             );
+            trouble.is_logged = true;
+            trouble.logged_at = Some(Instant::now());
         }
         self.is_down.store(true, Ordering::Relaxed);
-        *error = Some(reason);
+        trouble.error = Some(reason);
     }
 
     /// A node of a cluster is left alone, until [`Shared::close_circuit`].
@@ -186,7 +206,12 @@ impl Shared {
 
     /// Why Redis is unavailable; `None` if it is not.
     pub(super) fn error(&self) -> Option<StoreError> {
-        self.error.lock().clone()
+        self.trouble.lock().error.clone()
+    }
+
+    /// Whether Redis was unavailable when last asked.
+    pub(super) fn is_down(&self) -> bool {
+        self.is_down.load(Ordering::Relaxed)
     }
 
     pub(super) fn count_round_trip(&self) {

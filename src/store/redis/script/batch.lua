@@ -227,7 +227,10 @@ end
 
 local function put(counter, now)
     local reply = redis.pcall('SET', counter.key, write_states(counter.states), lifetime(counter, now))
-    return not reply.err or failed(reply)
+    if reply.err then
+        return failed(reply)
+    end
+    return succeeded()
 end
 
 for i = next_batch, #ARGV do
@@ -259,4 +262,4 @@ for i = next_batch, #ARGV do
     end
     first = first + batch.counters
 end
-return { server_now, failure, unpack(found, 1, #KEYS) }
+return { server_now, report, unpack(found, 1, #KEYS) }

@@ -46,11 +46,13 @@ while next_batch <= #ARGV do
         end
         if reply.err then
             found[first + 1] = failed(reply)
+        else
+            succeeded()
         end
     end
     next_batch, first = next_batch + 1, first + 1
 end
 
 if next_batch > #ARGV then
-    return { server_now, failure, unpack(found, 1, #KEYS) }
+    return { server_now, report, unpack(found, 1, #KEYS) }
 end

@@ -5,8 +5,8 @@
 -- ARGV[1]    whose clock it is: 0 this server's, 1 the caller's; then the milliseconds a counter is kept after its end
 -- ARGV[1+i]  batch i, as src/store/redis/script.rs writes it
 --
--- Gives back this server's time in microseconds, the error of the first write that failed or false, and for each counter
--- what its batch found: the states as bytes, false where nothing is counted, or 0 where it could not be counted.
+-- Returns this server's time in microseconds; the first error of a read or write, else 1 if something was written, else
+-- false; and for each counter what its batch found: the states as bytes, false where nothing is counted, or 0 where it could not be counted.
 --
 -- Everything here does what src/limit/ and src/store/batch.rs do, to the microsecond: all numbers are whole and below
 -- 2^53. The caller learns the outcomes by the same steps from the states that were found.
@@ -31,7 +31,8 @@ local is_local_clock, grace = unpack_from('<BI8', ARGV[1])
 local time = redis.call('TIME')
 local server_now = time[1] * 1000000 + time[2]
 
-local failure = false
+-- The error of the first read or write that failed, else 1 if something was written.
+local report = false
 local found = {}
 
 -- The batch to be taken next, and how many counters were before it.
@@ -55,6 +56,12 @@ local function merged(state, delta, amount)
 end
 
 local function failed(reply)
-    failure = failure or reply.err
+    if type(report) ~= 'string' then
+        report = reply.err
+    end
     return 0
+end
+
+local function succeeded()
+    report = report or 1
 end
