@@ -4,6 +4,7 @@
 
 mod admin;
 mod check;
+mod completions;
 mod explain;
 mod keys;
 mod output;
@@ -16,13 +17,14 @@ mod serve;
 mod table;
 mod test;
 mod top;
+mod version;
 
 use std::error::Error;
 use std::ffi::OsString;
 use std::fmt;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::settings::ServeArgs;
 
@@ -36,7 +38,7 @@ const UNUSABLE: u8 = 2;
 
 /// A rate-limit decision server for Envoy and Istio
 #[derive(Debug, Parser)]
-#[command(name = "weir", version, subcommand_required = true)]
+#[command(name = "weir", version, long_version = version::LONG, subcommand_required = true)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -65,9 +67,9 @@ enum Command {
     ///
     /// Needs the admin token. Exits with 0, or with 2 if the request failed.
     Keys(keys::KeysArgs),
-    /// Show the busiest and the most refused clients, live
+    /// Show the busiest and the most refused clients and rules, live
     ///
-    /// Needs the admin token if the server has one. Exits with 0, or with 2 if the request failed.
+    /// Clients need the admin token if the server has one. Exits with 0, or with 2 if the first request failed.
     Top(top::TopArgs),
     /// Run recorded traffic through policies and report what would be refused
     ///
@@ -82,6 +84,8 @@ enum Command {
     ///
     /// Exits with 0 whatever the answer is, and with 2 if the policies have errors or the server cannot be reached.
     Explain(explain::ExplainArgs),
+    /// Print a script that completes commands and flags in a shell
+    Completions(completions::CompletionsArgs),
 }
 
 /// Runs the command that `args` name; the first argument is the program's name.
@@ -108,6 +112,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> Result<ExitCode, CliErro
         Command::Replay(args) => replay::run(&args),
         Command::Test(args) => test::run(&args),
         Command::Explain(args) => explain::run(&args),
+        Command::Completions(args) => completions::run(&args, Cli::command()),
     }
 }
 
@@ -147,9 +152,7 @@ fn with_sources(error: &dyn Error) -> String {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
-    use super::Cli;
+    use super::*;
 
     #[test]
     fn the_command_line_is_well_formed() {

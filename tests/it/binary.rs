@@ -25,7 +25,9 @@ pub(crate) fn weir(args: &[&str]) -> Command {
         }
     }
     // The usual port may be another test's.
-    command.env("WEIR_HTTP", "127.0.0.1:0").args(args);
+    command.env("WEIR_HTTP", "127.0.0.1:0");
+    // Nobody listens there.
+    command.env("WEIR_ADMIN", "127.0.0.1:1").args(args);
     command
 }
 
@@ -380,14 +382,25 @@ fn check_counts_and_tells_by_its_exit_code() {
 fn the_command_introduces_itself() {
     let version = output(&["--version"]);
     assert_eq!(version.status.code(), Some(0));
-    let expected = format!("weir {}\n", env!("CARGO_PKG_VERSION"));
-    assert_eq!(stdout(&version), expected);
+    let expected = format!("weir {}", env!("CARGO_PKG_VERSION"));
+    let mut lines = stdout(&version).lines();
+    assert_eq!(lines.next(), Some(&*expected));
+    let names: Vec<&str> = lines.map(|line| line.split(": ").next().unwrap()).collect();
+    assert_eq!(
+        names,
+        ["commit", "compiler", "target", "profile", "features"]
+    );
+    assert_eq!(stdout(&output(&["-V"])), expected + "\n");
     for args in [
         &["--help"][..],
         &["serve", "--help"],
         &["check", "--help"],
         &["query", "--help"],
         &["replay", "--help"],
+        &["keys", "show", "--help"],
+        &["explain", "--help"],
+        &["top", "--help"],
+        &["completions", "--help"],
     ] {
         let help = output(args);
         assert_eq!(help.status.code(), Some(0));
