@@ -11,6 +11,7 @@ pub mod http2;
 mod listener;
 mod readiness;
 pub mod reload;
+pub mod threads;
 mod warnings;
 mod workers;
 
@@ -165,7 +166,7 @@ pub async fn run(
 #[derive(Debug, Error)]
 pub enum RunError {
     /// The system provides no thread or runtime for a worker.
-    #[error("cannot start a worker")]
+    #[error("cannot start the workers")]
     Start(#[source] io::Error),
     /// The build is faulty.
     #[error(transparent)]

@@ -7,7 +7,6 @@ use std::error::Error;
 use std::io;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::thread;
 use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -20,7 +19,7 @@ use crate::engine::Engine;
 use crate::policy::{LoadOptions, Policy};
 use crate::server::admin::{self, Admin, AdminConfig, TokenFile};
 use crate::server::reload::{self, PolicyFiles, Reloader};
-use crate::server::{self, App, FileLimit, Listener, Shutdown};
+use crate::server::{self, App, FileLimit, Listener, RunError, Shutdown, threads};
 use crate::settings::ServeSettings;
 use crate::store::Store;
 use crate::telemetry::{self, Log, PolicyLoad, Traces};
@@ -190,7 +189,10 @@ async fn until_signalled(started: Started) -> u8 {
             Ok(Shutdown::Clean | Shutdown::CutOff) => DONE,
             Err(error) => {
                 tracing::error!("{}", with_sources(&error));
-                FAILED
+                match error {
+                    RunError::Start(_) => UNUSABLE,
+                    RunError::Protocol(_) | RunError::WorkerEnded => FAILED,
+                }
             }
         },
         () = at_once => {
@@ -224,12 +226,10 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// reported.
 async fn load_in_thread(files: PolicyFiles) -> Result<LoadedFiles, Box<dyn Error>> {
     let (send, mut loaded) = oneshot::channel();
-    thread::Builder::new()
-        .name("weir-load".to_owned())
-        .spawn(move || {
-            // The receiver may have stopped waiting.
-            let _ = send.send(load(files).map_err(|reason| reason.to_string()));
-        })?;
+    threads::spawn("weir-load", move || {
+        // The receiver may have stopped waiting.
+        let _ = send.send(load(files).map_err(|reason| reason.to_string()));
+    })?;
     loop {
         tokio::select! {
             loaded = &mut loaded => return Ok(loaded??),

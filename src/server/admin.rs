@@ -26,7 +26,7 @@ use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::thread::{self, JoinHandle};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use axum::Router;
@@ -36,7 +36,6 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 use parking_lot::Mutex;
 use serde::Serialize;
-use tokio::runtime;
 use tokio::sync::{Semaphore, broadcast, mpsc};
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
@@ -51,6 +50,7 @@ use super::grpc::json::JsonProtocol;
 use super::listener::{BindError, ListenConfig};
 use super::readiness::Readiness;
 use super::reload::Reloader;
+use super::threads;
 use crate::engine::Engine;
 use crate::telemetry::{History, Metrics, Recorder};
 
@@ -200,12 +200,7 @@ impl AdminServer {
         name: &str,
         work: impl Future<Output = ()> + Send + 'static,
     ) -> io::Result<()> {
-        let runtime = runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()?;
-        let thread = thread::Builder::new()
-            .name(name.to_owned())
-            .spawn(move || runtime.block_on(work))?;
+        let thread = threads::spawn_with_runtime(name, |runtime| runtime.block_on(work))?;
         self.threads.push(thread);
         Ok(())
     }

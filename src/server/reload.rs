@@ -12,7 +12,6 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
-use std::thread;
 use std::time::Duration;
 
 use tokio::sync::oneshot;
@@ -21,6 +20,7 @@ pub use files::PolicyFiles;
 
 use changes::PolicyChanges;
 
+use super::threads;
 use crate::clock::{Clock, Timestamp};
 use crate::engine::Engine;
 use crate::policy::{Diagnostic, LoadError, LoadedPolicy, Policy, Severity};
@@ -98,9 +98,7 @@ impl Reloader {
             generation: 1,
             retired: Vec::new(),
         };
-        thread::Builder::new()
-            .name("weir-reload".to_owned())
-            .spawn(move || thread.run(&pending, interval))?;
+        threads::spawn("weir-reload", move || thread.run(&pending, interval))?;
         Ok(Self { commands })
     }
 

@@ -7,10 +7,8 @@
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
-use std::thread;
 use std::time::Duration;
 
-use tokio::runtime;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -18,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use super::connection::{ConnectionGuard, Socket};
 use super::grpc::Services;
 use super::http2::{ByteBudget, Http2Connection, Http2Limits, driver};
-use super::{Config, Shutdown};
+use super::{Config, Shutdown, threads};
 
 /// All workers.
 #[derive(Debug)]
@@ -62,9 +60,6 @@ impl Workers {
         let mut workers = Vec::with_capacity(services.len());
         for (index, (services, connections)) in services.into_iter().enumerate() {
             let (sockets, incoming) = mpsc::unbounded_channel();
-            let runtime = runtime::Builder::new_current_thread()
-                .enable_all()
-                .build()?;
             let worker = WorkerConnections {
                 services,
                 shared: Arc::clone(&shared),
@@ -73,21 +68,19 @@ impl Workers {
             };
             let prepare = prepare.clone();
             let life = (any_ended.clone().drop_guard(), alive.clone());
-            thread::Builder::new()
-                .name(format!("weir-worker-{index}"))
-                .spawn(move || {
-                    let cut_off = runtime.block_on(async {
-                        prepare();
-                        worker.serve(incoming).await
-                    });
-                    // What is left is gone before the worker counts as ended.
-                    drop(runtime);
-                    if let Err(cut_off) = cut_off {
-                        // The starter may have stopped waiting.
-                        let _ = life.1.send(cut_off);
-                    }
-                    drop(life);
-                })?;
+            threads::spawn_with_runtime(&format!("weir-worker-{index}"), move |runtime| {
+                let cut_off = runtime.block_on(async {
+                    prepare();
+                    worker.serve(incoming).await
+                });
+                // What is left is gone before the worker counts as ended.
+                drop(runtime);
+                if let Err(cut_off) = cut_off {
+                    // The starter may have stopped waiting.
+                    let _ = life.1.send(cut_off);
+                }
+                drop(life);
+            })?;
             workers.push(Worker {
                 connections,
                 sockets,
