@@ -23,6 +23,7 @@
 //! - `response`: headers and bodies for the client
 //! - `schema`: the JSON Schema for editors
 //! - `scenarios`: policies and their tests, run as `weir test` runs them
+//! - `terminal`: `weir top` on a screen, and processes that get no thread
 //! - `traces`: spans at a collector, and refusals in the log
 //!
 //! `offline`, `running`, `site` and `stores` contain no tests: they make engines, servers and stores for the others.
@@ -58,4 +59,5 @@ mod scenarios;
 mod schema;
 mod site;
 mod stores;
+mod terminal;
 mod traces;

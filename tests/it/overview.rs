@@ -236,7 +236,7 @@ async fn keys_show_and_top_print_every_algorithm() {
         assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
         stdout(&output).to_owned()
     };
-    let shown = run(&["keys", "show", "shop", "kinds=x"]);
+    let shown = run(&["keys", "show", "--domain=shop", "kinds=x"]);
     let lines: Vec<Vec<&str>> = shown
         .lines()
         .map(|line| {
@@ -256,7 +256,16 @@ async fn keys_show_and_top_print_every_algorithm() {
         assert!(lines.iter().any(is_row), "{limit}, {left} left:\n{shown}");
     }
     let top = run(&["top", "--count=1"]);
-    assert!(top.contains("\n   2  kinds=x  kinds\n"), "{top}");
+    let cells: Vec<Vec<&str>> = top
+        .lines()
+        .map(|line| line.split_whitespace().collect())
+        .collect();
+    assert!(
+        cells.contains(&vec!["2", "10", "shop", "kinds=x", "kinds"]),
+        "{top}"
+    );
+    let rule = ["2", "10", "8", "shop", "kinds", "8", "at", "once"];
+    assert!(cells.iter().any(|cells| cells.starts_with(&rule)), "{top}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -271,11 +280,20 @@ async fn top_prints_heavy_hitters() {
         .unwrap();
     assert_eq!(shown.status.code(), Some(0), "{}", stderr(&shown));
     let text = stdout(&shown);
-    assert!(text.contains(", serving, policy 1, 4 counters\n"), "{text}");
-    let refused = "\nshop, most refused:\n\
-                   hits  client                   rule\n   \
-                   3  remote_address=10.0.0.7  remote_address\n";
+    assert!(
+        text.contains(", serving, policy 1, 4 rules\n4 counters in memory, "),
+        "{text}"
+    );
+    let refused = "\nrefused  hits  slots  domain  client                   rule\n      \
+                   3     5         shop    remote_address=10.0.0.7  remote_address\n\n";
     assert!(text.contains(refused), "{text}");
+    let unknown = weir(&["top", &server, "--domain=nosuch"]).output().unwrap();
+    assert_eq!(unknown.status.code(), Some(2));
+    assert!(
+        stderr(&unknown).contains("no domain `nosuch`; it has shop"),
+        "{}",
+        stderr(&unknown)
+    );
     let without = weir(&["top", &server]).output().unwrap();
     assert_eq!(without.status.code(), Some(2));
     assert!(stderr(&without).contains("token"), "{}", stderr(&without));
