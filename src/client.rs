@@ -155,10 +155,19 @@ impl Client {
         let response = self.grpc.should_rate_limit(to_proto(request)).await;
         response
             .map(|response| answer(response.into_inner()))
-            .map_err(|status| ClientError::Call {
-                server: self.server.clone(),
-                code: status.code(),
-                message: status.message().to_owned(),
+            .map_err(|status| {
+                let server = self.server.clone();
+                match std::error::Error::source(&status) {
+                    Some(broken) if status.code() == tonic::Code::Unknown => ClientError::Broken {
+                        server,
+                        reason: root(broken).to_string(),
+                    },
+                    _ => ClientError::Call {
+                        server,
+                        code: status.code(),
+                        message: status.message().to_owned(),
+                    },
+                }
             })
     }
 }
@@ -269,6 +278,16 @@ pub enum ClientError {
     /// The server cannot be reached.
     #[error("cannot connect to {server}: {reason}")]
     Connect {
+        /// The server.
+        server: ServerAddr,
+        /// The root cause.
+        reason: String,
+    },
+    /// The connection broke during a call, or the server speaks another protocol.
+    #[error(
+        "the connection to {server} failed: {reason}; it must be the address of `weir serve --grpc`, not of --http"
+    )]
+    Broken {
         /// The server.
         server: ServerAddr,
         /// The root cause.

@@ -42,16 +42,27 @@ pub struct ServeArgs {
         value_name = "PATH",
         env = "WEIR_POLICIES",
         value_delimiter = ',',
-        default_value = "config"
+        default_value = "config",
+        help_heading = "Policies"
     )]
     policies: Vec<PathBuf>,
 
     /// Start even if the policies define no domain, and limit nothing until they do
-    #[arg(long, env = "WEIR_ALLOW_EMPTY", value_parser = BoolishValueParser::new())]
+    #[arg(
+        long,
+        env = "WEIR_ALLOW_EMPTY",
+        value_parser = BoolishValueParser::new(),
+        help_heading = "Policies"
+    )]
     allow_empty: bool,
 
     /// Merge files that define the same domain
-    #[arg(long, env = "WEIR_MERGE_DOMAINS", value_parser = BoolishValueParser::new())]
+    #[arg(
+        long,
+        env = "WEIR_MERGE_DOMAINS",
+        value_parser = BoolishValueParser::new(),
+        help_heading = "Policies"
+    )]
     merge_domains: bool,
     /// Interval for checking the policy files for changes; 0 disables it (SIGHUP still reloads)
     ///
@@ -61,7 +72,8 @@ pub struct ServeArgs {
         value_name = "SECONDS",
         env = "WEIR_RELOAD_INTERVAL",
         default_value = "1",
-        value_parser = interval
+        value_parser = interval,
+        help_heading = "Policies"
     )]
     reload_interval: Interval,
 
@@ -70,7 +82,8 @@ pub struct ServeArgs {
         long,
         value_name = "ADDR",
         env = "WEIR_GRPC",
-        default_value = "127.0.0.1:8081"
+        default_value = "127.0.0.1:8081",
+        help_heading = "Addresses"
     )]
     grpc: ListenConfig,
 
@@ -82,14 +95,20 @@ pub struct ServeArgs {
         value_name = "ADDR",
         env = "WEIR_HTTP",
         default_value = "127.0.0.1:8080",
-        value_parser = http
+        value_parser = http,
+        help_heading = "Addresses"
     )]
     http: Http,
 
     /// File with the admin token, which permits changes and shows clients over HTTP
     ///
     /// One line of at least 16 characters. Without a token these endpoints are disabled.
-    #[arg(long, value_name = "PATH", env = "WEIR_ADMIN_TOKEN_FILE")]
+    #[arg(
+        long,
+        value_name = "PATH",
+        env = "WEIR_ADMIN_TOKEN_FILE",
+        help_heading = "Addresses"
+    )]
     admin_token_file: Option<PathBuf>,
 
     /// Host name under which browsers and tools reach --http, besides localhost and IP addresses
@@ -97,36 +116,60 @@ pub struct ServeArgs {
         long,
         value_name = "NAME",
         env = "WEIR_HTTP_HOST",
-        value_delimiter = ','
+        value_delimiter = ',',
+        help_heading = "Addresses"
     )]
     http_host: Vec<String>,
 
     /// Let other hosts charge any client's limits with POST /json, without the token
-    #[arg(long, env = "WEIR_OPEN_JSON", value_parser = BoolishValueParser::new())]
+    #[arg(
+        long,
+        env = "WEIR_OPEN_JSON",
+        value_parser = BoolishValueParser::new(),
+        help_heading = "Addresses"
+    )]
     open_json: bool,
 
     /// Also export metrics under the names used by envoyproxy/ratelimit
     #[arg(
         long,
         env = "WEIR_ENVOY_RATELIMIT_METRICS",
-        value_parser = BoolishValueParser::new()
+        value_parser = BoolishValueParser::new(),
+        help_heading = "Compatibility"
     )]
     envoy_ratelimit_metrics: bool,
 
     /// Also describe the request in `dynamic_metadata`, as envoyproxy/ratelimit does with RESPONSE_DYNAMIC_METADATA
     ///
     /// The fields are domain, descriptors and hitsAddend; values of secret keys are hidden.
-    #[arg(long, env = "WEIR_REQUEST_METADATA", value_parser = BoolishValueParser::new())]
+    #[arg(
+        long,
+        env = "WEIR_REQUEST_METADATA",
+        value_parser = BoolishValueParser::new(),
+        help_heading = "Compatibility"
+    )]
     request_metadata: bool,
 
     /// Number of worker threads [default: one per core]
-    #[arg(long, value_name = "N", env = "WEIR_WORKERS")]
+    #[arg(
+        long,
+        value_name = "N",
+        env = "WEIR_WORKERS",
+        help_heading = "Connections"
+    )]
     workers: Option<NonZeroUsize>,
 
     /// Memory for counters, in bytes or with a unit (k, M, G, KiB, MiB, GiB)
     ///
     /// When it is full, the least recently used counters are evicted.
-    #[arg(long, value_name = "BYTES", env = "WEIR_MEMORY", default_value = "1GiB", value_parser = size::memory)]
+    #[arg(
+        long,
+        value_name = "BYTES",
+        env = "WEIR_MEMORY",
+        default_value = "1GiB",
+        value_parser = size::memory,
+        help_heading = "Counters"
+    )]
     memory: u64,
 
     #[command(flatten)]
@@ -140,7 +183,8 @@ pub struct ServeArgs {
         value_name = "SECONDS",
         env = "WEIR_DRAIN",
         default_value_t = 5,
-        value_parser = clap::value_parser!(u64).range(..=MAX_SECS)
+        value_parser = clap::value_parser!(u64).range(..=MAX_SECS),
+        help_heading = "Connections"
     )]
     drain: u64,
 
@@ -150,7 +194,8 @@ pub struct ServeArgs {
         value_name = "SECONDS",
         env = "WEIR_MAX_CONNECTION_AGE",
         default_value_t = 0,
-        value_parser = clap::value_parser!(u64).range(..=MAX_SECS)
+        value_parser = clap::value_parser!(u64).range(..=MAX_SECS),
+        help_heading = "Connections"
     )]
     max_connection_age: u64,
 
@@ -161,7 +206,8 @@ pub struct ServeArgs {
         long,
         value_name = "N",
         env = "WEIR_MAX_CONNECTIONS",
-        default_value = "10000"
+        default_value = "10000",
+        help_heading = "Connections"
     )]
     max_connections: NonZeroUsize,
 
@@ -173,18 +219,30 @@ pub struct ServeArgs {
         value_name = "BYTES",
         env = "WEIR_GRPC_BUFFER",
         default_value = "64MiB",
-        value_parser = size::buffer
+        value_parser = size::buffer,
+        help_heading = "Connections"
     )]
     grpc_buffer: usize,
 
     /// Export decision spans to this OTLP/gRPC collector: HOST:PORT, http://HOST:PORT or https://HOST:PORT
     ///
     /// The port is usually 4317. The sampling flag of a call's `traceparent` is always followed.
-    #[arg(long, value_name = "ADDR", env = "WEIR_OTLP")]
+    #[arg(
+        long,
+        value_name = "ADDR",
+        env = "WEIR_OTLP",
+        help_heading = "Telemetry"
+    )]
     otlp: Option<CollectorAddress>,
 
     /// CA certificates of the collector, in PEM [default: those of the system]
-    #[arg(long, value_name = "FILE", env = "WEIR_OTLP_CA", requires = "otlp")]
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "WEIR_OTLP_CA",
+        requires = "otlp",
+        help_heading = "Telemetry"
+    )]
     otlp_ca: Option<PathBuf>,
 
     /// Fraction of calls without a `traceparent` to trace, from 0 to 1
@@ -193,7 +251,8 @@ pub struct ServeArgs {
         value_name = "RATIO",
         env = "WEIR_OTLP_SAMPLE_RATIO",
         default_value_t = 0.01,
-        value_parser = ratio
+        value_parser = ratio,
+        help_heading = "Telemetry"
     )]
     otlp_sample_ratio: f64,
 
@@ -202,7 +261,8 @@ pub struct ServeArgs {
         long,
         value_name = "N",
         env = "WEIR_LOG_REFUSED_PER_SECOND",
-        default_value_t = 0
+        default_value_t = 0,
+        help_heading = "Telemetry"
     )]
     log_refused_per_second: u64,
 
@@ -211,7 +271,8 @@ pub struct ServeArgs {
         long,
         value_name = "FORMAT",
         env = "WEIR_LOG_FORMAT",
-        default_value = "auto"
+        default_value = "auto",
+        help_heading = "Telemetry"
     )]
     log_format: LogFormat,
 
@@ -220,7 +281,8 @@ pub struct ServeArgs {
         long,
         value_name = "LEVEL",
         env = "WEIR_LOG_LEVEL",
-        default_value = "info"
+        default_value = "info",
+        help_heading = "Telemetry"
     )]
     log_level: LogLevel,
 }

@@ -10,26 +10,35 @@ use super::CliError;
 use crate::client::AdminClient;
 
 /// Where `weir serve` listens for the commands unless it is configured otherwise.
-const DEFAULT_SERVER: &str = "127.0.0.1:8080";
+pub(super) const DEFAULT_ADMIN: &str = "127.0.0.1:8080";
 
 /// How the admin server of a running weir is reached.
 #[derive(Args, Clone, Debug)]
 pub(super) struct AdminArgs {
     /// Address of the admin server (`weir serve --http`) [env: WEIR_ADMIN] [default: 127.0.0.1:8080]
     // Not `env` and `default_value`: `weir explain` asks a server only if the flag is given.
-    #[arg(long, value_name = "HOST:PORT")]
+    #[arg(long, value_name = "HOST:PORT", help_heading = "Server")]
     pub(super) server: Option<String>,
     /// File with the admin token (`weir serve --admin-token-file`)
-    #[arg(long, value_name = "PATH", env = "WEIR_ADMIN_TOKEN_FILE")]
+    #[arg(
+        long,
+        value_name = "PATH",
+        env = "WEIR_ADMIN_TOKEN_FILE",
+        help_heading = "Server"
+    )]
     admin_token_file: Option<PathBuf>,
 }
 
 impl AdminArgs {
+    pub(super) fn has_token(&self) -> bool {
+        self.admin_token_file.is_some()
+    }
+
     pub(super) fn client(&self) -> Result<AdminClient, CliError> {
         let token = self.admin_token_file.as_deref();
         let server = self.server.clone();
         let server = server.or_else(|| env::var("WEIR_ADMIN").ok());
-        let server = server.unwrap_or_else(|| DEFAULT_SERVER.to_owned());
+        let server = server.unwrap_or_else(|| DEFAULT_ADMIN.to_owned());
         AdminClient::new(&server, token).map_err(CliError::new)
     }
 }

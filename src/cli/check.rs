@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use annotate_snippets::Renderer;
+use clap::builder::BoolishValueParser;
 use clap::{Args, ValueEnum};
 
 use super::output::print;
@@ -27,7 +28,7 @@ pub(super) struct CheckArgs {
     paths: Vec<PathBuf>,
 
     /// Merge files that define the same domain
-    #[arg(long, env = "WEIR_MERGE_DOMAINS")]
+    #[arg(long, env = "WEIR_MERGE_DOMAINS", value_parser = BoolishValueParser::new())]
     merge_domains: bool,
 
     /// Output format

@@ -4,6 +4,7 @@ use std::io::{self, BufRead};
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
+use thiserror::Error;
 
 use super::admin::{AdminArgs, wait_for};
 use super::output::{Format, escape, print};
@@ -12,7 +13,7 @@ use super::table::{Align, TextTable};
 use super::{CliError, DONE};
 use crate::api::Keys;
 use crate::client::MediaType;
-use crate::engine::{ExplainedDescriptor, ExplainedLimit};
+use crate::engine::{ExplainedDescriptor, ExplainedLimit, MatchResult};
 use crate::policy::HIDDEN;
 use crate::request::{Cost, Descriptor, Request};
 
@@ -32,7 +33,12 @@ enum KeysCommand {
     /// Give hits back
     Credit {
         /// Number of hits to give back
-        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+        #[arg(
+            long,
+            value_name = "N",
+            value_parser = clap::value_parser!(u32).range(1..),
+            help_heading = "Request"
+        )]
         hits: u32,
         #[command(flatten)]
         client: ClientArgs,
@@ -42,11 +48,12 @@ enum KeysCommand {
 /// The client whose counters are meant.
 #[derive(Args, Clone, Debug)]
 #[command(
-    after_help = "Example: weir keys show --admin-token-file token shop api_key=- < key\n\
+    after_help = "Example: weir keys show --admin-token-file token --domain shop api_key=- < key\n\
                   A value of `-` is read from stdin, one line each, so that it does not appear in process lists."
 )]
 struct ClientArgs {
     /// Domain of the request
+    #[arg(long, value_name = "NAME", help_heading = "Request")]
     domain: String,
     /// Entries of a descriptor, in order; a separate `+` starts the next descriptor
     #[arg(required = true, value_name = "KEY=VALUE", value_parser = pairs::entry_arg)]
@@ -56,6 +63,15 @@ struct ClientArgs {
     /// Output format
     #[arg(long, value_enum, default_value_t = Format::Human)]
     format: Format,
+}
+
+/// A value of `-` without a line for it.
+#[derive(Debug, Error)]
+#[error(
+    "stdin has no line for the value of {key}; a value of `-` is read from stdin, one line each"
+)]
+struct MissingLine {
+    key: String,
 }
 
 pub(super) fn run(args: &KeysArgs) -> Result<ExitCode, CliError> {
@@ -85,8 +101,8 @@ impl ClientArgs {
         for mut entries in pairs::descriptors(&self.entries) {
             for entry in entries.iter_mut().filter(|entry| entry.value == "-") {
                 let line = lines.next().transpose().map_err(CliError::new)?;
-                let line =
-                    line.ok_or_else(|| CliError::new("stdin has no line for a value of `-`"))?;
+                let key = || String::from_utf8_lossy(&entry.key).into_owned();
+                let line = line.ok_or_else(|| CliError::new(MissingLine { key: key() }))?;
                 entry.value = line.into();
             }
             descriptors.push(Descriptor {
@@ -119,10 +135,19 @@ fn descriptor(descriptor: &ExplainedDescriptor) -> String {
         format!("{}={}", escape(&entry.key), escape(value))
     });
     let entries: Vec<String> = entries.collect();
-    let rule = match &descriptor.rule {
-        Some(rule) => rule.path.clone(),
-        None => format!("no rule: {}", descriptor.result.as_str()),
+    let result = match descriptor.result {
+        MatchResult::UnknownDomain => "no limit: the policy does not have this domain",
+        MatchResult::NotFound => "no limit: no rule matches",
+        MatchResult::NoRule => "no limit: the matching node has no rate_limit",
+        MatchResult::Replaced => "not counted: another descriptor's rule replaces this one",
+        MatchResult::Unlimited => "unlimited",
+        MatchResult::Override => "the limit in the request applies",
+        MatchResult::Rule => "",
     };
+    let place = descriptor.rule.as_ref().map(|rule| rule.to_string());
+    let lines = [place.as_deref().unwrap_or_default(), result];
+    let lines: Vec<&str> = lines.into_iter().filter(|line| !line.is_empty()).collect();
+    let rule = lines.join("\n");
     let mut text = format!("{}\n{rule}\n", entries.join(" "));
     if !descriptor.limits.is_empty() {
         let mut table = TextTable::new([

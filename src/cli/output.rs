@@ -28,12 +28,17 @@ pub(super) fn print(text: impl fmt::Display) -> Result<(), CliError> {
     }
 }
 
-/// Escapes control characters, so that text from a server or a log cannot control the terminal.
+/// Escapes control characters, so that text from a server or a log cannot control the terminal. Everything else is
+/// printed as it is, quotes and backslashes too.
 pub(super) fn escape(text: &str) -> String {
-    if text.chars().any(char::is_control) {
-        return text.escape_debug().to_string();
+    let mut escaped = String::with_capacity(text.len());
+    for letter in text.chars() {
+        match letter.is_control() {
+            true => escaped.extend(letter.escape_debug()),
+            false => escaped.push(letter),
+        }
     }
-    text.to_owned()
+    escaped
 }
 
 /// Removes control characters from a text of several lines, such as a body.
@@ -50,6 +55,7 @@ mod tests {
     fn control_characters_do_not_reach_the_terminal() {
         assert_eq!(escape("a\x1b[2J"), "a\\u{1b}[2J");
         assert_eq!(escape("é"), "é");
+        assert_eq!(escape("\"free\";q=1\\\t"), "\"free\";q=1\\\\t");
         assert_eq!(escape_lines("a\x07\nb"), "a\nb");
     }
 }

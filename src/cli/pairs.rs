@@ -9,8 +9,13 @@ use crate::request::{Entry, Override};
 
 /// The text is not `key=value`.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("expected key=value, found {0:?}")]
+#[error("expected KEY=VALUE, found {0:?}; the domain is given with --domain")]
 pub(super) struct InvalidPair(String);
+
+/// The text is not a limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("write it as \"600 per minute\" or \"1 per 5 minutes\"")]
+pub(super) struct InvalidLimit;
 
 /// The entries of one descriptor in one text: `account={account} endpoint={method} {path}`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,9 +87,9 @@ pub(super) fn descriptors(args: &[EntryArg]) -> impl Iterator<Item = Vec<Entry>>
 }
 
 /// Parses a limit such as `10/minute` or `1 per 5 minutes`.
-pub(super) fn limit(text: &str) -> Result<Override, &'static str> {
+pub(super) fn limit(text: &str) -> Result<Override, InvalidLimit> {
     let rate = Rate::parse(text).map(Override::from);
-    rate.ok_or("write it as \"600 per minute\" or \"1 per 5 minutes\"")
+    rate.ok_or(InvalidLimit)
 }
 
 #[cfg(test)]

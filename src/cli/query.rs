@@ -2,6 +2,7 @@
 
 mod calls;
 mod show;
+mod unmatched;
 
 use std::num::NonZeroU64;
 use std::process::ExitCode;
@@ -9,10 +10,11 @@ use std::time::Duration;
 
 use clap::Args;
 
+use super::admin::DEFAULT_ADMIN;
 use super::output::{Format, print};
 use super::pairs::{self, EntryArg};
 use super::{CliError, DONE, FAILED};
-use crate::client::{Client, ServerAddr};
+use crate::client::{Client, ClientError, ServerAddr};
 use crate::request::{Cost, Descriptor, Override, Request};
 use calls::Schedule;
 
@@ -27,7 +29,7 @@ pub(super) struct QueryArgs {
     entries: Vec<EntryArg>,
 
     /// Domain of the request
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", help_heading = "Request")]
     domain: String,
 
     /// Address of the server: HOST:PORT or unix:PATH
@@ -35,36 +37,52 @@ pub(super) struct QueryArgs {
         long,
         value_name = "ADDR",
         env = "WEIR_SERVER",
-        default_value = "127.0.0.1:8081"
+        default_value = "127.0.0.1:8081",
+        help_heading = "Server"
     )]
     server: ServerAddr,
 
+    /// Address of the admin server (`weir serve --http`), which knows the domains if no limit applies
+    #[arg(
+        long,
+        value_name = "HOST:PORT",
+        env = "WEIR_ADMIN",
+        default_value = DEFAULT_ADMIN,
+        help_heading = "Server"
+    )]
+    admin: String,
+
     /// Hits to count at each descriptor [default: 1]
-    #[arg(long, value_name = "N", group = "cost")]
+    #[arg(long, value_name = "N", group = "cost", help_heading = "Request")]
     hits: Option<u32>,
 
     /// Report the current state without counting
-    #[arg(long, group = "cost")]
+    #[arg(long, group = "cost", help_heading = "Request")]
     peek: bool,
 
     /// Hits to give back
-    #[arg(long, value_name = "N", group = "cost")]
+    #[arg(long, value_name = "N", group = "cost", help_heading = "Request")]
     refund: Option<u32>,
 
     /// Limit override sent with the request, such as "600 per minute"
-    #[arg(long, value_name = "LIMIT", value_parser = pairs::limit)]
+    #[arg(long, value_name = "LIMIT", value_parser = pairs::limit, help_heading = "Request")]
     limit: Option<Override>,
 
     /// Number of calls, one after another
-    #[arg(long, value_name = "N", default_value = "1")]
+    #[arg(long, value_name = "N", default_value = "1", help_heading = "Calls")]
     times: NonZeroU64,
 
     /// Calls per second [default: as fast as the server answers]
-    #[arg(long, value_name = "PER_SECOND", value_parser = interval)]
+    #[arg(long, value_name = "PER_SECOND", value_parser = interval, help_heading = "Calls")]
     rate: Option<Duration>,
 
     /// Timeout for connecting and for each call
-    #[arg(long, value_name = "SECONDS", default_value_t = 5)]
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        default_value_t = 5,
+        help_heading = "Calls"
+    )]
     timeout: u64,
 
     /// Output format
@@ -85,12 +103,14 @@ pub(super) fn run(args: QueryArgs) -> Result<ExitCode, CliError> {
     let timeout = Duration::from_secs(args.timeout.max(1));
     let results = runtime.block_on(async {
         let mut client = Client::connect(&args.server, timeout).await?;
-        calls::run(&mut client, &request, schedule).await
+        let results = calls::run(&mut client, &request, schedule).await?;
+        let domain = unmatched::ask(&args.admin, &request, &results.last).await;
+        Ok::<_, ClientError>((results, domain))
     });
-    let results = results.map_err(CliError::new)?;
+    let (results, domain) = results.map_err(CliError::new)?;
     let text = match args.format {
-        Format::Human => show::text(&request, &results),
-        Format::Json => show::json(&request, &results),
+        Format::Human => show::text(&request, &results, &domain),
+        Format::Json => show::json(&request, &results, &domain),
     };
     print(text)?;
     Ok(ExitCode::from(if results.over_limit == 0 {
@@ -123,10 +143,15 @@ impl QueryArgs {
 }
 
 /// The time between two calls, from calls per second.
-fn interval(text: &str) -> Result<Duration, &'static str> {
-    let rate: f64 = text.parse().map_err(|_| "expected a number")?;
+fn interval(text: &str) -> Result<Duration, InvalidCallRate> {
+    let rate: f64 = text.parse().map_err(|_| InvalidCallRate)?;
     let interval = Duration::try_from_secs_f64(1.0 / rate).ok();
     interval
         .filter(|interval| !interval.is_zero())
-        .ok_or("expected a number of calls per second, such as 20 or 0.5")
+        .ok_or(InvalidCallRate)
 }
+
+/// The text is not a number of calls per second.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("expected a number of calls per second, such as 20 or 0.5")]
+struct InvalidCallRate;

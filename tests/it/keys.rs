@@ -52,7 +52,7 @@ async fn counters_are_shown_credited_and_reset() {
     assert_eq!(site.hit("shop", SECRET), 200);
 
     let reset = site.post_as_admin("/api/keys/reset", &body).json();
-    assert_eq!(reset["outcome"], "1 counters deleted");
+    assert_eq!(reset["outcome"], "1 counter deleted");
     assert_eq!(left(&reset), [3, 100]);
     let again = site.post_as_admin("/api/keys/reset", &body);
     assert_eq!(again.json()["outcome"], "0 counters deleted");
@@ -188,14 +188,55 @@ fn commands_use_a_running_server_and_are_logged() {
             .unwrap();
         child.wait_with_output().unwrap()
     };
-    let shown = ask(&["keys", "show", "t", "api_key=-"], "k3y\n");
+    let shown = ask(&["keys", "show", "--domain=t", "api_key=-"], "k3y\n");
     assert_eq!(shown.status.code(), Some(0), "{}", stderr(&shown));
-    let expected = "api_key=k3y\n\
-                    descriptors[0]\n\
+    let text = stdout(&shown);
+    assert!(text.starts_with("api_key=k3y\n"), "{text}");
+    let expected = "t.yaml:5:5  descriptors[0]\n\
                     limit  allows       left  resets in\n       \
                     10 per hour    10";
-    assert!(stdout(&shown).starts_with(expected), "{}", stdout(&shown));
-    let reset = ask(&["keys", "reset", "t", "api_key=k3y"], "");
+    assert!(text.contains(expected), "{text}");
+    let unmatched = ask(&["keys", "show", "--domain=t", "nope=x"], "");
+    let text = stdout(&unmatched);
+    assert_eq!(text, "nope=x\nno limit: no rule matches\n");
+    let unknown = ask(&["keys", "show", "--domain=nosuch", "nope=x"], "");
+    let text = stdout(&unknown);
+    assert!(
+        text.ends_with("\nno limit: the policy does not have this domain\n"),
+        "{text}"
+    );
+    let positional = ask(&["keys", "show", "t", "api_key=x"], "");
+    assert_eq!(positional.status.code(), Some(2));
+    assert!(
+        stderr(&positional).contains("the domain is given with --domain"),
+        "{positional:?}"
+    );
+    let no_line = ask(&["keys", "show", "--domain=t", "api_key=-"], "");
+    assert!(
+        stderr(&no_line).contains("no line for the value of api_key"),
+        "{no_line:?}"
+    );
+    let hits = ask(&["explain", "--domain=t", "api_key=k", "--hits=5"], "");
+    assert_eq!(hits.status.code(), Some(2));
+    assert!(
+        stderr(&hits).contains("--hits has no effect with the admin token"),
+        "{hits:?}"
+    );
+    // The address as a word of its own, and hits without the token.
+    let fresh = weir(&[
+        "explain",
+        "--server",
+        &serving.http,
+        "--domain=t",
+        "api_key=k",
+        "--hits=5",
+    ]);
+    let fresh = { fresh }.output().unwrap();
+    assert!(
+        stdout(&fresh).contains("10 remaining before, 5 after"),
+        "{fresh:?}"
+    );
+    let reset = ask(&["keys", "reset", "--domain=t", "api_key=k3y"], "");
     assert!(stdout(&reset).starts_with("0 counters deleted\n\n"));
     let explained = ask(&["explain", "--domain=t", "api_key=k3y"], "");
     let text = stdout(&explained);
@@ -203,18 +244,30 @@ fn commands_use_a_running_server_and_are_logged() {
     assert!(text.contains("response OK"), "{text}");
 
     let mut lines = Vec::new();
-    for action in ["show", "reset", "explain"] {
+    for (action, domain, keys) in [
+        ("show", "t", "api_key"),
+        ("show", "t", "nope"),
+        ("show", "unknown", "nope"),
+        ("reset", "t", "api_key"),
+        ("explain", "t", "api_key"),
+    ] {
         let line = serving.wait_for("admin");
         assert_eq!(line["action"], action);
-        assert_eq!(line["domain"], "t");
-        assert_eq!(line["keys"], "api_key");
+        assert_eq!(line["domain"], domain);
+        assert_eq!(line["keys"], keys);
         lines.push(line.to_string());
     }
     assert!(!lines.join("\n").contains("k3y"));
-    let far = weir(&["keys", "show", "t", "api_key=x", "--server=192.0.2.1:80"])
-        .args(["--admin-token-file", token])
-        .output()
-        .unwrap();
+    let far = weir(&[
+        "keys",
+        "show",
+        "--domain=t",
+        "api_key=x",
+        "--server=192.0.2.1:80",
+    ])
+    .args(["--admin-token-file", token])
+    .output()
+    .unwrap();
     assert_eq!(far.status.code(), Some(2));
     assert!(stderr(&far).contains("use a tunnel"), "{}", stderr(&far));
     serving.signal("TERM");

@@ -10,7 +10,7 @@ use weir::engine::Engine;
 use weir::policy;
 use weir::store::{MemoryConfig, Store};
 
-use crate::binary::{output, stderr, stdout, weir};
+use crate::binary::{Serving, output, stderr, stdout, weir};
 use crate::offline::START;
 use crate::running::{Running, config};
 
@@ -120,7 +120,72 @@ async fn several_descriptors_and_values_with_blanks_are_asked_for() {
          account=a1 endpoint=POST /x?y=1  OK    9 per hour          5  3590 s\n\
          free=x                           OK    -           unlimited       -\n\
          nothing=x                        OK    -                   -       -\n\n\
+         no limit: no rule that counts matches the keys `nothing`, or the server has no domain `t`; \
+         `weir explain` says why\n\n\
          X-Left: 5\n",
+    );
+}
+
+#[test]
+fn a_request_that_meets_no_limit_says_so_without_its_values() {
+    let serving = Serving::start(&["--grpc=127.0.0.1:0", "--drain=0"]);
+    let ask = |args: &[&str]| {
+        let mut asked = weir(&[
+            "query",
+            "--server",
+            &serving.address,
+            "--admin",
+            &serving.http,
+        ]);
+        let asked = asked.args(args).output().unwrap();
+        assert_eq!(asked.status.code(), Some(0), "{asked:?}");
+        stdout(&asked).to_owned()
+    };
+    let unmatched = ask(&["--domain=t", "nope=s3cret", "more=s3cret"]);
+    let note = "\nno limit: no rule that counts in domain `t` matches the keys `nope more`; `weir explain` says why\n";
+    assert!(unmatched.contains(note), "{unmatched}");
+    let unknown = ask(&["--domain=nosuch", "api_key=k"]);
+    let note = format!(
+        "\nno limit: {} has no domain `nosuch`; it has t\n",
+        serving.http
+    );
+    assert!(unknown.contains(&note), "{unknown}");
+    let limited = ask(&["--domain=t", "api_key=k"]);
+    assert!(!limited.contains("no limit"), "{limited}");
+    let swapped = output(&["query", "--domain=t", "k=v", "--server", &serving.http]);
+    assert_eq!(swapped.status.code(), Some(2));
+    assert!(
+        stderr(&swapped).contains("`weir serve --grpc`, not of --http"),
+        "{swapped:?}"
+    );
+    let swapped = output(&["explain", "--domain=t", "k=v", "--server", &serving.address]);
+    assert_eq!(swapped.status.code(), Some(2));
+    assert!(
+        stderr(&swapped).contains("This port serves gRPC over HTTP/2"),
+        "{swapped:?}"
+    );
+    let json = ask(&["--domain=nosuch", "api_key=k", "--format=json"]);
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json["domain_is_known"], false);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn headers_are_printed_as_they_are() {
+    const QUOTED: &str = "
+domain: t
+response: {standard: [ratelimit]}
+descriptors: [{key: k, rate_limit: {unit: hour, requests_per_unit: 9, name: hourly}}]
+";
+    let policy = policy::load_text(std::path::Path::new("t.yaml"), QUOTED).policy;
+    let store = Store::memory(MemoryConfig::default()).unwrap();
+    let clock = Clock::Manual(ManualClock::new(START));
+    let engine = Engine::new(policy.unwrap(), store, clock);
+    let running = Running::serving(Arc::new(engine), config(1, Duration::ZERO)).await;
+    let answer = query(&running, &["k=v"]);
+    let text = stdout(&answer);
+    assert!(
+        text.contains("RateLimit-Policy: \"hourly\";q=9;w=3600\n"),
+        "{text}"
     );
 }
 

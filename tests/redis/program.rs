@@ -167,7 +167,7 @@ fn keys(of: &Serving, token: &str, action: &[&str]) -> (Value, u64) {
     let output = weir(&["keys"])
         .args(action)
         .args(["--server", &of.http, "--admin-token-file", token])
-        .args(["--format", "json", "t", "k=v"])
+        .args(["--format", "json", "--domain=t", "k=v"])
         .output()
         .unwrap();
     assert!(output.status.success(), "{output:?}");
@@ -208,7 +208,7 @@ fn keys_shows_credits_and_resets_shared_counters() {
     let counters = || count_counters(&redis.cli(&["keys", "*"]));
     assert_eq!(counters(), 1);
     let (reset, left) = keys(&other, token, &["reset"]);
-    assert_eq!(reset["outcome"], "1 counters deleted");
+    assert_eq!(reset["outcome"], "1 counter deleted");
     assert_eq!((left, counters()), (4, 0));
     assert_eq!(keys(&one, token, &["show"]).1, 4);
     assert!(one.ask_twice());

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use serde_json::{Value, json};
 
 use super::calls::CallResults;
+use super::unmatched::{self, DomainKnowledge};
 use crate::cli::output::{escape, escape_lines};
 use crate::cli::table::{Align, TextTable};
 use crate::client::{DescriptorStatus, ReportedLimit};
@@ -12,7 +13,7 @@ use crate::clock::Micros;
 use crate::limit::{Quota, Window};
 use crate::request::{Cost, Descriptor, Request, Unit};
 
-pub(super) fn text(request: &Request, results: &CallResults) -> String {
+pub(super) fn text(request: &Request, results: &CallResults, domain: &DomainKnowledge) -> String {
     let answer = &results.last;
     let mut out = format!("{}\n\n", code(answer.over_limit));
     let mut table = TextTable::new([
@@ -39,6 +40,9 @@ pub(super) fn text(request: &Request, results: &CallResults) -> String {
             append(&mut out, format_args!("\n{note}\n"));
         }
     }
+    if let Some(note) = unmatched::note(request, answer, domain) {
+        append(&mut out, format_args!("\n{note}\n"));
+    }
     if !answer.headers.is_empty() {
         out.push('\n');
     }
@@ -57,7 +61,7 @@ pub(super) fn text(request: &Request, results: &CallResults) -> String {
     out
 }
 
-pub(super) fn json(request: &Request, results: &CallResults) -> String {
+pub(super) fn json(request: &Request, results: &CallResults, domain: &DomainKnowledge) -> String {
     let answer = &results.last;
     let statuses = request.descriptors.iter().zip(&answer.statuses);
     let headers = answer
@@ -66,6 +70,11 @@ pub(super) fn json(request: &Request, results: &CallResults) -> String {
         .map(|(name, value)| json!({"name": name, "value": value}));
     let value = json!({
         "code": code(answer.over_limit),
+        "domain_is_known": match domain {
+            DomainKnowledge::Unasked => None,
+            DomainKnowledge::Known => Some(true),
+            DomainKnowledge::Missing { .. } => Some(false),
+        },
         "descriptors": statuses.map(|(descriptor, status)| json!({
             "descriptor": pairs(descriptor),
             "code": code(status.over_limit),

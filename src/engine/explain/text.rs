@@ -4,7 +4,8 @@ use std::borrow::Cow;
 use std::fmt::{self, Display, Formatter};
 
 use super::{
-    CounterSource, ExplainedDescriptor, ExplainedLimit, ExplainedStatus, Explanation, MatchResult,
+    CounterSource, ExplainedDescriptor, ExplainedLimit, ExplainedRule, ExplainedStatus,
+    Explanation, MatchResult,
 };
 use crate::policy::{Candidate, CountedBy, HIDDEN, TracedLevel, Verdict};
 use crate::request::Cost;
@@ -29,6 +30,16 @@ impl Display for Explanation {
             fmt_descriptor(f, descriptor)?;
         }
         fmt_response(f, self)
+    }
+}
+
+/// Where it is: `shop.yaml:4:5  descriptors[0]`.
+impl Display for ExplainedRule {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        if let (Some(file), Some(line), Some(column)) = (&self.file, self.line, self.column) {
+            write!(f, "{}:{line}:{column}  ", file.display())?;
+        }
+        f.write_str(&self.path)
     }
 }
 
@@ -62,11 +73,7 @@ fn fmt_descriptor(f: &mut Formatter<'_>, descriptor: &ExplainedDescriptor) -> fm
         writeln!(f, "  {result}")?;
     }
     if let Some(rule) = &descriptor.rule {
-        f.write_str("  rule   ")?;
-        if let (Some(file), Some(line), Some(column)) = (&rule.file, rule.line, rule.column) {
-            write!(f, "{}:{line}:{column}  ", file.display())?;
-        }
-        writeln!(f, "{}", rule.path)?;
+        writeln!(f, "  rule   {rule}")?;
         if rule.shadow_mode {
             writeln!(f, "         in shadow mode: it counts and never refuses")?;
         }

@@ -56,6 +56,7 @@ async fn run(action: KeysAction, state: &AdminState, peer: SocketAddr, body: &[u
     let outcome = match action {
         KeysAction::Show => None,
         KeysAction::Reset => match engine.reset(&request).await {
+            Ok(1) => Some("1 counter deleted".to_owned()),
             Ok(deleted) => Some(format!("{deleted} counters deleted")),
             Err(_) => return store_unavailable(),
         },
@@ -65,7 +66,10 @@ async fn run(action: KeysAction, state: &AdminState, peer: SocketAddr, body: &[u
                 CountingStatus::Degraded | CountingStatus::Failed => return store_unavailable(),
                 CountingStatus::Counted | CountingStatus::Unmatched => {}
             }
-            Some(format!("{hits} hits refunded"))
+            Some(match hits {
+                1 => "1 hit refunded".to_owned(),
+                hits => format!("{hits} hits refunded"),
+            })
         }
     };
     let Some(explanation) = engine.inspect(&request).await else {
