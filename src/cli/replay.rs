@@ -10,6 +10,7 @@ use std::process::ExitCode;
 use std::str::FromStr;
 
 use clap::Args;
+use clap::builder::BoolishValueParser;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::output::{Format, print};
@@ -55,7 +56,7 @@ pub(super) struct ReplayArgs {
     against: Vec<PathBuf>,
 
     /// Merge files that define the same domain
-    #[arg(long, env = "WEIR_MERGE_DOMAINS")]
+    #[arg(long, env = "WEIR_MERGE_DOMAINS", value_parser = BoolishValueParser::new())]
     merge_domains: bool,
 
     /// Domain of the requests, or the default for lines without one

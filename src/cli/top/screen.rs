@@ -19,7 +19,7 @@ const TICK: Duration = Duration::from_millis(100);
 
 /// From the thread that asks the server.
 enum TopEvent {
-    Answer(Result<TopSnapshot, TopError>),
+    Answer(Box<Result<TopSnapshot, TopError>>),
     /// SIGTERM or SIGHUP: the screen has to be given back first.
     End,
 }
@@ -55,7 +55,7 @@ fn show(
         }
         loop {
             match events.try_recv() {
-                Ok(TopEvent::Answer(answer)) => state.update(answer),
+                Ok(TopEvent::Answer(answer)) => state.update(*answer),
                 Ok(TopEvent::End) | Err(TryRecvError::Disconnected) => break state.is_done = true,
                 Err(TryRecvError::Empty) => break,
             }
@@ -80,7 +80,7 @@ async fn poll(
         let event = tokio::select! {
             _ = terminate.recv() => TopEvent::End,
             _ = hangup.recv() => TopEvent::End,
-            answer = async { ticks.tick().await; snapshot(admin).await } => TopEvent::Answer(answer),
+            answer = async { ticks.tick().await; snapshot(admin).await } => TopEvent::Answer(Box::new(answer)),
         };
         if sender.send(event).is_err() {
             return Ok(());
