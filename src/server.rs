@@ -29,6 +29,7 @@ pub use readiness::Readiness;
 use crate::api::ServingStage;
 use crate::engine::Engine;
 use crate::telemetry::{Metrics, Traces};
+use grpc::ServiceParts;
 use http2::Rejection;
 use workers::Workers;
 
@@ -104,11 +105,12 @@ pub async fn run(
 ) -> Result<Shutdown, RunError> {
     let recorders = (0..app.config.workers.get()).map(|_| app.metrics.worker_recorder());
     let recorders: Vec<_> = recorders.collect();
-    let (services, health) = grpc::services(
-        &app.engine,
-        (&recorders, app.traces.as_ref()),
-        app.config.request_metadata,
-    )
+    let (services, health) = grpc::services(ServiceParts {
+        engine: &app.engine,
+        recorders: &recorders,
+        traces: app.traces.as_ref(),
+        request_metadata: app.config.request_metadata,
+    })
     .await
     .map_err(RunError::Protocol)?;
     let connections = recorders

@@ -17,7 +17,7 @@ use clap::{Args, ValueEnum};
 use crate::server::admin::AdminConfig;
 use crate::server::{Config as ServerConfig, ListenConfig};
 use crate::store::MemoryConfig;
-use crate::telemetry::{CollectorAddress, LogConfig, TraceConfig};
+use crate::telemetry::{CollectorAddress, DEFAULT_MAX_SERIES, LogConfig, TraceConfig};
 
 pub use size::memory;
 pub use store::{RedisFiles, RedisSettings, RedisSettingsError};
@@ -129,6 +129,17 @@ pub struct ServeArgs {
         help_heading = "Addresses"
     )]
     open_json: bool,
+
+    /// Most series by value of all rules with `detailed_metric` or `value_to_metric` together
+    ///
+    /// Further values are counted in one series of the rule, `values="other"`. A rule has at most 1000.
+    #[arg(
+        long,
+        value_name = "N",
+        env = "WEIR_MAX_SERIES",
+        default_value_t = DEFAULT_MAX_SERIES
+    )]
+    max_series: usize,
 
     /// Also export metrics under the names used by envoyproxy/ratelimit
     #[arg(
@@ -340,6 +351,8 @@ pub struct ServeSettings {
     pub traces: Option<TraceConfig>,
     /// How many refusals to log a second.
     pub log_refused_per_second: u64,
+    /// How many series by value all rules together may have.
+    pub max_series: usize,
     /// Where counters are shared; none if each weir counts for itself.
     pub redis: Option<RedisSettings>,
     /// How to log.
@@ -387,6 +400,7 @@ impl ServeArgs {
                 sample_ratio: self.otlp_sample_ratio,
             }),
             log_refused_per_second: self.log_refused_per_second,
+            max_series: self.max_series,
             redis: self.store.resolve(),
             log: LogConfig {
                 level: self.log_level.into(),

@@ -20,8 +20,8 @@ pub use heavy_hitters::{HeavyHitter, HeavyHitters, TopClients};
 pub use history::{HISTORY_STEPS, History, HistoryStep};
 pub use logs::{DroppedLines, Log, LogConfig, LogError, log};
 pub use metrics::{
-    CallRecorder, DomainDecisions, FAMILIES, MetricFamily, MetricKind, Metrics, PolicyLoad,
-    Recorder, RuleHits,
+    CallRecorder, DEFAULT_MAX_SERIES, DomainDecisions, FAMILIES, MetricFamily, MetricKind, Metrics,
+    PolicyLoad, Recorder, RuleHits,
 };
 pub use traces::{DecisionSpan, TraceConfig, TraceError, Traces};
 pub use unmatched::{UnknownDomain, UnmatchedDescriptors};

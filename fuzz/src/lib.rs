@@ -79,7 +79,12 @@ fn service() -> RateLimit {
         .build()
         .unwrap();
     let recorders = [metrics.worker_recorder()];
-    let services = runtime.block_on(grpc::services(&engine, (&recorders, None), false));
+    let services = runtime.block_on(grpc::services(grpc::ServiceParts {
+        engine: &engine,
+        recorders: &recorders,
+        traces: None,
+        request_metadata: false,
+    }));
     services.unwrap().0.remove(0).rate_limit
 }
 

@@ -99,6 +99,7 @@ async fn start(settings: ServeSettings, log: &Log) -> Result<Started, Box<dyn Er
     app.traces = traces.map(Arc::new);
     app.metrics
         .log_refused_per_second(settings.log_refused_per_second);
+    app.metrics.limit_series(settings.max_series);
     app.metrics.expose_dropped_lines(log.dropped_lines());
     app.metrics.loaded(PolicyLoad {
         generation: 1,

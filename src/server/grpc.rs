@@ -34,23 +34,33 @@ pub struct Services {
     pub others: OtherServices,
 }
 
-/// All services, once for each worker, and the switch of their health. With `request_metadata` each response describes
-/// its request.
+/// What the services of all workers are made of.
+#[derive(Clone, Copy, Debug)]
+pub struct ServiceParts<'p> {
+    /// Decides.
+    pub engine: &'p Arc<Engine>,
+    /// One for each worker.
+    pub recorders: &'p [Recorder],
+    /// Creates spans; `None` if traces are not exported.
+    pub traces: Option<&'p Arc<Traces>>,
+    /// Whether each response describes its request.
+    pub request_metadata: bool,
+}
+
+/// All services, once for each worker, and the switch of their health.
 ///
 /// # Errors
 /// When the protocol that was built into the program cannot be read.
 pub async fn services(
-    engine: &Arc<Engine>,
-    (recorders, traces): (&[Recorder], Option<&Arc<Traces>>),
-    request_metadata: bool,
+    parts: ServiceParts<'_>,
 ) -> Result<(Vec<Services>, Health), DescriptorSetError> {
-    let (others, health) = OtherServices::new(Arc::clone(engine)).await?;
-    let services = recorders.iter().map(|recorder| Services {
+    let (others, health) = OtherServices::new(Arc::clone(parts.engine)).await?;
+    let services = parts.recorders.iter().map(|recorder| Services {
         rate_limit: RateLimit::new(WorkerContext {
-            engine: Arc::clone(engine),
+            engine: Arc::clone(parts.engine),
             recorder: recorder.clone(),
-            traces: traces.cloned(),
-            request_metadata,
+            traces: parts.traces.cloned(),
+            request_metadata: parts.request_metadata,
         }),
         others: others.clone(),
     });

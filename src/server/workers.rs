@@ -299,9 +299,14 @@ mod tests {
         let recorders: Vec<_> = (0..3)
             .map(|_| Metrics::default().worker_recorder())
             .collect();
-        let (services, _health) = grpc::services(&engine, (&recorders, None), false)
-            .await
-            .unwrap();
+        let (services, _health) = grpc::services(grpc::ServiceParts {
+            engine: &engine,
+            recorders: &recorders,
+            traces: None,
+            request_metadata: false,
+        })
+        .await
+        .unwrap();
         let services = services
             .into_iter()
             .map(|services| (services, Arc::default()));

@@ -5,7 +5,7 @@
 
 pub(super) mod client_label;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
@@ -88,6 +88,13 @@ impl HeavyHitters {
         };
         self.threads.lock().push(Arc::clone(&recorder.clients));
         recorder
+    }
+
+    /// Forgets the clients of domains, whose numbers may be given to other ones.
+    pub(super) fn forget(&self, domains: &HashSet<u32>) {
+        for thread in self.threads.lock().iter() {
+            thread.lock().retain(|domain, _| !domains.contains(domain));
+        }
     }
 
     /// The heavy hitters of the domain with that number, over all threads.

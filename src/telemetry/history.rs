@@ -72,6 +72,9 @@ impl History {
     /// Ends a step: adds what was counted since the one before.
     pub fn step(&mut self, policy: &Policy, metrics: &Metrics) {
         self.steps += 1;
+        let forgotten = metrics.take_forgotten();
+        self.rules.retain(|id, _| !forgotten.rules.contains(id));
+        self.domains.retain(|id, _| !forgotten.domains.contains(id));
         for domain in policy.domains() {
             if let [id] = domain.metric_ids.get() {
                 let total = metrics.domain(Some(domain));

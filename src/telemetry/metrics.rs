@@ -23,6 +23,7 @@ use serde::{Deserialize, Serialize};
 
 pub use families::{FAMILIES, MetricFamily};
 pub use recorder::{CallRecorder, Recorder};
+pub use registry::DEFAULT_MAX_SERIES;
 pub use text::MetricKind;
 
 use super::heavy_hitters::{HeavyHitters, TopClients};
@@ -35,7 +36,7 @@ use crate::engine::{DescriptorResult, Engine};
 use crate::policy::{Domain, Limits, Policy, Rule};
 use histogram::Histogram;
 use recorder::RecorderParts;
-use registry::Registry;
+use registry::{ForgottenIds, Registry};
 use scrape::Scrape;
 use text::PrometheusText;
 use thread::{RuleCounters, ThreadMetrics};
@@ -50,6 +51,12 @@ const GRPC_UNKNOWN: usize = 2;
 #[derive(Debug, Default)]
 pub struct Metrics {
     registry: Arc<Mutex<Registry>>,
+    /// How often the registry has forgotten names.
+    forgets: Arc<AtomicU64>,
+    /// What had been counted under a number when it was given back: a number can be given again.
+    forgotten: ThreadMetrics,
+    /// Numbers that were given back since the last [`Metrics::take_forgotten`].
+    forgotten_ids: Mutex<ForgottenIds>,
     threads: Mutex<Vec<Arc<ThreadMetrics>>>,
     reloads: ReloadStats,
     hitters: HeavyHitters,
@@ -140,8 +147,46 @@ impl Metrics {
     }
 
     /// Assigns metric IDs to the rules of a policy, before it comes into force.
+    ///
+    /// Names that some policies in a row did not have are forgotten.
     pub fn register(&self, policy: &Policy) {
-        self.registry.lock().register(policy);
+        let mut registry = self.registry.lock();
+        let forgotten = registry.register(policy);
+        if forgotten.is_empty() {
+            return;
+        }
+        for &number in &forgotten.rules {
+            if let Some(counters) = self.forgotten.rules.get_or_insert(number) {
+                counters.add(self.hits(number));
+            }
+        }
+        for &number in &forgotten.limits {
+            if let Some(over) = self.forgotten.limits.get_or_insert(number) {
+                over.add(self.over_limit(number));
+            }
+        }
+        for &number in &forgotten.domains {
+            if let Some(counters) = self.forgotten.domains.get_or_insert(number) {
+                let decisions = self.decisions(number);
+                counters.ok.add(decisions.ok);
+                counters.over_limit.add(decisions.over_limit);
+                counters.shadow.add(decisions.shadow);
+                counters.unmatched.add(self.unmatched_of(number));
+            }
+        }
+        self.hitters.forget(&forgotten.domains);
+        self.forgets.fetch_add(1, Ordering::Relaxed);
+        self.forgotten_ids.lock().extend(forgotten);
+    }
+
+    /// The IDs of domains and rules that were forgotten since the last call.
+    pub(super) fn take_forgotten(&self) -> ForgottenIds {
+        std::mem::take(&mut *self.forgotten_ids.lock())
+    }
+
+    /// Sets the maximum number of series by value of all rules together.
+    pub fn limit_series(&self, max_series: usize) {
+        self.registry.lock().max_series = max_series;
     }
 
     /// Sets the maximum number of refused requests that are logged per second; 0 disables that.
@@ -178,6 +223,7 @@ impl Metrics {
         Recorder::new(RecorderParts {
             thread,
             registry: Arc::clone(&self.registry),
+            forgets: Arc::clone(&self.forgets),
             hitters: self.hitters.recorder(),
             unmatched: self.unmatched.recorder(),
             refused_log: Arc::clone(&self.refused_log),
@@ -258,14 +304,22 @@ impl Metrics {
         let number = domain.map_or(Some(UNKNOWN_DOMAIN), |domain| {
             domain.metric_ids.get().first().copied()
         });
+        number.map_or_else(DomainDecisions::default, |number| self.decisions(number))
+    }
+
+    fn decisions(&self, number: u32) -> DomainDecisions {
         let mut sum = DomainDecisions::default();
-        let Some(number) = number else { return sum };
         for thread in self.threads.lock().iter() {
             if let Some(counters) = thread.domains.get(number) {
                 sum.ok += counters.ok.get();
                 sum.over_limit += counters.over_limit.get();
                 sum.shadow += counters.shadow.get();
             }
+        }
+        if let Some(counters) = self.forgotten.domains.get(number) {
+            sum.ok = sum.ok.saturating_sub(counters.ok.get());
+            sum.over_limit = sum.over_limit.saturating_sub(counters.over_limit.get());
+            sum.shadow = sum.shadow.saturating_sub(counters.shadow.get());
         }
         sum
     }
@@ -311,15 +365,8 @@ impl Metrics {
 
     /// Descriptors that matched no rule of a domain since the start.
     fn unmatched_total(&self, domain: &Domain) -> u64 {
-        let Some(&number) = domain.metric_ids.get().first() else {
-            return 0;
-        };
-        self.sum(|thread| {
-            thread
-                .domains
-                .get(number)
-                .map_or(0, |counters| counters.unmatched.get())
-        })
+        let number = domain.metric_ids.get().first();
+        number.map_or(0, |number| self.unmatched_of(*number))
     }
 
     /// The number of open connections of each worker.
@@ -338,11 +385,25 @@ impl Metrics {
                 sum.add(&counters.into());
             }
         }
+        if let Some(counters) = self.forgotten.rules.get(number) {
+            sum.subtract(&counters.into());
+        }
         sum
     }
 
     fn over_limit(&self, number: u32) -> u64 {
-        self.sum(|thread| thread.limits.get(number).map_or(0, |count| count.get()))
+        self.sum_since_forgotten(|thread| thread.limits.get(number).map_or(0, |count| count.get()))
+    }
+
+    fn unmatched_of(&self, domain: u32) -> u64 {
+        self.sum_since_forgotten(|thread| {
+            let counters = thread.domains.get(domain);
+            counters.map_or(0, |counters| counters.unmatched.get())
+        })
+    }
+
+    fn sum_since_forgotten(&self, value: impl Fn(&ThreadMetrics) -> u64) -> u64 {
+        self.sum(&value).saturating_sub(value(&self.forgotten))
     }
 
     fn sum(&self, value: impl Fn(&ThreadMetrics) -> u64) -> u64 {
@@ -369,6 +430,13 @@ impl RuleHits {
         self.near += other.near;
         self.over += other.over;
         self.shadow += other.shadow;
+    }
+
+    fn subtract(&mut self, other: &Self) {
+        self.within = self.within.saturating_sub(other.within);
+        self.near = self.near.saturating_sub(other.near);
+        self.over = self.over.saturating_sub(other.over);
+        self.shadow = self.shadow.saturating_sub(other.shadow);
     }
 }
 
@@ -417,3 +485,6 @@ impl MatchKind {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -250,7 +250,7 @@ pub const FAMILIES: &[MetricFamily] = &[
     counter(
         "weir_series_capped_total",
         &[],
-        "Hits counted under values=\"other\" because the rule already has 1000 series by value.",
+        "Hits counted under values=\"other\" because the rule already has 1000 series by value, or all rules together have --max-series.",
         |scrape, out| out.value(scrape.metrics.registry.lock().capped),
     ),
     gauge(

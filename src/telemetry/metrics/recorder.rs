@@ -41,8 +41,17 @@ pub struct Recorder {
     refused_log: Arc<RefusedLog>,
     rejection_log: Arc<RejectionLog>,
     registry: Arc<Mutex<Registry>>,
-    /// Series by value that this thread has used, by the number of the rule.
-    details: Arc<Mutex<HashMap<u32, SeriesCache>>>,
+    forgets: Arc<AtomicU64>,
+    /// Series by value that this thread has used.
+    details: Arc<Mutex<SeriesCaches>>,
+}
+
+/// Series by value, by the number of the rule.
+#[derive(Debug, Default)]
+struct SeriesCaches {
+    /// How often numbers had been given back when the caches were filled.
+    forgets: u64,
+    by_rule: HashMap<u32, SeriesCache>,
 }
 
 /// What a recorder is made of.
@@ -50,6 +59,8 @@ pub struct Recorder {
 pub(super) struct RecorderParts {
     pub(super) thread: Arc<ThreadMetrics>,
     pub(super) registry: Arc<Mutex<Registry>>,
+    /// How often the registry has forgotten names.
+    pub(super) forgets: Arc<AtomicU64>,
     pub(super) hitters: HitterRecorder,
     pub(super) unmatched: UnmatchedRecorder,
     pub(super) refused_log: Arc<RefusedLog>,
@@ -90,6 +101,7 @@ impl Recorder {
             refused_log: parts.refused_log,
             rejection_log: parts.rejection_log,
             registry: parts.registry,
+            forgets: parts.forgets,
             counts: Arc::default(),
             details: Arc::default(),
         }
@@ -132,7 +144,13 @@ impl Recorder {
     /// The number of a rule's series for these values.
     fn detail(&self, rule: u32, values: Box<Detail>) -> u32 {
         let mut details = self.details.lock();
-        let cache = details.entry(rule).or_default();
+        let forgets = self.forgets.load(Ordering::Relaxed);
+        if details.forgets != forgets {
+            // Numbers may be those of other rules by now.
+            details.by_rule.clear();
+            details.forgets = forgets;
+        }
+        let cache = details.by_rule.entry(rule).or_default();
         if let Some(number) = cache.get(&values) {
             return *number;
         }

@@ -5,6 +5,7 @@
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, OnceLock};
 
+use super::RuleHits;
 use super::counter::ThreadCounter;
 use super::histogram::ThreadHistogram;
 use crate::server::http2::Rejection;
@@ -20,6 +21,15 @@ pub(super) struct RuleCounters {
     pub(super) over: ThreadCounter,
     /// Part of `over`: allowed by shadow mode.
     pub(super) shadow: ThreadCounter,
+}
+
+impl RuleCounters {
+    pub(super) fn add(&self, hits: RuleHits) {
+        self.within.add(hits.within);
+        self.near.add(hits.near);
+        self.over.add(hits.over);
+        self.shadow.add(hits.shadow);
+    }
 }
 
 /// Decisions in a domain.
