@@ -3,17 +3,31 @@
 use std::path::PathBuf;
 
 use super::CliError;
-use crate::policy::{self, LoadOptions, Policy, Severity};
+use crate::policy::{self, LoadError, LoadOptions, Policy, Severity};
+
+/// Why there is no policy.
+#[derive(Debug, thiserror::Error)]
+enum PoliciesError {
+    #[error(transparent)]
+    Unreadable(#[from] LoadError),
+    /// The errors, as they are printed.
+    #[error("the policies have errors\n{0}")]
+    Invalid(String),
+}
 
 /// Loads them.
 ///
 /// # Errors
 /// When they cannot be read, or have errors: all of which are reported.
 pub(super) fn load(paths: &[PathBuf], options: LoadOptions) -> Result<Policy, CliError> {
-    let loaded = policy::load(paths, options).map_err(CliError::new)?;
+    read(paths, options).map_err(CliError::new)
+}
+
+fn read(paths: &[PathBuf], options: LoadOptions) -> Result<Policy, PoliciesError> {
+    let loaded = policy::load(paths, options)?;
     let errors = loaded.diagnostics.iter();
     let errors = errors.filter(|found| found.severity == Severity::Error);
     let errors: Vec<String> = errors.map(ToString::to_string).collect();
-    let refused = || CliError::new(format!("the policies have errors\n{}", errors.join("\n")));
-    loaded.policy.ok_or_else(refused)
+    let invalid = || PoliciesError::Invalid(errors.join("\n"));
+    loaded.policy.ok_or_else(invalid)
 }

@@ -1,5 +1,22 @@
 //! Sizes as people write them: `1GiB`, `512M`, `65536`.
 
+/// Why a text is not an accepted size.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SizeError {
+    /// Not a whole number with a unit.
+    #[error("expected a whole number of bytes, such as 1GiB, 512MiB or 1000000")]
+    NotASize,
+    /// Counters would be forgotten as soon as they are made.
+    #[error("{0} bytes hold too few counters to limit anybody; expected 1M or more, such as 64MiB")]
+    TooFewCounters(u64),
+    /// No message of the largest size fits.
+    #[error("{0} bytes are too few for a message of 4 MiB; expected 20M or more, such as 64MiB")]
+    TooSmallForMessages(u64),
+    /// More than the machine has addresses.
+    #[error("more than this machine can address")]
+    TooLarge,
+}
+
 const UNITS: [(&str, u64); 17] = [
     ("kib", 1 << 10),
     ("mib", 1 << 20),
@@ -23,8 +40,8 @@ const UNITS: [(&str, u64); 17] = [
 /// Reads a number of bytes with a unit, in any case; at least 1.
 ///
 /// # Errors
-/// Says what is expected.
-fn bytes(text: &str) -> Result<u64, String> {
+/// [`SizeError::NotASize`].
+fn bytes(text: &str) -> Result<u64, SizeError> {
     let lower = text.trim().to_ascii_lowercase();
     let (number, unit) = UNITS
         .iter()
@@ -36,9 +53,7 @@ fn bytes(text: &str) -> Result<u64, String> {
         .ok()
         .and_then(|number| number.checked_mul(unit))
         .filter(|&bytes| bytes > 0)
-        .ok_or_else(|| {
-            "expected a whole number of bytes, such as 1GiB, 512MiB or 1000000".to_owned()
-        })
+        .ok_or(SizeError::NotASize)
 }
 
 /// The least memory for counters: with less they would be forgotten as soon as they are made, and nobody limited.
@@ -47,12 +62,10 @@ const LEAST_MEMORY: u64 = 1_000_000;
 /// Reads the memory for counters, in bytes; at least a megabyte.
 ///
 /// # Errors
-/// Says what is expected.
-pub fn memory(text: &str) -> Result<u64, String> {
+/// If it is not a size, or too small.
+pub fn memory(text: &str) -> Result<u64, SizeError> {
     match bytes(text)? {
-        few if few < LEAST_MEMORY => Err(format!(
-            "{few} bytes hold too few counters to limit anybody; expected 1M or more, such as 64MiB"
-        )),
+        few if few < LEAST_MEMORY => Err(SizeError::TooFewCounters(few)),
         enough => Ok(enough),
     }
 }
@@ -63,15 +76,11 @@ const LEAST_BUFFER: u64 = 20_000_000;
 /// Reads the memory for unfinished messages, in bytes.
 ///
 /// # Errors
-/// Says what is expected.
-pub(super) fn buffer(text: &str) -> Result<usize, String> {
+/// If it is not a size, too small, or too large for the machine.
+pub(super) fn buffer(text: &str) -> Result<usize, SizeError> {
     match bytes(text)? {
-        few if few < LEAST_BUFFER => Err(format!(
-            "{few} bytes are too few for a message of 4 MiB; expected 20M or more, such as 64MiB"
-        )),
-        enough => {
-            usize::try_from(enough).map_err(|_| "more than this machine can address".to_owned())
-        }
+        few if few < LEAST_BUFFER => Err(SizeError::TooSmallForMessages(few)),
+        enough => usize::try_from(enough).map_err(|_| SizeError::TooLarge),
     }
 }
 
