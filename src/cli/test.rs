@@ -8,7 +8,9 @@ use regex_lite::Regex;
 
 use super::output::print;
 use super::{CliError, DONE, FAILED, UNUSABLE};
+use crate::policy::LoadError;
 use crate::scenario::{self, FileReport, junit};
+use crate::store::RngError;
 
 /// The arguments of `weir test`.
 #[derive(Args, Clone, Debug)]
@@ -19,6 +21,9 @@ pub(super) struct TestArgs {
     /// Run only the tests whose name matches
     #[arg(long, value_name = "REGEX")]
     run: Option<Regex>,
+    /// Treat warnings as failures
+    #[arg(long)]
+    deny_warnings: bool,
     /// Output format
     #[arg(long, value_enum, default_value_t = TestFormat::Human)]
     format: TestFormat,
@@ -33,46 +38,61 @@ enum TestFormat {
     Junit,
 }
 
+/// Why no test was run.
+#[derive(Debug, thiserror::Error)]
+enum TestError {
+    #[error("no scenario files found: their names end in `.test.yaml`")]
+    NoFiles,
+    #[error("no test name matches `--run`")]
+    NoMatch,
+    #[error(transparent)]
+    Unreadable(#[from] LoadError),
+    #[error(transparent)]
+    Rng(#[from] RngError),
+}
+
 pub(super) fn run(args: &TestArgs) -> Result<ExitCode, CliError> {
-    let files = scenario::find(&args.paths).map_err(CliError::new)?;
-    if files.is_empty() {
-        return Err(CliError::new(
-            "no scenario files found: their names end in `.test.yaml`",
-        ));
-    }
-    let mut reports = Vec::with_capacity(files.len());
-    for file in files {
-        reports.push(report(file, args.run.as_ref())?);
-    }
+    let reports = reports(args).map_err(CliError::new)?;
     let broken = reports
         .iter()
         .filter(|report| !report.diagnostics.is_empty())
         .count();
     let ran: usize = reports.iter().map(|report| report.tests.len()).sum();
     let failed: usize = reports.iter().map(FileReport::failed).sum();
+    let warnings = reports.iter().flat_map(FileReport::warnings).count();
     if ran == 0 && broken == 0 {
-        return Err(CliError::new("no test name matches `--run`"));
+        return Err(CliError::new(TestError::NoMatch));
     }
     let written = match args.format {
         TestFormat::Human => {
             let files: String = reports.iter().map(ToString::to_string).collect();
-            format!("{files}{}\n", summary(ran, failed, broken))
+            format!("{files}{}\n", summary(ran, failed, warnings, broken))
         }
         TestFormat::Junit => junit(&reports),
     };
     print(written)?;
-    Ok(ExitCode::from(match (broken, failed) {
-        (0, 0) => DONE,
-        (0, _) => FAILED,
+    let is_failed = failed > 0 || (args.deny_warnings && warnings > 0);
+    Ok(ExitCode::from(match (broken, is_failed) {
+        (0, false) => DONE,
+        (0, true) => FAILED,
         _ => UNUSABLE,
     }))
 }
 
-fn report(file: PathBuf, name: Option<&Regex>) -> Result<FileReport, CliError> {
-    let loaded = scenario::load(&file).map_err(CliError::new)?;
+fn reports(args: &TestArgs) -> Result<Vec<FileReport>, TestError> {
+    let files = scenario::find(&args.paths)?;
+    if files.is_empty() {
+        return Err(TestError::NoFiles);
+    }
+    let name = args.run.as_ref();
+    files.into_iter().map(|file| report(file, name)).collect()
+}
+
+fn report(file: PathBuf, name: Option<&Regex>) -> Result<FileReport, TestError> {
+    let loaded = scenario::load(&file)?;
     let is_selected = |test: &str| name.is_none_or(|name| name.is_match(test));
     let tests = match &loaded.test_file {
-        Some(script) => scenario::run(script, is_selected).map_err(CliError::new)?,
+        Some(script) => scenario::run(script, is_selected)?,
         None => Vec::new(),
     };
     Ok(FileReport {
@@ -82,8 +102,13 @@ fn report(file: PathBuf, name: Option<&Regex>) -> Result<FileReport, CliError> {
     })
 }
 
-fn summary(ran: usize, failed: usize, broken: usize) -> String {
+fn summary(ran: usize, failed: usize, warnings: usize, broken: usize) -> String {
     let mut summary = format!("{} passed, {failed} failed", ran - failed);
+    match warnings {
+        0 => {}
+        1 => summary.push_str(", 1 warning"),
+        many => summary.push_str(&format!(", {many} warnings")),
+    }
     match broken {
         0 => {}
         1 => summary.push_str("; 1 file could not be run"),

@@ -9,6 +9,7 @@ diagnostic_codes! {
         InvalidStep Error "invalid-step" "A test without a name, or a step with no action or several" => "see the keys of a step in docs/testing-policies.md",
         InvalidExpectation Error "invalid-expectation" "An expectation that no response can meet" => "see the keys of `expect` in docs/testing-policies.md",
         UnreadablePolicy Error "unreadable-policy" "A policy that a scenario names cannot be read" => "`policy` is a path relative to the scenario file",
+        NoRule Warning "no-rule" "A descriptor that matches no rule, so that nothing limits it" => "check its keys and values with `weir explain`, or write `expect: no_limit` if that is meant",
         MissingDomain Error "missing-domain" "A request whose domain is not clear" => "add `domain:` to the request or to the file",
     }
 }

@@ -51,7 +51,7 @@ pub(super) fn overall(decision: &Decision) -> ExpectedCode {
     }
 }
 
-fn status_code(status: &Status) -> ExpectedCode {
+pub(super) fn status_code(status: &Status) -> ExpectedCode {
     match (status.code, &status.limit) {
         (Code::OverLimit, _) => ExpectedCode::OverLimit,
         (Code::Ok, Some(_)) => ExpectedCode::Ok,

@@ -26,7 +26,8 @@ pub fn junit(reports: &[FileReport]) -> String {
         // Writing to a String is infallible.
         let _ = writeln!(
             suites,
-            "  <testsuite {head} errors=\"{errors}\">\n{cases}{error}  </testsuite>"
+            "  <testsuite {head} errors=\"{errors}\">\n{cases}{error}{}  </testsuite>",
+            warnings(report)
         );
         tests += ran;
         failed += failures;
@@ -54,6 +55,18 @@ fn case(report: &FileReport, test: &TestReport, file: &str) -> String {
         failure.table()
     ));
     format!("{head}>\n      <failure message=\"{message}\">{text}</failure>\n    </testcase>\n")
+}
+
+/// JUnit has no element for warnings.
+fn warnings(report: &FileReport) -> String {
+    let all: Vec<String> = report.warnings().map(ToString::to_string).collect();
+    match all.is_empty() {
+        true => String::new(),
+        false => format!(
+            "    <system-err>{}</system-err>\n",
+            escape_xml(&all.join("\n"))
+        ),
+    }
 }
 
 fn error_case(report: &FileReport, file: &str) -> String {

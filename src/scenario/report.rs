@@ -25,6 +25,8 @@ pub struct TestReport {
     pub position: Position,
     /// The first failure; `None` if the test passed.
     pub failure: Option<Failure>,
+    /// Steps that may pass for another reason than was meant.
+    pub warnings: Vec<Diagnostic>,
 }
 
 /// The step in which a test failed.
@@ -65,6 +67,11 @@ impl FileReport {
             .iter()
             .filter(|test| test.failure.is_some())
             .count()
+    }
+
+    /// The warnings of all tests.
+    pub fn warnings(&self) -> impl Iterator<Item = &Diagnostic> {
+        self.tests.iter().flat_map(|test| &test.warnings)
     }
 }
 
@@ -139,6 +146,9 @@ impl fmt::Display for FileReport {
         match failed {
             0 => writeln!(f, "{file}: {ran} passed")?,
             _ => writeln!(f, "{file}: {} passed, {failed} failed", ran - failed)?,
+        }
+        for warning in self.warnings() {
+            writeln!(f, "{warning}")?;
         }
         for test in &self.tests {
             let Some(failure) = &test.failure else {

@@ -2,19 +2,22 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::path::Path;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 
-use super::compare::{differences, overall};
+use super::ScenarioCode;
+use super::compare::{differences, overall, status_code};
 use super::report::{Difference, Failure, TestReport};
 use super::test_file::{ExpectedCode, ExpectedCounts, StepAction, Test, TestFile, TestRequest};
 use crate::clock::{Clock, ManualClock, Micros};
+use crate::document::{Report, quoted};
 use crate::engine::{Decision, Engine};
 use crate::limit::Rate;
-use crate::policy::{HIDDEN, Policy, Position, Redactor};
+use crate::policy::{Domain, HIDDEN, Policy, Position, Redactor, TracedLevel};
 use crate::request::{Cost, Descriptor, Entry, LeaseId, Request};
 use crate::store::{MemoryConfig, RngError, Store};
 
@@ -27,10 +30,10 @@ pub fn run(
     is_selected: impl Fn(&str) -> bool,
 ) -> Result<Vec<TestReport>, RngError> {
     let selected = file.tests.iter().filter(|test| is_selected(&test.name));
-    selected.map(run_test).collect()
+    selected.map(|test| run_test(test, &file.file)).collect()
 }
 
-fn run_test(test: &Test) -> Result<TestReport, RngError> {
+fn run_test(test: &Test, file: &Path) -> Result<TestReport, RngError> {
     let clock = ManualClock::new(test.start);
     let store = Store::memory(MemoryConfig::default())?;
     let mut runner = Runner {
@@ -42,6 +45,7 @@ fn run_test(test: &Test) -> Result<TestReport, RngError> {
         policy: &test.policy,
         clock,
         leases: HashMap::new(),
+        report: Report::new(file),
     };
     let mut failure = None;
     for step in &test.steps {
@@ -62,6 +66,11 @@ fn run_test(test: &Test) -> Result<TestReport, RngError> {
     Ok(TestReport {
         name: test.name.clone(),
         position: test.position,
+        // A failure says more.
+        warnings: match failure {
+            None => runner.report.into_diagnostics(),
+            Some(_) => Vec::new(),
+        },
         failure,
     })
 }
@@ -73,6 +82,7 @@ struct Runner<'t> {
     clock: ManualClock,
     /// Granted leases, by the name that `keep` gives them.
     leases: HashMap<&'t str, SavedLeases>,
+    report: Report,
 }
 
 /// Leases of one name, in the order in which they were granted.
@@ -111,6 +121,9 @@ impl<'t> Runner<'t> {
                         let saved = self.leases.entry(name).or_default();
                         saved.leases.push(grant.lease);
                     }
+                    if call == 1 {
+                        self.warn_of_no_rule(test, &decision, position);
+                    }
                     codes.push(overall(&decision));
                     compare(test, call, &decision, &codes)
                 }
@@ -128,6 +141,35 @@ impl<'t> Runner<'t> {
             }
         }
         None
+    }
+
+    /// Warns of descriptors that match no rule, unless that is expected: they pass for ever.
+    fn warn_of_no_rule(&mut self, test: &TestRequest, decision: &Decision, position: Position) {
+        let none = Some(ExpectedCode::NoLimit);
+        if test.expect.code == none {
+            return;
+        }
+        for (at, (descriptor, status)) in
+            test.descriptors.iter().zip(&decision.statuses).enumerate()
+        {
+            let expected = test.expect.statuses.get(at).and_then(|status| status.code);
+            // The limits of a rule may be replaced.
+            let domain = self.policy.domain(&test.domain);
+            let has_rule = |domain: &Domain| {
+                let last = domain.trace(&descriptor.entries).pop();
+                matches!(last, Some(TracedLevel::Selected { has_rule: true, .. }))
+            };
+            if Some(status_code(status)) != none || expected == none || domain.is_some_and(has_rule)
+            {
+                continue;
+            }
+            let keys = descriptor.entries.iter();
+            let keys = keys.map(|entry| quoted(&String::from_utf8_lossy(&entry.key)));
+            let keys = keys.collect::<Vec<_>>().join(", ");
+            let message = format!("the descriptor with {keys} matches no rule");
+            self.report
+                .add(ScenarioCode::NoRule, Some(position), message);
+        }
     }
 
     /// The request with the lease that it releases; `None` if no lease of that name was granted.

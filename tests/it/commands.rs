@@ -95,6 +95,24 @@ fn explained(args: &[&str]) -> (Option<i32>, String, String) {
 }
 
 #[test]
+fn weir_test_warns_of_descriptors_that_match_no_rule() {
+    let file = "tests/scenario_faults/unlimited.test.yaml";
+    let help = "help: check its keys and values with `weir explain`, or write `expect: no_limit` if that is meant";
+    let expected = format!(
+        "{file}: 2 passed\n\
+         {file}:4:9: warning[no-rule]: the descriptor with `plan`, `apikey` matches no rule\n  {help}\n\
+         {file}:5:9: warning[no-rule]: the descriptor with `plan` matches no rule\n  {help}\n\
+         2 passed, 0 failed, 2 warnings\n"
+    );
+    let (code, out, _) = said(&["test", file]);
+    assert_eq!((code, out), (Some(0), expected));
+    assert_eq!(said(&["test", "--deny-warnings", file]).0, Some(1));
+    let (_, out, _) = said(&["test", "--format=junit", file]);
+    let written = out.split("<system-err>").nth(1).unwrap();
+    assert_eq!(written.matches("warning[no-rule]").count(), 2);
+}
+
+#[test]
 fn weir_explain_shows_the_walk_and_the_response() {
     let (code, out, _) = explained(&[
         "api_key=pk_top_secret",
