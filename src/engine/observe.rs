@@ -25,6 +25,8 @@ pub struct DescriptorResult<'a> {
     pub is_replaced: bool,
     /// The outcome at each limit that counts, in the order of the rule.
     pub outcomes: &'a [Outcome],
+    /// Of several hits that are over a limit, those for which there was room.
+    pub room: u32,
     /// The status in the response.
     pub status: &'a Status,
 }
@@ -47,6 +49,7 @@ pub(super) fn observe_each(
             rule: rule(target),
             is_replaced: matches!(target.matched, Match::Replaced),
             outcomes: counted.map_or(&[], |outcomes| &outcomes.limits),
+            room: counted.map_or(0, |outcomes| outcomes.room),
             status,
         });
     }

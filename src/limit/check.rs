@@ -42,6 +42,8 @@ pub struct Outcomes {
     pub held_until: Option<Timestamp>,
     /// The effect on leases.
     pub lease: LeaseOutcome,
+    /// Of an operation of several hits that is over a limit, those for which there was room.
+    pub room: u32,
 }
 
 /// The effect of an operation on leases.
@@ -132,6 +134,7 @@ pub fn apply(
     outcomes: &mut Outcomes,
 ) {
     outcomes.blocked_until = None;
+    let mut room = None;
     outcomes.lease = match (op.cost, op.lease) {
         (Cost::Refund(_), lease) if set.has_leases() => release(states, op.now, lease),
         _ => LeaseOutcome::None,
@@ -148,13 +151,13 @@ pub fn apply(
         // One dispatch by algorithm for all that is done: this is the hot path.
         let over_until = match (state, &limit.kind) {
             (State::FixedWindow { count, .. }, LimitKind::FixedWindow(rate)) => {
-                apply_one(rate, count, op, charged, outcome)
+                apply_one(rate, count, op, charged, outcome, &mut room)
             }
             (State::SlidingWindow { segments, .. }, LimitKind::SlidingWindow(rate)) => {
-                apply_one(rate, &mut **segments, op, charged, outcome)
+                apply_one(rate, &mut **segments, op, charged, outcome, &mut room)
             }
             (State::TokenBucket { debt, .. }, LimitKind::TokenBucket(bucket)) => {
-                apply_one(bucket, debt, op, charged, outcome)
+                apply_one(bucket, debt, op, charged, outcome, &mut room)
             }
             (
                 State::Concurrency(leases),
@@ -171,12 +174,20 @@ pub fn apply(
                     leases.grant(op.now, lease, slots, length);
                     outcomes.lease = LeaseOutcome::Granted;
                 }
-                apply_one(max_in_flight, &mut **leases, op, charged, outcome)
+                apply_one(
+                    max_in_flight,
+                    &mut **leases,
+                    op,
+                    charged,
+                    outcome,
+                    &mut room,
+                )
             }
             _ => None,
         };
         outcomes.blocked_until = outcomes.blocked_until.max(over_until);
     }
+    outcomes.room = room.unwrap_or(0);
     if set.has_leases() {
         outcomes.held_until = states.held_until(op.now);
     }
@@ -190,7 +201,14 @@ fn apply_one<C: Count>(
     op: Operation,
     charged: bool,
     outcome: &mut Outcome,
+    room: &mut Option<u32>,
 ) -> Option<Timestamp> {
+    if let Cost::Hits(2..) = op.cost
+        && outcome.over
+    {
+        let available = u32::try_from(count.available(params, op.now)).unwrap_or(u32::MAX);
+        *room = Some(room.map_or(available, |room| room.min(available)));
+    }
     match op.cost {
         Cost::Hits(hits) if charged => count.add(params, op.now, hits.into()),
         Cost::Refund(hits) if op.lease.is_none() => count.refund(params, op.now, hits.into()),

@@ -9,6 +9,7 @@ mod counter;
 mod envoy_ratelimit;
 mod families;
 mod histogram;
+mod hit_class;
 mod recorder;
 mod registry;
 mod scrape;
@@ -120,6 +121,21 @@ pub struct RuleHits {
     /// Over one of the limits.
     pub over: u64,
     /// Part of `over`: allowed by shadow mode.
+    pub shadow: u64,
+    /// Part of `over`: hits for which there was room.
+    #[serde(skip)]
+    pub room: HitsWithRoom,
+}
+
+/// Hits of requests that were over a limit, for which there was room: of requests of several hits. envoyproxy/ratelimit
+/// does not count them as over.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct HitsWithRoom {
+    /// All of them.
+    pub hits: u64,
+    /// Those that would have been near the limit.
+    pub near: u64,
+    /// Those that were allowed by shadow mode.
     pub shadow: u64,
 }
 
@@ -430,6 +446,9 @@ impl RuleHits {
         self.near += other.near;
         self.over += other.over;
         self.shadow += other.shadow;
+        self.room.hits += other.room.hits;
+        self.room.near += other.room.near;
+        self.room.shadow += other.room.shadow;
     }
 
     fn subtract(&mut self, other: &Self) {
@@ -447,6 +466,11 @@ impl From<&RuleCounters> for RuleHits {
             near: counters.near.get(),
             over: counters.over.get(),
             shadow: counters.shadow.get(),
+            room: HitsWithRoom {
+                hits: counters.room.get(),
+                near: counters.near_room.get(),
+                shadow: counters.shadow_room.get(),
+            },
         }
     }
 }

@@ -65,10 +65,16 @@ pub(crate) struct Serving {
 
 impl Serving {
     pub(crate) fn start(flags: &[&str]) -> Self {
+        Self::start_with(flags, &[])
+    }
+
+    /// As [`Self::start`], with variables.
+    pub(crate) fn start_with(flags: &[&str], variables: &[(&str, &str)]) -> Self {
         let folder = folder(POLICY);
         let mut process = weir(&["serve", "--workers=1", "--log-format=json"])
             .args(["--policies", text(folder.path())])
             .args(flags)
+            .envs(variables.iter().copied())
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();

@@ -44,6 +44,7 @@ mod examples;
 mod keys;
 mod leases;
 mod lifetime;
+mod metric_values;
 mod offline;
 mod operations;
 mod operator_log;

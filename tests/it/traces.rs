@@ -20,8 +20,11 @@ use crate::running::{descriptor, request};
 
 const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
 
-/// A collector that hands on what it gets.
-struct Collector(mpsc::Sender<Span>);
+/// A collector that hands on what it gets, of those who know its key.
+struct Collector {
+    spans: mpsc::Sender<Span>,
+    key: Option<&'static str>,
+}
 
 #[tonic::async_trait]
 impl TraceService for Collector {
@@ -29,17 +32,21 @@ impl TraceService for Collector {
         &self,
         request: Request<ExportTraceServiceRequest>,
     ) -> Result<Response<ExportTraceServiceResponse>, Status> {
+        let key = request.metadata().get("x-api-key");
+        if key.and_then(|key| key.to_str().ok()) != self.key {
+            return Err(Status::unauthenticated("no key"));
+        }
         let resources = request.into_inner().resource_spans.into_iter();
         let scopes = resources.flat_map(|resource| resource.scope_spans);
         for span in scopes.flat_map(|scope| scope.spans) {
-            self.0.send(span).unwrap();
+            self.spans.send(span).unwrap();
         }
         Ok(Response::new(ExportTraceServiceResponse::default()))
     }
 }
 
 async fn collector() -> (String, mpsc::Receiver<Span>) {
-    let (address, spans) = serve_collector(Server::builder()).await;
+    let (address, spans) = serve_collector(Server::builder(), None).await;
     (format!("http://{address}"), spans)
 }
 
@@ -50,17 +57,21 @@ async fn encrypted_collector() -> (String, String, mpsc::Receiver<Span>) {
     let identity = Identity::from_pem(&certificate, certified.signing_key.serialize_pem());
     let tls = ServerTlsConfig::new().identity(identity);
     let server = Server::builder().tls_config(tls).unwrap();
-    let (address, spans) = serve_collector(server).await;
+    let (address, spans) = serve_collector(server, Some("k")).await;
     let url = format!("https://localhost:{}", address.port());
     (url, certificate, spans)
 }
 
-async fn serve_collector(mut server: Server) -> (SocketAddr, mpsc::Receiver<Span>) {
+async fn serve_collector(
+    mut server: Server,
+    key: Option<&'static str>,
+) -> (SocketAddr, mpsc::Receiver<Span>) {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (sender, spans) = mpsc::channel();
+    let collector = Collector { spans: sender, key };
     let server = server
-        .add_service(TraceServiceServer::new(Collector(sender)))
+        .add_service(TraceServiceServer::new(collector))
         .serve_with_incoming(TcpListenerStream::new(listener));
     tokio::spawn(server);
     (address, spans)
@@ -142,7 +153,8 @@ async fn spans_are_sent_over_tls_to_a_collector_that_the_ca_has_signed() {
         std::fs::write(&ca, pem).unwrap();
         let flags = ["--grpc=127.0.0.1:0", "--drain=0", "--otlp-sample-ratio=1"];
         let collector = ["--otlp", &url, "--otlp-ca", ca.to_str().unwrap()];
-        let mut serving = Serving::start(&[&flags[..], &collector].concat());
+        let headers = [("OTEL_EXPORTER_OTLP_HEADERS", "x-api-key=k")];
+        let mut serving = Serving::start_with(&[&flags[..], &collector].concat(), &headers);
         let mut client = RateLimitServiceClient::new(serving.connect().await);
         let asked = request(vec![descriptor(b"api_key", b"x")]);
         client.should_rate_limit(asked).await.unwrap();

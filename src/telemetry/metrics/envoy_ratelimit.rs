@@ -5,7 +5,6 @@
 //! policy has a value. Rules with deeper paths are summed.
 
 use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
 use std::sync::atomic::Ordering;
 
 use super::RuleHits;
@@ -26,9 +25,13 @@ type ReadHits = fn(&RuleHits) -> u64;
 const RULE_METRICS: [(&str, ReadHits); 5] = [
     ("total_hits", |hits| hits.total()),
     ("within_limit", |hits| hits.within),
-    ("near_limit", |hits| hits.near),
-    ("over_limit", |hits| hits.over),
-    ("shadow_mode", |hits| hits.shadow),
+    ("near_limit", |hits| hits.near + hits.room.near),
+    ("over_limit", |hits| {
+        hits.over.saturating_sub(hits.room.hits)
+    }),
+    ("shadow_mode", |hits| {
+        hits.shadow.saturating_sub(hits.room.shadow)
+    }),
 ];
 
 /// Writes all of them.
@@ -91,7 +94,7 @@ fn sum_by_path(scrape: &Scrape<'_>) -> BTreeMap<RulePath, RuleHits> {
                     .map(|level| label(level, value.map(AsRef::as_ref)))
             };
             let path = (
-                series.domain.name.to_string(),
+                sanitized(&series.domain.name),
                 level(0).unwrap_or_default(),
                 level(1),
             );
@@ -109,15 +112,73 @@ fn sum_by_path(scrape: &Scrape<'_>) -> BTreeMap<RulePath, RuleHits> {
     sums
 }
 
-/// `key` or `key_value`, without the characters that statsd reserves.
+/// `key` or `key_value`.
 fn label(level: &LevelName, sent: Option<&str>) -> String {
     let sent = sent.filter(|value| !value.is_empty());
-    let text = match sent.or(level.matcher_text.as_deref()) {
-        Some(value) if value.parse::<Ipv4Addr>().is_ok() => {
-            format!("{}_{}", level.key, value.replace('.', "_"))
+    match sent.or(level.matcher_text.as_deref()) {
+        Some(value) => sanitized(&format!("{}_{value}", level.key)),
+        None => sanitized(&level.key),
+    }
+}
+
+/// A text without the characters that statsd reserves, and without the dots of addresses.
+fn sanitized(text: &str) -> String {
+    let text = text.replace([':', '|'], "_");
+    let mut clean = String::with_capacity(text.len());
+    let mut rest = text.as_str();
+    while let Some(next) = rest.chars().next() {
+        let address = address_len(rest.as_bytes());
+        let (done, behind) = rest.split_at(address.unwrap_or(next.len_utf8()));
+        match address {
+            Some(_) => clean.push_str(&done.replace('.', "_")),
+            None => clean.push_str(done),
         }
-        Some(value) => format!("{}_{value}", level.key),
-        None => level.key.to_string(),
-    };
-    text.replace([':', '|'], "_")
+        rest = behind;
+    }
+    clean
+}
+
+/// The length of four numbers of up to three digits with dots between them, at the start of a text.
+fn address_len(text: &[u8]) -> Option<usize> {
+    let mut end = 0;
+    for number in 0..4 {
+        if number > 0 {
+            (text.get(end) == Some(&b'.')).then_some(())?;
+            end += 1;
+        }
+        let digits = text[end..].iter().take(3);
+        let digits = digits.take_while(|byte| byte.is_ascii_digit()).count();
+        (digits > 0).then_some(())?;
+        end += digits;
+    }
+    Some(end)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dots_of_addresses_are_replaced_wherever_they_are() {
+        for (text, expected) in [
+            (
+                "masked_remote_address_0.0.0.0/0",
+                "masked_remote_address_0_0_0_0/0",
+            ),
+            ("host_10.0.0.1:80", "host_10_0_0_1_80"),
+            ("10.0.0.7", "10_0_0_7"),
+            ("1234.5.6.7", "1234_5_6_7"),
+            ("1.2.3.4567", "1_2_3_4567"),
+            ("1.2.3.4.5.6.7.8", "1_2_3_4.5_6_7_8"),
+            ("ü 999.999.999.999 x", "ü 999_999_999_999 x"),
+            ("1.2.3", "1.2.3"),
+            ("1.2.3.x", "1.2.3.x"),
+            ("1.2345.6.7", "1.2345.6.7"),
+            ("api.example.com", "api.example.com"),
+            ("a:b|c", "a_b_c"),
+            ("", ""),
+        ] {
+            assert_eq!(sanitized(text), expected);
+        }
+    }
 }

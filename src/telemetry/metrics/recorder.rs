@@ -6,13 +6,14 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 
+use super::hit_class::HitClass;
 use super::registry::{Detail, Registry};
-use super::thread::{RuleCounters, ThreadMetrics};
+use super::thread::ThreadMetrics;
 use super::{GRPC_UNKNOWN, MatchKind, UNKNOWN_DOMAIN};
 use crate::clock::{Stopwatch, Timestamp};
 use crate::engine::{Code, CountingStatus, Decision, DescriptorResult};
-use crate::limit::{Limit, Outcome};
-use crate::policy::{Limits, Rule};
+use crate::limit::Outcome;
+use crate::policy::Rule;
 use crate::request::{Cost, Descriptor, Request};
 use crate::server::http2::Rejection;
 use crate::telemetry::heavy_hitters::{ClientHits, HitterRecorder};
@@ -24,9 +25,6 @@ use crate::telemetry::unmatched::UnmatchedRecorder;
 const SAMPLE_ALL_BELOW: u64 = 1_000;
 /// … and one in how many of the calls beyond those, with a weight of that many.
 const SAMPLE_ONE_IN: u64 = 64;
-
-/// A hit is near a limit if more than this many tenths of the capacity are used after it.
-const NEAR_TENTHS: u64 = 8;
 
 /// The longest value in a label, in bytes.
 const MAX_VALUE_LEN: usize = 128;
@@ -203,9 +201,9 @@ impl CallRecorder<'_> {
         else {
             return;
         };
-        let class = HitClass::new(rule, result);
+        let class = HitClass::new(rule, result, hits);
         if let Some(counters) = thread.rules.get_or_insert(number) {
-            class.count(counters, hits);
+            class.count(counters);
         }
         for number in limits_over(limits, result.outcomes) {
             if let Some(over) = thread.limits.get_or_insert(number) {
@@ -215,7 +213,7 @@ impl CallRecorder<'_> {
         if rule.metric.detailed || rule.metric.value_levels != 0 {
             let number = self.recorder.detail(number, detail(rule, descriptor));
             if let Some(counters) = thread.rules.get_or_insert(number) {
-                class.count(counters, hits);
+                class.count(counters);
             }
         }
     }
@@ -299,62 +297,6 @@ impl Drop for CallRecorder<'_> {
             self.recorder.thread.cancelled.add(1);
         }
     }
-}
-
-/// How the hits of a descriptor are counted at its rule.
-#[derive(Clone, Copy, Debug)]
-struct HitClass {
-    near: bool,
-    over: bool,
-    shadow: bool,
-}
-
-impl HitClass {
-    fn new(rule: &Rule, result: &DescriptorResult<'_>) -> Self {
-        let mut class = Self {
-            near: false,
-            over: false,
-            shadow: false,
-        };
-        let Limits::Counted(set) = &rule.limits else {
-            return class;
-        };
-        for outcome in result.outcomes {
-            match set.limits.get(usize::from(outcome.limit)) {
-                Some(limit) if !limit.shadow_mode => {
-                    class.over |= outcome.over;
-                    class.near |= is_near(limit, outcome);
-                }
-                _ => {}
-            }
-        }
-        let is_shadow = rule.shadow_mode || result.domain.is_some_and(|domain| domain.shadow_mode);
-        class.shadow = class.over && is_shadow;
-        class
-    }
-
-    #[inline]
-    fn count(self, counters: &RuleCounters, hits: u32) {
-        let hits = u64::from(hits);
-        if self.over {
-            counters.over.add(hits);
-            if self.shadow {
-                counters.shadow.add(hits);
-            }
-            return;
-        }
-        counters.within.add(hits);
-        if self.near {
-            counters.near.add(hits);
-        }
-    }
-}
-
-/// Whether more than eight tenths of the capacity are used.
-fn is_near(limit: &Limit, outcome: &Outcome) -> bool {
-    let capacity = limit.capacity();
-    let near = u64::from(capacity) * NEAR_TENTHS / 10;
-    u64::from(capacity.saturating_sub(outcome.available)) > near
 }
 
 /// The metric IDs of those limits that the hits were over.

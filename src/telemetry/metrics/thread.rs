@@ -21,6 +21,12 @@ pub(super) struct RuleCounters {
     pub(super) over: ThreadCounter,
     /// Part of `over`: allowed by shadow mode.
     pub(super) shadow: ThreadCounter,
+    /// Part of `over`: hits of a request of several hits for which there was room …
+    pub(super) room: ThreadCounter,
+    /// … and which would have been near the limit, …
+    pub(super) near_room: ThreadCounter,
+    /// … or are part of `shadow`.
+    pub(super) shadow_room: ThreadCounter,
 }
 
 impl RuleCounters {

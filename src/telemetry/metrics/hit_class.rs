@@ -1,0 +1,77 @@
+//! How the hits of one descriptor are counted at its rule.
+
+use super::thread::RuleCounters;
+use crate::engine::DescriptorResult;
+use crate::policy::{Limits, Rule};
+
+/// A hit is near a limit if more than this many tenths of the capacity are used after it.
+const NEAR_TENTHS: u64 = 8;
+
+/// How the hits of a descriptor are counted at its rule.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct HitClass {
+    hits: u32,
+    over: bool,
+    shadow: bool,
+    /// Hits that are near a limit, if the request is within all of them.
+    near: u32,
+    /// Hits for which there was room, if the request is over a limit, …
+    room: u32,
+    /// … and of these the ones that would have been near it.
+    near_room: u32,
+}
+
+impl HitClass {
+    /// `hits` at `rule`, with this result.
+    pub(super) fn new(rule: &Rule, result: &DescriptorResult<'_>, hits: u32) -> Self {
+        let mut class = Self {
+            hits,
+            ..Self::default()
+        };
+        let Limits::Counted(set) = &rule.limits else {
+            return class;
+        };
+        for outcome in result.outcomes {
+            match set.limits.get(usize::from(outcome.limit)) {
+                Some(limit) if !limit.shadow_mode => {
+                    let capacity = limit.capacity();
+                    let near_from = (u64::from(capacity) * NEAR_TENTHS / 10) as u32;
+                    let used = capacity.saturating_sub(outcome.available);
+                    class.near = class.near.max(hits.min(used.saturating_sub(near_from)));
+                    if outcome.over {
+                        class.over = true;
+                        class.room = result.room;
+                        class.near_room = result.room.min(capacity - near_from);
+                    }
+                }
+                _ => {}
+            }
+        }
+        let is_shadow = rule.shadow_mode || result.domain.is_some_and(|domain| domain.shadow_mode);
+        class.shadow = class.over && is_shadow;
+        class
+    }
+
+    #[inline]
+    pub(super) fn count(self, counters: &RuleCounters) {
+        let hits = u64::from(self.hits);
+        if !self.over {
+            counters.within.add(hits);
+            if self.near > 0 {
+                counters.near.add(self.near.into());
+            }
+            return;
+        }
+        counters.over.add(hits);
+        if self.shadow {
+            counters.shadow.add(hits);
+        }
+        if self.room > 0 {
+            counters.room.add(self.room.into());
+            counters.near_room.add(self.near_room.into());
+            if self.shadow {
+                counters.shadow_room.add(self.room.into());
+            }
+        }
+    }
+}
