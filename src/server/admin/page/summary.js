@@ -82,7 +82,7 @@ const drawTiles = () => {
   const slots = Object.values(overview.slots_in_use);
   if (slots.length) tiles.push(tile("Slots in use", number(slots.reduce((all, one) => all + one, 0)), `of ${plural(slots.length, "concurrency rule")}`));
   tiles.push(tile("Counters", number(store.counters), `${bytes(store.bytes)} of memory`));
-  tiles.push(tile("Counters over their limit", number(store.pinned), store.evicted ? `${number(store.evicted)} evicted: memory is full` : "none evicted", store.evicted_over_limit > 0));
+  tiles.push(tile("Counters over limit", number(store.pinned), store.evicted ? `${number(store.evicted)} evicted: memory is full` : "none evicted", store.evicted_over_limit > 0));
   if (store.redis) {
     const reason = store.redis.unavailable_reason;
     tiles.push(tile("Store", "Redis", reason ? "unavailable" : "connected", Boolean(reason)));
