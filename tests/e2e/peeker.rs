@@ -115,7 +115,7 @@ fn a_key_that_is_not_utf8_is_limited_too() {
 }
 
 #[test]
-fn what_is_no_key() {
+fn values_that_are_not_api_keys() {
     let Some(envoy) = Envoy::start("peeker") else {
         return;
     };

@@ -129,7 +129,7 @@ fn every_other_path_has_five_a_second() {
 }
 
 #[test]
-fn an_account_is_known_and_not_claimed() {
+fn an_account_cannot_be_claimed_by_a_header() {
     let Some(envoy) = Envoy::start("platform") else {
         return;
     };

@@ -11,7 +11,7 @@ const SERVICE: &str = "envoy.service.ratelimit.v3.RateLimitService";
 const HEALTH_NAMES: [&str; 3] = ["", "ratelimit", SERVICE];
 
 #[test]
-fn reflection_tells_what_is_served() {
+fn reflection_lists_the_services() {
     let weir = Weir::start("peeker");
     let Some(grpcurl) = Grpcurl::new(weir.address) else {
         return;

@@ -107,7 +107,7 @@ impl Bucket {
 }
 
 #[test]
-fn the_prefix_tells_the_tier() {
+fn the_prefix_of_a_key_selects_the_tier() {
     let Some(envoy) = Envoy::start("skakio") else {
         return;
     };
@@ -160,7 +160,7 @@ fn authentication_is_stricter_and_names_the_callers_tier() {
 }
 
 #[test]
-fn a_gateway_may_know_the_tier() {
+fn a_gateway_can_send_the_tier() {
     let weir = Weir::start("skakio");
     let Some(grpcurl) = Grpcurl::new(weir.address) else {
         return;

@@ -50,7 +50,7 @@ async fn become_free(engine: &Engine, slots: u32) {
 }
 
 #[tokio::test]
-async fn an_answer_that_a_client_no_longer_wants_gives_back_what_it_granted() {
+async fn slots_of_an_abandoned_call_are_released() {
     let engine = engine();
     let running = Running::serving(Arc::clone(&engine), config(1, Duration::ZERO)).await;
     // The headers of an answer may come, its message has no room: it is not asked for.

@@ -262,7 +262,7 @@ async fn without_the_token_json_neither_refunds_nor_peeks() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_asked_is_bounded() {
+async fn requests_to_the_admin_server_are_bounded() {
     let site = site().await;
     let with = |descriptors: usize| {
         let list = vec!["{\"entries\": [{\"key\": \"free\"}]}"; descriptors].join(",");

@@ -241,7 +241,7 @@ fn sighup_reloads_and_the_log_says_what_came_of_it() {
 }
 
 #[test]
-fn a_change_is_taken_up_and_a_bad_one_is_told_once() {
+fn a_change_is_loaded_and_an_invalid_one_is_logged_once() {
     let mut serving =
         Serving::start(&["--grpc=127.0.0.1:0", "--drain=0", "--reload-interval=0.01"]);
     let file = serving.folder.path().join("t.yaml");
@@ -365,7 +365,7 @@ fn a_bad_policy_is_not_served() {
 }
 
 #[test]
-fn check_counts_and_tells_by_its_exit_code() {
+fn check_counts_diagnostics_and_sets_its_exit_code() {
     let good = folder(POLICY);
     let fine = output(&["check", text(good.path())]);
     assert_eq!(fine.status.code(), Some(0), "{fine:?}");

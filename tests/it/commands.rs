@@ -9,7 +9,7 @@ fn weir(args: &[&str]) -> Output {
 }
 
 /// Exit code, stdout, stderr.
-fn said(args: &[&str]) -> (Option<i32>, String, String) {
+fn output_of(args: &[&str]) -> (Option<i32>, String, String) {
     let output = weir(args);
     let text = |bytes| String::from_utf8(bytes).unwrap();
     (
@@ -23,22 +23,22 @@ const FAILURES: &str = "tests/scenario_faults/failing/failures.test.yaml";
 
 #[test]
 fn weir_test_ends_with_0_if_all_pass() {
-    let (code, out, _) = said(&["test", "config", "tests/scenarios"]);
+    let (code, out, _) = output_of(&["test", "config", "tests/scenarios"]);
     assert_eq!(code, Some(0), "{out}");
     assert!(out.ends_with(" passed, 0 failed\n"), "{out}");
 }
 
 #[test]
 fn weir_test_ends_with_1_if_one_fails_and_shows_it() {
-    let (code, out, _) = said(&["test", FAILURES]);
+    let (code, out, _) = output_of(&["test", FAILURES]);
     let expected = std::fs::read_to_string("tests/scenario_faults/failing/failures.txt").unwrap();
     assert_eq!((code, out), (Some(1), expected));
 }
 
 #[test]
-fn weir_test_ends_with_2_if_a_file_is_no_good_and_runs_the_others() {
+fn weir_test_ends_with_2_if_a_file_is_invalid_and_runs_the_others() {
     let bad = "tests/scenario_faults/bad/keys.test.yaml";
-    let (code, out, _) = said(&["test", bad, "config/peeker.test.yaml"]);
+    let (code, out, _) = output_of(&["test", bad, "config/peeker.test.yaml"]);
     assert_eq!(code, Some(2));
     assert!(out.contains("unknown key `polices`"), "{out}");
     assert!(
@@ -46,7 +46,7 @@ fn weir_test_ends_with_2_if_a_file_is_no_good_and_runs_the_others() {
         "{out}"
     );
     let bad_policy = "tests/scenario_faults/bad/bad-policy.test.yaml";
-    assert_eq!(said(&["test", bad_policy]).0, Some(2));
+    assert_eq!(output_of(&["test", bad_policy]).0, Some(2));
 }
 
 #[test]
@@ -58,7 +58,7 @@ fn weir_test_ends_with_2_if_there_is_nothing_to_run() {
         &["test", "config", "--run", "("],
     ];
     for args in nothing {
-        let (code, out, err) = said(args);
+        let (code, out, err) = output_of(args);
         assert_eq!((code, out.as_str()), (Some(2), ""), "{args:?}");
         assert!(!err.is_empty());
     }
@@ -66,14 +66,14 @@ fn weir_test_ends_with_2_if_there_is_nothing_to_run() {
 
 #[test]
 fn weir_test_runs_the_tests_that_are_asked_for() {
-    let (code, out, _) = said(&["test", FAILURES, "--run", "^this one"]);
+    let (code, out, _) = output_of(&["test", FAILURES, "--run", "^this one"]);
     assert_eq!(code, Some(0));
     assert!(out.ends_with("1 passed, 0 failed\n"), "{out}");
 }
 
 #[test]
 fn weir_test_writes_junit() {
-    let (code, out, _) = said(&["test", FAILURES, "--format", "junit"]);
+    let (code, out, _) = output_of(&["test", FAILURES, "--format", "junit"]);
     assert_eq!(code, Some(1));
     assert!(out.starts_with("<?xml version=\"1.0\""), "{out}");
     assert!(
@@ -91,7 +91,7 @@ fn explained(args: &[&str]) -> (Option<i32>, String, String) {
         EXPLAINED,
         "--at=2026-01-01T00:00:00Z",
     ];
-    said(&[&first, args].concat())
+    output_of(&[&first, args].concat())
 }
 
 #[test]
@@ -211,7 +211,7 @@ fn weir_explain_describes_shadow_mode_and_a_missing_rule() {
 #[test]
 fn weir_explain_describes_what_does_not_match() {
     let explain = |args: &[&str]| {
-        let (code, out, _) = said(&[&["explain", "--at=0", "--policies"], args].concat());
+        let (code, out, _) = output_of(&[&["explain", "--at=0", "--policies"], args].concat());
         assert_eq!(code, Some(0));
         out
     };
@@ -267,7 +267,7 @@ fn weir_explain_describes_what_does_not_match() {
 }
 
 #[test]
-fn weir_explain_ends_with_2_if_it_cannot_say() {
+fn weir_explain_ends_with_2_if_the_request_is_invalid() {
     let unusable: [&[&str]; 4] = [
         &["explain", "--policies=config", "a=b"],
         &["explain", "--policies=config/peeker.yaml"],
@@ -275,7 +275,7 @@ fn weir_explain_ends_with_2_if_it_cannot_say() {
         &["explain", "--policies=tests/policies/bad/types.yaml", "a=b"],
     ];
     for args in unusable {
-        let (code, out, err) = said(args);
+        let (code, out, err) = output_of(args);
         assert_eq!((code, out.as_str()), (Some(2), ""), "{args:?}");
         assert!(!err.is_empty());
     }

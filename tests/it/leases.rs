@@ -36,7 +36,7 @@ fn back(text: &str, lease: &str) -> Descriptor {
     descriptor
 }
 
-fn vain(unknown: u64, missing: u64) -> LeaseStats {
+fn invalid_releases(unknown: u64, missing: u64) -> LeaseStats {
     LeaseStats { unknown, missing }
 }
 
@@ -57,7 +57,7 @@ fn slots_are_taken_and_given_back_by_the_lease_of_their_call() {
     );
     assert!(take(&weir, &[d("at_once=k")]).is_some());
     assert_eq!(weir.one("c", d("at_once=k").look()), "over 2 at once");
-    assert_eq!(weir.engine().lease_stats(), vain(0, 0));
+    assert_eq!(weir.engine().lease_stats(), invalid_releases(0, 0));
 }
 
 #[test]
@@ -76,14 +76,14 @@ fn a_lease_that_holds_nothing_frees_nothing_and_is_counted() {
     ] {
         assert_eq!(weir.one("c", back("at_once=k", wrong)), "ok 1 of 2 at once");
     }
-    assert_eq!(weir.engine().lease_stats(), vain(6, 0));
+    assert_eq!(weir.engine().lease_stats(), invalid_releases(6, 0));
     weir.ask("c", &[back("at_once=k", &own)]);
     assert_eq!(weir.one("c", back("at_once=k", &own)), "ok 2 of 2 at once");
     assert_eq!(
         weir.one("c", back("at_once=nobody", &own)),
         "ok 2 of 2 at once"
     );
-    assert_eq!(weir.engine().lease_stats(), vain(8, 0));
+    assert_eq!(weir.engine().lease_stats(), invalid_releases(8, 0));
 }
 
 #[test]
@@ -97,7 +97,7 @@ fn a_lease_that_has_ended_does_not_free_the_slot_of_another() {
         weir.one("c", back("at_once=k", &ended)),
         "ok 0 of 2 at once"
     );
-    assert_eq!(weir.engine().lease_stats(), vain(1, 0));
+    assert_eq!(weir.engine().lease_stats(), invalid_releases(1, 0));
 }
 
 #[test]
@@ -105,7 +105,7 @@ fn negative_hits_without_a_lease_free_no_slot_and_are_counted() {
     let weir = Weir::new(PER_KEY);
     take(&weir, &[d("at_once=k")]).unwrap();
     assert_eq!(weir.one("c", d("at_once=k").refund(1)), "ok 1 of 2 at once");
-    assert_eq!(weir.engine().lease_stats(), vain(0, 1));
+    assert_eq!(weir.engine().lease_stats(), invalid_releases(0, 1));
 }
 
 #[test]
@@ -140,7 +140,7 @@ fn one_lease_is_good_for_all_that_granted_it() {
         weir.words("c", &done),
         "ok 1 of 2 at once, ok 2 of 2 at once, ok 2 of 2 at once => OK"
     );
-    assert_eq!(weir.engine().lease_stats(), vain(0, 0));
+    assert_eq!(weir.engine().lease_stats(), invalid_releases(0, 0));
 }
 
 #[test]
@@ -198,7 +198,7 @@ fn a_refund_that_names_a_lease_is_taken_with_it_and_not_again() {
         ),
     ] {
         assert_eq!(weir.words("c", &settle), said);
-        assert_eq!(weir.engine().lease_stats(), vain(unknown, 0));
+        assert_eq!(weir.engine().lease_stats(), invalid_releases(unknown, 0));
     }
 }
 
@@ -212,7 +212,7 @@ fn what_a_dropped_answer_granted_can_be_given_back() {
         weir.engine().release(&grant);
         assert_eq!(weir.one("c", d("at_once=k").look()), "ok 2 of 2 at once");
     }
-    assert_eq!(weir.engine().lease_stats(), vain(0, 0));
+    assert_eq!(weir.engine().lease_stats(), invalid_releases(0, 0));
 }
 
 #[test]
@@ -293,7 +293,7 @@ fn in_an_atomic_domain_a_refused_request_is_charged_to_none() {
 }
 
 #[test]
-fn in_an_atomic_domain_what_is_charged_always_is() {
+fn in_an_atomic_domain_limits_that_always_charge_do() {
     let weir = Weir::new(ATOMIC);
     let both = [d("always=a").hits(2), d("none=a")];
     assert_eq!(
@@ -307,7 +307,7 @@ fn in_an_atomic_domain_what_is_charged_always_is() {
 }
 
 #[test]
-fn who_refuses_nobody_keeps_nobody_from_being_charged() {
+fn a_rule_that_refuses_nothing_does_not_prevent_charges() {
     let weir = Weir::new(ATOMIC);
     let shadow = [d("window=a"), d("shadow=a")];
     assert_eq!(

@@ -13,7 +13,7 @@ fn query(serving: &Serving, domain: &str, entries: &[&str], times: &str) {
 }
 
 #[test]
-fn what_is_not_limited_is_logged_once_and_without_values() {
+fn unlimited_traffic_is_logged_once_and_without_values() {
     let mut serving = Serving::start(&["--grpc=127.0.0.1:0", "--drain=0"]);
     query(&serving, "nowhere", &["api_key=s3cret"], "5");
     query(&serving, "t", &["plan=s3cret", "apikey=s3cret"], "5");

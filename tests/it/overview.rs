@@ -188,7 +188,7 @@ async fn the_overview_and_metrics_have_what_is_not_limited_without_values() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_not_limited_is_bounded() {
+async fn unknown_domains_and_unmatched_keys_are_bounded() {
     let site = site(false).await;
     for n in 0..200 {
         site.hit(&format!("nowhere{n}"), &[("a", "b")]);

@@ -190,7 +190,7 @@ descriptors: [{key: k, rate_limit: {unit: hour, requests_per_unit: 9, name: hour
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-async fn many_calls_are_counted_and_told_as_json() {
+async fn many_calls_are_summarized_as_json() {
     let running = start().await;
     let args = ["api_key=k", "--times=5", "--rate=10000", "--format=json"];
     let asked = query(&running, &args);

@@ -101,7 +101,7 @@ fn time_never_goes_back() {
 }
 
 #[test]
-fn secrets_are_masked_and_other_values_told() {
+fn secrets_are_masked_and_other_values_shown() {
     let mut log = String::new();
     for _ in 0..5 {
         log.push_str(&key(1, "sk_live_secret"));
@@ -179,7 +179,7 @@ fn two_policies_are_compared_by_the_rules_that_were_met() {
 }
 
 #[test]
-fn malformed_lines_are_told_by_number_and_passed_over() {
+fn malformed_lines_are_skipped_and_reported_by_number() {
     let mut log = key(1, "a").repeat(1_400);
     for _ in 0..14 {
         log.push_str("{\"time\": \"sk_live_secret\"}\n\n");
@@ -228,7 +228,7 @@ fn a_record_can_come_from_stdin() {
 }
 
 #[test]
-fn what_cannot_be_replayed_is_said_and_2() {
+fn replay_fails_with_2_on_unusable_input() {
     let replaying = Replaying::new(key(1, "a"));
     let policies = replaying.path("shop.yaml");
     let policies = policies.to_str().unwrap();

@@ -96,7 +96,7 @@ fn the_default_text_of_envoy_and_istio_is_read() {
 }
 
 #[test]
-fn clients_are_told_apart_by_address_and_not_by_port() {
+fn ports_do_not_distinguish_clients() {
     for host in ["198.51.100.7", "[2001:db8::1]"] {
         let line = |port: u32| {
             let address = format!("{host}:{port}");

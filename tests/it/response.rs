@@ -192,7 +192,7 @@ descriptors:
 "#;
 
 #[test]
-fn standard_headers_say_what_is_enforced_and_how_the_client_stands() {
+fn standard_headers_report_the_limit_and_what_remains() {
     let weir = Weir::new(STANDARD);
     let decision = weir.ask("reported", &[d("api_key=x")]);
     assert_eq!(

@@ -88,7 +88,7 @@ fn bad_files_are_refused_for_what_they_expect() {
 }
 
 #[test]
-fn what_is_wrong_comes_with_a_way_out() {
+fn diagnostics_of_scenarios_have_help() {
     let said = |name: &str| {
         let file = Path::new("tests/scenario_faults/bad").join(name);
         let loaded = scenario::load(&file).unwrap();

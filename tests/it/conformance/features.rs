@@ -65,7 +65,7 @@ fn case_39_a_ban_is_lifted() {
 }
 
 #[test]
-fn what_is_replaced_itself_still_replaces_and_unlimited_takes_part() {
+fn a_replaced_rule_still_replaces_others_and_unlimited_rules_count() {
     let weir = Weir::new(REPLACES);
     let words = weir.words("d", &[d("x=1"), d("free=1"), d("paid=1")]);
     assert_eq!(words, "none, none, ok 2 of 3/hour => OK");
