@@ -168,6 +168,8 @@ fn refused_clients_and_their_rules_are_shown() {
         "{refused}"
     );
 
+    // The present counters are shown before any hit.
+    assert_eq!(site.page.value("$('hits').disabled"), true);
     site.page.value("$('entries').focus()");
     site.page.write("api_key=s3cret-key");
     site.page.press(&["Tab", "Enter"]);

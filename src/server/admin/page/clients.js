@@ -24,6 +24,10 @@ const loadTop = async () => {
   const isLocked = !answer.ok && overview.has_token;
   $("token-form").hidden = !isLocked;
   $("hitters").hidden = !answer.ok;
+  // With the token the present counters are shown as they are, so hits would have no effect.
+  const isLive = answer.ok && Boolean(token);
+  $("hits").disabled = isLive;
+  setText($("explain-counters"), isLive ? "The counters are those of the server, before any hit." : "Without the admin token, fresh counters are assumed.");
   if (answer.ok) {
     setText($("token-note"), "");
     return drawTop(await answer.json());
