@@ -54,6 +54,31 @@ pub struct BatchOutcome {
     pub not_counted: SmallVec<[NotCounted; 2]>,
 }
 
+impl BatchOutcome {
+    /// Puts in the outcomes of a hit that was counted at `time`.
+    ///
+    /// All waits are from `now`, the latest of these times. So limits that reset at the same moment have equal waits
+    /// although their hits were counted one after the other, and the first of them is always the one reported.
+    fn put(&mut self, index: usize, time: Timestamp, outcomes: Outcomes) {
+        let is_first = self
+            .outcomes
+            .iter()
+            .all(|outcomes| outcomes.limits.is_empty());
+        if is_first {
+            self.now = time;
+        }
+        self.outcomes[index] = outcomes;
+        let later = time.since(self.now);
+        for (at, outcomes) in self.outcomes.iter_mut().enumerate() {
+            outcomes.wait_less(match at == index {
+                true => self.now.since(time),
+                false => later,
+            });
+        }
+        self.now = self.now.max(time);
+    }
+}
+
 /// A hit that the store did not confirm in time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NotCounted {
@@ -230,6 +255,43 @@ impl Store {
         match self {
             Self::Memory(memory) => memory.stats(),
             Self::Redis(redis) => redis.stats(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Micros;
+    use crate::limit::Outcome;
+
+    #[test]
+    fn limits_that_reset_together_have_equal_waits_whenever_they_were_asked() {
+        let end = Timestamp::from_secs(60);
+        let counted_at = |time: Timestamp| Outcomes {
+            limits: smallvec::smallvec![Outcome {
+                limit: 0,
+                over: true,
+                over_capacity: false,
+                available: 0,
+                reset_after: end.since(time),
+            }],
+            ..Outcomes::default()
+        };
+        let (early, late) = (Timestamp::from_micros(7), Timestamp::from_micros(900));
+        for times in [[early, late], [late, early], [late, late]] {
+            let mut answer = BatchOutcome {
+                now: Timestamp::from_secs(1),
+                outcomes: smallvec::smallvec![Outcomes::default(), Outcomes::default()],
+                not_counted: SmallVec::new(),
+            };
+            for (index, time) in times.into_iter().enumerate() {
+                answer.put(index, time, counted_at(time));
+            }
+            assert_eq!(answer.now, late);
+            for outcomes in &answer.outcomes {
+                assert_eq!(outcomes.limits[0].reset_after, Micros::new(59_999_100));
+            }
         }
     }
 }

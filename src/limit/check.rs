@@ -29,6 +29,16 @@ pub struct Outcome {
     pub reset_after: Micros,
 }
 
+impl Outcomes {
+    /// Takes time that has passed since from every wait.
+    pub fn wait_less(&mut self, passed: Micros) {
+        for outcome in &mut self.limits {
+            let left = outcome.reset_after.get().saturating_sub(passed.get());
+            outcome.reset_after = Micros::new(left);
+        }
+    }
+}
+
 /// The result of an operation at all active limits of a set.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Outcomes {

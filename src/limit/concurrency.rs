@@ -7,8 +7,7 @@ use std::collections::VecDeque;
 
 use bytes::{Buf, BufMut};
 
-use super::count::{Count, Encode};
-use super::encoding::{MAX_TIME, take_count, take_time};
+use super::count::{Count, Encode, MAX_TIME, take_count, take_time};
 use crate::clock::{Micros, Timestamp};
 use crate::request::LeaseId;
 

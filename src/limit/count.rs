@@ -1,5 +1,8 @@
 //! The contracts between the algorithms and the modules that dispatch over them.
 
+use bytes::Buf as _;
+
+use super::MAX_COUNT;
 use crate::clock::{Micros, Timestamp};
 
 /// What every algorithm does with its state. `now` may stand still or go back.
@@ -41,6 +44,25 @@ pub(super) trait Encode: Sized {
 
     /// `None` if there are too few bytes.
     fn decode(bytes: &mut &[u8]) -> Option<Self>;
+}
+
+/// The latest time that is believed: the script in Redis has whole numbers up to here.
+pub(super) const MAX_TIME: Timestamp = Timestamp::from_micros((1 << 53) - 1);
+
+/// Takes a number that is at most `max`.
+pub(super) fn take_number(bytes: &mut &[u8], max: u64) -> Option<u64> {
+    let number = bytes.try_get_u64_le().ok()?;
+    Some(number).filter(|number| *number <= max)
+}
+
+/// Takes a count of hits, or of what stands for them.
+pub(super) fn take_count(bytes: &mut &[u8]) -> Option<u64> {
+    take_number(bytes, MAX_COUNT)
+}
+
+/// Takes a time.
+pub(super) fn take_time(bytes: &mut &[u8]) -> Option<Timestamp> {
+    take_number(bytes, MAX_TIME.micros()).map(Timestamp::from_micros)
 }
 
 /// What one limit counted delta from a remote state: `local` minus `remote`.

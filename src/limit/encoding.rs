@@ -6,21 +6,20 @@
 //! what follows (4), and for each lease its id (16), its expiry (8) and its slots (4).
 //!
 //! What is stored may have been written by others, so each number is believed only within the range that weir writes:
-//! times are below 2^53 microseconds, counts at most [`MAX_COUNT`]. The script in Redis has the same ranges.
+//! times are below 2^53 microseconds, counts at most `MAX_COUNT`. The script in Redis has the same ranges.
 //!
 //! Stored counters depend on this format: to change it, change the version of the stores that hold it.
 
 use bytes::{Buf, BufMut};
 use smallvec::SmallVec;
 
+use super::LimitSet;
 use super::concurrency::LeaseTable;
 use super::count::Encode;
 use super::fixed_window::FixedWindowState;
 use super::sliding_window::SlidingWindowState;
 use super::state::{State, States};
 use super::token_bucket::TokenBucketState;
-use super::{LimitSet, MAX_COUNT};
-use crate::clock::Timestamp;
 
 /// The numbers that stand for the algorithms.
 pub(crate) mod number {
@@ -28,25 +27,6 @@ pub(crate) mod number {
     pub(crate) const SLIDING_WINDOW: u8 = 2;
     pub(crate) const TOKEN_BUCKET: u8 = 3;
     pub(crate) const CONCURRENCY: u8 = 4;
-}
-
-/// The latest time that is believed: the script in Redis has whole numbers up to here.
-pub(super) const MAX_TIME: Timestamp = Timestamp::from_micros((1 << 53) - 1);
-
-/// Takes a number that is at most `max`.
-pub(super) fn take_number(bytes: &mut &[u8], max: u64) -> Option<u64> {
-    let number = bytes.try_get_u64_le().ok()?;
-    Some(number).filter(|number| *number <= max)
-}
-
-/// Takes a count of hits, or of what stands for them.
-pub(super) fn take_count(bytes: &mut &[u8]) -> Option<u64> {
-    take_number(bytes, MAX_COUNT)
-}
-
-/// Takes a time.
-pub(super) fn take_time(bytes: &mut &[u8]) -> Option<Timestamp> {
-    take_number(bytes, MAX_TIME.micros()).map(Timestamp::from_micros)
 }
 
 /// The bytes are not encoded states.

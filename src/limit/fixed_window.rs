@@ -2,8 +2,7 @@
 
 use bytes::BufMut;
 
-use super::count::{Count, Encode, StateDelta};
-use super::encoding::{take_count, take_time};
+use super::count::{Count, Encode, StateDelta, take_count, take_time};
 use super::{MAX_COUNT, Rate};
 use crate::clock::{Micros, Timestamp};
 

@@ -76,6 +76,16 @@ pub(super) struct StoreArgs {
     )]
     redis_key: Option<PathBuf>,
 
+    /// Name that the certificate of Redis must have, if not the host of the address
+    ///
+    /// For servers that sentinels announce by address, and for tunnels. The nodes of a cluster must announce their names.
+    #[arg(long, value_name = "NAME", env = "WEIR_REDIS_TLS_SERVER_NAME")]
+    redis_tls_server_name: Option<String>,
+
+    /// Whether the sentinels use TLS [default: as Redis does]
+    #[arg(long, value_name = "SWITCH", env = "WEIR_REDIS_SENTINEL_TLS")]
+    redis_sentinel_tls: Option<SentinelTlsArg>,
+
     /// Prefix of all keys in Redis
     #[arg(
         long,
@@ -164,6 +174,14 @@ enum ClockArg {
     Local,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum SentinelTlsArg {
+    /// With the CA and client certificates for Redis
+    On,
+    /// Without TLS, even if Redis uses it
+    Off,
+}
+
 /// The settings for Redis, with files not read yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RedisSettings {
@@ -171,6 +189,10 @@ pub struct RedisSettings {
     pub config: Result<RedisConfig, InvalidAddress>,
     /// The user name for the sentinels.
     pub sentinel_user: Option<String>,
+    /// Whether the sentinels use TLS; `None` if they do as Redis does.
+    pub sentinel_tls: Option<bool>,
+    /// The name that the certificate of Redis must have.
+    pub tls_server_name: Option<String>,
     /// The files to read.
     pub files: RedisFiles,
 }
@@ -209,6 +231,8 @@ impl StoreArgs {
         Some(RedisSettings {
             config,
             sentinel_user: self.redis_sentinel_user,
+            sentinel_tls: self.redis_sentinel_tls.map(|tls| tls == SentinelTlsArg::On),
+            tls_server_name: self.redis_tls_server_name,
             files: RedisFiles {
                 password: self.redis_password_file,
                 sentinel_password: self.redis_sentinel_password_file,
@@ -240,6 +264,14 @@ impl RedisSettings {
             let address = config.address.with_sentinel_login(login);
             config.address = address.ok_or(RedisSettingsError::NoSentinels)?;
         }
+        if let Some(tls) = self.sentinel_tls {
+            let address = config.address.with_sentinel_tls(tls);
+            config.address = address.ok_or(RedisSettingsError::NoSentinelsForTls)?;
+        }
+        let may_have_name = config.address.is_tls() && !config.address.is_cluster();
+        if self.tls_server_name.is_some() && !may_have_name {
+            return Err(RedisSettingsError::ServerName);
+        }
         let identity = files.identity.map(|(certificate, key)| {
             Ok::<_, RedisSettingsError>(Identity {
                 certificate: read_bytes(&certificate)?,
@@ -249,6 +281,7 @@ impl RedisSettings {
         config.tls = RedisTls {
             ca: files.ca.as_deref().map(read_bytes).transpose()?,
             identity: identity.transpose()?,
+            server_name: self.tls_server_name,
         };
         if let Some(path) = files.hash_key {
             let key = HashKey::from_hex(&first_line(&path)?);
@@ -300,6 +333,17 @@ pub enum RedisSettingsError {
         "--redis-sentinel-password-file needs a --store with sentinels: redis+sentinel://HOST,HOST/SERVICE"
     )]
     NoSentinels,
+    /// TLS was set for sentinels, but the address has none.
+    #[error(
+        "--redis-sentinel-tls needs a --store with sentinels: redis+sentinel://HOST,HOST/SERVICE"
+    )]
+    NoSentinelsForTls,
+    /// A name to check is given where no certificate is checked by it.
+    #[error(
+        "--redis-tls-server-name needs a --store with TLS, rediss:// or rediss+sentinel://; the nodes of a cluster \
+         must announce the names in their certificates (cluster-announce-hostname)"
+    )]
+    ServerName,
 }
 
 #[cfg(test)]
@@ -342,6 +386,38 @@ mod tests {
         assert_eq!(config.clock, RedisClock::Local);
         assert_eq!(config.over_limit_cache_ttl, Duration::ZERO);
         assert_eq!(config.flush_interval, Duration::from_millis(20));
+    }
+
+    #[test]
+    fn tls_settings_need_an_address_that_they_apply_to() {
+        let read = |flags: &[&str]| resolve(flags).unwrap().read();
+        let sentinels = "--store=rediss+sentinel://a,b/shop";
+        let config = read(&[
+            sentinels,
+            "--redis-tls-server-name=redis.example",
+            "--redis-sentinel-tls=off",
+        ]);
+        let config = config.unwrap();
+        assert_eq!(config.tls.server_name.as_deref(), Some("redis.example"));
+        let same = read(&[sentinels, "--redis-sentinel-tls=on"]).unwrap();
+        assert_eq!(same.address, "rediss+sentinel://a,b/shop".parse().unwrap());
+        assert_ne!(config.address, same.address);
+        for (store, flag, named) in [
+            ("redis://a", "--redis-tls-server-name=b", "rediss://"),
+            (
+                "rediss-cluster://a",
+                "--redis-tls-server-name=b",
+                "cluster-announce-hostname",
+            ),
+            (
+                "rediss://a",
+                "--redis-sentinel-tls=off",
+                "redis+sentinel://",
+            ),
+        ] {
+            let error = read(&[&format!("--store={store}"), flag]).unwrap_err();
+            assert!(error.to_string().contains(named), "{error}");
+        }
     }
 
     #[test]

@@ -22,6 +22,7 @@ mod node_map;
 mod node_queue;
 mod pending_write;
 mod script;
+mod server_error;
 mod shared;
 mod slot_groups;
 mod time;
@@ -225,8 +226,7 @@ impl Redis {
         for (index, hit) in batch.hits.iter().enumerate() {
             match self.write_back.answer(now, hit) {
                 Some((outcomes, redis_time)) => {
-                    answer.now = redis_time.timestamp();
-                    answer.outcomes[index] = outcomes;
+                    answer.put(index, redis_time.timestamp(), outcomes);
                     self.shared.count_local_answer();
                 }
                 None => remaining.push(index),
@@ -321,12 +321,12 @@ impl Redis {
         };
         let batch = &group.batch;
         let redis_time = self.shared.time_of_call(now, reply.server_now);
-        answer.now = redis_time.timestamp();
+        let time = redis_time.timestamp();
         let (firsts, at) = batch.by_counter();
         let found = firsts.iter().zip(&reply.found);
         let mut states: SmallVec<[States; 4]> =
             found.map(|(hit, found)| found.states(hit.set)).collect();
-        let outcomes = batch.apply(answer.now, &at, &mut states);
+        let outcomes = batch.apply(time, &at, &mut states);
 
         let is_usable = |counter: usize| match batch.is_joint() {
             true => reply.found.iter().all(StoredStates::is_usable),
@@ -346,9 +346,9 @@ impl Redis {
             if outcomes.lease == LeaseOutcome::NotHeld {
                 // It may have been granted while Redis was unavailable.
                 let alone = Batch::of(*hit);
-                outcomes.lease = self.fallback.hit(answer.now, &alone).remove(0).lease;
+                outcomes.lease = self.fallback.hit(time, &alone).remove(0).lease;
             }
-            answer.outcomes[index] = outcomes;
+            answer.put(index, time, outcomes);
         }
     }
 

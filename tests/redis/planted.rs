@@ -48,7 +48,7 @@ fn one_too_large(sound: &[u64]) -> Vec<Vec<u64>> {
         .collect()
 }
 
-/// Values that are no states of that algorithm.
+/// Values that are not states of that algorithm.
 fn invalid(algorithm: u8) -> Vec<Vec<u8>> {
     let now = NOW.micros();
     let segment = now / (60_000_000 / 16);

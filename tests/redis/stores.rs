@@ -56,7 +56,7 @@ pub(crate) fn address(url: String) -> RedisAddress {
     url.parse().unwrap()
 }
 
-/// How many of these names of keys, one a line, are counters of clients. Connecting counts at one that is nobody's.
+/// How many of these names of keys, one a line, are counters of clients. Connecting counts at one that belongs to none.
 pub(crate) fn count_counters(names: &str) -> usize {
     let counters = names.lines().filter(|name| name.contains(":1:"));
     counters

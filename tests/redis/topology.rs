@@ -223,6 +223,10 @@ struct Certificates {
 }
 
 fn certificates() -> Certificates {
+    certificates_for("127.0.0.1")
+}
+
+fn certificates_for(name: &str) -> Certificates {
     let folder = TempDir::new().unwrap();
     let mut params = CertificateParams::new(Vec::new()).unwrap();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -231,7 +235,7 @@ fn certificates() -> Certificates {
         .push(DnType::CommonName, "an authority");
     let authority = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
     let issue = |usage| {
-        let mut params = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
+        let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
         params.extended_key_usages = vec![usage];
         let key = KeyPair::generate().unwrap();
         let certificate = params.signed_by(&key, &authority).unwrap();
@@ -287,6 +291,7 @@ fn redis_can_require_tls_with_client_certificates() {
                 certificate: certificate.into_bytes(),
                 key: client_key.into_bytes(),
             }),
+            server_name: None,
         };
         let store = connected(with(right.clone())).await;
         let set = rule([limit(LimitKind::FixedWindow, 1, 3_600)], Charge::Allowed);
@@ -305,6 +310,58 @@ fn redis_can_require_tls_with_client_certificates() {
         ] {
             let engine = start(with(wrong));
             until(&engine, CountingStatus::Degraded).await;
+        }
+    });
+}
+
+#[test]
+fn the_name_in_the_certificate_and_tls_of_the_sentinels_can_be_set() {
+    if !program::REDIS.is_installed() {
+        return;
+    }
+    runtime().block_on(async {
+        let made = certificates_for("redis.example");
+        let path = |name: &str| made.folder.path().join(name).to_str().unwrap().to_owned();
+        let redis = RedisServer::start_with(&[
+            "--tls-port",
+            "--port",
+            "0",
+            "--tls-cert-file",
+            &path("server.pem"),
+            "--tls-key-file",
+            &path("server.key"),
+            "--tls-ca-cert-file",
+            &path("ca.pem"),
+            "--tls-auth-clients",
+            "no",
+        ]);
+        // It names the master although it cannot reach it.
+        let configuration = format!("sentinel monitor shop 127.0.0.1 {} 1\n", redis.port());
+        std::fs::write(path("sentinel.conf"), configuration).unwrap();
+        let sentinel = RedisServer::start_at(free_port(), &[&path("sentinel.conf"), "--sentinel"]);
+        let single = format!("rediss://127.0.0.1:{}", redis.port());
+        let by_sentinel = format!("rediss+sentinel://127.0.0.1:{}/shop", sentinel.port());
+        let by_sentinel: RedisAddress = by_sentinel.parse().unwrap();
+        let addresses = [
+            single.parse().unwrap(),
+            by_sentinel.with_sentinel_tls(false).unwrap(),
+        ];
+        let set = rule([limit(LimitKind::FixedWindow, 2, 3_600)], Charge::Allowed);
+        for address in addresses {
+            let with = |name: Option<&str>| RedisConfig {
+                tls: RedisTls {
+                    ca: Some(made.authority.clone().into_bytes()),
+                    identity: None,
+                    server_name: name.map(str::to_owned),
+                },
+                ..exact(address.clone())
+            };
+            let store = connected(with(Some("redis.example"))).await;
+            assert!(passes(&store, "tls", &set).await);
+            for wrong in [None, Some("other.example")] {
+                let engine = start(with(wrong));
+                until(&engine, CountingStatus::Degraded).await;
+            }
         }
     });
 }

@@ -32,14 +32,20 @@ pub(super) enum Servers {
     /// A server on this machine.
     Socket(PathBuf),
     /// The master of a service, as the sentinels name it.
-    Sentinels {
-        nodes: Vec<HostPort>,
-        service: String,
-        /// The login for the sentinels themselves; by default none.
-        login: Login,
-    },
+    Sentinels(Sentinels),
     /// A cluster, of which some nodes are given.
     Cluster(Vec<HostPort>),
+}
+
+/// The sentinels, and how to reach them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Sentinels {
+    pub(super) nodes: Vec<HostPort>,
+    pub(super) service: String,
+    /// The login for the sentinels themselves; by default none.
+    pub(super) login: Login,
+    /// Whether they use TLS; by default as the server does.
+    pub(super) tls: bool,
 }
 
 /// A host and a port.
@@ -104,11 +110,23 @@ impl RedisAddress {
     /// `None` if the address has no sentinels.
     #[must_use]
     pub fn with_sentinel_login(mut self, sentinel_login: Login) -> Option<Self> {
-        match &mut self.servers {
-            Servers::Sentinels { login, .. } => *login = sentinel_login,
-            Servers::Single(_) | Servers::Socket(_) | Servers::Cluster(_) => return None,
-        }
+        self.sentinels()?.login = sentinel_login;
         Some(self)
+    }
+
+    /// The same address with or without TLS to its sentinels, whatever the server uses; `None` if the address has no
+    /// sentinels.
+    #[must_use]
+    pub fn with_sentinel_tls(mut self, tls: bool) -> Option<Self> {
+        self.sentinels()?.tls = tls;
+        Some(self)
+    }
+
+    fn sentinels(&mut self) -> Option<&mut Sentinels> {
+        match &mut self.servers {
+            Servers::Sentinels(sentinels) => Some(sentinels),
+            Servers::Single(_) | Servers::Socket(_) | Servers::Cluster(_) => None,
+        }
     }
 }
 
@@ -133,7 +151,7 @@ impl fmt::Display for RedisAddress {
         match &self.servers {
             Servers::Single(node) => write!(f, "redis{tls}://{node}")?,
             Servers::Socket(path) => return self.write_socket(f, path),
-            Servers::Sentinels { nodes, service, .. } => {
+            Servers::Sentinels(Sentinels { nodes, service, .. }) => {
                 write!(f, "redis{tls}+sentinel://{}/{service}", list(nodes))?;
             }
             Servers::Cluster(nodes) => write!(f, "redis{tls}-cluster://{}", list(nodes))?,

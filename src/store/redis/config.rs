@@ -58,6 +58,8 @@ pub struct RedisTls {
     pub ca: Option<Vec<u8>>,
     /// The client certificate, if Redis asks for one.
     pub identity: Option<Identity>,
+    /// The name that the certificate of the server must have, if not the host of its address; not for clusters.
+    pub server_name: Option<String>,
 }
 
 /// A client certificate.
@@ -75,6 +77,7 @@ impl fmt::Debug for RedisTls {
         f.debug_struct("RedisTls")
             .field("ca", &self.ca.is_some())
             .field("identity", &self.identity.is_some())
+            .field("server_name", &self.server_name)
             .finish()
     }
 }

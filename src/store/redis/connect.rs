@@ -3,22 +3,23 @@
 //! Nothing here retries or reconnects: that is the business of
 //! [`connection_task`](super::connection_task).
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use crc16::{State, XMODEM};
 use redis::aio::{ConnectionLike, MultiplexedConnection};
 use redis::cluster::ClusterClientBuilder;
 use redis::cluster_async::ClusterConnection;
+use redis::io::AsyncDNSResolver;
 use redis::io::tcp::TcpSettings;
-use redis::sentinel::{SentinelClientBuilder, SentinelServerType};
 use redis::{
     AsyncConnectionConfig, Client, ClientTlsConfig, Cmd, ConnectionAddr, ConnectionInfo, ErrorKind,
-    IntoConnectionInfo, RedisConnectionInfo, RedisError, ServerErrorKind, TlsCertificates, TlsMode,
+    IntoConnectionInfo, RedisConnectionInfo, RedisError, RedisFuture, TlsCertificates, TlsMode,
     Value,
 };
 
 use super::RedisTls;
-use super::address::{HostPort, Login, RedisAddress, Servers};
+use super::address::{HostPort, Login, RedisAddress, Sentinels, Servers};
 use crate::store::StoreError;
 
 /// The longest time to connect, including DNS and TLS.
@@ -28,7 +29,28 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 #[derive(Clone, Debug)]
 pub(super) struct Connector {
     address: RedisAddress,
-    certificates: Option<TlsCertificates>,
+    certificates: TlsCertificates,
+    /// The name to check the certificate of the server for; by default its host.
+    server_name: Option<String>,
+}
+
+/// Resolves every name to the addresses of one host: the name that TLS checks is another.
+struct Renamed {
+    host: String,
+}
+
+impl AsyncDNSResolver for Renamed {
+    fn resolve<'a, 'b: 'a>(
+        &'a self,
+        _name: &'b str,
+        port: u16,
+    ) -> RedisFuture<'a, Box<dyn Iterator<Item = SocketAddr> + Send + 'a>> {
+        Box::pin(async move {
+            let addresses = tokio::net::lookup_host((self.host.as_str(), port)).await?;
+            let addresses: Vec<SocketAddr> = addresses.collect();
+            Ok(Box::new(addresses.into_iter()) as Box<dyn Iterator<Item = SocketAddr> + Send>)
+        })
+    }
 }
 
 /// A connection, or the connections to a cluster; clones share it.
@@ -40,17 +62,17 @@ pub(super) enum RedisConnection {
 
 impl Connector {
     pub(super) fn new(address: RedisAddress, tls: RedisTls) -> Self {
-        let is_tls = address.is_tls();
-        let certificates = is_tls.then(|| TlsCertificates {
-            client_tls: tls.identity.map(|identity| ClientTlsConfig {
-                client_cert: identity.certificate,
-                client_key: identity.key,
-            }),
-            root_cert: tls.ca,
+        let client_tls = tls.identity.map(|identity| ClientTlsConfig {
+            client_cert: identity.certificate,
+            client_key: identity.key,
         });
         Self {
             address,
-            certificates,
+            certificates: TlsCertificates {
+                client_tls,
+                root_cert: tls.ca,
+            },
+            server_name: tls.server_name,
         }
     }
 
@@ -63,23 +85,27 @@ impl Connector {
                 .set_response_timeout(None);
             match &self.address.servers {
                 Servers::Single(node) => {
-                    let client = self.client(self.addr(node))?;
-                    let connecting = client.get_multiplexed_async_connection_with_config(&config);
+                    let connecting = self.open(node, config);
                     connecting.await.map(RedisConnection::Single)
                 }
                 Servers::Socket(path) => {
-                    let client = self.client(ConnectionAddr::Unix(path.clone()))?;
+                    let client = self.client(ConnectionAddr::Unix(path.clone()), self.login())?;
                     let connecting = client.get_multiplexed_async_connection_with_config(&config);
                     connecting.await.map(RedisConnection::Single)
                 }
-                Servers::Sentinels {
-                    nodes,
-                    service,
-                    login,
-                } => {
-                    let mut client = self.sentinels(nodes, service, login)?;
-                    let connecting = client.get_async_connection_with_config(&config);
-                    connecting.await.map(RedisConnection::Single)
+                Servers::Sentinels(sentinels) => {
+                    let mut failure = unknown_master();
+                    for sentinel in &sentinels.nodes {
+                        let connecting = async {
+                            let master = self.ask_sentinel(sentinel, sentinels).await?;
+                            self.open(&master, config.clone()).await
+                        };
+                        match connecting.await {
+                            Ok(connection) => return Ok(RedisConnection::Single(connection)),
+                            Err(error) => failure = error,
+                        }
+                    }
+                    Err(failure)
                 }
                 Servers::Cluster(nodes) => {
                     let client = self.cluster(nodes)?;
@@ -96,50 +122,66 @@ impl Connector {
         }
     }
 
-    fn client(&self, addr: ConnectionAddr) -> Result<Client, RedisError> {
-        let info = self.info(addr)?;
-        match &self.certificates {
-            Some(certificates) => Client::build_with_tls(info, certificates.clone()),
-            None => Client::open(info),
+    fn client(
+        &self,
+        addr: ConnectionAddr,
+        login: RedisConnectionInfo,
+    ) -> Result<Client, RedisError> {
+        let is_tls = matches!(addr, ConnectionAddr::TcpTls { .. });
+        let info = info(addr, login)?;
+        match is_tls {
+            true => Client::build_with_tls(info, self.certificates.clone()),
+            false => Client::open(info),
         }
     }
 
-    fn sentinels(
+    /// Connects to a server, by the name that its certificate must have.
+    async fn open(
         &self,
-        nodes: &[HostPort],
-        service: &str,
-        login: &Login,
-    ) -> Result<redis::sentinel::SentinelClient, RedisError> {
-        let nodes = nodes.iter().map(|node| self.addr(node));
-        let mut builder = SentinelClientBuilder::new(nodes, service, SentinelServerType::Master)?
-            .set_client_to_redis_db(self.address.database.into())
-            .set_client_to_redis_tcp_settings(no_delay())
-            .set_client_to_sentinel_tcp_settings(no_delay());
-        if let Some(user) = &self.address.login.user {
-            builder = builder.set_client_to_redis_username(user);
-        }
-        if let Some(password) = &self.address.login.password {
-            builder = builder.set_client_to_redis_password(password.reveal());
-        }
-        if let Some(user) = &login.user {
-            builder = builder.set_client_to_sentinel_username(user);
-        }
-        if let Some(password) = &login.password {
-            builder = builder.set_client_to_sentinel_password(password.reveal());
-        }
-        if let Some(certificates) = &self.certificates {
-            builder = builder
-                .set_client_to_redis_tls_mode(TlsMode::Secure)
-                .set_client_to_redis_certificates(certificates.clone())
-                .set_client_to_sentinel_certificates(certificates.clone());
-        }
-        builder.build()
+        server: &HostPort,
+        config: AsyncConnectionConfig,
+    ) -> Result<MultiplexedConnection, RedisError> {
+        let is_tls = self.address.tls;
+        let (name, config) = match &self.server_name {
+            Some(name) => {
+                let host = server.host.clone();
+                (name, config.set_dns_resolver(Renamed { host }))
+            }
+            None => (&server.host, config),
+        };
+        let client = self.client(addr(name, server.port, is_tls), self.login())?;
+        let connecting = client.get_multiplexed_async_connection_with_config(&config);
+        connecting.await
+    }
+
+    /// The master of a service, as one sentinel names it. That it is the master, writing shows.
+    async fn ask_sentinel(
+        &self,
+        sentinel: &HostPort,
+        sentinels: &Sentinels,
+    ) -> Result<HostPort, RedisError> {
+        let login = login(&sentinels.login);
+        let addr = addr(&sentinel.host, sentinel.port, sentinels.tls);
+        // One that is down leaves time for others.
+        let patience = Some(CONNECT_TIMEOUT / 4);
+        let config = AsyncConnectionConfig::new()
+            .set_connection_timeout(patience)
+            .set_response_timeout(patience);
+        let client = self.client(addr, login)?;
+        let mut connection = client
+            .get_multiplexed_async_connection_with_config(&config)
+            .await?;
+        let mut ask = redis::cmd("SENTINEL");
+        ask.arg("get-master-addr-by-name").arg(&sentinels.service);
+        let master: Option<(String, u16)> = ask.query_async(&mut connection).await?;
+        let (host, port) = master.ok_or_else(unknown_master)?;
+        Ok(HostPort { host, port })
     }
 
     fn cluster(&self, nodes: &[HostPort]) -> Result<redis::cluster::ClusterClient, RedisError> {
         let infos: Result<Vec<ConnectionInfo>, _> = nodes
             .iter()
-            .map(|node| self.info(self.addr(node)))
+            .map(|node| info(addr(&node.host, node.port, self.address.tls), self.login()))
             .collect();
         // Enough to follow a hash slot that has moved. More would exceed the deadline.
         let mut builder = ClusterClientBuilder::new(infos?)
@@ -150,45 +192,54 @@ impl Connector {
             .connection_timeout(CONNECT_TIMEOUT / 2)
             .tcp_settings(no_delay())
             .overall_response_timeout(None);
-        if let Some(certificates) = &self.certificates {
-            builder = builder.tls(TlsMode::Secure).certs(certificates.clone());
+        if self.address.tls {
+            builder = builder
+                .tls(TlsMode::Secure)
+                .certs(self.certificates.clone());
         }
         builder.build()
     }
 
-    fn info(&self, addr: ConnectionAddr) -> Result<ConnectionInfo, RedisError> {
-        let info = addr.into_connection_info()?;
-        let info = info.set_tcp_settings(no_delay());
-        Ok(info.set_redis_settings(self.login()))
-    }
-
-    fn addr(&self, node: &HostPort) -> ConnectionAddr {
-        let (host, port) = (node.host.clone(), node.port);
-        if self.address.tls {
-            ConnectionAddr::TcpTls {
-                host,
-                port,
-                insecure: false,
-                tls_params: None,
-            }
-        } else {
-            ConnectionAddr::Tcp(host, port)
-        }
-    }
-
     fn login(&self) -> RedisConnectionInfo {
-        let mut login = RedisConnectionInfo::default()
-            .set_db(self.address.database.into())
-            // Some proxies close the connection at CLIENT SETINFO.
-            .set_skip_set_lib_name();
-        if let Some(user) = &self.address.login.user {
-            login = login.set_username(user);
-        }
-        if let Some(password) = &self.address.login.password {
-            login = login.set_password(password.reveal());
-        }
-        login
+        login(&self.address.login).set_db(self.address.database.into())
     }
+}
+
+fn login(of: &Login) -> RedisConnectionInfo {
+    // Some proxies close the connection at CLIENT SETINFO.
+    let mut login = RedisConnectionInfo::default().set_skip_set_lib_name();
+    if let Some(user) = &of.user {
+        login = login.set_username(user);
+    }
+    if let Some(password) = &of.password {
+        login = login.set_password(password.reveal());
+    }
+    login
+}
+
+fn info(addr: ConnectionAddr, login: RedisConnectionInfo) -> Result<ConnectionInfo, RedisError> {
+    let info = addr.into_connection_info()?;
+    Ok(info.set_tcp_settings(no_delay()).set_redis_settings(login))
+}
+
+fn addr(host: &str, port: u16, is_tls: bool) -> ConnectionAddr {
+    let host = host.to_owned();
+    match is_tls {
+        true => ConnectionAddr::TcpTls {
+            host,
+            port,
+            insecure: false,
+            tls_params: None,
+        },
+        false => ConnectionAddr::Tcp(host, port),
+    }
+}
+
+fn unknown_master() -> RedisError {
+    RedisError::from((
+        ErrorKind::MasterNameNotFoundBySentinel,
+        "no sentinel knows a master of that name",
+    ))
 }
 
 /// TCP_NODELAY: a command is sent before the previous one is acknowledged.
@@ -221,61 +272,6 @@ impl RedisConnection {
             Ok(reply) => Ok(reply?),
             Err(_) => Err(StoreError::Timeout),
         }
-    }
-}
-
-impl From<RedisError> for StoreError {
-    fn from(error: RedisError) -> Self {
-        match error.kind() {
-            ErrorKind::Server(ServerErrorKind::ReadOnly) => Self::ReadOnly,
-            ErrorKind::AuthenticationFailed => Self::NotPermitted {
-                reason: excerpt(&error.to_string()),
-            },
-            _ if error.is_timeout() => Self::Timeout,
-            _ => script_error(&error.to_string()),
-        }
-    }
-}
-
-/// An error by its text: of a command, or that Redis reported to the script, such as that of a full Redis (OOM).
-pub(super) fn script_error(message: &str) -> StoreError {
-    let has = |texts: &[&str]| texts.iter().any(|text| message.contains(text));
-    let reason = excerpt(message);
-    if has(&["READONLY"]) {
-        StoreError::ReadOnly
-    } else if has(&[
-        "NOPERM",
-        "NoPerm",
-        "NOAUTH",
-        "WRONGPASS",
-        // Redis 6 and 7 to a script.
-        "The user executing the script can't",
-        "ACL failure in script",
-    ]) {
-        StoreError::NotPermitted { reason }
-    } else if has(&[
-        "unknown command",
-        "Unknown Redis command",
-        "unsupported command",
-    ]) {
-        StoreError::Unsupported { reason }
-    } else {
-        StoreError::Unavailable { reason }
-    }
-}
-
-/// The longest text of a server that is kept.
-const MAX_EXCERPT_BYTES: usize = 200;
-
-/// The beginning of a server's text, in one line. An unknown command's arguments are left out: they may be secret.
-fn excerpt(text: &str) -> String {
-    let (text, _) = text
-        .split_once(", with args beginning with")
-        .unwrap_or((text, ""));
-    let line = text.trim().split(['\r', '\n']).next().unwrap_or_default();
-    match line.floor_char_boundary(MAX_EXCERPT_BYTES) {
-        end if end < line.len() => format!("{}…", &line[..end]),
-        _ => line.to_owned(),
     }
 }
 
@@ -313,36 +309,5 @@ mod tests {
         assert_eq!(hash_slot(b"foo{}{bar}"), hash_slot(b"foo{}{bar}"));
         assert_eq!(hash_slot(b"{weir}:1:a"), hash_slot(b"weir"));
         assert_ne!(hash_slot(b"foo{}{bar}"), hash_slot(b"bar"));
-    }
-
-    #[test]
-    fn texts_of_a_server_are_cut_and_arguments_left_out() {
-        let long = format!("ERR {}é{}", "x".repeat(195), "y".repeat(1_000_000));
-        let StoreError::Unavailable { reason } = script_error(&long) else {
-            panic!("another error");
-        };
-        assert_eq!(reason, format!("ERR {}…", "x".repeat(195)));
-        let unknown =
-            "ERR unknown command 'SET', with args beginning with: 'weir:meta' '1 random 0123'";
-        let error = script_error(unknown);
-        assert!(matches!(error, StoreError::Unsupported { .. }), "{error:?}");
-        let said = error.to_string();
-        assert!(said.contains("'SET'") && !said.contains("0123"), "{said}");
-    }
-
-    #[test]
-    fn errors_of_the_client_are_classified() {
-        let error =
-            |detail: &str| RedisError::from((ErrorKind::Client, "failed", detail.to_owned()));
-        let failed = StoreError::from(error("why"));
-        assert!(matches!(failed, StoreError::Unavailable { reason } if reason.contains("why")));
-        let read_only = ErrorKind::Server(ServerErrorKind::ReadOnly);
-        let read_only = RedisError::from((read_only, "a replica"));
-        assert_eq!(StoreError::from(read_only), StoreError::ReadOnly);
-        let late = std::io::Error::from(std::io::ErrorKind::TimedOut);
-        assert_eq!(
-            StoreError::from(RedisError::from(late)),
-            StoreError::Timeout
-        );
     }
 }

@@ -7,8 +7,9 @@ use redis::{RedisError, cmd};
 use smallvec::SmallVec;
 
 use super::call::{CallReply, ScriptCall};
-use super::connect::{CommandOutcome, RedisConnection, script_error};
+use super::connect::{CommandOutcome, RedisConnection};
 use super::script::{self, ScriptReply};
+use super::server_error::script_error;
 use super::shared::Shared;
 use crate::store::{CounterKey, StoreError};
 

@@ -103,7 +103,7 @@ pub(super) fn encode_release(now: Timestamp, lease: LeaseId) -> Vec<u8> {
     out
 }
 
-/// One hit at one counter that is nobody's, which is always charged.
+/// One hit at a counter that belongs to no client, which is always charged.
 pub(super) fn encode_probe() -> Vec<u8> {
     let mut out = Vec::with_capacity(40);
     put_batch(&mut out, false, false, 1, Timestamp::from_micros(0));

@@ -5,7 +5,7 @@ use std::str::FromStr;
 use percent_encoding::percent_decode_str;
 use thiserror::Error;
 
-use super::{HostPort, Login, Password, RedisAddress, Servers};
+use super::{HostPort, Login, Password, RedisAddress, Sentinels, Servers};
 
 const REDIS_PORT: u16 = 6379;
 const SENTINEL_PORT: u16 = 26379;
@@ -43,7 +43,7 @@ impl FromStr for RedisAddress {
             .split(',')
             .map(|node| HostPort::parse(node, default_port))
             .collect();
-        let (servers, database) = topology.servers(nodes?, path)?;
+        let (servers, database) = topology.servers(nodes?, path, tls)?;
         Ok(Self {
             servers,
             tls,
@@ -62,7 +62,12 @@ enum Topology {
 
 impl Topology {
     /// The servers, and the part of the path that names the database.
-    fn servers(self, nodes: Vec<HostPort>, path: &str) -> Result<(Servers, &str), InvalidAddress> {
+    fn servers(
+        self,
+        nodes: Vec<HostPort>,
+        path: &str,
+        tls: bool,
+    ) -> Result<(Servers, &str), InvalidAddress> {
         match (self, <[HostPort; 1]>::try_from(nodes)) {
             (Self::Single, Ok([node])) => Ok((Servers::Single(node), path)),
             (Self::Single, Err(_)) => Err(InvalidAddress::MultipleHosts),
@@ -74,11 +79,12 @@ impl Topology {
                 }
                 let service = decode(service)?;
                 let login = Login::default();
-                let servers = Servers::Sentinels {
+                let servers = Servers::Sentinels(Sentinels {
                     nodes,
                     service,
                     login,
-                };
+                    tls,
+                });
                 Ok((servers, database))
             }
             (Self::Cluster, _) if !path.is_empty() => Err(InvalidAddress::Database),

@@ -216,7 +216,7 @@ local function lifetime(counter, now)
     return 'PX', string.format('%.0f', ceil((ends - now) / 1000) + grace)
 end
 
--- What another program has put there, be it of another type, counts as absent and is replaced.
+-- A value of another type counts as absent and is replaced.
 local function get(key)
     local raw = redis.pcall('GET', key)
     if raw and raw.err then

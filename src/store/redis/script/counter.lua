@@ -30,7 +30,7 @@ local function read_states(raw)
     return states
 end
 
--- Bytes that are no states, or have a number out of its range, count as absent.
+-- Bytes that are not states, or have a number out of its range, count as absent.
 local function decode_or_none(raw)
     local ok, states = pcall(read_states, raw)
     return ok and #states > 0 and states
