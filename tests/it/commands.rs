@@ -104,10 +104,10 @@ fn weir_test_warns_of_descriptors_that_match_no_rule() {
          {file}:5:9: warning[no-rule]: the descriptor with `plan` matches no rule\n  {help}\n\
          2 passed, 0 failed, 2 warnings\n"
     );
-    let (code, out, _) = said(&["test", file]);
+    let (code, out, _) = output_of(&["test", file]);
     assert_eq!((code, out), (Some(0), expected));
-    assert_eq!(said(&["test", "--deny-warnings", file]).0, Some(1));
-    let (_, out, _) = said(&["test", "--format=junit", file]);
+    assert_eq!(output_of(&["test", "--deny-warnings", file]).0, Some(1));
+    let (_, out, _) = output_of(&["test", "--format=junit", file]);
     let written = out.split("<system-err>").nth(1).unwrap();
     assert_eq!(written.matches("warning[no-rule]").count(), 2);
 }
