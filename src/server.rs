@@ -4,6 +4,7 @@
 //! `weir serve`. `grpc` has the services, `admin` the HTTP server, `reload` the policy reloader.
 
 pub mod admin;
+mod ages;
 mod connection;
 mod file_limit;
 pub mod grpc;
@@ -11,7 +12,9 @@ pub mod http2;
 mod listener;
 mod readiness;
 pub mod reload;
+mod socket;
 pub mod threads;
+pub mod tls;
 mod warnings;
 mod workers;
 
@@ -29,8 +32,10 @@ pub use readiness::Readiness;
 use crate::api::ServingStage;
 use crate::engine::Engine;
 use crate::telemetry::{Metrics, Traces};
+use connection::Accepted;
 use grpc::ServiceParts;
 use http2::Rejection;
+use tls::TlsPort;
 use workers::Workers;
 
 /// How the server runs.
@@ -61,6 +66,8 @@ pub struct App {
     pub metrics: Arc<Metrics>,
     /// Creates spans; `None` if traces are not exported.
     pub traces: Option<Arc<Traces>>,
+    /// The certificate of the gRPC port; `None` to serve without TLS.
+    pub tls: Option<Arc<TlsPort>>,
     /// Whether the server accepts calls, for the admin server.
     pub readiness: Readiness,
     /// How the server runs.
@@ -74,6 +81,7 @@ impl App {
             metrics: Arc::new(Metrics::new(&engine.policy())),
             engine,
             traces: None,
+            tls: None,
             readiness: Readiness::default(),
             config,
         }
@@ -122,9 +130,25 @@ pub async fn run(
     let mut workers = workers.map_err(RunError::Start)?;
 
     let acceptor = app.metrics.acceptor_recorder();
-    let taken = |socket| {
-        if let Err(_closed) = workers.hand_over(socket) {
-            acceptor.rejected(Rejection::TooManyConnections, app.engine.now());
+    let rejected = |reason| acceptor.rejected(reason, app.engine.now());
+    let taken = |accepted| {
+        if let Err(_closed) = workers.hand_over(accepted) {
+            rejected(Rejection::TooManyConnections);
+        }
+    };
+    let accepting = async {
+        match &app.tls {
+            None => listener::accept(&listener, |socket| taken(Accepted::Plain(socket))).await,
+            Some(port) => {
+                let has_room = |handshakes| workers.has_room(handshakes);
+                listener::accept_tls(&listener, Arc::clone(port), has_room, |established| {
+                    match established {
+                        Ok(established) => taken(Accepted::Tls(established)),
+                        Err(reason) => rejected(reason),
+                    }
+                })
+                .await
+            }
         }
     };
     app.readiness.set(ServingStage::Serving);
@@ -143,7 +167,7 @@ pub async fn run(
         }
     };
     tokio::select! {
-        never = listener::accept(&listener, taken) => match never {},
+        never = accepting => match never {},
         never = warnings::watch(&app.engine) => match never {},
         never = warnings::follow_clock() => match never {},
         never = warnings::watch_policy_checks(&app.metrics) => match never {},

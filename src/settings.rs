@@ -4,6 +4,7 @@
 
 mod size;
 mod store;
+mod tls;
 
 use std::io::IsTerminal;
 use std::num::NonZeroUsize;
@@ -21,6 +22,7 @@ use crate::telemetry::{CollectorAddress, DEFAULT_MAX_SERIES, LogConfig, TraceCon
 
 pub use size::memory;
 pub use store::{RedisFiles, RedisSettings, RedisSettingsError};
+pub use tls::TlsSettings;
 
 /// How long calls may take to end after the drain. Envoy gives up on a call after 20 ms by default.
 const GRACE: Duration = Duration::from_secs(5);
@@ -185,6 +187,9 @@ pub struct ServeArgs {
 
     #[command(flatten)]
     store: store::StoreArgs,
+
+    #[command(flatten)]
+    tls: tls::TlsArgs,
 
     /// How long to keep serving after SIGTERM or SIGINT, while health checks report NOT_SERVING
     ///
@@ -355,6 +360,8 @@ pub struct ServeSettings {
     pub max_series: usize,
     /// Where counters are shared; none if each weir counts for itself.
     pub redis: Option<RedisSettings>,
+    /// Certificates for the ports.
+    pub tls: TlsSettings,
     /// How to log.
     pub log: LogConfig,
 }
@@ -402,6 +409,7 @@ impl ServeArgs {
             log_refused_per_second: self.log_refused_per_second,
             max_series: self.max_series,
             redis: self.store.resolve(),
+            tls: self.tls.resolve(),
             log: LogConfig {
                 level: self.log_level.into(),
                 json: match self.log_format {

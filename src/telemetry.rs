@@ -10,6 +10,7 @@ mod logs;
 mod metrics;
 mod refused_log;
 mod rejection_log;
+mod server_port;
 mod sparse_log;
 mod traces;
 mod unmatched;
@@ -23,5 +24,6 @@ pub use metrics::{
     CallRecorder, DEFAULT_MAX_SERIES, DomainDecisions, FAMILIES, MetricFamily, MetricKind, Metrics,
     PolicyLoad, Recorder, RuleHits,
 };
+pub use server_port::ServerPort;
 pub use traces::{DecisionSpan, TraceConfig, TraceError, Traces};
 pub use unmatched::{UnknownDomain, UnmatchedDescriptors};

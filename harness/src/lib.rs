@@ -8,6 +8,7 @@
     reason = "a program that cannot be driven fails the test or the benchmark"
 )]
 
+mod authority;
 mod cluster;
 mod port;
 mod process;
@@ -18,6 +19,7 @@ mod sentinels;
 mod slow_proxy;
 mod strict_proxy;
 
+pub use authority::{Authority, Issued};
 pub use cluster::Cluster;
 pub use port::free_port;
 pub use process::{PATIENCE, Process};

@@ -53,6 +53,8 @@ pub static GRPCIO: Program = Program::new("grpcio", || {
 });
 /// h2load of nghttp2, from the path.
 pub static H2LOAD: Program = Program::new("h2load", || find_on_path("h2load"));
+/// OpenSSL, from the path.
+pub static OPENSSL: Program = Program::new("openssl", || find_on_path("openssl"));
 /// envoyproxy/ratelimit, installed by `go install`.
 pub static RATELIMIT: Program = Program::new("envoyproxy/ratelimit", || {
     install_once("ratelimit", RATELIMIT_VERSION, |folder| {

@@ -19,10 +19,11 @@ use crate::engine::Engine;
 use crate::policy::{LoadOptions, Policy};
 use crate::server::admin::{self, Admin, AdminConfig, TokenFile};
 use crate::server::reload::{self, PolicyFiles, Reloader};
+use crate::server::tls::{CertificateWatch, TlsPort};
 use crate::server::{self, App, FileLimit, Listener, RunError, Shutdown, threads};
 use crate::settings::ServeSettings;
 use crate::store::Store;
-use crate::telemetry::{self, Log, PolicyLoad, Traces};
+use crate::telemetry::{self, Log, PolicyLoad, ServerPort, Traces};
 
 pub(super) fn run(settings: ServeSettings) -> Result<ExitCode, CliError> {
     let log = telemetry::log(settings.log).map_err(CliError::new)?;
@@ -57,6 +58,7 @@ struct Started {
     listener: Listener,
     app: App,
     reloader: Arc<Reloader>,
+    certificates: CertificateWatch,
     // Serves until this is dropped.
     _admin: Option<admin::AdminServer>,
     signals: Signals,
@@ -108,6 +110,21 @@ async fn start(settings: ServeSettings, log: &Log) -> Result<Started, Box<dyn Er
         error: None,
         diagnostics,
     });
+    let metrics = &app.metrics;
+    let tls_port = |port, files| TlsPort::load(port, files, Arc::clone(metrics)).map(Arc::new);
+    let grpc_tls = settings
+        .tls
+        .grpc
+        .map(|files| tls_port(ServerPort::Grpc, files));
+    let grpc_tls = grpc_tls.transpose()?;
+    let http_tls = settings
+        .tls
+        .http
+        .map(|files| tls_port(ServerPort::Http, files));
+    let http_tls = http_tls.transpose()?;
+    let ports = grpc_tls.iter().chain(&http_tls).map(Arc::clone).collect();
+    let certificates = CertificateWatch::start(ports, settings.reload_interval)?;
+    app.tls = grpc_tls;
     let metrics = Arc::clone(&app.metrics);
     let reloader = Reloader::start(files, engine, metrics, settings.reload_interval)?;
     let reloader = Arc::new(reloader);
@@ -117,7 +134,7 @@ async fn start(settings: ServeSettings, log: &Log) -> Result<Started, Box<dyn Er
             max_connections: config.max_connections.min(file_limit.http_connections),
             ..config
         })
-        .map(|config| start_admin(config, &app, &reloader))
+        .map(|config| start_admin(config, &app, &reloader, http_tls))
         .transpose()?;
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
@@ -133,6 +150,7 @@ async fn start(settings: ServeSettings, log: &Log) -> Result<Started, Box<dyn Er
         listener,
         app,
         reloader,
+        certificates,
         _admin: admin,
         signals,
     })
@@ -158,6 +176,7 @@ fn start_admin(
     config: AdminConfig,
     app: &App,
     reloader: &Arc<Reloader>,
+    tls: Option<Arc<TlsPort>>,
 ) -> Result<admin::AdminServer, Box<dyn Error>> {
     let bound = admin::AdminListener::new(&config)?;
     let token = config.token_file.as_deref().map(TokenFile::new);
@@ -167,6 +186,7 @@ fn start_admin(
         reloader: Arc::clone(reloader),
         readiness: app.readiness.clone(),
         token: token.transpose()?,
+        tls,
         config,
     };
     Ok(admin::AdminServer::start(bound, admin)?)
@@ -200,14 +220,19 @@ async fn until_signalled(started: Started) -> u8 {
             tracing::warn!("second signal, exiting immediately");
             FAILED
         }
-        never = reload_on(&mut signals.hangup, &started.reloader) => match never {},
+        never = reload_on(&mut signals.hangup, &started.reloader, &started.certificates) => match never {},
     }
 }
 
-async fn reload_on(hangup: &mut Signal, reloader: &Reloader) -> Infallible {
+async fn reload_on(
+    hangup: &mut Signal,
+    reloader: &Reloader,
+    certificates: &CertificateWatch,
+) -> Infallible {
     loop {
         hangup.recv().await;
         tracing::info!("SIGHUP received, reloading policies");
+        certificates.reload();
         // The outcome is logged.
         reloader.reload().await;
     }

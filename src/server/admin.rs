@@ -17,6 +17,7 @@ mod keys;
 mod metrics;
 mod overview;
 mod page;
+mod peer;
 mod reload;
 mod rlconfig;
 mod token;
@@ -45,12 +46,14 @@ pub use endpoints::{ENDPOINTS, Endpoint};
 pub use token::{TokenError, TokenFile};
 
 use front::{Front, PendingRequest};
+use peer::Peer;
 
 use super::grpc::json::JsonProtocol;
 use super::listener::{BindError, ListenConfig};
 use super::readiness::Readiness;
 use super::reload::Reloader;
 use super::threads;
+use super::tls::TlsPort;
 use crate::engine::Engine;
 use crate::telemetry::{History, Metrics, Recorder};
 
@@ -84,6 +87,8 @@ pub struct Admin {
     pub reloader: Arc<Reloader>,
     /// Whether the server accepts calls.
     pub readiness: Readiness,
+    /// The certificate of the port; `None` to serve without TLS.
+    pub tls: Option<Arc<TlsPort>>,
     /// The token that permits changes and shows clients.
     pub token: Option<TokenFile>,
     /// How it runs.
@@ -164,6 +169,8 @@ impl AdminServer {
             health: router(&state, |endpoint| health::PATHS.contains(&endpoint.path)),
             handlers,
             metrics: Arc::clone(&state.admin.metrics),
+            tls: state.admin.tls.clone(),
+            recorder: Arc::new(state.admin.metrics.admin_recorder()),
             max_connections,
             head_timeout: front::HEAD_TIMEOUT,
         };

@@ -1,28 +1,18 @@
-//! One connection: its socket, and who counts it.
+//! One connection of a worker, and who counts it.
 
-use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::watch;
-use tokio_util::either::Either;
 
-/// A socket that was accepted and belongs to no runtime yet.
+use super::socket::Socket;
+use super::tls::EstablishedTls;
+
+/// A connection for a worker.
 #[derive(Debug)]
-pub(super) enum Socket {
-    Tcp(std::net::TcpStream),
-    Unix(std::os::unix::net::UnixStream),
-}
-
-impl Socket {
-    /// Takes the socket into the runtime of the caller.
-    pub(super) fn into_stream(self) -> io::Result<Either<TcpStream, UnixStream>> {
-        Ok(match self {
-            Self::Tcp(stream) => Either::Left(TcpStream::from_std(stream)?),
-            Self::Unix(stream) => Either::Right(UnixStream::from_std(stream)?),
-        })
-    }
+pub(super) enum Accepted {
+    Plain(Socket),
+    Tls(EstablishedTls),
 }
 
 /// Counts one connection of a worker for as long as it lives.

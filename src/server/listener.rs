@@ -6,13 +6,17 @@ use std::fs;
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use thiserror::Error;
 use tokio::net::{TcpListener, UnixListener};
 
-use super::connection::Socket;
+use super::http2::Rejection;
+use super::socket::Socket;
+use super::tls::{EstablishedTls, Handshakes, TlsPort, TlsSocket};
 
 /// The first and the longest pause after an error that is not one connection's.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -170,16 +174,53 @@ impl Drop for SocketFile {
     }
 }
 
-/// Takes connections for ever. No error ends it: one connection's is of no interest to the others, and when the
-/// machine has run out of something, such as files, taking more has to wait.
+/// Takes connections for ever.
 pub(super) async fn accept(listener: &Listener, mut taken: impl FnMut(Socket)) -> Infallible {
+    loop {
+        taken(accept_one(|| listener.accept()).await);
+    }
+}
+
+/// Takes connections for ever, and gives those whose handshake is over.
+pub(super) async fn accept_tls(
+    listener: &Listener,
+    port: Arc<TlsPort>,
+    has_room: impl Fn(usize) -> bool,
+    mut taken: impl FnMut(Result<EstablishedTls, Rejection>),
+) -> Infallible {
+    let mut handshakes = Handshakes::new(port);
+    let accept_next = || accept_one(|| listener.accept());
+    let mut next = pin!(accept_next());
+    loop {
+        tokio::select! {
+            socket = &mut next => {
+                next.set(accept_next());
+                if !has_room(handshakes.len()) {
+                    taken(Err(Rejection::TooManyConnections));
+                } else if let Ok(socket) = TlsSocket::new(socket) {
+                    handshakes.begin(socket);
+                }
+            }
+            stream = handshakes.next() => match stream.map(EstablishedTls::new) {
+                Ok(Ok(stream)) => taken(Ok(stream)),
+                // The socket failed.
+                Ok(Err(_)) => {}
+                Err(reason) => taken(Err(reason)),
+            }
+        }
+    }
+}
+
+/// Takes one connection. No error ends it: one connection's is of no interest to the others, and when the
+/// machine has run out of something, such as files, taking more has to wait.
+pub(super) async fn accept_one<T, F>(accept: impl Fn() -> F) -> T
+where
+    F: Future<Output = io::Result<T>>,
+{
     let mut pause = PAUSE;
     loop {
-        match listener.accept().await {
-            Ok(socket) => {
-                pause = PAUSE;
-                taken(socket);
-            }
+        match accept().await {
+            Ok(connection) => return connection,
             Err(error) if is_of_one_connection(&error) => {
                 tracing::debug!(%error, "accept failed, connection aborted");
                 // Many in a row never wait for the socket.

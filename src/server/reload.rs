@@ -7,6 +7,7 @@
 mod changes;
 mod files;
 mod fingerprint;
+mod watched;
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -17,6 +18,8 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 pub use files::PolicyFiles;
+pub use watched::KeptChanging;
+pub(in crate::server) use watched::WatchedFiles;
 
 use changes::PolicyChanges;
 

@@ -6,14 +6,15 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::connection::{ConnectionGuard, Socket};
+use super::ages::ConnectionAges;
+use super::connection::{Accepted, ConnectionGuard};
 use super::grpc::Services;
 use super::http2::{ByteBudget, Http2Connection, Http2Limits, driver};
 use super::{Config, Shutdown, threads};
@@ -38,7 +39,7 @@ struct CutOff;
 struct Worker {
     connections: Arc<AtomicUsize>,
     // Bounded by how many files the process may open: a worker takes what it finds here at once.
-    sockets: mpsc::UnboundedSender<(Socket, ConnectionGuard)>,
+    sockets: mpsc::UnboundedSender<(Accepted, ConnectionGuard)>,
 }
 
 impl Workers {
@@ -99,10 +100,10 @@ impl Workers {
     /// Gives a connection to the worker that has the fewest.
     ///
     /// # Errors
-    /// Returns the socket if there are too many already.
-    pub(super) fn hand_over(&self, socket: Socket) -> Result<(), Socket> {
-        if self.connections() >= self.max_connections {
-            return Err(socket);
+    /// Returns the connection if there are too many already.
+    pub(super) fn hand_over(&self, accepted: Accepted) -> Result<(), Accepted> {
+        if !self.has_room(0) {
+            return Err(accepted);
         }
         let fewest = self
             .workers
@@ -111,9 +112,14 @@ impl Workers {
         if let Some(worker) = fewest {
             let guard = ConnectionGuard::new(&worker.connections, &self.connections);
             // A worker that is gone has already ended the server: the connection closes with it.
-            let _ = worker.sockets.send((socket, guard));
+            let _ = worker.sockets.send((accepted, guard));
         }
         Ok(())
+    }
+
+    /// Whether one more connection may come besides those that there are and `others`.
+    pub(super) fn has_room(&self, others: usize) -> bool {
+        self.connections() + others < self.max_connections
     }
 
     /// How many connections there are.
@@ -162,32 +168,6 @@ struct SharedLimits {
     ages: Option<ConnectionAges>,
 }
 
-/// Ages at which connections are asked to go, spread over ±10 %, so that connections that came together
-/// do not all go together.
-#[derive(Debug)]
-struct ConnectionAges {
-    mean: Duration,
-    next: AtomicU32,
-}
-
-impl ConnectionAges {
-    fn new(mean: Duration) -> Self {
-        Self {
-            mean,
-            next: AtomicU32::new(0),
-        }
-    }
-
-    /// The age of the next connection. Multiples of the golden ratio are far from one another, however
-    /// many there are.
-    fn next(&self) -> Duration {
-        const GOLDEN_RATIO: u32 = 0x9e37_79b9;
-        let place = self.next.fetch_add(GOLDEN_RATIO, Ordering::Relaxed);
-        let spread = f64::from(place) / f64::from(u32::MAX);
-        self.mean.mul_f64(0.9 + 0.2 * spread)
-    }
-}
-
 /// The connections of one worker, in its thread.
 #[derive(Debug)]
 struct WorkerConnections {
@@ -201,14 +181,14 @@ impl WorkerConnections {
     /// Serves new connections until it is stopped, and then the open ones until they end.
     async fn serve(
         self,
-        mut incoming: mpsc::UnboundedReceiver<(Socket, ConnectionGuard)>,
+        mut incoming: mpsc::UnboundedReceiver<(Accepted, ConnectionGuard)>,
     ) -> Result<(), CutOff> {
         let mut connections = JoinSet::new();
         loop {
             tokio::select! {
                 () = self.stop.cancelled() => break,
-                socket = incoming.recv() => match socket {
-                    Some((socket, guard)) => self.begin(&mut connections, socket, guard),
+                accepted = incoming.recv() => match accepted {
+                    Some((accepted, guard)) => self.begin(&mut connections, accepted, guard),
                     None => break,
                 },
                 // The result of a connection is not needed, not even that it panicked.
@@ -222,7 +202,7 @@ impl WorkerConnections {
         }
     }
 
-    fn begin(&self, connections: &mut JoinSet<()>, socket: Socket, guard: ConnectionGuard) {
+    fn begin(&self, connections: &mut JoinSet<()>, accepted: Accepted, guard: ConnectionGuard) {
         let Services { rate_limit, others } = self.services.clone();
         let SharedLimits {
             of_connection,
@@ -237,8 +217,19 @@ impl WorkerConnections {
         connections.spawn(async move {
             let _guard = guard;
             // A socket that fails is its client's affair, and would let clients write the log.
-            if let Ok(stream) = socket.into_stream() {
-                let _ = driver::serve(stream, connection, others, stop.cancelled()).await;
+            // Two kinds of stream are two tasks: one without TLS does not ask about it at each read.
+            let stop = stop.cancelled();
+            match accepted {
+                Accepted::Plain(socket) => {
+                    if let Ok(stream) = socket.into_stream() {
+                        let _ = driver::serve(stream, connection, others, stop).await;
+                    }
+                }
+                Accepted::Tls(established) => {
+                    if let Ok(stream) = established.into_stream() {
+                        let _ = driver::serve(stream, connection, others, stop).await;
+                    }
+                }
             }
         });
     }
@@ -255,6 +246,7 @@ mod tests {
     use crate::engine::Engine;
     use crate::policy::Policy;
     use crate::server::grpc;
+    use crate::server::socket::Socket;
     use crate::store::{MemoryConfig, Store};
     use crate::telemetry::Metrics;
 
@@ -268,22 +260,6 @@ mod tests {
             buffer_bytes: 1 << 20,
             request_metadata: false,
         }
-    }
-
-    #[test]
-    fn connections_that_come_together_go_at_different_times() {
-        let ages = ConnectionAges::new(Duration::from_secs(100));
-        let mut ages: Vec<_> = (0..100).map(|_| ages.next()).collect();
-        ages.sort();
-        let (least, most) = (Duration::from_secs(90), Duration::from_secs(110));
-        assert!(
-            ages.iter().all(|age| (least..=most).contains(age)),
-            "{ages:?}"
-        );
-        let gaps = ages.windows(2).map(|pair| pair[1] - pair[0]);
-        let (smallest, largest) = (gaps.clone().min().unwrap(), gaps.max().unwrap());
-        assert!(smallest > Duration::from_millis(50), "{smallest:?}");
-        assert!(largest < Duration::from_millis(600), "{largest:?}");
     }
 
     fn spread(workers: &Workers) -> Vec<usize> {
@@ -317,14 +293,18 @@ mod tests {
             clients.push(TcpStream::connect(listener.local_addr().unwrap()).unwrap());
             let (stream, _) = listener.accept().unwrap();
             stream.set_nonblocking(true).unwrap();
-            workers.hand_over(Socket::Tcp(stream)).unwrap();
+            workers
+                .hand_over(Accepted::Plain(Socket::Tcp(stream)))
+                .unwrap();
         }
         assert_eq!(spread(&workers), [3, 2, 2]);
         assert_eq!(workers.connections(), 7);
 
         let mut refused = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let (stream, _) = listener.accept().unwrap();
-        workers.hand_over(Socket::Tcp(stream)).unwrap_err();
+        workers
+            .hand_over(Accepted::Plain(Socket::Tcp(stream)))
+            .unwrap_err();
         assert_eq!(refused.read(&mut [0]).unwrap(), 0);
         assert_eq!(workers.connections(), 7);
 

@@ -5,6 +5,7 @@
 //! ([`crate::policy::MetricIds`]) before they are served, so nothing is looked up by name. A request
 //! for `/metrics` sums the counters of all threads. The list of all metrics is [`FAMILIES`].
 
+mod certificates;
 mod counter;
 mod envoy_ratelimit;
 mod families;
@@ -31,10 +32,12 @@ use super::heavy_hitters::{HeavyHitters, TopClients};
 use super::logs::DroppedLines;
 use super::refused_log::RefusedLog;
 use super::rejection_log::RejectionLog;
+use super::server_port::ServerPort;
 use super::unmatched::{UnknownDomain, UnmatchedDescriptors, UnmatchedTraffic};
 use crate::clock::{Clock, Timestamp};
 use crate::engine::{DescriptorResult, Engine};
 use crate::policy::{Domain, Limits, Policy, Rule};
+use certificates::PortCertificates;
 use histogram::Histogram;
 use recorder::RecorderParts;
 use registry::{ForgottenIds, Registry};
@@ -62,7 +65,9 @@ pub struct Metrics {
     reloads: ReloadStats,
     hitters: HeavyHitters,
     refused_log: Arc<RefusedLog>,
-    rejection_log: Arc<RejectionLog>,
+    certificates: [PortCertificates; ServerPort::ALL.len()],
+    /// By [`ServerPort`].
+    rejection_logs: [Arc<RejectionLog>; ServerPort::ALL.len()],
     unmatched: UnmatchedTraffic,
     dropped_lines: OnceLock<DroppedLines>,
     http_connections_closed: AtomicU64,
@@ -217,20 +222,20 @@ impl Metrics {
 
     /// A recorder for a worker thread, which has connections.
     pub fn worker_recorder(&self) -> Recorder {
-        self.recorder(true)
+        self.recorder(ServerPort::Grpc, true)
     }
 
     /// A recorder for the admin server, which seldom decides.
     pub fn admin_recorder(&self) -> Recorder {
-        self.recorder(false)
+        self.recorder(ServerPort::Http, false)
     }
 
     /// A recorder for the thread that accepts connections, which decides nothing.
     pub fn acceptor_recorder(&self) -> Recorder {
-        self.recorder(false)
+        self.recorder(ServerPort::Grpc, false)
     }
 
-    fn recorder(&self, is_worker: bool) -> Recorder {
+    fn recorder(&self, port: ServerPort, is_worker: bool) -> Recorder {
         let thread = Arc::new(ThreadMetrics {
             is_worker,
             ..ThreadMetrics::default()
@@ -243,7 +248,8 @@ impl Metrics {
             hitters: self.hitters.recorder(),
             unmatched: self.unmatched.recorder(),
             refused_log: Arc::clone(&self.refused_log),
-            rejection_log: Arc::clone(&self.rejection_log),
+            port,
+            rejection_log: Arc::clone(&self.rejection_logs[port as usize]),
         })
     }
 
@@ -255,6 +261,16 @@ impl Metrics {
     /// HTTP connections that were closed because there were too many.
     pub fn http_connections_closed(&self) -> u64 {
         self.http_connections_closed.load(Ordering::Relaxed)
+    }
+
+    /// Records that the certificate of a port was loaded, and when it and the CA of its clients expire.
+    pub fn certificate_loaded(&self, port: ServerPort, expiries: [Option<Timestamp>; 2]) {
+        self.certificates[port as usize].loaded(expiries);
+    }
+
+    /// Records that the files of a port's certificate could not be loaded.
+    pub fn certificate_failed(&self, port: ServerPort) {
+        self.certificates[port as usize].failed();
     }
 
     /// Records that the policies were loaded.

@@ -2,15 +2,32 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::server_port::ServerPort;
 use crate::clock::Timestamp;
 use crate::server::http2::Rejection;
 
 /// The shortest time between two lines of one reason.
 const INTERVAL_MICROS: u64 = 60_000_000;
 
-/// What all threads have logged.
+/// One value for each reason to reject.
+#[derive(Debug)]
+pub(super) struct ByReason<T>([T; Rejection::ALL.len()]);
+
+impl<T: Default> Default for ByReason<T> {
+    fn default() -> Self {
+        Self(std::array::from_fn(|_| T::default()))
+    }
+}
+
+impl<T> ByReason<T> {
+    pub(super) fn get(&self, reason: Rejection) -> &T {
+        &self.0[reason as usize]
+    }
+}
+
+/// What all threads have logged about one port.
 #[derive(Debug, Default)]
-pub(super) struct RejectionLog([LoggedReason; Rejection::ALL.len()]);
+pub(super) struct RejectionLog(ByReason<LoggedReason>);
 
 #[derive(Debug, Default)]
 struct LoggedReason {
@@ -22,20 +39,24 @@ struct LoggedReason {
 
 impl RejectionLog {
     /// Counts a rejection, and logs how many there were if it is time to.
-    pub(super) fn log(&self, reason: Rejection, now: Timestamp) {
-        if let Some(rejected) = self.take_due(reason, now) {
-            tracing::warn!(
-                reason = reason.as_str(),
-                rejected,
-                "rejected on the gRPC port: {}",
-                reason.advice()
-            );
+    pub(super) fn log(&self, port: ServerPort, reason: Rejection, now: Timestamp) {
+        let Some(rejected) = self.take_due(reason, now) else {
+            return;
+        };
+        let (reason, advice) = (reason.as_str(), reason.advice());
+        match port {
+            ServerPort::Grpc => {
+                tracing::warn!(reason, rejected, "rejected on the gRPC port: {advice}");
+            }
+            ServerPort::Http => {
+                tracing::warn!(reason, rejected, "rejected on the HTTP port: {advice}");
+            }
         }
     }
 
     /// Rejections since the last line, this one included; `None` if there was a line within a minute.
     fn take_due(&self, reason: Rejection, now: Timestamp) -> Option<u64> {
-        let LoggedReason { next, count } = self.0.get(reason as usize)?;
+        let LoggedReason { next, count } = self.0.get(reason);
         count.fetch_add(1, Ordering::Relaxed);
         let due = next.load(Ordering::Relaxed);
         // A clock that was set back far does not silence the log.

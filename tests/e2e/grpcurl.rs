@@ -11,6 +11,8 @@ use weir_harness::program;
 pub(crate) struct Grpcurl {
     binary: &'static Path,
     server: SocketAddr,
+    /// How to reach the server: without TLS unless a test says otherwise.
+    transport: Vec<String>,
     flags: Vec<String>,
 }
 
@@ -18,12 +20,22 @@ impl Grpcurl {
     /// None if the test is to be skipped.
     pub(crate) fn new(server: SocketAddr) -> Option<Self> {
         let binary = program::GRPCURL.or_skip()?;
-        let flags = Vec::new();
         Some(Self {
             binary,
             server,
-            flags,
+            transport: vec!["-plaintext".to_owned()],
+            flags: Vec::new(),
         })
+    }
+
+    /// The same with flags for TLS.
+    pub(crate) fn over_tls(&self, flags: &[&str]) -> Self {
+        Self {
+            binary: self.binary,
+            server: self.server,
+            transport: flags.iter().map(|&flag| flag.to_owned()).collect(),
+            flags: self.flags.clone(),
+        }
     }
 
     /// The same with more flags.
@@ -31,6 +43,7 @@ impl Grpcurl {
         Self {
             binary: self.binary,
             server: self.server,
+            transport: self.transport.clone(),
             flags: flags.iter().map(|&flag| flag.to_owned()).collect(),
         }
     }
@@ -38,7 +51,7 @@ impl Grpcurl {
     /// What it prints; the error if the call failed.
     pub(crate) fn run(&self, data: Option<&Value>, words: &[&str]) -> Result<String, String> {
         let mut command = Command::new(self.binary);
-        command.args(["-plaintext", "-emit-defaults"]);
+        command.arg("-emit-defaults").args(&self.transport);
         command.args(&self.flags);
         if let Some(data) = data {
             command.args(["-d", &data.to_string()]);

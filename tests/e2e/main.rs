@@ -5,6 +5,7 @@
 //! its tests report SKIPPED and pass; with `CI=true` they fail.
 
 mod browser;
+mod certificates;
 mod envoy;
 mod grpcurl;
 mod http;
@@ -25,3 +26,4 @@ mod protocol;
 mod readme;
 mod rejections;
 mod skakio;
+mod tls;

@@ -10,8 +10,10 @@ use clap::{Args, Command};
 use weir::clock::Clock;
 use weir::server::admin::ENDPOINTS;
 use weir::server::http2::Rejection;
+use weir::server::tls::TlsFiles;
 use weir::settings::ServeArgs;
 use weir::telemetry::{FAMILIES, MetricKind};
+use weir_harness::Authority;
 
 use crate::site::{Options, Site};
 
@@ -233,7 +235,18 @@ descriptors:
     rate_limit:
       - {unit: day, requests_per_unit: 1}
       - {algorithm: concurrency, max_in_flight: 8, lease_seconds: 180}";
+    let folder = tempfile::tempdir().unwrap();
+    let (certificate, key) = (folder.path().join("tls.crt"), folder.path().join("tls.key"));
+    let issued = Authority::new().issue(&["weir"]);
+    fs::write(&certificate, issued.certificate).unwrap();
+    fs::write(&key, issued.key).unwrap();
     let options = Options {
+        grpc_tls: Some(TlsFiles {
+            certificate,
+            key,
+            client_ca: None,
+            client_names: Vec::new(),
+        }),
         envoy_ratelimit_metrics: true,
         ..Options::default()
     };

@@ -13,8 +13,10 @@ use weir::engine::Engine;
 use weir::policy::LoadOptions;
 use weir::server::admin::{self, Admin, AdminConfig, TokenFile};
 use weir::server::reload::{PolicyFiles, Reloader};
+use weir::server::tls::{TlsFiles, TlsPort};
 use weir::server::{App, ListenConfig, Listener};
 use weir::store::{MemoryConfig, Store};
+use weir::telemetry::ServerPort;
 
 use crate::running::config;
 
@@ -34,6 +36,8 @@ pub(crate) struct Site {
 pub(crate) struct Options {
     pub(crate) token: bool,
     pub(crate) envoy_ratelimit_metrics: bool,
+    /// The certificate of the gRPC port.
+    pub(crate) grpc_tls: Option<TlsFiles>,
 }
 
 impl Site {
@@ -47,7 +51,11 @@ impl Site {
         let loaded = files.load().unwrap();
         let store = Store::memory(MemoryConfig::default()).unwrap();
         let engine = Arc::new(Engine::new(loaded.policy.unwrap(), store, clock));
-        let app = App::new(Arc::clone(&engine), config(2, Duration::from_secs(600)));
+        let mut app = App::new(Arc::clone(&engine), config(2, Duration::from_secs(600)));
+        app.tls = options.grpc_tls.map(|files| {
+            let metrics = Arc::clone(&app.metrics);
+            Arc::new(TlsPort::load(ServerPort::Grpc, files, metrics).unwrap())
+        });
         let token = folder.path().join("token");
         std::fs::write(&token, TOKEN).unwrap();
         let token: Option<PathBuf> = options.token.then_some(token);
@@ -68,6 +76,7 @@ impl Site {
                 Reloader::start(files, engine, Arc::clone(&app.metrics), None).unwrap(),
             ),
             readiness: app.readiness.clone(),
+            tls: None,
             token: config
                 .token_file
                 .as_deref()

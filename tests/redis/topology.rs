@@ -3,10 +3,6 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa,
-    KeyPair,
-};
 use tempfile::TempDir;
 use tokio::time::Instant;
 use weir::engine::{Code, CountingStatus};
@@ -14,7 +10,7 @@ use weir::limit::{Charge, LeaseOutcome, LimitKind};
 use weir::request::Cost;
 use weir::store::{Batch, Identity, RedisAddress, RedisConfig, RedisTls};
 
-use weir_harness::{Cluster, RedisServer, Sentinels, free_port, program};
+use weir_harness::{Authority, Cluster, RedisServer, Sentinels, free_port, program};
 
 use crate::faults::patient;
 use crate::instances::{ask, start, until};
@@ -228,28 +224,16 @@ fn certificates() -> Certificates {
 
 fn certificates_for(name: &str) -> Certificates {
     let folder = TempDir::new().unwrap();
-    let mut params = CertificateParams::new(Vec::new()).unwrap();
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    params
-        .distinguished_name
-        .push(DnType::CommonName, "an authority");
-    let authority = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
-    let issue = |usage| {
-        let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
-        params.extended_key_usages = vec![usage];
-        let key = KeyPair::generate().unwrap();
-        let certificate = params.signed_by(&key, &authority).unwrap();
-        (certificate.pem(), key.serialize_pem())
-    };
-    let server = issue(ExtendedKeyUsagePurpose::ServerAuth);
-    let client = issue(ExtendedKeyUsagePurpose::ClientAuth);
+    let authority = Authority::new();
+    let issue = || authority.issue(&[name]);
+    let (server, client) = (issue(), issue());
     std::fs::write(folder.path().join("ca.pem"), authority.pem()).unwrap();
-    std::fs::write(folder.path().join("server.pem"), &server.0).unwrap();
-    std::fs::write(folder.path().join("server.key"), &server.1).unwrap();
+    std::fs::write(folder.path().join("server.pem"), &server.certificate).unwrap();
+    std::fs::write(folder.path().join("server.key"), &server.key).unwrap();
     Certificates {
         authority: authority.pem(),
         folder,
-        client,
+        client: (client.certificate, client.key),
     }
 }
 

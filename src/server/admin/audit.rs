@@ -1,23 +1,16 @@
 //! The audit log: who did what over the admin API. It is logged at every level.
 
-use std::net::SocketAddr;
-
+use super::Peer;
 use crate::request::Request;
 
 /// Logs an action.
-pub(super) fn log(peer: SocketAddr, action: &str, outcome: &str) {
-    tracing::info!(target: "weir::audit", %peer, action, outcome, "admin");
+pub(super) fn log(peer: Peer, action: &str, outcome: &str) {
+    tracing::info!(target: "weir::audit", peer = %peer.address, action, outcome, "admin");
 }
 
 /// Logs an action on counters: the domain and the keys, never a value. A domain that no policy
 /// defines is not logged, since its name could be anything.
-pub(super) fn log_keys(
-    peer: SocketAddr,
-    action: &str,
-    outcome: &str,
-    request: &Request,
-    is_known: bool,
-) {
+pub(super) fn log_keys(peer: Peer, action: &str, outcome: &str, request: &Request, is_known: bool) {
     let domain = match is_known {
         true => String::from_utf8_lossy(&request.domain),
         false => "unknown".into(),
@@ -30,5 +23,5 @@ pub(super) fn log_keys(
         keys.join(", ")
     });
     let keys = descriptors.collect::<Vec<_>>().join("; ");
-    tracing::info!(target: "weir::audit", %peer, action, %domain, %keys, outcome, "admin");
+    tracing::info!(target: "weir::audit", peer = %peer.address, action, %domain, %keys, outcome, "admin");
 }

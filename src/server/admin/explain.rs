@@ -1,6 +1,5 @@
 //! `POST /api/explain`: what a request would meet and why.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::body::Bytes;
@@ -9,14 +8,14 @@ use axum::http::header::{ACCEPT, AUTHORIZATION};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 
-use super::{AdminState, audit, guard, json_response, store_unavailable};
+use super::{AdminState, Peer, audit, guard, json_response, store_unavailable};
 
 /// Descriptors that are explained at once: each can list hundreds of matchers per entry.
 const MAX_DESCRIPTORS: usize = 16;
 
 pub(super) async fn explain(
     State(state): State<Arc<AdminState>>,
-    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {

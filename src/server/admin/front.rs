@@ -19,13 +19,16 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::{AbortHandle, JoinSet};
 use tower_service::Service;
 
-use super::health;
-use crate::telemetry::Metrics;
+use super::super::tls::{self, HandshakeFailure, TlsPort};
+use super::{Peer, health};
+use crate::clock::Clock;
+use crate::telemetry::{Metrics, Recorder};
 
 /// How long the head of a request may take, and so how long a connection may be idle.
 pub(super) const HEAD_TIMEOUT: Duration = Duration::from_secs(75);
@@ -51,6 +54,10 @@ pub(super) struct Front {
     /// Leads to [`handle`].
     pub(super) handlers: mpsc::Sender<PendingRequest>,
     pub(super) metrics: Arc<Metrics>,
+    /// The certificate of the port; `None` to serve without TLS.
+    pub(super) tls: Option<Arc<TlsPort>>,
+    /// Records handshakes that failed.
+    pub(super) recorder: Arc<Recorder>,
     pub(super) max_connections: usize,
     /// Usually [`HEAD_TIMEOUT`].
     pub(super) head_timeout: Duration,
@@ -84,7 +91,28 @@ impl Front {
         }
     }
 
-    async fn connection(self, stream: TcpStream, peer: SocketAddr) {
+    async fn connection(self, stream: TcpStream, address: SocketAddr) {
+        let peer = |is_encrypted| Peer {
+            address,
+            is_encrypted,
+        };
+        let Some(port) = &self.tls else {
+            return self.serve_http(stream, peer(false)).await;
+        };
+        match tls::accept(port, stream).await {
+            Ok(stream) => self.serve_http(stream, peer(true)).await,
+            Err(HandshakeFailure::Silent) => {}
+            Err(HandshakeFailure::Rejected(reason)) => {
+                self.recorder.rejected(reason, Clock::System.now());
+            }
+        }
+    }
+
+    async fn serve_http(
+        &self,
+        stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        peer: Peer,
+    ) {
         let service = service_fn(|request: hyper::Request<Incoming>| {
             let front = self.clone();
             async move { Ok::<_, Infallible>(front.respond(request, peer).await) }
@@ -97,7 +125,7 @@ impl Front {
         let _ = http.serve_connection(TokioIo::new(stream), service).await;
     }
 
-    async fn respond(mut self, request: hyper::Request<Incoming>, peer: SocketAddr) -> Response {
+    async fn respond(mut self, request: hyper::Request<Incoming>, peer: Peer) -> Response {
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(ConnectInfo(peer));
         if health::PATHS.contains(&request.uri().path()) {
@@ -165,6 +193,8 @@ mod tests {
                 health: Router::new().route("/live", get(health::live)),
                 handlers,
                 metrics: Arc::clone(&metrics),
+                tls: None,
+                recorder: Arc::new(metrics.admin_recorder()),
                 max_connections: 2,
                 head_timeout,
             };

@@ -1,6 +1,6 @@
 //! Access control: rejects requests from pages of other sites, and checks the token.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
-use super::{Access, AdminState};
+use super::{Access, AdminState, Peer};
 
 /// The longest body of a request, in bytes.
 const MAX_BODY_BYTES: usize = 1 << 20;
@@ -25,7 +25,7 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 /// response.
 pub(super) async fn guard(
     State((state, access)): State<(Arc<AdminState>, Access)>,
-    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
     request: Request,
     next: Next,
 ) -> Response {
@@ -72,11 +72,11 @@ fn check_access(
     state: &AdminState,
     access: Access,
     headers: &HeaderMap,
-    peer: SocketAddr,
+    peer: Peer,
 ) -> Result<(), AccessDenied> {
     let is_open = match access {
         Access::Anybody | Access::NamedHost => true,
-        Access::Charging => state.admin.config.open_json || is_local(peer),
+        Access::Charging => state.admin.config.open_json || peer.is_local(),
         Access::Clients => state.admin.token.is_none() && state.is_loopback,
         Access::Token => false,
     };
@@ -84,10 +84,6 @@ fn check_access(
         true => Ok(()),
         false => authorize(state, headers, peer),
     }
-}
-
-fn is_local(peer: SocketAddr) -> bool {
-    peer.ip().to_canonical().is_loopback()
 }
 
 /// A browser that can connect to weir lets every page in it connect. Without `hosts`, every host is
@@ -131,17 +127,17 @@ fn is_permitted(host: &str, hosts: &[String], is_loopback: bool) -> bool {
     names.any(|known| name.eq_ignore_ascii_case(known)) || address.parse().is_ok_and(leads_here)
 }
 
-/// Permits requests with the token, from this machine only: the connection is not encrypted, and
-/// neither the token nor the value of a secret key may cross a network in clear.
+/// Permits requests with the token, from other machines only with TLS: neither the token nor the value of a secret
+/// key may cross a network in clear.
 pub(super) fn authorize(
     state: &AdminState,
     headers: &HeaderMap,
-    peer: SocketAddr,
+    peer: Peer,
 ) -> Result<(), AccessDenied> {
     let Some(token) = &state.admin.token else {
         return Err(AccessDenied::NoToken);
     };
-    if !is_local(peer) {
+    if !peer.is_encrypted && !peer.is_local() {
         return Err(AccessDenied::Remote);
     }
     let offered = headers.get(AUTHORIZATION).map(HeaderValue::as_bytes);
@@ -167,7 +163,7 @@ pub(super) fn authorize(
 pub(super) enum AccessDenied {
     /// The server has no token.
     NoToken,
-    /// The request came from another machine.
+    /// The request came from another machine without TLS.
     Remote,
     /// The request's token is missing or wrong.
     Unauthorized,
@@ -182,7 +178,7 @@ impl IntoResponse for AccessDenied {
             ),
             Self::Remote => (
                 StatusCode::FORBIDDEN,
-                "only permitted from the same machine: use a tunnel\n",
+                "without TLS only permitted from the same machine: use a tunnel, or start weir with --http-tls-cert\n",
             ),
             Self::Unauthorized => (
                 StatusCode::UNAUTHORIZED,

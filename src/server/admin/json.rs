@@ -1,6 +1,5 @@
 //! `POST /json`: a decision, for clients without gRPC.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::body::Bytes;
@@ -9,14 +8,14 @@ use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 
-use super::{AdminState, guard};
+use super::{AdminState, Peer, guard};
 use crate::engine::{Code, CountingStatus};
 use crate::request::Cost;
 use crate::server::grpc::NOT_COUNTED;
 
 pub(super) async fn decide(
     State(state): State<Arc<AdminState>>,
-    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {

@@ -2,7 +2,6 @@
 //!
 //! The client is the `RateLimitRequest` in the body, so that no value is in a URL.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::body::Bytes;
@@ -10,7 +9,7 @@ use axum::extract::{ConnectInfo, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 
-use super::{AdminState, audit, json_response, store_unavailable};
+use super::{AdminState, Peer, audit, json_response, store_unavailable};
 use crate::api::Keys;
 use crate::engine::CountingStatus;
 use crate::request::{Cost, Request};
@@ -25,7 +24,7 @@ enum KeysAction {
 
 pub(super) async fn show(
     State(state): State<Arc<AdminState>>,
-    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
     body: Bytes,
 ) -> Response {
     run(KeysAction::Show, &state, peer, &body).await
@@ -33,7 +32,7 @@ pub(super) async fn show(
 
 pub(super) async fn reset(
     State(state): State<Arc<AdminState>>,
-    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
     body: Bytes,
 ) -> Response {
     run(KeysAction::Reset, &state, peer, &body).await
@@ -41,13 +40,13 @@ pub(super) async fn reset(
 
 pub(super) async fn credit(
     State(state): State<Arc<AdminState>>,
-    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
     body: Bytes,
 ) -> Response {
     run(KeysAction::Credit, &state, peer, &body).await
 }
 
-async fn run(action: KeysAction, state: &AdminState, peer: SocketAddr, body: &[u8]) -> Response {
+async fn run(action: KeysAction, state: &AdminState, peer: Peer, body: &[u8]) -> Response {
     let mut request = match state.protocol.request(body) {
         Ok(request) => request,
         Err(error) => return (StatusCode::BAD_REQUEST, format!("{error}\n")).into_response(),

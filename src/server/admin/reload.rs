@@ -1,6 +1,5 @@
 //! `POST /api/reload`.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,7 +7,7 @@ use axum::extract::{ConnectInfo, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 
-use super::{AdminState, audit, json_response};
+use super::{AdminState, Peer, audit, json_response};
 use crate::api::{Reload, ReloadResult};
 use crate::server::reload::ReloadOutcome;
 
@@ -17,7 +16,7 @@ const TIMEOUT: Duration = Duration::from_secs(60);
 
 pub(super) async fn reload(
     State(state): State<Arc<AdminState>>,
-    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
 ) -> Response {
     let reload = state.admin.reloader.reload();
     let Ok(reloaded) = tokio::time::timeout(TIMEOUT, reload).await else {

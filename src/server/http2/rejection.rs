@@ -51,11 +51,35 @@ pub enum Rejection {
     NoBudget,
     /// Answers that the client's flow control does not let out.
     AnswerBlocked,
+    /// The client speaks without TLS on a port with it.
+    TlsPlaintext,
+    /// The client has no certificate.
+    TlsNoClientCertificate,
+    /// The client's certificate is of an unknown CA.
+    TlsUnknownCa,
+    /// The client's certificate is not valid at this time.
+    TlsExpired,
+    /// The client's certificate has none of the allowed names.
+    TlsNameNotAllowed,
+    /// The client's certificate has another fault.
+    TlsBadClientCertificate,
+    /// The client does not trust the server's certificate.
+    TlsCertificateRefused,
+    /// The client has no version or algorithm in common with the server.
+    TlsIncompatible,
+    /// The client names protocols (ALPN), and not that of the port.
+    TlsNoCommonProtocol,
+    /// The handshake failed for another reason.
+    TlsAborted,
+    /// The handshake took too long.
+    TlsTimeout,
+    /// More handshakes at once than the port may have, and this was the oldest.
+    TlsTooManyHandshakes,
 }
 
 impl Rejection {
     /// Every reason, in the order of their numbers.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 36] = [
         Self::TooManyConnections,
         Self::Http1,
         Self::Tls,
@@ -80,6 +104,18 @@ impl Rejection {
         Self::TooManyStreams,
         Self::NoBudget,
         Self::AnswerBlocked,
+        Self::TlsPlaintext,
+        Self::TlsNoClientCertificate,
+        Self::TlsUnknownCa,
+        Self::TlsExpired,
+        Self::TlsNameNotAllowed,
+        Self::TlsBadClientCertificate,
+        Self::TlsCertificateRefused,
+        Self::TlsIncompatible,
+        Self::TlsNoCommonProtocol,
+        Self::TlsAborted,
+        Self::TlsTimeout,
+        Self::TlsTooManyHandshakes,
     ];
 
     /// The label for metrics.
@@ -109,6 +145,18 @@ impl Rejection {
             Self::TooManyStreams => "too_many_streams",
             Self::NoBudget => "no_budget",
             Self::AnswerBlocked => "answer_blocked",
+            Self::TlsPlaintext => "tls_plaintext",
+            Self::TlsNoClientCertificate => "tls_no_client_certificate",
+            Self::TlsUnknownCa => "tls_unknown_ca",
+            Self::TlsExpired => "tls_expired",
+            Self::TlsNameNotAllowed => "tls_name_not_allowed",
+            Self::TlsBadClientCertificate => "tls_bad_client_certificate",
+            Self::TlsCertificateRefused => "tls_certificate_refused",
+            Self::TlsIncompatible => "tls_incompatible",
+            Self::TlsNoCommonProtocol => "tls_no_common_protocol",
+            Self::TlsAborted => "tls_aborted",
+            Self::TlsTimeout => "tls_timeout",
+            Self::TlsTooManyHandshakes => "tls_too_many_handshakes",
         }
     }
 
@@ -122,7 +170,7 @@ impl Rejection {
                 "a client sent HTTP/1: set http2_protocol_options on the Envoy cluster of the rate limit service"
             }
             Self::Tls => {
-                "a client began TLS on a port without it: remove transport_socket from the Envoy cluster, or serve with TLS"
+                "a client began TLS on a port without it: remove transport_socket from the Envoy cluster, or serve with TLS (--grpc-tls-cert)"
             }
             Self::ProxyProtocol => {
                 "a client sent a PROXY protocol header: turn it off in the load balancer before this port"
@@ -174,6 +222,42 @@ impl Rejection {
             }
             Self::AnswerBlocked => {
                 "a client does not make room for its answers (HTTP/2 flow control)"
+            }
+            Self::TlsPlaintext => {
+                "a client spoke without TLS on a port with it: give the Envoy cluster a transport_socket with TLS, or use https://"
+            }
+            Self::TlsNoClientCertificate => {
+                "a client showed no certificate and the port requires one: set tls_certificates in the Envoy cluster's common_tls_context"
+            }
+            Self::TlsUnknownCa => {
+                "a client's certificate is not signed by a CA that the port knows: compare its issuer with the client CA file"
+            }
+            Self::TlsExpired => {
+                "a client's certificate has expired or is not yet valid: renew it, and check the clocks"
+            }
+            Self::TlsNameNotAllowed => {
+                "a client's certificate has none of the names that the port allows: compare its DNS and URI names with --grpc-client-san or --http-client-san"
+            }
+            Self::TlsBadClientCertificate => {
+                "a client's certificate is not fit for clients: check its extended key usage (clientAuth) and its algorithms"
+            }
+            Self::TlsCertificateRefused => {
+                "a client does not trust the certificate of weir: check the CA and the names that the client expects, and whether the certificate has expired"
+            }
+            Self::TlsIncompatible => {
+                "a client has no TLS version or algorithm in common with weir: it must speak TLS 1.2 or 1.3"
+            }
+            Self::TlsNoCommonProtocol => {
+                "a client asked for another protocol (ALPN) than the port speaks: h2 for gRPC, http/1.1 for --http"
+            }
+            Self::TlsAborted => {
+                "a client broke off a TLS handshake: check that it trusts the certificate of weir, and its version"
+            }
+            Self::TlsTimeout => {
+                "a client did not finish a TLS handshake: check TCP health checks, port scanners and the network"
+            }
+            Self::TlsTooManyHandshakes => {
+                "a TLS handshake was given up because too many others were waiting: check what connects to the port"
             }
         }
     }

@@ -3,40 +3,22 @@
 use std::io;
 use std::path::PathBuf;
 
-use super::fingerprint::{Fingerprint, Fingerprints};
+use super::watched::WatchedFiles;
 use crate::policy::{self, LoadError, LoadOptions, LoadedPolicy};
 
-/// How many times to read files that change while they are read.
-const TRIES: usize = 3;
-
-/// Checks after which files are loaded although they change at every check. A load detects for itself
-/// whether they change while it reads them.
-const MAX_UNSETTLED: u32 = 10;
-
-/// Files and folders of policies, and the fingerprint of what was last loaded.
+/// Files and folders of policies, and what was last loaded of them.
 #[derive(Debug)]
 pub struct PolicyFiles {
-    paths: Vec<PathBuf>,
+    files: WatchedFiles,
     options: LoadOptions,
-    fingerprints: Fingerprints,
-    /// What was last loaded or rejected.
-    tried: Option<Fingerprint>,
-    /// What the last check saw, if it differs; it may still be changing.
-    seen: Option<Fingerprint>,
-    /// Checks in a row that saw something new.
-    unsettled: u32,
 }
 
 impl PolicyFiles {
     /// These files and folders, not loaded yet.
     pub fn new(paths: Vec<PathBuf>, options: LoadOptions) -> Self {
         Self {
-            paths,
+            files: WatchedFiles::new(paths),
             options,
-            fingerprints: Fingerprints::default(),
-            tried: None,
-            seen: None,
-            unsettled: 0,
         }
     }
 
@@ -45,48 +27,24 @@ impl PolicyFiles {
     /// # Errors
     /// If a path cannot be read, or the files keep changing; everything else is a diagnostic.
     pub fn load(&mut self) -> Result<LoadedPolicy, LoadError> {
-        let mut fingerprint = self.fingerprints.fresh(&self.paths);
-        for _ in 0..TRIES {
-            self.tried = Some(fingerprint);
-            self.seen = None;
-            self.unsettled = 0;
-            let loaded = policy::load(&self.paths, self.options);
-            // An old version of one file with a new version of another would be a wrong policy.
-            let after = self.fingerprints.fresh(&self.paths);
-            if after == fingerprint {
-                return loaded;
-            }
-            fingerprint = after;
-        }
-        // So that the next check loads them if they have stopped changing.
-        self.seen = Some(fingerprint);
-        Err(LoadError {
-            path: self.paths.first().cloned().unwrap_or_default(),
-            source: io::Error::other("files kept changing while they were read"),
+        let loaded = self.files.read(|paths| policy::load(paths, self.options));
+        loaded.unwrap_or_else(|kept_changing| {
+            Err(LoadError {
+                path: self.files.paths().first().cloned().unwrap_or_default(),
+                source: io::Error::other(kept_changing),
+            })
         })
     }
 
     /// A checksum of the contents that were last loaded, as 8 hexadecimal digits.
     pub fn checksum(&self) -> String {
-        let checksum = self.fingerprints.checksum().unwrap_or_default();
-        format!("{checksum:08x}")
+        format!("{:08x}", self.files.checksum())
     }
 
     /// Loads the files if they differ from what was last tried, and have not changed since the last
     /// check. Files that change at every check are loaded at the tenth.
     pub fn load_if_changed(&mut self) -> Option<Result<LoadedPolicy, LoadError>> {
-        let fingerprint = Some(self.fingerprints.now(&self.paths));
-        if fingerprint == self.tried {
-            self.seen = None;
-            self.unsettled = 0;
-            return None;
-        }
-        self.unsettled += 1;
-        if fingerprint != self.seen && self.unsettled < MAX_UNSETTLED {
-            self.seen = fingerprint;
-            return None;
-        }
-        Some(self.load())
+        self.files.have_changed().then(|| self.load())
     }
 }
 

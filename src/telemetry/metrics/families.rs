@@ -11,6 +11,7 @@ use super::text::{MetricKind, Samples};
 use crate::clock::system_clock_jumps;
 use crate::limit::{Quota, Window};
 use crate::server::http2::Rejection;
+use crate::telemetry::ServerPort;
 use crate::telemetry::logs::DroppedLines;
 
 /// Metrics of one name.
@@ -212,7 +213,7 @@ pub const FAMILIES: &[MetricFamily] = &[
         "Calls and connections that were rejected before their message was read; the log has advice for each reason.",
         |scrape, out| {
             for reason in Rejection::ALL {
-                let count = scrape.metrics.sum(|t| t.rejections[reason as usize].get());
+                let count = scrape.metrics.sum(|t| t.rejections.get(reason).get());
                 out.labelled(&[reason.as_str()], count);
             }
         },
@@ -300,6 +301,26 @@ pub const FAMILIES: &[MetricFamily] = &[
             let reloads = &scrape.metrics.reloads;
             out.labelled(&["success"], reloads.successes.load(Relaxed));
             out.labelled(&["failure"], reloads.failures.load(Relaxed));
+        },
+    ),
+    gauge(
+        "weir_tls_certificate_expiry_timestamp_seconds",
+        &["port", "file"],
+        "Unix time at which the first certificate of a file expires: the port's certificate and its chain, or client_ca.",
+        |scrape, out| {
+            for port in ServerPort::ALL {
+                scrape.metrics.certificates[port as usize].expiry_samples(port, out);
+            }
+        },
+    ),
+    counter(
+        "weir_tls_certificate_loads_total",
+        &["port", "outcome"],
+        "Loads of a port's certificate: success, or failure if the previous certificate stays in force.",
+        |scrape, out| {
+            for port in ServerPort::ALL {
+                scrape.metrics.certificates[port as usize].load_samples(port, out);
+            }
         },
     ),
     gauge(

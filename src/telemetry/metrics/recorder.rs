@@ -19,6 +19,7 @@ use crate::server::http2::Rejection;
 use crate::telemetry::heavy_hitters::{ClientHits, HitterRecorder};
 use crate::telemetry::refused_log::RefusedLog;
 use crate::telemetry::rejection_log::RejectionLog;
+use crate::telemetry::server_port::ServerPort;
 use crate::telemetry::unmatched::UnmatchedRecorder;
 
 /// Calls per second that are all measured, for the decision time and the heavy hitters …
@@ -37,6 +38,7 @@ pub struct Recorder {
     hitters: HitterRecorder,
     unmatched: UnmatchedRecorder,
     refused_log: Arc<RefusedLog>,
+    port: ServerPort,
     rejection_log: Arc<RejectionLog>,
     registry: Arc<Mutex<Registry>>,
     forgets: Arc<AtomicU64>,
@@ -62,6 +64,7 @@ pub(super) struct RecorderParts {
     pub(super) hitters: HitterRecorder,
     pub(super) unmatched: UnmatchedRecorder,
     pub(super) refused_log: Arc<RefusedLog>,
+    pub(super) port: ServerPort,
     pub(super) rejection_log: Arc<RejectionLog>,
 }
 
@@ -97,6 +100,7 @@ impl Recorder {
             hitters: parts.hitters,
             unmatched: parts.unmatched,
             refused_log: parts.refused_log,
+            port: parts.port,
             rejection_log: parts.rejection_log,
             registry: parts.registry,
             forgets: parts.forgets,
@@ -119,10 +123,8 @@ impl Recorder {
     /// Records a call or a connection that was rejected before a decision, and logs it at most once a
     /// minute for each reason.
     pub fn rejected(&self, reason: Rejection, now: Timestamp) {
-        if let Some(count) = self.thread.rejections.get(reason as usize) {
-            count.add(1);
-        }
-        self.rejection_log.log(reason, now);
+        self.thread.rejections.get(reason).add(1);
+        self.rejection_log.log(self.port, reason, now);
     }
 
     /// Starts to record a call. Dropping it before [`CallRecorder::end`] records a cancelled call.

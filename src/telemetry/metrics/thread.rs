@@ -8,7 +8,7 @@ use std::sync::{Arc, OnceLock};
 use super::RuleHits;
 use super::counter::ThreadCounter;
 use super::histogram::ThreadHistogram;
-use crate::server::http2::Rejection;
+use crate::telemetry::rejection_log::ByReason;
 
 /// Hits that matched a rule.
 #[derive(Debug, Default)]
@@ -62,8 +62,8 @@ pub(super) struct ThreadMetrics {
     pub(super) descriptors: [ThreadCounter; super::MatchKind::ALL.len()],
     /// Failed calls by gRPC status code.
     pub(super) errors: [ThreadCounter; 17],
-    /// Rejected calls and connections by [`Rejection`].
-    pub(super) rejections: [ThreadCounter; Rejection::ALL.len()],
+    /// Rejected calls and connections.
+    pub(super) rejections: ByReason<ThreadCounter>,
     /// Decisions in which a hit was not counted by the store and `on_store_error` supplied an answer.
     pub(super) degraded: ThreadCounter,
     /// Decisions that failed because of `on_store_error: error`.
