@@ -4,6 +4,7 @@
 
 mod admin;
 mod check;
+mod client_tls;
 mod completions;
 mod explain;
 mod keys;

@@ -4,14 +4,19 @@
 //! [`AdminClient`] speaks HTTP to `weir serve --http`.
 
 mod admin;
+mod tls;
 
 use std::fmt;
+use std::io;
 use std::str::FromStr;
 use std::time::Duration;
 
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
 use tonic::transport::{Channel, Endpoint};
 
 pub use admin::{AdminClient, AdminError, MediaType};
+pub use tls::{TlsOptions, TlsOptionsError};
 
 use crate::proto::envoy::config::core::v3::HeaderValue;
 use crate::proto::envoy::extensions::common::ratelimit::v3::RateLimitDescriptor;
@@ -22,7 +27,10 @@ use crate::proto::envoy::service::ratelimit::v3::{RateLimitRequest, RateLimitRes
 use crate::proto::unit_number;
 use crate::request::{Cost, Descriptor, Override, Request};
 
-/// The address of a server: `HOST:PORT` or `unix:PATH`.
+/// How the address of a server with TLS begins.
+const HTTPS: &str = "https://";
+
+/// The address of a server: `HOST:PORT`, `https://HOST:PORT` or `unix:PATH`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServerAddr(String);
 
@@ -97,6 +105,8 @@ impl FromStr for ServerAddr {
         let is_address = match text.strip_prefix("unix:") {
             Some(path) => !path.is_empty(),
             None => text
+                .strip_prefix(HTTPS)
+                .unwrap_or(text)
                 .rsplit_once(':')
                 .is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok()),
         };
@@ -116,9 +126,18 @@ impl fmt::Display for ServerAddr {
 }
 
 impl ServerAddr {
+    /// `HOST:PORT` of a server with TLS.
+    fn encrypted(&self) -> Option<&str> {
+        self.0.strip_prefix(HTTPS)
+    }
+
     fn endpoint(&self) -> Result<Endpoint, tonic::transport::Error> {
         if self.0.starts_with("unix:") {
             Endpoint::from_shared(self.0.clone())
+        } else if let Some(authority) = self.encrypted() {
+            // The scheme of the endpoint is of the connector's making, that of the origin is sent.
+            let origin = Endpoint::from_shared(self.0.clone())?.uri().clone();
+            Ok(Endpoint::from_shared(format!("http://{authority}"))?.origin(origin))
         } else {
             Endpoint::from_shared(format!("http://{}", self.0))
         }
@@ -126,18 +145,48 @@ impl ServerAddr {
 }
 
 impl Client {
-    /// Connects. `timeout` bounds connecting and every later call.
+    /// Connects. `timeout` bounds connecting and every later call. A server with TLS must have a certificate of a CA
+    /// that the system trusts.
     ///
     /// # Errors
     /// [`ClientError::Connect`] if the server cannot be reached.
     pub async fn connect(server: &ServerAddr, timeout: Duration) -> Result<Self, ClientError> {
+        Self::connect_with(server, &TlsOptions::default(), timeout).await
+    }
+
+    /// Connects, with these options if the server has TLS.
+    ///
+    /// # Errors
+    /// [`ClientError::Connect`] if the server cannot be reached, [`ClientError::Tls`] if the options cannot be used.
+    pub async fn connect_with(
+        server: &ServerAddr,
+        tls: &TlsOptions,
+        timeout: Duration,
+    ) -> Result<Self, ClientError> {
         let connect_error = |error: tonic::transport::Error| ClientError::Connect {
             server: server.clone(),
             reason: root(&error).to_string(),
         };
         let endpoint = server.endpoint().map_err(connect_error)?;
         let endpoint = endpoint.connect_timeout(timeout).timeout(timeout);
-        let channel = endpoint.connect().await.map_err(connect_error)?;
+        let channel = match server.encrypted() {
+            None => endpoint.connect().await,
+            Some(authority) => {
+                let dialer = tls.dialer(authority, b"h2");
+                let dialer = dialer.map_err(ClientError::Tls)?;
+                let authority = authority.to_owned();
+                let connector = tower::service_fn(move |_| {
+                    let (dialer, authority) = (dialer.clone(), authority.clone());
+                    async move {
+                        let stream = TcpStream::connect(authority).await?;
+                        stream.set_nodelay(true)?;
+                        Ok::<_, io::Error>(TokioIo::new(dialer.connect(stream).await?))
+                    }
+                });
+                endpoint.connect_with_connector(connector).await
+            }
+        };
+        let channel = channel.map_err(connect_error)?;
         Ok(Self {
             server: server.clone(),
             grpc: RateLimitServiceClient::new(channel),
@@ -269,7 +318,9 @@ fn root<'e>(error: &'e (dyn std::error::Error + 'static)) -> &'e (dyn std::error
 
 /// The text is not the address of a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("expected HOST:PORT or unix:PATH, such as 127.0.0.1:8081 or unix:/run/weir.sock")]
+#[error(
+    "expected HOST:PORT, https://HOST:PORT or unix:PATH, such as 127.0.0.1:8081 or unix:/run/weir.sock"
+)]
 pub struct ParseServerAddrError;
 
 /// A call that failed.
@@ -293,6 +344,9 @@ pub enum ClientError {
         /// The root cause.
         reason: String,
     },
+    /// The options for TLS cannot be used.
+    #[error(transparent)]
+    Tls(TlsOptionsError),
     /// The server rejected the request, or did not answer.
     #[error("call to {server} failed with {code:?}: {message}")]
     Call {

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::CliError;
+use super::client_tls::ClientTlsArgs;
 use crate::client::AdminClient;
 
 /// Where `weir serve` listens for the commands unless it is configured otherwise.
@@ -15,7 +16,7 @@ pub(super) const DEFAULT_ADMIN: &str = "127.0.0.1:8080";
 /// How the admin server of a running weir is reached.
 #[derive(Args, Clone, Debug)]
 pub(super) struct AdminArgs {
-    /// Address of the admin server (`weir serve --http`) [env: WEIR_ADMIN] [default: 127.0.0.1:8080]
+    /// Address of the admin server (`weir serve --http`): HOST:PORT or https://HOST:PORT [env: WEIR_ADMIN] [default: 127.0.0.1:8080]
     // Not `env` and `default_value`: `weir explain` asks a server only if the flag is given.
     #[arg(long, value_name = "HOST:PORT", help_heading = "Server")]
     pub(super) server: Option<String>,
@@ -27,6 +28,8 @@ pub(super) struct AdminArgs {
         help_heading = "Server"
     )]
     admin_token_file: Option<PathBuf>,
+    #[command(flatten)]
+    tls: ClientTlsArgs,
 }
 
 impl AdminArgs {
@@ -39,7 +42,7 @@ impl AdminArgs {
         let server = self.server.clone();
         let server = server.or_else(|| env::var("WEIR_ADMIN").ok());
         let server = server.unwrap_or_else(|| DEFAULT_ADMIN.to_owned());
-        AdminClient::new(&server, token).map_err(CliError::new)
+        AdminClient::new(&server, token, &self.tls.options()).map_err(CliError::new)
     }
 }
 

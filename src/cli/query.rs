@@ -11,6 +11,7 @@ use std::time::Duration;
 use clap::Args;
 
 use super::admin::DEFAULT_ADMIN;
+use super::client_tls::ClientTlsArgs;
 use super::output::{Format, print};
 use super::pairs::{self, EntryArg};
 use super::{CliError, DONE, FAILED};
@@ -32,7 +33,7 @@ pub(super) struct QueryArgs {
     #[arg(long, value_name = "NAME", help_heading = "Request")]
     domain: String,
 
-    /// Address of the server: HOST:PORT or unix:PATH
+    /// Address of the server: HOST:PORT, https://HOST:PORT or unix:PATH
     #[arg(
         long,
         value_name = "ADDR",
@@ -51,6 +52,9 @@ pub(super) struct QueryArgs {
         help_heading = "Server"
     )]
     admin: String,
+
+    #[command(flatten)]
+    tls: ClientTlsArgs,
 
     /// Hits to count at each descriptor [default: 1]
     #[arg(long, value_name = "N", group = "cost", help_heading = "Request")]
@@ -102,9 +106,10 @@ pub(super) fn run(args: QueryArgs) -> Result<ExitCode, CliError> {
     };
     let timeout = Duration::from_secs(args.timeout.max(1));
     let results = runtime.block_on(async {
-        let mut client = Client::connect(&args.server, timeout).await?;
+        let tls = args.tls.options();
+        let mut client = Client::connect_with(&args.server, &tls, timeout).await?;
         let results = calls::run(&mut client, &request, schedule).await?;
-        let domain = unmatched::ask(&args.admin, &request, &results.last).await;
+        let domain = unmatched::ask(&args.admin, &tls, &request, &results.last).await;
         Ok::<_, ClientError>((results, domain))
     });
     let (results, domain) = results.map_err(CliError::new)?;

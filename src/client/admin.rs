@@ -1,6 +1,6 @@
 //! A client of a server's admin API over HTTP.
 //!
-//! The connection is not encrypted: with a token it talks only to addresses of this machine.
+//! Without TLS and with a token it talks only to addresses of this machine.
 
 use std::fs;
 use std::io;
@@ -16,7 +16,11 @@ use hyper::{Method, Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
+use tokio_rustls::client::TlsStream;
+use tokio_util::either::Either;
 
+use super::HTTPS;
+use super::tls::{TlsDialer, TlsOptions, TlsOptionsError};
 use crate::request::{self, Cost};
 
 /// Longer than any answer takes.
@@ -26,6 +30,7 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub struct AdminClient {
     address: String,
+    tls: Option<TlsDialer>,
     token: Option<String>,
 }
 
@@ -48,19 +53,28 @@ impl MediaType {
 }
 
 impl AdminClient {
-    /// A client of the server at `HOST:PORT`, with the token that `token_file` holds.
+    /// A client of the server at `HOST:PORT`, or at `https://HOST:PORT` with these options, with the token that
+    /// `token_file` holds.
     ///
     /// # Errors
-    /// [`AdminError::TokenFile`] if the file cannot be read.
-    pub fn new(address: &str, token_file: Option<&Path>) -> Result<Self, AdminError> {
+    /// [`AdminError::TokenFile`] if the file cannot be read, [`AdminError::Tls`] if the options cannot be used.
+    pub fn new(
+        address: &str,
+        token_file: Option<&Path>,
+        tls: &TlsOptions,
+    ) -> Result<Self, AdminError> {
         let token = token_file.map(|path| {
             fs::read_to_string(path).map_err(|source| AdminError::TokenFile {
                 path: path.to_owned(),
                 source,
             })
         });
+        let encrypted = address.strip_prefix(HTTPS);
+        let authority = encrypted.unwrap_or(address);
+        let tls = encrypted.map(|authority| tls.dialer(authority, b"http/1.1"));
         Ok(Self {
-            address: address.to_owned(),
+            address: authority.to_owned(),
+            tls: tls.transpose().map_err(AdminError::Tls)?,
             token: token.transpose()?.map(|token| token.trim().to_owned()),
         })
     }
@@ -145,7 +159,7 @@ impl AdminClient {
     }
 
     /// Neither the token nor a client's value may travel in clear text.
-    async fn connect(&self) -> Result<TcpStream, AdminError> {
+    async fn connect(&self) -> Result<Either<TcpStream, TlsStream<TcpStream>>, AdminError> {
         let address = || self.address.clone();
         let resolved = tokio::net::lookup_host(&self.address).await;
         let resolved = resolved.map_err(|source| AdminError::Resolve {
@@ -154,11 +168,17 @@ impl AdminClient {
         })?;
         let addresses: Vec<SocketAddr> = resolved.collect();
         let is_remote = |address: &SocketAddr| !address.ip().to_canonical().is_loopback();
-        if self.token.is_some() && addresses.iter().any(is_remote) {
+        if self.token.is_some() && self.tls.is_none() && addresses.iter().any(is_remote) {
             return Err(AdminError::Remote { address: address() });
         }
-        let stream = TcpStream::connect(&*addresses).await;
-        stream.map_err(|source| AdminError::Connect {
+        let connected = async {
+            let stream = TcpStream::connect(&*addresses).await?;
+            Ok(match &self.tls {
+                None => Either::Left(stream),
+                Some(dialer) => Either::Right(dialer.connect(stream).await?),
+            })
+        };
+        connected.await.map_err(|source| AdminError::Connect {
             address: address(),
             source,
         })
@@ -206,6 +226,9 @@ pub enum AdminError {
         /// The reason.
         source: io::Error,
     },
+    /// The options for TLS cannot be used.
+    #[error(transparent)]
+    Tls(TlsOptionsError),
     /// The name of the server cannot be resolved.
     #[error("cannot resolve the address of the admin server, {address}")]
     Resolve {
@@ -217,7 +240,7 @@ pub enum AdminError {
     /// There is a token, and the server is not on this machine.
     #[error(
         "the admin server {address} is on another machine, and the token would be sent unencrypted: use a tunnel, such as \
-         `kubectl port-forward` or `ssh -L`"
+         `kubectl port-forward` or `ssh -L`, or TLS (https://HOST:PORT)"
     )]
     Remote {
         /// `HOST:PORT`

@@ -13,6 +13,19 @@ use crate::weir::Weir;
 
 const METHOD: &str = "envoy.service.ratelimit.v3.RateLimitService/ShouldRateLimit";
 
+/// What `clients/grpcio.py` prints.
+pub(crate) const GRPC_CORE_LINES: [&str; 9] = [
+    "plain: OK",
+    "gzip: OK",
+    "deflate: UNIMPLEMENTED",
+    "authority: OK",
+    "metadata of 1 MiB: OK",
+    "message of 3 MiB: OK",
+    "message of 5 MiB: RESOURCE_EXHAUSTED",
+    "gzip bomb: RESOURCE_EXHAUSTED",
+    "v2: UNIMPLEMENTED",
+];
+
 #[test]
 fn a_long_tracestate_through_envoy_does_not_switch_a_limit_off() {
     let tracing = "stat_prefix: edge
@@ -119,21 +132,8 @@ fn grpc_core_is_answered_compressed_or_not_over_tcp_and_a_unix_socket() {
         let output = output.expect("Python starts");
         let lines = String::from_utf8_lossy(&output.stdout);
         let errors = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(
-            lines.lines().collect::<Vec<_>>(),
-            [
-                "plain: OK",
-                "gzip: OK",
-                "deflate: UNIMPLEMENTED",
-                "authority: OK",
-                "metadata of 1 MiB: OK",
-                "message of 3 MiB: OK",
-                "message of 5 MiB: RESOURCE_EXHAUSTED",
-                "gzip bomb: RESOURCE_EXHAUSTED",
-                "v2: UNIMPLEMENTED",
-            ],
-            "{target}: {errors}"
-        );
+        let lines: Vec<_> = lines.lines().collect();
+        assert_eq!(lines, GRPC_CORE_LINES, "{target}: {errors}");
     }
 }
 

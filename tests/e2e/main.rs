@@ -27,3 +27,4 @@ mod readme;
 mod rejections;
 mod skakio;
 mod tls;
+mod tls_clients;

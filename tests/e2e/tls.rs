@@ -200,3 +200,70 @@ fn a_chain_up_to_the_ca_is_sent() {
         assert!(is_answered(&grpcurl, &["-cacert", &made.path("ca.pem")]));
     }
 }
+
+#[test]
+fn a_certificate_is_replaced_while_weir_serves_and_metrics_say_when_it_expires() {
+    let made = Certificates::new();
+    let mut flags = made.serve("grpc");
+    flags.push("--reload-interval=0.05".to_owned());
+    let mut weir = weir(&flags);
+    let expiry =
+        "weir_tls_certificate_expiry_timestamp_seconds{port=\"grpc\",file=\"certificate\"}";
+    let loads = |weir: &Weir, outcome: &str| {
+        weir.metric(&format!(
+            "weir_tls_certificate_loads_total{{port=\"grpc\",outcome=\"{outcome}\"}}"
+        ))
+    };
+    // The beginning of 2099, and of 2098.
+    assert_eq!(weir.metric(expiry), 4_070_908_800);
+    let next = made.authority.issue_until(&["127.0.0.1"], 2098);
+    made.write("weir.pem", &next.certificate);
+    let error = weir.process.wait_for(|line| {
+        let is_failure = line.contains("previous certificate stays in force");
+        is_failure.then(|| line.to_owned())
+    });
+    assert!(
+        error.contains("does not belong to the private key"),
+        "{error}"
+    );
+    assert_eq!((loads(&weir, "success"), loads(&weir, "failure")), (1, 1));
+    assert_eq!(weir.metric(expiry), 4_070_908_800);
+    made.write("weir.key", &next.key);
+    weir.process
+        .wait_for(|line| line.contains("certificate reloaded").then_some(()));
+    assert_eq!((loads(&weir, "success"), loads(&weir, "failure")), (2, 1));
+    assert_eq!(weir.metric(expiry), 4_039_372_800);
+    if let Some(grpcurl) = Grpcurl::new(weir.address) {
+        assert!(is_answered(&grpcurl, &["-cacert", &made.path("ca.pem")]));
+    }
+}
+
+#[test]
+fn files_that_cannot_be_used_end_the_start_with_a_reason() {
+    let made = Certificates::new();
+    let stranger = Certificates::new();
+    let output = Command::new(env!("CARGO_BIN_EXE_weir"))
+        .args([
+            "serve",
+            "--policies",
+            "config/peeker.yaml",
+            "--grpc=127.0.0.1:0",
+        ])
+        .args(["--http=off", "--log-format=json"])
+        .arg(format!("--grpc-tls-cert={}", made.path("weir.pem")))
+        .arg(format!("--grpc-tls-key={}", stranger.path("weir.key")))
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .expect("weir starts");
+    assert_eq!(output.status.code(), Some(2));
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        error.contains("does not belong to the private key"),
+        "{error}"
+    );
+    assert!(
+        error.contains("weir.pem") && error.contains("weir.key"),
+        "{error}"
+    );
+    assert!(!error.contains("BEGIN"), "{error}");
+}

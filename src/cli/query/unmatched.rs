@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::api::Overview;
 use crate::cli::output::escape;
-use crate::client::{AdminClient, DescriptorStatus, ServerAnswer};
+use crate::client::{AdminClient, DescriptorStatus, ServerAnswer, TlsOptions};
 use crate::request::{Descriptor, Request};
 
 /// The note is not worth a longer wait.
@@ -28,11 +28,16 @@ pub(super) enum DomainKnowledge {
 }
 
 /// Asks the admin server if a descriptor of the request met no limit.
-pub(super) async fn ask(admin: &str, request: &Request, answer: &ServerAnswer) -> DomainKnowledge {
+pub(super) async fn ask(
+    admin: &str,
+    tls: &TlsOptions,
+    request: &Request,
+    answer: &ServerAnswer,
+) -> DomainKnowledge {
     if !answer.statuses.iter().any(is_unlimited) {
         return DomainKnowledge::Unasked;
     }
-    let Ok(client) = AdminClient::new(admin, None) else {
+    let Ok(client) = AdminClient::new(admin, None, tls) else {
         return DomainKnowledge::Unasked;
     };
     let overview = tokio::time::timeout(PATIENCE, client.get("/api/overview")).await;

@@ -1,4 +1,4 @@
-"""Calls weir with grpc-core, as `python grpcio.py TARGET`, and prints one line for each call."""
+"""Calls weir with grpc-core, as `python grpcio.py TARGET [CA CERTIFICATE KEY]`, and prints one line for each call."""
 
 import sys
 
@@ -19,8 +19,18 @@ def request(value):
     return field(1, b"peeker") + field(2, field(1, entry))
 
 
+def connect(options, **how):
+    if len(sys.argv) == 2:
+        return grpc.insecure_channel(sys.argv[1], options=options, **how)
+    ca, certificate, key = (open(path, "rb").read() for path in sys.argv[2:])
+    credentials = grpc.ssl_channel_credentials(ca, key, certificate)
+    # Otherwise an authority that a call sets would have to be in the certificate.
+    options = [*options, ("grpc.ssl_target_name_override", "localhost")]
+    return grpc.secure_channel(sys.argv[1], credentials, options=options, **how)
+
+
 def call(name, value=b"pk_live_1", method=METHOD, options=(), compression=None, **how):
-    with grpc.insecure_channel(sys.argv[1], options=options, compression=compression) as channel:
+    with connect(options=options, compression=compression) as channel:
         unary = channel.unary_unary(method)
         try:
             # The first field of an answer is its code: 1 is OK, 2 is OVER_LIMIT.

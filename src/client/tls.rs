@@ -1,0 +1,146 @@
+//! TLS of the clients: which servers they trust, and the certificate that they show.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rustls::crypto::ring;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::{ClientConfig, RootCertStore};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+/// How a client checks the certificate of a server, and which one it shows. Files are PEM.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TlsOptions {
+    /// The CA certificates to trust; `None` for those of the system.
+    pub ca: Option<PathBuf>,
+    /// The client's certificate with its chain, and its private key.
+    pub identity: Option<(PathBuf, PathBuf)>,
+    /// The name that the certificate of the server must have; `None` for the host of the address.
+    pub server_name: Option<String>,
+}
+
+/// Makes encrypted connections to one server.
+#[derive(Clone)]
+pub(super) struct TlsDialer {
+    connector: TlsConnector,
+    server: ServerName<'static>,
+}
+
+/// Names the server. The rest includes a key.
+impl std::fmt::Debug for TlsDialer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("TlsDialer")
+            .field("server", &self.server)
+            .finish_non_exhaustive()
+    }
+}
+
+impl TlsOptions {
+    /// Reads the files, for connections to `authority` (`HOST:PORT`) that speak `protocol`.
+    pub(super) fn dialer(
+        &self,
+        authority: &str,
+        protocol: &[u8],
+    ) -> Result<TlsDialer, TlsOptionsError> {
+        let host = authority
+            .rsplit_once(':')
+            .map_or(authority, |(host, _)| host);
+        let host = host.trim_start_matches('[').trim_end_matches(']');
+        let name = self.server_name.as_deref().unwrap_or(host);
+        let server = ServerName::try_from(name.to_owned())
+            .map_err(|_| TlsOptionsError::ServerName(name.to_owned()))?;
+        let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .map_err(TlsOptionsError::Unsupported)?
+            .with_root_certificates(self.roots()?);
+        let mut config = match &self.identity {
+            None => builder.with_no_client_auth(),
+            Some((certificate, key)) => {
+                let pem = read(key)?;
+                let invalid = || TlsOptionsError::Identity(certificate.clone(), key.clone());
+                let private = PrivateKeyDer::from_pem_slice(&pem).map_err(|_| invalid())?;
+                let chain = certificates(certificate)?;
+                let config = builder.with_client_auth_cert(chain, private);
+                config.map_err(|_| invalid())?
+            }
+        };
+        config.alpn_protocols = vec![protocol.to_owned()];
+        Ok(TlsDialer {
+            connector: TlsConnector::from(Arc::new(config)),
+            server,
+        })
+    }
+
+    fn roots(&self) -> Result<RootCertStore, TlsOptionsError> {
+        let mut roots = RootCertStore::empty();
+        if let Some(path) = &self.ca {
+            for certificate in certificates(path)? {
+                let added = roots.add(certificate);
+                added.map_err(|_| TlsOptionsError::Certificate(path.clone()))?;
+            }
+            return Ok(roots);
+        }
+        // Some that cannot be used are usual.
+        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        match roots.is_empty() {
+            true => Err(TlsOptionsError::NoSystemCa),
+            false => Ok(roots),
+        }
+    }
+}
+
+impl TlsDialer {
+    pub(super) async fn connect(&self, stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
+        self.connector.connect(self.server.clone(), stream).await
+    }
+}
+
+fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsOptionsError> {
+    let pem = read(path)?;
+    let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
+    let certificates = certificates.unwrap_or_default();
+    match certificates.is_empty() {
+        true => Err(TlsOptionsError::Certificate(path.to_owned())),
+        false => Ok(certificates),
+    }
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, TlsOptionsError> {
+    fs::read(path).map_err(|source| TlsOptionsError::Read {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+/// Why no encrypted connection can be made. No error contains a part of a key.
+#[derive(Debug, thiserror::Error)]
+pub enum TlsOptionsError {
+    /// A file cannot be read.
+    #[error("cannot read {}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// The reason.
+        source: io::Error,
+    },
+    /// A file has no certificate that can be used.
+    #[error("{} has no certificate that can be used: expected PEM with `BEGIN CERTIFICATE`", .0.display())]
+    Certificate(PathBuf),
+    /// The certificate and the key of the client cannot be used together.
+    #[error("the certificate in {} and the private key in {} cannot be used together", .0.display(), .1.display())]
+    Identity(PathBuf, PathBuf),
+    /// The system has no CA certificates.
+    #[error("the system has no CA certificates: name a file with --ca")]
+    NoSystemCa,
+    /// The name of the server is neither a DNS name nor an address.
+    #[error("`{0}` is not a name that a certificate can have: name one with --server-name")]
+    ServerName(String),
+    /// The build has no version of TLS.
+    #[error("TLS is not available")]
+    Unsupported(#[source] rustls::Error),
+}
