@@ -15,7 +15,7 @@ use std::time::Duration;
 use clap::builder::BoolishValueParser;
 use clap::{Args, ValueEnum};
 
-use crate::server::admin::AdminConfig;
+use crate::server::admin::{AdminConfig, JsonAccess};
 use crate::server::{Config as ServerConfig, ListenConfig};
 use crate::store::MemoryConfig;
 use crate::telemetry::{CollectorAddress, DEFAULT_MAX_SERIES, LogConfig, TraceConfig};
@@ -131,6 +131,16 @@ pub struct ServeArgs {
         help_heading = "Addresses"
     )]
     open_json: bool,
+
+    /// Require the token for POST /json from this machine, too
+    #[arg(
+        long,
+        env = "WEIR_JSON_TOKEN",
+        value_parser = BoolishValueParser::new(),
+        requires = "admin_token_file",
+        conflicts_with = "open_json"
+    )]
+    json_token: bool,
 
     /// Most series by value of all rules with `detailed_metric` or `value_to_metric` together
     ///
@@ -384,7 +394,11 @@ impl ServeArgs {
                 address,
                 token_file: self.admin_token_file,
                 hosts: self.http_host,
-                open_json: self.open_json,
+                json: match (self.open_json, self.json_token) {
+                    (true, _) => JsonAccess::Everybody,
+                    (false, true) => JsonAccess::Nobody,
+                    (false, false) => JsonAccess::ThisMachine,
+                },
                 envoy_ratelimit_metrics: self.envoy_ratelimit_metrics,
                 step: STEP,
                 max_connections: MAX_HTTP_CONNECTIONS,

@@ -41,7 +41,7 @@ use tokio::sync::{Semaphore, broadcast, mpsc};
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
-pub use access::Access;
+pub use access::{Access, JsonAccess};
 pub use endpoints::{ENDPOINTS, Endpoint};
 pub use token::{TokenError, TokenFile};
 
@@ -66,8 +66,8 @@ pub struct AdminConfig {
     pub token_file: Option<PathBuf>,
     /// Host names that requests may name besides localhost and IP addresses.
     pub hosts: Vec<String>,
-    /// `POST /json` charges for other machines, too.
-    pub open_json: bool,
+    /// Who may charge by `POST /json` without the token.
+    pub json: JsonAccess,
     /// Also exposes metrics under the names of envoyproxy/ratelimit.
     pub envoy_ratelimit_metrics: bool,
     /// Length of a step of the history on the page.

@@ -201,6 +201,25 @@ fn json_of_other_hosts_needs_to_be_opened() {
 }
 
 #[test]
+fn json_can_require_the_token() {
+    let folder = tempfile::tempdir().unwrap();
+    let token = folder.path().join("token");
+    std::fs::write(&token, "0123456789abcdef\n").unwrap();
+    let mut serving = Serving::start(&[
+        "--grpc=127.0.0.1:0",
+        "--http=127.0.0.1:0",
+        "--drain=0",
+        "--json-token",
+        &format!("--admin-token-file={}", token.display()),
+    ]);
+    let address = ([127, 0, 0, 1].into(), port(&serving));
+    let answer = ask(address, "POST", "/json", "{}");
+    assert!(answer.starts_with("HTTP/1.1 401"), "{answer}");
+    serving.signal("TERM");
+    serving.end();
+}
+
+#[test]
 fn switches_are_taken_as_charts_write_them() {
     let folder = tempfile::tempdir().unwrap();
     for name in ["a.yaml", "b.yaml"] {

@@ -11,7 +11,7 @@ use weir::api::ServingStage;
 use weir::clock::{Clock, ManualClock, Timestamp};
 use weir::engine::Engine;
 use weir::policy::LoadOptions;
-use weir::server::admin::{self, Admin, AdminConfig, TokenFile};
+use weir::server::admin::{self, Admin, AdminConfig, JsonAccess, TokenFile};
 use weir::server::reload::{PolicyFiles, Reloader};
 use weir::server::tls::{TlsFiles, TlsPort};
 use weir::server::{App, ListenConfig, Listener};
@@ -61,7 +61,7 @@ impl Site {
         let token: Option<PathBuf> = options.token.then_some(token);
         let config = AdminConfig {
             hosts: Vec::new(),
-            open_json: false,
+            json: JsonAccess::default(),
             address: "127.0.0.1:0".to_owned(),
             token_file: token,
             envoy_ratelimit_metrics: options.envoy_ratelimit_metrics,

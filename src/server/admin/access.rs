@@ -7,7 +7,7 @@ pub enum Access {
     Anybody,
     /// Everybody who names a permitted host.
     NamedHost,
-    /// This machine, and others if `--open-json` is set; requests that refund or peek require the token.
+    /// Callers that [`JsonAccess`] permits, and callers with the token; requests that refund or peek require the token.
     Charging,
     /// Callers with the token, and every caller if there is no token and only this machine can connect.
     Clients,
@@ -15,12 +15,24 @@ pub enum Access {
     Token,
 }
 
+/// Who may charge by `POST /json` without the token.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum JsonAccess {
+    /// This machine.
+    #[default]
+    ThisMachine,
+    /// Everybody.
+    Everybody,
+    /// Nobody.
+    Nobody,
+}
+
 impl Access {
     /// When a caller needs the token, for the documentation.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Anybody | Self::NamedHost => "",
-            Self::Charging => "from other hosts, and to refund or peek",
+            Self::Charging => "from other hosts, to refund or peek, and with --json-token",
             Self::Clients => "unless weir has none and listens on loopback",
             Self::Token => "yes",
         }

@@ -13,7 +13,7 @@ use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
-use super::{Access, AdminState, Peer};
+use super::{Access, AdminState, JsonAccess, Peer};
 
 /// The longest body of a request, in bytes.
 const MAX_BODY_BYTES: usize = 1 << 20;
@@ -76,7 +76,11 @@ fn check_access(
 ) -> Result<(), AccessDenied> {
     let is_open = match access {
         Access::Anybody | Access::NamedHost => true,
-        Access::Charging => state.admin.config.open_json || peer.is_local(),
+        Access::Charging => match state.admin.config.json {
+            JsonAccess::ThisMachine => peer.is_local(),
+            JsonAccess::Everybody => true,
+            JsonAccess::Nobody => false,
+        },
         Access::Clients => state.admin.token.is_none() && state.is_loopback,
         Access::Token => false,
     };
