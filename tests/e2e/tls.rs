@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
-use weir_harness::{Authority, program};
+use weir_harness::{Authority, Process, program};
 
 use crate::certificates::{Certificates, ENVOY};
 use crate::grpcurl::Grpcurl;
@@ -110,8 +110,13 @@ fn clients_show_a_certificate_of_the_ca_with_one_of_the_names() {
 
 /// What `openssl s_client` prints.
 fn s_client(openssl: &Path, weir: &Weir, flags: &[&str]) -> String {
+    let address = weir.address.to_string();
+    connect(openssl, &[&["-connect", &address], flags].concat())
+}
+
+fn connect(openssl: &Path, flags: &[&str]) -> String {
     let output = Command::new(openssl)
-        .args(["s_client", "-connect", &weir.address.to_string()])
+        .arg("s_client")
         .args(flags)
         .stdin(Stdio::null())
         .output()
@@ -266,4 +271,23 @@ fn files_that_cannot_be_used_end_the_start_with_a_reason() {
         "{error}"
     );
     assert!(!error.contains("BEGIN"), "{error}");
+}
+
+#[test]
+fn a_unix_socket_can_have_tls() {
+    let Some(openssl) = program::OPENSSL.or_skip() else {
+        return;
+    };
+    let made = Certificates::new();
+    let socket = made.path("weir.sock");
+    let mut process = Process::start(
+        Command::new(env!("CARGO_BIN_EXE_weir"))
+            .current_dir(env!("CARGO_MANIFEST_DIR"))
+            .args(["serve", "--policies", "config/peeker.yaml", "--http=off"])
+            .args(["--log-format=json", &format!("--grpc=unix:{socket}")])
+            .args(made.serve("grpc")),
+    );
+    process.wait_for(|line| line.contains("\"serving\"").then_some(()));
+    let text = connect(openssl, &["-unix", &socket, "-alpn", "h2"]);
+    assert!(text.contains("ALPN protocol: h2"), "{text}");
 }

@@ -107,7 +107,7 @@ fn weir_query_speaks_tls() {
     let file = |flag: &str, name: &str| format!("--{flag}={}", made.path(name));
     let ca = file("ca", "ca.pem");
     let identity = [file("cert", "envoy.pem"), file("key", "envoy.key")];
-    let flags = [&identity[..], &[ca.clone()]].concat();
+    let flags = [&identity[..], std::slice::from_ref(&ca)].concat();
     let answered = command(&words, &flags);
     assert_eq!(answered.status.code(), Some(0), "{}", stderr(&answered));
 

@@ -24,6 +24,7 @@
 //! - `schema`: the JSON Schema for editors
 //! - `scenarios`: policies and their tests, run as `weir test` runs them
 //! - `terminal`: `weir top` on a screen, and processes that get no thread
+//! - `tls`: encrypted connections, their limits and their end
 //! - `traces`: spans at a collector, and refusals in the log
 //!
 //! `offline`, `running`, `site` and `stores` contain no tests: they make engines, servers and stores for the others.
@@ -61,4 +62,5 @@ mod schema;
 mod site;
 mod stores;
 mod terminal;
+mod tls;
 mod traces;

@@ -20,8 +20,10 @@ use weir::proto::envoy::extensions::common::ratelimit::v3::RateLimitDescriptor;
 use weir::proto::envoy::extensions::common::ratelimit::v3::rate_limit_descriptor::Entry;
 use weir::proto::envoy::service::ratelimit::v3::rate_limit_service_client::RateLimitServiceClient;
 use weir::proto::envoy::service::ratelimit::v3::{RateLimitRequest, RateLimitResponse};
+use weir::server::tls::{TlsFiles, TlsPort};
 use weir::server::{App, Config, ListenConfig, Listener, RunError, Shutdown};
 use weir::store::{MemoryConfig, Store};
+use weir::telemetry::ServerPort;
 
 /// A policy in which `api_key` has plenty.
 const POLICY: &str = "
@@ -49,10 +51,22 @@ impl Running {
     }
 
     pub(crate) async fn serving(engine: Arc<Engine>, config: Config) -> Self {
+        Self::start_app(App::new(engine, config)).await
+    }
+
+    /// With a certificate.
+    pub(crate) async fn encrypted(files: TlsFiles, config: Config) -> Self {
+        let mut app = App::new(Arc::new(engine()), config);
+        let metrics = Arc::clone(&app.metrics);
+        let port = TlsPort::load(ServerPort::Grpc, files, metrics).unwrap();
+        app.tls = Some(Arc::new(port));
+        Self::start_app(app).await
+    }
+
+    async fn start_app(app: App) -> Self {
         let listen = ListenConfig::Tcp("127.0.0.1:0".to_owned());
         let listener = Listener::bind(&listen).await.unwrap();
         let address = listener.address().to_string();
-        let app = App::new(engine, config);
         let (shutdown, asked) = oneshot::channel();
         let server = tokio::spawn(weir::server::run(listener, app, async {
             asked.await.unwrap();
