@@ -7,6 +7,7 @@
 //! prints the table of Redis failures in `docs/operations.md`, `-- faults frozen` the rows that contain the word.
 
 mod alone;
+mod connections;
 mod faults;
 mod keys;
 mod line;

@@ -86,21 +86,28 @@ impl Pairs {
 
     /// The ratio of answers per second.
     pub(crate) fn throughput(&self) -> Measured {
-        let ratio = self.ratios(|run| run.rate);
+        Measured::of(self.ratios(|run| run.rate).median, self.detail())
+    }
+
+    /// The ratio of processor times per answer. The ratio of answers per second must be `speedup` at least.
+    pub(crate) fn cost(&self, speedup: f64) -> Measured {
+        let ratio = self.ratios(|run| run.server_us).median;
+        let mut measured = Measured::of(ratio, self.detail());
+        let missing = format!("fewer answers than {speedup} times as many");
+        let rates = self.ratios(|run| run.rate).median;
+        measured.require(rates >= speedup, &missing);
+        measured
+    }
+
+    fn detail(&self) -> String {
         let (ours, theirs) = self.medians(|run| run.rate);
         let (our_us, their_us) = self.medians(|run| run.server_us);
-        let by_processor = Spread::of(
-            self.0
-                .iter()
-                .map(|(ours, theirs)| theirs.server_us / ours.server_us),
-        );
-        let (beside_ours, _) = self.medians(|run| run.generator_us);
-        Measured::of(
-            ratio.median,
-            format!(
-                "{ours:.0} / {theirs:.0} a second, pairs {ratio}; by the processor's time {by_processor}: \
-                 {our_us:.2} / {their_us:.2} µs an answer, generator {beside_ours:.2}"
-            ),
+        let (generator_us, _) = self.medians(|run| run.generator_us);
+        format!(
+            "{our_us:.2} / {their_us:.2} µs of processor time per answer, pairs {}; {ours:.0} / {theirs:.0} per \
+             second, pairs {}; generator {generator_us:.2} µs",
+            self.ratios(|run| run.server_us),
+            self.ratios(|run| run.rate)
         )
     }
 
@@ -115,8 +122,8 @@ impl Pairs {
         Measured::of(
             ours / theirs,
             format!(
-                "{ours:.0} / {theirs:.0} µs in the middle of {} runs; in ms {} / {}; {our_us:.2} / {their_us:.2} µs of \
-                 the processor's time an answer",
+                "{ours:.0} / {theirs:.0} µs in the median of {} runs; in ms {} / {}; {our_us:.2} / {their_us:.2} µs of \
+                 processor time per answer",
                 self.0.len(),
                 all(|pair| &pair.0),
                 all(|pair| &pair.1)

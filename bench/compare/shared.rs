@@ -25,24 +25,29 @@ const KEPT_UP_MILLIS: f64 = 100.0;
 
 /// weir with its counters in Redis.
 fn weir(redis: &RedisServer, policy: &str, more: &[&str]) -> Result<Running> {
-    let store = redis.url();
-    let arguments: Vec<&str> = ["--store", &store].iter().chain(more).copied().collect();
+    weir_at(&redis.url(), policy, more)
+}
+
+fn weir_at(store: &str, policy: &str, more: &[&str]) -> Result<Running> {
+    let arguments: Vec<&str> = ["--store", store].iter().chain(more).copied().collect();
     Running::weir(policy, &arguments)
 }
 
-/// The ratio of answers per second, weir to envoyproxy/ratelimit, both counting in the same Redis.
+/// The ratio of answers per second, weir to envoyproxy/ratelimit, both counting in the same Redis on a Unix socket.
 pub(crate) fn beside_ratelimit() -> Result<Measured> {
     let program = match program::RATELIMIT.find() {
         Ok(program) => program,
         Err(reason) => return Ok(Measured::of(f64::NAN, format!("SKIPPED: {reason}"))),
     };
     let policy = policies::of_rules(1);
-    let redis = RedisServer::start();
-    let weir = weir(&redis, &policy, &[])?;
+    let folder = tempfile::tempdir()?;
+    let socket = folder.path().join("redis.sock").display().to_string();
+    let _redis = RedisServer::start_with(&["--unixsocket", &socket]);
+    let weir = weir_at(&format!("redis+unix://{socket}"), &policy, &[])?;
     let peer = peers::service(
         program,
         &policy,
-        ("tcp", &format!("127.0.0.1:{}", redis.port())),
+        ("unix", &socket),
         (tempfile::tempdir()?, Children::default()),
     )?;
     let run = |server| {
@@ -104,7 +109,7 @@ pub(crate) fn latency() -> Result<Measured> {
     Ok(Measured::of(
         at(2).p99(),
         format!(
-            "ms, at {half:.0} a second, the middle one of {PEEKS} runs; all {:.2} [{:.2}–{:.2}] {:.2}; \
+            "ms, at {half:.0} per second, the median of {PEEKS} runs; all {:.2} [{:.2}–{:.2}] {:.2}; \
              of the processors {}, at most {}",
             at(0).p99(),
             at(1).p99(),
@@ -159,7 +164,7 @@ impl fmt::Display for Busy {
             each.map(|time| time.as_secs_f64() * 1e6 / self.outcome.messages as f64);
         write!(
             f,
-            "{:.0} % is taken: {weir:.1} µs an answer by weir, {redis:.1} by Redis, {load:.1} by the load",
+            "{:.0} % in use: {weir:.1} µs per answer by weir, {redis:.1} by Redis, {load:.1} by the load",
             busy * 100.0
         )
     }

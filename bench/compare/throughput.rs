@@ -68,8 +68,9 @@ pub(crate) fn answer(server: &Running, template: &Template) -> Result<RateLimitR
     })
 }
 
-pub(crate) fn of_policy(policy: &str) -> Result<Measured> {
-    Ok(pairs(policy, &one_key(), Choice::One)?.throughput())
+/// The cost of a call, with at least `speedup` times as many answers per second.
+pub(crate) fn of_policy(policy: &str, speedup: f64) -> Result<Measured> {
+    Ok(pairs(policy, &one_key(), Choice::One)?.cost(speedup))
 }
 
 pub(crate) fn of_four_descriptors() -> Result<Measured> {
@@ -79,11 +80,11 @@ pub(crate) fn of_four_descriptors() -> Result<Measured> {
         ("endpoint", CLIENT),
     ];
     let template = Template::new(DOMAIN, &[entries; 4]);
-    Ok(pairs(&policies::nested(), &template, Choice::One)?.throughput())
+    Ok(pairs(&policies::nested(), &template, Choice::One)?.cost(1.0))
 }
 
 pub(crate) fn of_keys(choice: Choice) -> Result<Measured> {
-    Ok(pairs(&policies::of_rules(1), &one_key(), choice)?.throughput())
+    Ok(pairs(&policies::of_rules(1), &one_key(), choice)?.cost(1.0))
 }
 
 fn pairs(policy: &str, template: &Template, choice: Choice) -> Result<Pairs> {
@@ -114,13 +115,14 @@ fn fill(weir: &Running, template: &Template, keys: u64) -> Result<Run> {
     Run::of(weir, &closed(weir, template, Choice::Uniform(keys), bounds))
 }
 
-/// The 99th percentile in an open loop, at half of weir's maximum throughput.
+/// The 99th percentile in an open loop, at half of the no-op service's maximum throughput.
 pub(crate) fn latency() -> Result<Measured> {
     let template = one_key();
     let weir = Running::weir(&policies::of_rules(1), &[])?;
     let noop = Running::noop(&answer(&weir, &template)?)?;
-    let saturated = closed(&weir, &template, Choice::One, (u64::MAX, RUN));
-    let half = Run::of(&weir, &saturated)?.rate / 2.0;
+    let saturated = closed(&noop, &template, Choice::One, (u64::MAX, RUN));
+    Run::of(&noop, &saturated)?;
+    let half = Run::of(&noop, &saturated)?.rate / 2.0;
     let run = |server: &Running| {
         let pace = Pace::Open {
             rate: half,
@@ -132,7 +134,9 @@ pub(crate) fn latency() -> Result<Measured> {
     run(&weir)?;
     run(&noop)?;
     let mut measured = Pairs::measure(PEEKS, || run(&weir), || run(&noop))?.p99();
-    measured.detail.push_str(&format!(" at {half:.0} a second"));
+    measured
+        .detail
+        .push_str(&format!(" at {half:.0} per second"));
     Ok(measured)
 }
 
@@ -158,7 +162,7 @@ pub(crate) fn flood() -> Result<Measured> {
     let refused = answer(&weir, &offender)?.overall_code == 2;
     let mut measured = Measured::of(
         flood / hot,
-        format!("{flood:.0} / {hot:.0} a second; {share:.2} of the budget is resident"),
+        format!("{flood:.0} / {hot:.0} per second; {share:.2} of the budget is resident"),
     );
     measured.require(share <= 1.15, "the budget is exceeded");
     measured.require(refused, "a client that was over its limit was forgotten");

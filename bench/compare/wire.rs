@@ -193,6 +193,38 @@ impl<'a> Frame<'a> {
     }
 }
 
+/// What a client sends first.
+pub(crate) fn preface() -> Vec<u8> {
+    let mut out = PREFACE.to_vec();
+    frame(&mut out, (kind::SETTINGS, 0), &[]);
+    out
+}
+
+pub(crate) fn ping(opaque: [u8; 8]) -> Vec<u8> {
+    let mut out = Vec::new();
+    frame(&mut out, (kind::PING, 0), &opaque);
+    out
+}
+
+/// The headers of a call, and the beginning of its message.
+pub(crate) fn unfinished_call(stream: u32, begun: &[u8]) -> Vec<u8> {
+    let mut out = Vec::new();
+    let fields = if stream == 1 {
+        fields_with_names()
+    } else {
+        INDEXED_FIELDS.to_vec()
+    };
+    for (kind, payload) in [
+        ((kind::HEADERS, END_HEADERS), &fields[..]),
+        ((kind::DATA, 0), begun),
+    ] {
+        let at = out.len();
+        frame(&mut out, kind, payload);
+        out[at + 5..at + FRAME_HEADER].copy_from_slice(&stream.to_be_bytes());
+    }
+    out
+}
+
 /// Writes a frame of stream 0.
 fn frame(out: &mut Vec<u8>, (kind, flags): (u8, u8), body: &[u8]) {
     out.extend_from_slice(&(body.len() as u32).to_be_bytes()[1..]);
