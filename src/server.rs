@@ -104,6 +104,41 @@ pub enum Shutdown {
 /// 2. No connection is accepted, and clients are asked to disconnect.
 /// 3. Connections that are still open after [`Config::grace`] are closed.
 ///
+/// ```
+/// use std::path::Path;
+/// use std::sync::Arc;
+/// use std::time::Duration;
+/// use weir::clock::Clock;
+/// use weir::engine::Engine;
+/// use weir::policy;
+/// use weir::server::{self, App, Config, ListenConfig, Listener, Shutdown};
+/// use weir::store::{MemoryConfig, Store};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let text = "domain: shop\ndescriptors: [{key: user, rate_limit: {unit: minute, requests_per_unit: 10}}]";
+/// let policy = policy::load_text(Path::new("shop.yaml"), text).policy.ok_or("invalid policy")?;
+/// let engine = Engine::new(policy, Store::memory(MemoryConfig::default())?, Clock::System);
+/// let config = Config {
+///     workers: std::thread::available_parallelism()?,
+///     drain: Duration::from_secs(5),
+///     grace: Duration::from_secs(5),
+///     max_connection_age: None,
+///     max_connections: 1_000,
+///     buffer_bytes: 64 << 20,
+///     request_metadata: false,
+/// };
+/// let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+/// runtime.block_on(async {
+///     let listener = Listener::bind(&ListenConfig::Tcp("127.0.0.1:0".into())).await?;
+///     let app = App::new(Arc::new(engine), config);
+///     // `tokio::signal::ctrl_c()` in a program; here it stops at once.
+///     let shutdown = std::future::ready(());
+///     assert_eq!(server::run(listener, app, shutdown).await?, Shutdown::Clean);
+///     Ok(())
+/// })
+/// # }
+/// ```
+///
 /// # Errors
 /// If workers cannot be started, or one of them ends unexpectedly.
 pub async fn run(

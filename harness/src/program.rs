@@ -16,6 +16,7 @@ const ENVOY_VERSION: &str = "1.40.0";
 const AXE_VERSION: &str = "0.1.8";
 const GRPCURL_VERSION: &str = "v1.9.4";
 const GRPCIO_VERSION: &str = "1.85.3";
+const GRPC_JS_VERSION: &str = "1.14.7";
 const H2SPEC_VERSION: &str = "v2.2.1+incompatible";
 /// The module has no releases; this is its state in January 2026.
 const RATELIMIT_VERSION: &str = "v1.4.1-0.20260122083618-3fb702589d36";
@@ -51,6 +52,15 @@ pub static GRPCIO: Program = Program::new("grpcio", || {
         Ok(folder.join("bin/python"))
     })
 });
+/// The entry point of grpc-js, installed by npm.
+pub static GRPC_JS: Program = Program::new("grpc-js", || {
+    install_once("grpc-js", GRPC_JS_VERSION, |folder| {
+        npm_install("@grpc/grpc-js", GRPC_JS_VERSION, folder)?;
+        Ok(folder.join("node_modules/@grpc/grpc-js/build/src/index.js"))
+    })
+});
+/// Node.js, from the path.
+pub static NODE: Program = Program::new("Node.js", || find_on_path("node"));
 /// h2load of nghttp2, from the path.
 pub static H2LOAD: Program = Program::new("h2load", || find_on_path("h2load"));
 /// OpenSSL, from the path.
@@ -208,6 +218,15 @@ fn pip_install(package: &str, version: &str, flags: &[&str], folder: &Path) -> R
         .args(["--disable-pip-version-check"])
         .args(flags)
         .arg(format!("{package}=={version}")))
+}
+
+/// Installs a package and what it needs into a folder, without running their scripts.
+fn npm_install(package: &str, version: &str, folder: &Path) -> Result<(), String> {
+    run(Command::new("npm")
+        .args(["install", "--no-audit", "--no-fund", "--ignore-scripts"])
+        .arg("--prefix")
+        .arg(folder)
+        .arg(format!("{package}@{version}")))
 }
 
 fn go_install(package: &str, version: &str, folder: &Path) -> Result<PathBuf, String> {

@@ -138,6 +138,40 @@ fn grpc_core_is_answered_compressed_or_not_over_tcp_and_a_unix_socket() {
 }
 
 #[test]
+fn grpc_js_is_answered_compressed_or_not_and_many_calls_at_once() {
+    let (Some(library), Some(node)) = (program::GRPC_JS.or_skip(), program::NODE.or_skip()) else {
+        return;
+    };
+    let weir = Weir::start("peeker");
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/e2e/clients/grpcjs.js");
+    let output = Command::new(node)
+        .arg(script)
+        .arg(library)
+        .arg(weir.address.to_string())
+        .output()
+        .expect("Node.js starts");
+    let lines = String::from_utf8_lossy(&output.stdout);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    let (at_once, single): (Vec<_>, Vec<_>) =
+        lines.lines().partition(|line| line.starts_with("at once"));
+    assert_eq!(
+        single,
+        [
+            "plain: OK",
+            "gzip: OK",
+            "authority: OK",
+            "metadata of 50 KB: OK",
+            "message of 3 MiB: OK",
+            "message of 5 MiB: RESOURCE_EXHAUSTED",
+            "v2: UNIMPLEMENTED",
+        ],
+        "{errors}"
+    );
+    assert_eq!(at_once.len(), 200, "{errors}");
+    assert!(at_once.iter().all(|line| line.ends_with(": OK")), "{lines}");
+}
+
+#[test]
 fn h2load_gets_an_answer_to_every_call() {
     let Some(h2load) = program::H2LOAD.or_skip() else {
         return;
