@@ -24,10 +24,16 @@ fn main() -> Result<(), Box<dyn Error>> {
     describe_build()?;
     let out = PathBuf::from(env::var("OUT_DIR")?);
 
-    let mut protocol = protox::compile(["envoy/service/ratelimit/v3/rls.proto"], ["proto"])?;
+    const RATE_LIMIT: &str = "envoy/service/ratelimit/v3/rls.proto";
+    let served = protox::compile([RATE_LIMIT], ["proto"])?;
     // Reflection serves the protocol as it is published, so that tools write keys and values as text.
-    fs::write(out.join("protocol.binpb"), protocol.encode_to_vec())?;
+    fs::write(out.join("protocol.binpb"), served.encode_to_vec())?;
 
+    let asked = [
+        "envoy/service/discovery/v3/ads.proto",
+        "ratelimit/config/ratelimit/v3/rls_conf.proto",
+    ];
+    let mut protocol = protox::compile([&[RATE_LIMIT], &asked[..]].concat(), ["proto"])?;
     read_as_bytes(&mut protocol)?;
     // The server reads and answers calls by itself.
     tonic_prost_build::configure()

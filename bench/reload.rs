@@ -14,7 +14,7 @@ use weir::clock::Clock;
 use weir::engine::Engine;
 use weir::policy::LoadOptions;
 use weir::request::{Descriptor, Entry, Request};
-use weir::server::reload::{PolicyFiles, ReloadOutcome, Reloader};
+use weir::server::reload::{PolicyFiles, PolicySource, ReloadOutcome, Reloader};
 use weir::store::{MemoryConfig, Store};
 use weir::telemetry::Metrics;
 
@@ -35,7 +35,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let store = Store::memory(MemoryConfig::default())?;
     let engine = Arc::new(Engine::new(loaded, store, Clock::System));
     let metrics = Arc::new(Metrics::new(&engine.policy()));
-    let reloader = Reloader::start(files, Arc::clone(&engine), metrics, None)?;
+    let reloader = Reloader::start(
+        PolicySource::Files(files),
+        Arc::clone(&engine),
+        metrics,
+        None,
+    )?;
     let runtime = tokio::runtime::Builder::new_current_thread().build()?;
 
     let (quiet, ()) = while_deciding(&engine, || {

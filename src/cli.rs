@@ -19,6 +19,7 @@ mod table;
 mod test;
 mod top;
 mod version;
+mod xds;
 
 use std::error::Error;
 use std::ffi::OsString;
@@ -87,6 +88,10 @@ enum Command {
     Explain(explain::ExplainArgs),
     /// Print a script that completes commands and flags in a shell
     Completions(completions::CompletionsArgs),
+    /// Print the policies that a configuration server sends over xDS
+    ///
+    /// Exits with 0, with 1 if one has errors, and with 2 if the server sends none.
+    Xds(xds::ShowXdsArgs),
 }
 
 /// Runs the command that `args` name; the first argument is the program's name.
@@ -114,6 +119,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> Result<ExitCode, CliErro
         Command::Test(args) => test::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Completions(args) => completions::run(&args, Cli::command()),
+        Command::Xds(args) => xds::run(args),
     }
 }
 

@@ -29,6 +29,7 @@ pub use observe::DescriptorResult;
 pub use slots_in_use::SlotsInUse;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::ArcSwap;
 
@@ -82,6 +83,8 @@ pub struct IncompatiblePolicy {
 #[derive(Debug)]
 pub struct Engine {
     policy: ArcSwap<Policy>,
+    /// Whether `policy` is only a placeholder for one that has not arrived.
+    awaits_policy: AtomicBool,
     store: Store,
     clock: Clock,
     lease_stats: LeaseStatsCounter,
@@ -115,8 +118,10 @@ impl LocalEngine<'_> {
 impl Engine {
     /// An engine that counts in `store` by the time of `clock`.
     pub fn new(policy: impl Into<Arc<Policy>>, store: Store, clock: Clock) -> Self {
+        let policy = policy.into();
         Self {
-            policy: ArcSwap::new(policy.into()),
+            awaits_policy: policy.is_awaited().into(),
+            policy: ArcSwap::new(policy),
             store,
             clock,
             lease_stats: LeaseStatsCounter::default(),
@@ -199,7 +204,16 @@ impl Engine {
     ///
     /// Counters stay. Requests in progress keep the previous policy; the last owner frees it.
     pub fn replace_policy(&self, policy: impl Into<Arc<Policy>>) -> Arc<Policy> {
-        self.policy.swap(policy.into())
+        let policy = policy.into();
+        let is_awaited = policy.is_awaited();
+        let before = self.policy.swap(policy);
+        self.awaits_policy.store(is_awaited, Ordering::Relaxed);
+        before
+    }
+
+    /// Whether no policy has arrived yet, so that nothing can be decided.
+    pub fn awaits_policy(&self) -> bool {
+        self.awaits_policy.load(Ordering::Relaxed)
     }
 
     /// The time by the engine's clock.

@@ -36,6 +36,8 @@
 //! # }
 //! ```
 
+mod backoff;
+
 pub mod request;
 
 pub mod clock;
@@ -53,6 +55,8 @@ pub mod engine;
 pub mod scenario;
 
 pub mod proto;
+
+pub mod xds;
 
 pub mod api;
 

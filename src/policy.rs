@@ -27,7 +27,9 @@ pub use crate::document::{
 pub use code::PolicyCode;
 pub use excerpt::excerpts;
 pub use json_schema::json_schema;
-pub use load::{LoadError, LoadOptions, LoadedPolicy, files, load, load_text};
+pub use load::{
+    LoadError, LoadOptions, LoadedPolicy, LoadedTexts, files, load, load_text, load_texts,
+};
 pub use metric_ids::MetricIds;
 pub use name::{LevelName, RuleName};
 pub use redact::{HIDDEN, Redactor, printable};

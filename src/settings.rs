@@ -5,6 +5,7 @@
 mod size;
 mod store;
 mod tls;
+mod xds;
 
 use std::io::IsTerminal;
 use std::num::NonZeroUsize;
@@ -19,10 +20,12 @@ use crate::server::admin::{AdminConfig, JsonAccess};
 use crate::server::{Config as ServerConfig, ListenConfig};
 use crate::store::MemoryConfig;
 use crate::telemetry::{CollectorAddress, DEFAULT_MAX_SERIES, LogConfig, TraceConfig};
+use crate::xds::XdsConfig;
 
 pub use size::memory;
 pub use store::{RedisFiles, RedisSettings, RedisSettingsError};
 pub use tls::TlsSettings;
+pub use xds::{XdsArgs, xds_server};
 
 /// How long calls may take to end after the drain. Envoy gives up on a call after 20 ms by default.
 const GRACE: Duration = Duration::from_secs(5);
@@ -48,6 +51,21 @@ pub struct ServeArgs {
         help_heading = "Policies"
     )]
     policies: Vec<PathBuf>,
+
+    /// Take the policies from this configuration server (xDS) instead of files: HOST:PORT
+    ///
+    /// Until the first configuration arrives, calls are answered with UNAVAILABLE.
+    #[arg(
+        long,
+        value_name = "ADDR",
+        env = "WEIR_XDS",
+        conflicts_with = "policies",
+        value_parser = xds_server
+    )]
+    xds: Option<String>,
+
+    #[command(flatten)]
+    xds_client: XdsArgs,
 
     /// Start even if the policies define no domain, and limit nothing until they do
     #[arg(
@@ -348,6 +366,8 @@ type Interval = Option<Duration>;
 pub struct ServeSettings {
     /// Files and folders.
     pub policies: Vec<PathBuf>,
+    /// Where policies come from instead of files; none if from files.
+    pub xds: Option<XdsConfig>,
     /// Serves although no domain is defined.
     pub allow_empty: bool,
     /// Files of one domain are merged.
@@ -386,6 +406,7 @@ impl ServeArgs {
             Some(Duration::from_secs(self.max_connection_age)).filter(|age| !age.is_zero());
         ServeSettings {
             policies: self.policies,
+            xds: self.xds.map(|server| self.xds_client.resolve(server)),
             allow_empty: self.allow_empty,
             merge_domains: self.merge_domains,
             reload_interval: self.reload_interval,

@@ -23,7 +23,7 @@ pub(crate) fn workers() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
-/// The path of the `weir` program, which is built here as a release: the build of this benchmark does not include it.
+/// The path of the `weir` program, which is built here as it is shipped: the build of this benchmark does not include it.
 fn program() -> Result<&'static Path, Error> {
     static PROGRAM: OnceLock<Result<PathBuf, String>> = OnceLock::new();
     let program = PROGRAM.get_or_init(|| build().map_err(|error| error.to_string()));
@@ -35,7 +35,7 @@ fn program() -> Result<&'static Path, Error> {
 
 fn build() -> Result<PathBuf, Error> {
     let output = Command::new(env!("CARGO"))
-        .args(["build", "--release", "--bin", "weir"])
+        .args(["build", "--profile", "dist", "--bin", "weir"])
         .args(["--message-format", "json", "--manifest-path"])
         .arg(Path::new(env!("CARGO_MANIFEST_DIR")).with_file_name("Cargo.toml"))
         .stderr(Stdio::inherit())

@@ -45,6 +45,22 @@ pub static H2SPEC: Program = Program::new("h2spec", || {
         )
     })
 });
+/// A configuration server of go-control-plane, built from `tests/e2e/control_plane`.
+pub static CONTROL_PLANE: Program = Program::new("the control plane", || {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).with_file_name("tests/e2e/control_plane");
+    let parts = target_folder()?.join("parts");
+    fs::create_dir_all(&parts).map_err(|error| format!("{}: {error}", parts.display()))?;
+    let _lock = lock(&parts.join("lock")).map_err(|error| format!("cannot lock: {error}"))?;
+    let binary = parts.join("control_plane");
+    // Go builds only what has changed.
+    run(Command::new("go")
+        .arg("build")
+        .arg("-o")
+        .arg(&binary)
+        .arg(".")
+        .current_dir(source))?;
+    Ok(binary)
+});
 /// A Python that has grpcio, which is grpc-core.
 pub static GRPCIO: Program = Program::new("grpcio", || {
     install_once("grpcio", GRPCIO_VERSION, |folder| {

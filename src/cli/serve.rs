@@ -18,12 +18,13 @@ use crate::clock::Clock;
 use crate::engine::Engine;
 use crate::policy::{LoadOptions, Policy};
 use crate::server::admin::{self, Admin, AdminConfig, TokenFile};
-use crate::server::reload::{self, PolicyFiles, Reloader};
+use crate::server::reload::{self, PolicyFiles, PolicySource, Reloader};
 use crate::server::tls::{CertificateWatch, TlsPort};
 use crate::server::{self, App, FileLimit, Listener, RunError, Shutdown, threads};
 use crate::settings::ServeSettings;
 use crate::store::Store;
 use crate::telemetry::{self, Log, PolicyLoad, ServerPort, Traces};
+use crate::xds::{XdsClient, XdsConfig};
 
 pub(super) fn run(settings: ServeSettings) -> Result<ExitCode, CliError> {
     let log = telemetry::log(settings.log).map_err(CliError::new)?;
@@ -59,6 +60,8 @@ struct Started {
     app: App,
     reloader: Arc<Reloader>,
     certificates: CertificateWatch,
+    // Follows the configuration server until this is dropped.
+    _xds: Option<XdsClient>,
     // Serves until this is dropped.
     _admin: Option<admin::AdminServer>,
     signals: Signals,
@@ -70,20 +73,29 @@ async fn start(settings: ServeSettings, log: &Log) -> Result<Started, Box<dyn Er
         merge_domains: settings.merge_domains,
         ..LoadOptions::default()
     };
-    let files = PolicyFiles::new(settings.policies, options);
-    let LoadedFiles {
-        files,
-        policy,
-        diagnostics,
-    } = tokio::select! {
-        loaded = load_in_thread(files) => loaded?,
-        () = signals.end.next() => return Err("ended by a signal before the policy files were read".into()),
+    let (source, policy, diagnostics) = if settings.xds.is_some() {
+        (
+            PolicySource::Xds(String::new()),
+            Policy::awaited(),
+            Vec::new(),
+        )
+    } else {
+        let files = PolicyFiles::new(settings.policies, options);
+        let LoadedFiles {
+            files,
+            policy,
+            diagnostics,
+        } = tokio::select! {
+            loaded = load_in_thread(files) => loaded?,
+            () = signals.end.next() => return Err("ended by a signal before the policy files were read".into()),
+        };
+        if policy.domain_count() == 0 && !settings.allow_empty {
+            return Err("the policies define no domain, so nothing would be limited; name policy files or folders with \
+                        --policies, or permit this with --allow-empty"
+                .into());
+        }
+        (PolicySource::Files(files), policy, diagnostics)
     };
-    if policy.domain_count() == 0 && !settings.allow_empty {
-        return Err("the policies define no domain, so nothing would be limited; name policy files or folders with \
-                    --policies, or permit this with --allow-empty"
-            .into());
-    }
     let (domains, rules) = (policy.domain_count(), policy.rule_count());
     let listener = Listener::bind(&settings.listen).await?;
     let store = match settings.redis {
@@ -106,7 +118,7 @@ async fn start(settings: ServeSettings, log: &Log) -> Result<Started, Box<dyn Er
     app.metrics.loaded(PolicyLoad {
         generation: 1,
         at: Clock::System.now(),
-        hash: Some(files.checksum()),
+        hash: Some(source.checksum()),
         error: None,
         diagnostics,
     });
@@ -126,8 +138,10 @@ async fn start(settings: ServeSettings, log: &Log) -> Result<Started, Box<dyn Er
     let certificates = CertificateWatch::start(ports, settings.reload_interval)?;
     app.tls = grpc_tls;
     let metrics = Arc::clone(&app.metrics);
-    let reloader = Reloader::start(files, engine, metrics, settings.reload_interval)?;
+    let reloader = Reloader::start(source, engine, metrics, settings.reload_interval)?;
     let reloader = Arc::new(reloader);
+    let xds = settings.xds.map(|config| follow(config, &app, &reloader));
+    let xds = xds.transpose()?;
     let admin = settings
         .admin
         .map(|config| AdminConfig {
@@ -151,6 +165,7 @@ async fn start(settings: ServeSettings, log: &Log) -> Result<Started, Box<dyn Er
         app,
         reloader,
         certificates,
+        _xds: xds,
         _admin: admin,
         signals,
     })
@@ -170,6 +185,17 @@ fn within_file_limit(config: server::Config, limit: FileLimit) -> server::Config
         max_connections: config.max_connections.min(possible),
         ..config
     }
+}
+
+/// Puts in force what a configuration server sends.
+fn follow(config: XdsConfig, app: &App, reloader: &Arc<Reloader>) -> io::Result<XdsClient> {
+    let reloader = Arc::clone(reloader);
+    let client = XdsClient::start(config, async move |received| {
+        let applied = reloader.apply(received).await;
+        applied.map_err(|incompatibility| incompatibility.to_string())
+    })?;
+    app.metrics.expose_xds(Arc::clone(client.status()));
+    Ok(client)
 }
 
 fn start_admin(
@@ -272,7 +298,7 @@ fn load(mut files: PolicyFiles) -> Result<LoadedFiles, Box<dyn Error>> {
     loaded.diagnostics.iter().for_each(reload::log);
     let summary = Summary::new(&loaded);
     let rejected = || format!("the policies are not served: {summary}");
-    let diagnostics = reload::describe(&loaded);
+    let diagnostics = reload::describe(&loaded.diagnostics);
     let policy = loaded.policy.ok_or_else(rejected)?;
     Ok(LoadedFiles {
         files,

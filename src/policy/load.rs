@@ -90,6 +90,44 @@ const CONSEQUENCES: [PolicyCode; 4] = [
     PolicyCode::EmptyOperator,
 ];
 
+/// Loads domains from texts; a text with an error leaves out its own domain only. Each comes with its name in diagnostics.
+pub fn load_texts<'t>(texts: impl IntoIterator<Item = (&'t Path, &'t str)>) -> LoadedTexts {
+    let mut load = Load::default();
+    let mut rejected = Vec::new();
+    for (file, text) in texts {
+        let (domains, found) = (load.domains.len(), load.diagnostics.len());
+        let mut report = Report::new(file);
+        let raw = raw::read(text, &mut report);
+        load.add(file, raw, report);
+        if load.diagnostics[found..].iter().any(is_error) {
+            rejected.push(file.to_owned());
+            for domain in load.domains.drain(domains..) {
+                load.origins.remove(&domain.name);
+            }
+        }
+    }
+    LoadedTexts {
+        policy: Policy::new(load.domains),
+        diagnostics: load.diagnostics,
+        rejected,
+    }
+}
+
+/// Domains that were loaded from texts.
+#[derive(Debug)]
+pub struct LoadedTexts {
+    /// Those without an error.
+    pub policy: Policy,
+    /// All findings, in the order of the texts.
+    pub diagnostics: Vec<Diagnostic>,
+    /// The texts with errors, by their names in diagnostics.
+    pub rejected: Vec<PathBuf>,
+}
+
+fn is_error(found: &Diagnostic) -> bool {
+    found.severity == Severity::Error
+}
+
 /// The state of a load.
 #[derive(Default)]
 struct Load {
@@ -215,10 +253,7 @@ impl Load {
         // Stable: findings at one position stay in order.
         self.diagnostics
             .sort_by(|a, b| (&a.file, a.position).cmp(&(&b.file, b.position)));
-        let is_rejected = self
-            .diagnostics
-            .iter()
-            .any(|found| found.severity == Severity::Error);
+        let is_rejected = self.diagnostics.iter().any(is_error);
         LoadedPolicy {
             policy: (!is_rejected).then(|| Policy::new(self.domains)),
             diagnostics: self.diagnostics,

@@ -23,6 +23,7 @@ use crate::request::Entry;
 pub struct Policy {
     domains: ByteMap<Domain>,
     rule_count: usize,
+    is_awaited: bool,
 }
 
 /// One compiled domain.
@@ -114,6 +115,19 @@ pub(crate) struct WildcardNode {
 }
 
 impl Policy {
+    /// The placeholder for a policy that has not arrived yet: nothing can be decided.
+    pub fn awaited() -> Self {
+        Self {
+            is_awaited: true,
+            ..Self::default()
+        }
+    }
+
+    /// Whether it is the placeholder for one that has not arrived yet.
+    pub fn is_awaited(&self) -> bool {
+        self.is_awaited
+    }
+
     pub(crate) fn new(domains: Vec<Domain>) -> Self {
         Self {
             rule_count: domains.iter().map(|domain| domain.rules.len()).sum(),
@@ -121,6 +135,7 @@ impl Policy {
                 .into_iter()
                 .map(|domain| (domain.name.as_bytes().into(), domain))
                 .collect(),
+            is_awaited: false,
         }
     }
 

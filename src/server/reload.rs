@@ -1,6 +1,6 @@
-//! Reload: changes of the policy files take effect while weir serves.
+//! Reload: changes of policies take effect while weir serves.
 //!
-//! A separate thread checks the files, loads them, and frees the policies that they replace, so no
+//! A separate thread checks the files, loads them, or takes what a configuration server has sent, and frees the policies that they replace, so no
 //! decision and no health check waits for it. Changes are found by content (see `fingerprint`), not
 //! by file events, so editors, ConfigMaps and symlinks all work.
 
@@ -25,17 +25,28 @@ use changes::PolicyChanges;
 
 use super::threads;
 use crate::clock::{Clock, Timestamp};
-use crate::engine::Engine;
+use crate::engine::{Engine, IncompatiblePolicy};
 use crate::policy::{Diagnostic, LoadError, LoadedPolicy, Policy, Severity};
 use crate::telemetry::{Metrics, PolicyLoad};
+use crate::xds::Received;
 
 /// Interval for checking whether replaced policies are still in use.
 const FREE_AFTER: Duration = Duration::from_millis(100);
 
-/// The thread that keeps an engine's policy up to date with the files; it ends when this is dropped.
+/// The thread that keeps an engine's policy up to date with its source; it ends when this is dropped.
 #[derive(Debug)]
 pub struct Reloader {
-    commands: mpsc::Sender<PendingCommand>,
+    work: mpsc::Sender<Work>,
+}
+
+/// What the thread is asked to do, and where the outcome goes.
+#[derive(Debug)]
+enum Work {
+    Execute(ReloadCommand, oneshot::Sender<ReloadOutcome>),
+    Apply(
+        Box<Received>,
+        oneshot::Sender<Result<(), IncompatiblePolicy>>,
+    ),
 }
 
 /// What the thread can do.
@@ -47,11 +58,23 @@ enum ReloadCommand {
     Reload,
 }
 
-/// A command, and where its outcome goes.
+/// Where policies come from.
 #[derive(Debug)]
-struct PendingCommand {
-    command: ReloadCommand,
-    outcome: oneshot::Sender<ReloadOutcome>,
+pub enum PolicySource {
+    /// Files, which are checked for changes.
+    Files(PolicyFiles),
+    /// A configuration server, whose client calls [`Reloader::apply`]; the checksum of what is in force.
+    Xds(String),
+}
+
+impl PolicySource {
+    /// A checksum of what is in force, as 8 hexadecimal digits; empty before the first configuration.
+    pub fn checksum(&self) -> String {
+        match self {
+            Self::Files(files) => files.checksum(),
+            Self::Xds(checksum) => checksum.clone(),
+        }
+    }
 }
 
 /// The outcome of a check of the files, or of a reload.
@@ -68,7 +91,7 @@ pub enum ReloadOutcome {
 /// The state of the thread.
 #[derive(Debug)]
 struct ReloadThread {
-    files: PolicyFiles,
+    source: PolicySource,
     engine: Arc<Engine>,
     metrics: Arc<Metrics>,
     clock: Clock,
@@ -80,21 +103,22 @@ struct ReloadThread {
 }
 
 impl Reloader {
-    /// Starts to check the files every `interval`; without one, only on [`Self::check`].
+    /// Starts to check files every `interval`; without one, only on [`Self::check`].
     ///
-    /// `files` must have been loaded into `engine` and registered with `metrics`.
+    /// What `source` has must have been loaded into `engine` and registered with `metrics`.
     ///
     /// # Errors
     /// If the system provides no thread.
     pub fn start(
-        files: PolicyFiles,
+        source: PolicySource,
         engine: Arc<Engine>,
         metrics: Arc<Metrics>,
         interval: Option<Duration>,
     ) -> io::Result<Self> {
-        let (commands, pending) = mpsc::channel();
+        let interval = interval.filter(|_| matches!(source, PolicySource::Files(_)));
+        let (work, pending) = mpsc::channel();
         let thread = ReloadThread {
-            files,
+            source,
             engine,
             metrics,
             clock: Clock::System,
@@ -102,7 +126,7 @@ impl Reloader {
             retired: Vec::new(),
         };
         threads::spawn("weir-reload", move || thread.run(&pending, interval))?;
-        Ok(Self { commands })
+        Ok(Self { work })
     }
 
     /// Checks the files once, as the thread does every interval. A change takes effect at the second
@@ -118,14 +142,25 @@ impl Reloader {
 
     async fn send(&self, command: ReloadCommand) -> ReloadOutcome {
         let (outcome, received) = oneshot::channel();
-        // This cannot fail: the thread ends only after `commands` is dropped.
-        let _ = self.commands.send(PendingCommand { command, outcome });
+        // This cannot fail: the thread ends only after `work` is dropped.
+        let _ = self.work.send(Work::Execute(command, outcome));
         received.await.unwrap_or(ReloadOutcome::Failed)
+    }
+
+    /// Puts the configuration of a server in force, even one without a domain.
+    ///
+    /// # Errors
+    /// If it cannot be served: the previous policy stays in force.
+    pub async fn apply(&self, received: Received) -> Result<(), IncompatiblePolicy> {
+        let (outcome, applied) = oneshot::channel();
+        // As in `send`.
+        let _ = self.work.send(Work::Apply(Box::new(received), outcome));
+        applied.await.unwrap_or(Ok(()))
     }
 }
 
 impl ReloadThread {
-    fn run(mut self, pending: &Receiver<PendingCommand>, interval: Option<Duration>) {
+    fn run(mut self, pending: &Receiver<Work>, interval: Option<Duration>) {
         loop {
             let free_after = (!self.retired.is_empty()).then_some(FREE_AFTER);
             let next = match interval.or(free_after) {
@@ -134,9 +169,12 @@ impl ReloadThread {
             };
             self.retired.retain(|policy| Arc::strong_count(policy) > 1);
             match next {
-                Ok(PendingCommand { command, outcome }) => {
-                    // The receiver may be gone by now.
+                // The receivers of outcomes may be gone by now.
+                Ok(Work::Execute(command, outcome)) => {
                     let _ = outcome.send(self.execute(command));
+                }
+                Ok(Work::Apply(received, outcome)) => {
+                    let _ = outcome.send(self.apply(*received));
                 }
                 Err(RecvTimeoutError::Timeout) if interval.is_none() => {}
                 Err(RecvTimeoutError::Timeout) => {
@@ -156,7 +194,12 @@ impl ReloadThread {
     }
 
     fn look(&mut self, command: ReloadCommand, started: Timestamp) -> ReloadOutcome {
-        let files = &mut self.files;
+        let PolicySource::Files(files) = &mut self.source else {
+            tracing::info!(
+                "the configuration server sends changes by itself, there is nothing to reload"
+            );
+            return ReloadOutcome::Unchanged;
+        };
         let loaded = catch_unwind(AssertUnwindSafe(|| match command {
             ReloadCommand::Check => files.load_if_changed(),
             ReloadCommand::Reload => Some(files.load()),
@@ -171,7 +214,10 @@ impl ReloadThread {
             }
         };
         let load_ms = self.clock.now().since(started).get() / 1000;
-        let diagnostics = loaded.as_ref().map(describe).unwrap_or_default();
+        let diagnostics = loaded
+            .as_ref()
+            .map(|loaded| describe(&loaded.diagnostics))
+            .unwrap_or_default();
         match self.accept(loaded) {
             Ok(policy) => self.replace(policy, load_ms, diagnostics),
             Err(reason) => self.keep(reason, diagnostics),
@@ -193,6 +239,30 @@ impl ReloadThread {
         }
     }
 
+    fn apply(&mut self, received: Received) -> Result<(), IncompatiblePolicy> {
+        let Received {
+            policy,
+            diagnostics,
+            version,
+            checksum,
+            rejected,
+        } = received;
+        diagnostics.iter().for_each(log);
+        let texts = describe(&diagnostics);
+        if let Some(incompatibility) = self.engine.incompatibility(&policy) {
+            self.keep(incompatibility.to_string(), texts);
+            return Err(incompatibility);
+        }
+        tracing::info!(version, "configuration received");
+        self.source = PolicySource::Xds(checksum);
+        self.replace(policy, 0, texts.clone());
+        if let Some(rejected) = rejected {
+            tracing::error!("domains with errors keep their previous policy: {rejected}");
+            self.record(Some(rejected), texts);
+        }
+        Ok(())
+    }
+
     fn replace(&mut self, policy: Policy, load_ms: u64, diagnostics: Vec<String>) -> ReloadOutcome {
         self.generation += 1;
         let changes = PolicyChanges::new(&self.engine.policy(), &policy);
@@ -201,7 +271,7 @@ impl ReloadThread {
             domains = policy.domain_count(),
             rules = policy.rule_count(),
             load_ms,
-            hash = self.files.checksum(),
+            hash = self.source.checksum(),
             added = changes.added.count,
             removed = changes.removed.count,
             changed = changes.changed.count,
@@ -232,7 +302,7 @@ impl ReloadThread {
         self.metrics.loaded(PolicyLoad {
             generation: self.generation,
             at: self.clock.now(),
-            hash: error.is_none().then(|| self.files.checksum()),
+            hash: error.is_none().then(|| self.source.checksum()),
             error,
             diagnostics,
         });
@@ -240,9 +310,9 @@ impl ReloadThread {
 }
 
 /// The diagnostics of a load as text, at most 100 of them.
-pub fn describe(loaded: &LoadedPolicy) -> Vec<String> {
+pub fn describe(diagnostics: &[Diagnostic]) -> Vec<String> {
     const MAX_DIAGNOSTICS: usize = 100;
-    let diagnostics = loaded.diagnostics.iter().take(MAX_DIAGNOSTICS);
+    let diagnostics = diagnostics.iter().take(MAX_DIAGNOSTICS);
     diagnostics.map(ToString::to_string).collect()
 }
 

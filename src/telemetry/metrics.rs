@@ -37,6 +37,7 @@ use super::unmatched::{UnknownDomain, UnmatchedDescriptors, UnmatchedTraffic};
 use crate::clock::{Clock, Timestamp};
 use crate::engine::{DescriptorResult, Engine};
 use crate::policy::{Domain, Limits, Policy, Rule};
+use crate::xds::XdsStatus;
 use certificates::PortCertificates;
 use histogram::Histogram;
 use recorder::RecorderParts;
@@ -70,6 +71,7 @@ pub struct Metrics {
     rejection_logs: [Arc<RejectionLog>; ServerPort::ALL.len()],
     unmatched: UnmatchedTraffic,
     dropped_lines: OnceLock<DroppedLines>,
+    xds: OnceLock<Arc<XdsStatus>>,
     http_connections_closed: AtomicU64,
     started: Timestamp,
 }
@@ -218,6 +220,11 @@ impl Metrics {
     /// Exposes the number of log lines that were dropped; the first call counts.
     pub fn expose_dropped_lines(&self, dropped: DroppedLines) {
         let _ = self.dropped_lines.set(dropped);
+    }
+
+    /// Exposes what the client of a configuration server does; the first call counts.
+    pub fn expose_xds(&self, status: Arc<XdsStatus>) {
+        let _ = self.xds.set(status);
     }
 
     /// A recorder for a worker thread, which has connections.

@@ -1,11 +1,12 @@
 //! Real parts: the `weir` binary, Envoy with the bootstraps of `examples/envoy`, grpcurl and other clients of gRPC and HTTP/2,
 //! and Chromium.
 //!
-//! The crate `weir-harness` finds them, and installs Envoy, axe-core, grpcurl, h2spec and grpcio once into `target/parts`. Where a program is missing,
-//! its tests report SKIPPED and pass; with `CI=true` they fail.
+//! The crate `weir-harness` finds them, and installs those that are not packages of the system once into `target/parts`. Where a
+//! program is missing, its tests report SKIPPED and pass; with `CI=true` they fail.
 
 mod browser;
 mod certificates;
+mod control_plane;
 mod envoy;
 mod grpcurl;
 mod http;
@@ -28,3 +29,4 @@ mod rejections;
 mod skakio;
 mod tls;
 mod tls_clients;
+mod xds;

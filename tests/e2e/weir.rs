@@ -40,12 +40,16 @@ impl Weir {
 
     /// Serves other policies, with more flags.
     pub(crate) fn serve(policies: &Path, flags: &[&str]) -> Self {
+        let policies = policies.to_str().expect("UTF-8");
+        Self::serve_with(&[&["--policies", policies], flags].concat())
+    }
+
+    /// Serves with flags that say where policies come from.
+    pub(crate) fn serve_with(flags: &[&str]) -> Self {
         let mut process = Process::start(
             Command::new(env!("CARGO_BIN_EXE_weir"))
                 .current_dir(env!("CARGO_MANIFEST_DIR"))
                 .arg("serve")
-                .arg("--policies")
-                .arg(policies)
                 .args(["--grpc", "127.0.0.1:0", "--http", "127.0.0.1:0"])
                 .args(["--log-format", "json", "--drain", "120"])
                 .args(flags),
@@ -117,15 +121,24 @@ impl Weir {
     }
 
     fn left(&self, domain: &str, entries: &[&str]) -> u64 {
+        let answer = self.query(domain, &[&["--peek"], entries].concat());
+        answer.expect("an answer")["descriptors"][0]["remaining"]
+            .as_u64()
+            .expect("a number")
+    }
+
+    /// What `weir query` prints.
+    ///
+    /// # Errors
+    /// What it prints on stderr, if there is no answer.
+    pub(crate) fn query(&self, domain: &str, entries: &[&str]) -> Result<Value, String> {
         let output = Command::new(env!("CARGO_BIN_EXE_weir"))
-            .args(["query", "--domain", domain, "--peek", "--format", "json"])
+            .args(["query", "--domain", domain, "--format", "json"])
             .args(["--server", &self.address.to_string()])
             .args(entries)
             .output()
             .expect("weir starts");
-        let answer: Value = serde_json::from_slice(&output.stdout).expect("JSON");
-        answer["descriptors"][0]["remaining"]
-            .as_u64()
-            .expect("a number")
+        serde_json::from_slice(&output.stdout)
+            .map_err(|_| String::from_utf8_lossy(&output.stderr).into_owned())
     }
 }

@@ -17,7 +17,7 @@ use weir::clock::Clock;
 use weir::engine::Engine;
 use weir::policy::LoadOptions;
 use weir::proto::envoy::service::ratelimit::v3::rate_limit_service_client::RateLimitServiceClient;
-use weir::server::reload::{PolicyFiles, ReloadOutcome, Reloader};
+use weir::server::reload::{PolicyFiles, PolicySource, ReloadOutcome, Reloader};
 use weir::store::{MemoryConfig, Store};
 use weir::telemetry::Metrics;
 
@@ -38,7 +38,13 @@ impl Reloading {
         let store = Store::memory(MemoryConfig::default()).unwrap();
         let engine = Arc::new(Engine::new(policy, store, Clock::System));
         let metrics = Arc::new(Metrics::new(&engine.policy()));
-        let reloader = Reloader::start(files, Arc::clone(&engine), metrics, None).unwrap();
+        let reloader = Reloader::start(
+            PolicySource::Files(files),
+            Arc::clone(&engine),
+            metrics,
+            None,
+        )
+        .unwrap();
         let running = Running::serving(engine, config(2, Duration::ZERO)).await;
         Self { running, reloader }
     }

@@ -12,7 +12,7 @@ use weir::clock::{Clock, ManualClock, Timestamp};
 use weir::engine::Engine;
 use weir::policy::LoadOptions;
 use weir::server::admin::{self, Admin, AdminConfig, JsonAccess, TokenFile};
-use weir::server::reload::{PolicyFiles, Reloader};
+use weir::server::reload::{PolicyFiles, PolicySource, Reloader};
 use weir::server::tls::{TlsFiles, TlsPort};
 use weir::server::{App, ListenConfig, Listener};
 use weir::store::{MemoryConfig, Store};
@@ -73,7 +73,13 @@ impl Site {
             engine: Arc::clone(&app.engine),
             metrics: Arc::clone(&app.metrics),
             reloader: Arc::new(
-                Reloader::start(files, engine, Arc::clone(&app.metrics), None).unwrap(),
+                Reloader::start(
+                    PolicySource::Files(files),
+                    engine,
+                    Arc::clone(&app.metrics),
+                    None,
+                )
+                .unwrap(),
             ),
             readiness: app.readiness.clone(),
             tls: None,

@@ -26,6 +26,9 @@ const SHOULD_RATE_LIMIT: u8 = 0;
 pub(crate) const NOT_COUNTED: &str =
     "the hits could not be counted, and a rule says to fail then (on_store_error: error)";
 
+/// The message to a caller before the configuration server has sent a policy. Envoy's `failure_mode_deny` applies.
+const NO_POLICY: &str = "no policy has arrived from the configuration server yet";
+
 /// The service of one worker, over an engine that all workers share. Connections have clones.
 #[derive(Clone, Debug)]
 pub struct RateLimit(Arc<WorkerContext>);
@@ -158,6 +161,9 @@ impl WorkerContext {
     }
 
     fn read(&self, message: &[u8]) -> Result<ReadRequest, GrpcStatus> {
+        if self.engine.awaits_policy() {
+            return Err(GrpcStatus::unavailable(NO_POLICY));
+        }
         let message = codec::decode(message)?;
         let metadata = self
             .request_metadata

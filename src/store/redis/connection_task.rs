@@ -13,7 +13,7 @@ use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::sync::mpsc::{self, UnboundedReceiver};
 use tokio::time::Instant;
 
-use super::backoff::{self, Backoff};
+use super::backoff::{self, reconnect_backoff};
 use super::call::ScriptCall;
 use super::circuit::Circuit;
 use super::connect::{CommandOutcome, RedisConnection, hash_slot};
@@ -88,7 +88,7 @@ impl ConnectionTask {
 
     /// Runs until the worker has ended.
     pub(super) async fn run(mut self) {
-        let mut backoff = Backoff::new();
+        let mut backoff = reconnect_backoff();
         loop {
             match self.connect().await {
                 Ok((connection, nodes)) => {
@@ -107,7 +107,7 @@ impl ConnectionTask {
                     let may_be_back = was_good && error != StoreError::Timeout;
                     self.shared.report_failure(error);
                     if was_good {
-                        backoff = Backoff::new();
+                        backoff = reconnect_backoff();
                     }
                     if may_be_back {
                         continue;
@@ -116,7 +116,11 @@ impl ConnectionTask {
                 Err(error) => self.shared.report_failure(error),
             }
             self.circuit.open();
-            if self.reject_for(backoff.next_delay()).await.is_err() {
+            if self
+                .reject_for(backoff.next_jittered_delay())
+                .await
+                .is_err()
+            {
                 return;
             }
         }

@@ -4,9 +4,10 @@
 
 use std::sync::Arc;
 
-use super::backoff::Backoff;
+use super::backoff::reconnect_backoff;
 use super::call::ScriptCall;
 use super::shared::Shared;
+use crate::backoff::Backoff;
 use crate::store::CounterKey;
 
 /// Calls per command, at most; more would keep Redis from its other clients.
@@ -102,7 +103,7 @@ impl NodeQueue {
         shared.open_circuit();
         self.open = Some(OpenCircuit {
             shared: Arc::clone(shared),
-            backoff: Backoff::new(),
+            backoff: reconnect_backoff(),
         });
         self.waiting.clear();
         self.next_probe()
@@ -112,7 +113,7 @@ impl NodeQueue {
     pub(super) fn next_probe(&mut self) -> Option<Probe> {
         let open = self.open.as_mut()?;
         Some(Probe {
-            delay: open.backoff.next_delay(),
+            delay: open.backoff.next_jittered_delay(),
             counter: self.counter,
         })
     }

@@ -13,6 +13,7 @@ use crate::limit::{Quota, Window};
 use crate::server::http2::Rejection;
 use crate::telemetry::ServerPort;
 use crate::telemetry::logs::DroppedLines;
+use crate::xds::XdsStatus;
 
 /// Metrics of one name.
 #[derive(Clone, Copy, Debug)]
@@ -225,6 +226,27 @@ pub const FAMILIES: &[MetricFamily] = &[
         |scrape, out| {
             let dropped = scrape.metrics.dropped_lines.get();
             out.value(dropped.map_or(0, DroppedLines::get));
+        },
+    ),
+    gauge(
+        "weir_xds_connected",
+        &[],
+        "1 if policies come from files or the configuration server is connected, 0 if it is not.",
+        |scrape, out| {
+            let xds = scrape.metrics.xds.get();
+            out.value(u64::from(xds.is_none_or(|xds| xds.is_connected())));
+        },
+    ),
+    counter(
+        "weir_xds_responses_total",
+        &["result"],
+        "Configurations from the configuration server: accepted, unchanged, or rejected because a domain has errors.",
+        |scrape, out| {
+            let xds = scrape.metrics.xds.get();
+            let none = XdsStatus::default;
+            for (result, count) in xds.map_or_else(|| none().responses(), |xds| xds.responses()) {
+                out.labelled(&[result], count);
+            }
         },
     ),
     gauge(
