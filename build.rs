@@ -19,21 +19,25 @@ const BYTES: [(&str, &str); 3] = [
     ("Entry", "value"),
 ];
 
+/// The protocol that weir serves.
+const SERVED: &str = "envoy/service/ratelimit/v3/rls.proto";
+
+/// What it asks a configuration server for.
+const RECEIVED: [&str; 2] = [
+    "envoy/service/discovery/v3/ads.proto",
+    "ratelimit/config/ratelimit/v3/rls_conf.proto",
+];
+
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed=proto");
     describe_build()?;
     let out = PathBuf::from(env::var("OUT_DIR")?);
 
-    const RATE_LIMIT: &str = "envoy/service/ratelimit/v3/rls.proto";
-    let served = protox::compile([RATE_LIMIT], ["proto"])?;
+    let served = protox::compile([SERVED], ["proto"])?;
     // Reflection serves the protocol as it is published, so that tools write keys and values as text.
     fs::write(out.join("protocol.binpb"), served.encode_to_vec())?;
 
-    let asked = [
-        "envoy/service/discovery/v3/ads.proto",
-        "ratelimit/config/ratelimit/v3/rls_conf.proto",
-    ];
-    let mut protocol = protox::compile([&[RATE_LIMIT], &asked[..]].concat(), ["proto"])?;
+    let mut protocol = protox::compile([&[SERVED], &RECEIVED[..]].concat(), ["proto"])?;
     read_as_bytes(&mut protocol)?;
     // The server reads and answers calls by itself.
     tonic_prost_build::configure()

@@ -2,29 +2,29 @@
 //!
 //! All output is in the log on stderr, so that collected logs contain the reason for a failed start.
 
+mod initial_policy;
+
 use std::convert::Infallible;
 use std::error::Error;
 use std::io;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
-use super::check::Summary;
 use super::{CliError, DONE, FAILED, UNUSABLE, with_sources};
 use crate::clock::Clock;
 use crate::engine::Engine;
-use crate::policy::{LoadOptions, Policy};
 use crate::server::admin::{self, Admin, AdminConfig, TokenFile};
-use crate::server::reload::{self, PolicyFiles, PolicySource, Reloader};
+use crate::server::reload::Reloader;
 use crate::server::tls::{CertificateWatch, TlsPort};
-use crate::server::{self, App, FileLimit, Listener, RunError, Shutdown, threads};
-use crate::settings::ServeSettings;
+use crate::server::{self, App, FileLimit, Listener, RunError, Shutdown};
+use crate::settings::{ServeSettings, TlsSettings};
 use crate::store::Store;
-use crate::telemetry::{self, Log, PolicyLoad, ServerPort, Traces};
+use crate::telemetry::{self, Log, Metrics, PolicyLoad, ServerPort, Traces};
 use crate::xds::{XdsClient, XdsConfig};
+use initial_policy::InitialPolicy;
 
 pub(super) fn run(settings: ServeSettings) -> Result<ExitCode, CliError> {
     let log = telemetry::log(settings.log).map_err(CliError::new)?;
@@ -69,32 +69,13 @@ struct Started {
 
 async fn start(settings: ServeSettings, log: &Log) -> Result<Started, Box<dyn Error>> {
     let mut signals = Signals::new()?;
-    let options = LoadOptions {
-        merge_domains: settings.merge_domains,
-        ..LoadOptions::default()
-    };
-    let (source, policy, diagnostics) = if settings.xds.is_some() {
-        (
-            PolicySource::Xds(String::new()),
-            Policy::awaited(),
-            Vec::new(),
-        )
-    } else {
-        let files = PolicyFiles::new(settings.policies, options);
-        let LoadedFiles {
-            files,
-            policy,
-            diagnostics,
-        } = tokio::select! {
-            loaded = load_in_thread(files) => loaded?,
-            () = signals.end.next() => return Err("ended by a signal before the policy files were read".into()),
-        };
-        if policy.domain_count() == 0 && !settings.allow_empty {
-            return Err("the policies define no domain, so nothing would be limited; name policy files or folders with \
-                        --policies, or permit this with --allow-empty"
-                .into());
-        }
-        (PolicySource::Files(files), policy, diagnostics)
+    let InitialPolicy {
+        source,
+        policy,
+        diagnostics,
+    } = tokio::select! {
+        loaded = InitialPolicy::load(&settings) => loaded?,
+        () = signals.end.next() => return Err("ended by a signal before the policy files were read".into()),
     };
     let (domains, rules) = (policy.domain_count(), policy.rule_count());
     let listener = Listener::bind(&settings.listen).await?;
@@ -122,21 +103,9 @@ async fn start(settings: ServeSettings, log: &Log) -> Result<Started, Box<dyn Er
         error: None,
         diagnostics,
     });
-    let metrics = &app.metrics;
-    let tls_port = |port, files| TlsPort::load(port, files, Arc::clone(metrics)).map(Arc::new);
-    let grpc_tls = settings
-        .tls
-        .grpc
-        .map(|files| tls_port(ServerPort::Grpc, files));
-    let grpc_tls = grpc_tls.transpose()?;
-    let http_tls = settings
-        .tls
-        .http
-        .map(|files| tls_port(ServerPort::Http, files));
-    let http_tls = http_tls.transpose()?;
-    let ports = grpc_tls.iter().chain(&http_tls).map(Arc::clone).collect();
-    let certificates = CertificateWatch::start(ports, settings.reload_interval)?;
-    app.tls = grpc_tls;
+    let tls = TlsPorts::load(settings.tls, &app.metrics)?;
+    let certificates = CertificateWatch::start(tls.all(), settings.reload_interval)?;
+    app.tls = tls.grpc;
     let metrics = Arc::clone(&app.metrics);
     let reloader = Reloader::start(source, engine, metrics, settings.reload_interval)?;
     let reloader = Arc::new(reloader);
@@ -148,7 +117,7 @@ async fn start(settings: ServeSettings, log: &Log) -> Result<Started, Box<dyn Er
             max_connections: config.max_connections.min(file_limit.http_connections),
             ..config
         })
-        .map(|config| start_admin(config, &app, &reloader, http_tls))
+        .map(|config| start_admin(config, &app, &reloader, tls.http))
         .transpose()?;
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
@@ -169,6 +138,28 @@ async fn start(settings: ServeSettings, log: &Log) -> Result<Started, Box<dyn Er
         _admin: admin,
         signals,
     })
+}
+
+/// TLS of each port; none where it is plaintext.
+struct TlsPorts {
+    grpc: Option<Arc<TlsPort>>,
+    http: Option<Arc<TlsPort>>,
+}
+
+impl TlsPorts {
+    fn load(settings: TlsSettings, metrics: &Arc<Metrics>) -> Result<Self, Box<dyn Error>> {
+        let load = |port, files| TlsPort::load(port, files, Arc::clone(metrics)).map(Arc::new);
+        let grpc = settings.grpc.map(|files| load(ServerPort::Grpc, files));
+        let http = settings.http.map(|files| load(ServerPort::Http, files));
+        Ok(Self {
+            grpc: grpc.transpose()?,
+            http: http.transpose()?,
+        })
+    }
+
+    fn all(&self) -> Vec<Arc<TlsPort>> {
+        self.grpc.iter().chain(&self.http).map(Arc::clone).collect()
+    }
 }
 
 /// As many connections as the process may have open files for.
@@ -262,49 +253,6 @@ async fn reload_on(
         // The outcome is logged.
         reloader.reload().await;
     }
-}
-
-/// The policy of some files, and their diagnostics as text.
-struct LoadedFiles {
-    files: PolicyFiles,
-    policy: Policy,
-    diagnostics: Vec<String>,
-}
-
-/// Time after which a load that has not finished is reported.
-const PATIENCE: Duration = Duration::from_secs(10);
-
-/// Loads the files in a thread of its own: a file system that hangs must hold up no signal, and is
-/// reported.
-async fn load_in_thread(files: PolicyFiles) -> Result<LoadedFiles, Box<dyn Error>> {
-    let (send, mut loaded) = oneshot::channel();
-    threads::spawn("weir-load", move || {
-        // The receiver may have stopped waiting.
-        let _ = send.send(load(files).map_err(|reason| reason.to_string()));
-    })?;
-    loop {
-        tokio::select! {
-            loaded = &mut loaded => return Ok(loaded??),
-            () = tokio::time::sleep(PATIENCE) => tracing::warn!("policy files are still being read, nothing is served yet"),
-        }
-    }
-}
-
-fn load(mut files: PolicyFiles) -> Result<LoadedFiles, Box<dyn Error>> {
-    let loaded = files.load().map_err(|error| match error.source() {
-        Some(reason) => format!("{error}: {reason}; name policy files or folders with --policies"),
-        None => error.to_string(),
-    })?;
-    loaded.diagnostics.iter().for_each(reload::log);
-    let summary = Summary::new(&loaded);
-    let rejected = || format!("the policies are not served: {summary}");
-    let diagnostics = reload::describe(&loaded.diagnostics);
-    let policy = loaded.policy.ok_or_else(rejected)?;
-    Ok(LoadedFiles {
-        files,
-        policy,
-        diagnostics,
-    })
 }
 
 /// The signals that weir handles.

@@ -26,7 +26,7 @@ pub fn is_placeholder(text: &str) -> bool {
         let inside = text.split_once(open);
         inside.is_some_and(|(_, rest)| rest.contains(close))
     };
-    let is_operator = text.split_once("%").is_some_and(|(_, rest)| {
+    let is_operator = text.split_once('%').is_some_and(|(_, rest)| {
         let name_len = rest
             .bytes()
             .take_while(|b| b.is_ascii_uppercase() || *b == b'_');

@@ -58,7 +58,7 @@ pub(crate) fn compile(mut parts: Vec<DomainFile>, report: &mut Report) -> Option
         if let Some(name) = part.raw.name.given() {
             report.in_file(file as u32, |report| {
                 report.within(PathElement::Key("domain"), |report| {
-                    check_name(name, report)
+                    check_name(name, report);
                 });
             });
         }

@@ -95,6 +95,9 @@ impl XdsArgs {
 }
 
 /// `HOST:PORT` of a configuration server.
+///
+/// # Errors
+/// If it has another form.
 pub fn xds_server(text: &str) -> Result<String, &'static str> {
     match text.parse() {
         Ok(crate::server::ListenConfig::Tcp(address)) => Ok(address),

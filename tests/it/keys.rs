@@ -258,6 +258,16 @@ fn commands_use_a_running_server_and_are_logged() {
         lines.push(line.to_string());
     }
     assert!(!lines.join("\n").contains("k3y"));
+    serving.signal("TERM");
+    serving.end();
+}
+
+#[test]
+fn a_token_is_not_sent_in_plaintext_to_another_host() {
+    let folder = tempfile::tempdir().unwrap();
+    let token = folder.path().join("token");
+    std::fs::write(&token, TOKEN).unwrap();
+    let token = token.to_str().unwrap();
     let far = weir(&[
         "keys",
         "show",
@@ -270,6 +280,4 @@ fn commands_use_a_running_server_and_are_logged() {
     .unwrap();
     assert_eq!(far.status.code(), Some(2));
     assert!(stderr(&far).contains("use a tunnel"), "{}", stderr(&far));
-    serving.signal("TERM");
-    serving.end();
 }

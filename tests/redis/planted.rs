@@ -20,9 +20,7 @@ const TOO_LARGE: u64 = 1 << 53;
 fn state(algorithm: u8, numbers: &[u64]) -> Vec<u8> {
     let mut bytes = vec![algorithm];
     bytes.extend(60u32.to_le_bytes());
-    numbers
-        .iter()
-        .for_each(|number| bytes.extend(number.to_le_bytes()));
+    bytes.extend(numbers.iter().flat_map(|number| number.to_le_bytes()));
     bytes
 }
 

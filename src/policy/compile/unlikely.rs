@@ -172,7 +172,7 @@ fn is_capture(segment: &str) -> bool {
             .is_some_and(|c| c.is_ascii_alphabetic() || c == '_')
             && chars.all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'))
     };
-    let inside = |open, close| Some(segment.strip_prefix(open)?.strip_suffix(close)?);
+    let inside = |open, close| segment.strip_prefix(open)?.strip_suffix(close);
     let braced = inside('{', '}').map(|name: &str| name.trim_start_matches('*'));
     let names = [
         segment.strip_prefix(':'),
@@ -202,7 +202,7 @@ fn is_block(text: &str) -> bool {
 /// Whether it is a method of HTTP, but not in capitals.
 fn is_miswritten_method(text: &str) -> bool {
     let is = |known: &&str| known.eq_ignore_ascii_case(text) && **known != *text;
-    METHODS.iter().any(|known| is(&known))
+    METHODS.iter().any(is)
 }
 
 fn is_invisible(c: char) -> bool {

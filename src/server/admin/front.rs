@@ -158,7 +158,7 @@ pub(super) async fn handle(mut requests: mpsc::Receiver<PendingRequest>, router:
         tokio::spawn(async move {
             tokio::select! {
                 // The client has gone.
-                () = response.closed() => return,
+                () = response.closed() => {}
                 Ok(handled) = router.call(request) => {
                     // The client may be gone by now.
                     let _ = response.send(handled);

@@ -53,10 +53,12 @@ fn excerpt(text: &str) -> String {
         .split_once(", with args beginning with")
         .unwrap_or((text, ""));
     let line = text.trim().split(['\r', '\n']).next().unwrap_or_default();
-    match line.floor_char_boundary(MAX_EXCERPT_BYTES) {
-        end if end < line.len() => format!("{}…", &line[..end]),
-        _ => line.to_owned(),
+    if line.len() <= MAX_EXCERPT_BYTES {
+        return line.to_owned();
     }
+    let ends = (0..=MAX_EXCERPT_BYTES).rev();
+    let end = ends.into_iter().find(|&end| line.is_char_boundary(end));
+    format!("{}…", &line[..end.unwrap_or_default()])
 }
 
 #[cfg(test)]

@@ -10,12 +10,12 @@ fn node(key: &str, value: &str) -> RateLimitDescriptor {
     }
 }
 
-fn limit(unit: RateLimitUnit, requests_per_unit: u32) -> Option<RateLimitPolicy> {
-    Some(RateLimitPolicy {
+fn limit(unit: RateLimitUnit, requests_per_unit: u32) -> RateLimitPolicy {
+    RateLimitPolicy {
         unit: unit.into(),
         requests_per_unit,
         ..RateLimitPolicy::default()
-    })
+    }
 }
 
 fn config(name: &str, descriptors: Vec<RateLimitDescriptor>) -> Any {
@@ -61,7 +61,7 @@ fn every_field_has_its_key() {
     let free = RateLimitDescriptor {
         rate_limit: Some(RateLimitPolicy {
             name: "per_week".to_owned(),
-            ..limit(RateLimitUnit::Week, 100).unwrap()
+            ..limit(RateLimitUnit::Week, 100)
         }),
         metadata: Some(metadata),
         shadow_mode: true,
@@ -79,7 +79,7 @@ fn every_field_has_its_key() {
         ..node("partner", "tru\"sted\n")
     };
     let leaf = RateLimitDescriptor {
-        rate_limit: limit(RateLimitUnit::Month, u32::MAX),
+        rate_limit: Some(limit(RateLimitUnit::Month, u32::MAX)),
         quota_mode: true,
         ..node("method", "GET")
     };
@@ -124,7 +124,7 @@ descriptors:
 fn a_name_that_ends_in_a_star_is_a_value_like_any_other() {
     let route = "httproute/default/api/rule/0/match/0/*";
     let leaf = RateLimitDescriptor {
-        rate_limit: limit(RateLimitUnit::Hour, 3),
+        rate_limit: Some(limit(RateLimitUnit::Hour, 3)),
         ..node("rule-0-match--1", "rule-0-match--1")
     };
     yaml(vec![RateLimitDescriptor {
@@ -136,11 +136,11 @@ fn a_name_that_ends_in_a_star_is_a_value_like_any_other() {
 #[test]
 fn twins_are_merged_with_what_is_below_them() {
     let limited = RateLimitDescriptor {
-        rate_limit: limit(RateLimitUnit::Second, 1_000),
+        rate_limit: Some(limit(RateLimitUnit::Second, 1_000)),
         ..node("masked_remote_address", "0.0.0.0/0")
     };
     let address = RateLimitDescriptor {
-        rate_limit: limit(RateLimitUnit::Second, 10),
+        rate_limit: Some(limit(RateLimitUnit::Second, 10)),
         ..node("remote_address", "")
     };
     let above = RateLimitDescriptor {
@@ -159,7 +159,7 @@ fn twins_are_merged_with_what_is_below_them() {
 #[test]
 fn twins_with_different_limits_are_left_for_the_compiler_to_reject() {
     let limited = |requests| RateLimitDescriptor {
-        rate_limit: limit(RateLimitUnit::Second, requests),
+        rate_limit: Some(limit(RateLimitUnit::Second, requests)),
         ..node("a", "b")
     };
     let texts = read(&[config("d", vec![limited(1), limited(2)])]).unwrap();
@@ -170,7 +170,7 @@ fn twins_with_different_limits_are_left_for_the_compiler_to_reject() {
 #[test]
 fn a_limit_without_a_unit_and_a_domain_without_a_name_are_rejected() {
     let no_unit = RateLimitDescriptor {
-        rate_limit: limit(RateLimitUnit::Unknown, 1),
+        rate_limit: Some(limit(RateLimitUnit::Unknown, 1)),
         ..node("a", "")
     };
     let new_unit = RateLimitDescriptor {

@@ -135,7 +135,7 @@ impl<'de> Visitor<'de> for PartCounter<'_> {
         while let Some(key) = map.next_key::<Cow<'de, str>>()? {
             match (self.part, &*key) {
                 (Part::Request, "descriptors") => {
-                    map.next_value_seed(self.inner(Part::Descriptors))?
+                    map.next_value_seed(self.inner(Part::Descriptors))?;
                 }
                 (Part::Descriptor, "entries") => map.next_value_seed(self.inner(Part::Entries))?,
                 _ => {
