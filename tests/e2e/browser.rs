@@ -104,6 +104,26 @@ impl Browser {
         }
     }
 
+    /// Touches the middle of an element until an expression holds: a page that is being laid out again misses a touch.
+    pub(crate) fn tap_until(&mut self, selector: &str, expression: &str) {
+        const LOOKS: usize = 20;
+        let start = now_secs();
+        loop {
+            self.tap(selector);
+            let soon = format!(
+                "new Promise(done => {{
+                    let left = {LOOKS};
+                    const look = () => ({expression}) ? done(true) : left-- ? setTimeout(look, 50) : done(false);
+                    look();
+                }})"
+            );
+            if self.value(&soon) == true {
+                return;
+            }
+            assert!(now_secs() - start < PATIENCE.as_secs(), "{expression}");
+        }
+    }
+
     fn middle(&mut self, selector: &str) -> Value {
         let selector = json!(selector);
         // The page hears of scrolling with the next frame.

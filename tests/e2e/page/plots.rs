@@ -84,8 +84,7 @@ fn plots_have_an_axis_and_show_their_values() {
     );
 
     site.page.look(390, false);
-    site.page.tap(&format!("{plot} .area"));
-    site.page.wait_for(shown);
+    site.page.tap_until(&format!("{plot} .area"), shown);
     let fits =
         "(({left, right}) => left >= 0 && right <= innerWidth)($('tip').getBoundingClientRect())";
     assert_eq!(site.page.value(fits), true);

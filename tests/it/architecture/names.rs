@@ -6,6 +6,7 @@ use super::source::{Source, is_name, sources, tokens};
 
 /// The most items of a module that may be `pub(crate)`; of other modules, none may be.
 const CRATE_VISIBLE: &[(&str, usize)] = &[
+    ("backoff", 5),
     ("document", 2),
     ("limit", 11),
     ("policy", 121),
