@@ -207,10 +207,17 @@ impl Client {
             .map_err(|status| {
                 let server = self.server.clone();
                 match std::error::Error::source(&status) {
-                    Some(broken) if status.code() == tonic::Code::Unknown => ClientError::Broken {
-                        server,
-                        reason: root(broken).to_string(),
-                    },
+                    Some(broken)
+                        if matches!(
+                            status.code(),
+                            tonic::Code::Unknown | tonic::Code::Internal
+                        ) =>
+                    {
+                        ClientError::Broken {
+                            server,
+                            reason: root(broken).to_string(),
+                        }
+                    }
                     _ => ClientError::Call {
                         server,
                         code: status.code(),
@@ -336,7 +343,7 @@ pub enum ClientError {
     },
     /// The connection broke during a call, or the server speaks another protocol.
     #[error(
-        "the connection to {server} failed: {reason}; it must be the address of `weir serve --grpc`, not of --http"
+        "the connection to {server} failed: {reason}; it must be the address of `weir serve --grpc`, not of --http, and begin with https:// if that port has TLS"
     )]
     Broken {
         /// The server.

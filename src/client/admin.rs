@@ -261,7 +261,9 @@ pub enum AdminError {
         source: hyper::http::Error,
     },
     /// The connection failed during the exchange.
-    #[error("the admin server {address} did not answer")]
+    #[error(
+        "the admin server {address} did not answer in HTTP; if it has TLS, use https://{address}"
+    )]
     Http {
         /// `HOST:PORT`
         address: String,

@@ -96,7 +96,66 @@ impl TlsOptions {
 
 impl TlsDialer {
     pub(super) async fn connect(&self, stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
-        self.connector.connect(self.server.clone(), stream).await
+        let connected = self.connector.connect(self.server.clone(), stream).await;
+        connected.map_err(|error| match HandshakeError::of(&error) {
+            Some(reason) => io::Error::new(error.kind(), reason),
+            None => error,
+        })
+    }
+}
+
+/// Why a handshake failed, if there is something to do about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+enum HandshakeError {
+    #[error("the certificate of the server is of an unknown CA; name its CA with --ca")]
+    UnknownCa,
+    #[error(
+        "the certificate of the server is for another name; give the one that it has with --server-name"
+    )]
+    OtherName,
+    #[error("the certificate of the server has expired or is not yet valid")]
+    Expired,
+    #[error(
+        "the certificate of the server is a CA itself; issue one that is not (basicConstraints=CA:FALSE)"
+    )]
+    IsCa,
+    #[error("the server does not speak TLS on this port; leave out https://")]
+    Plaintext,
+    #[error(
+        "the server does not accept the client's certificate, or asks for one; give it with --cert and --key"
+    )]
+    ClientCertificate,
+}
+
+impl HandshakeError {
+    fn of(error: &io::Error) -> Option<Self> {
+        use rustls::{AlertDescription, CertificateError, Error, InvalidMessage};
+        Some(match error.get_ref()?.downcast_ref::<Error>()? {
+            Error::InvalidCertificate(error) => match error {
+                CertificateError::UnknownIssuer => Self::UnknownCa,
+                CertificateError::NotValidForName
+                | CertificateError::NotValidForNameContext { .. } => Self::OtherName,
+                CertificateError::Expired
+                | CertificateError::ExpiredContext { .. }
+                | CertificateError::NotValidYet
+                | CertificateError::NotValidYetContext { .. } => Self::Expired,
+                CertificateError::Other(error) => match error.0.downcast_ref()? {
+                    webpki::Error::CaUsedAsEndEntity => Self::IsCa,
+                    _ => return None,
+                },
+                _ => return None,
+            },
+            Error::InvalidMessage(InvalidMessage::InvalidContentType) => Self::Plaintext,
+            Error::AlertReceived(
+                AlertDescription::CertificateRequired
+                | AlertDescription::BadCertificate
+                | AlertDescription::UnknownCA
+                | AlertDescription::CertificateExpired
+                | AlertDescription::AccessDenied
+                | AlertDescription::HandshakeFailure,
+            ) => Self::ClientCertificate,
+            _ => return None,
+        })
     }
 }
 

@@ -114,8 +114,8 @@ fn weir_query_speaks_tls() {
     let wrong_ca = [&identity[..], &[file("ca", "envoy.pem")]].concat();
     let wrong_name = [&flags[..], &["--server-name=other.example".to_owned()]].concat();
     for (flags, expected) in [
-        (&wrong_ca, "invalid peer certificate"),
-        (&wrong_name, "other.example"),
+        (&wrong_ca, "name its CA with --ca"),
+        (&wrong_name, "--server-name"),
         // With TLS 1.3 a client learns of it only after its first call.
         (&vec![ca], "https://"),
     ] {
@@ -184,4 +184,65 @@ fn with_tls_the_token_works_from_other_hosts() {
         let is_advice = message.starts_with("rejected on the HTTP port");
         (is_advice && event["reason"] == "tls_plaintext").then_some(())
     });
+}
+
+#[test]
+fn commands_say_that_a_server_has_tls_or_that_it_has_none() {
+    let made = Certificates::new();
+    let Some(openssl) = program::OPENSSL.or_skip() else {
+        return;
+    };
+    // As `openssl req -x509` makes them: a CA that signs itself.
+    let status = Command::new(openssl)
+        .args([
+            "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=weir",
+        ])
+        .args(["-addext", "subjectAltName=IP:127.0.0.1"])
+        .args([
+            "-keyout",
+            &made.path("weir.key"),
+            "-out",
+            &made.path("weir.pem"),
+        ])
+        .output()
+        .expect("openssl starts")
+        .status;
+    assert!(status.success());
+    let flags = [made.serve("grpc"), made.serve("http")].concat();
+    let mut encrypted = Process::start(
+        Command::new(env!("CARGO_BIN_EXE_weir"))
+            .current_dir(env!("CARGO_MANIFEST_DIR"))
+            .args(["serve", "--policies", "config/peeker.yaml"])
+            .args([
+                "--grpc=127.0.0.1:0",
+                "--http=127.0.0.1:0",
+                "--log-format=json",
+            ])
+            .args(&flags),
+    );
+    let (grpc, http) = encrypted.wait_for(|line| {
+        let event: Value = serde_json::from_str(line).ok()?;
+        let address = |of: &str| Some(event.get(of)?.as_str()?.to_owned());
+        Some((address("grpc")?, address("http")?))
+    });
+    let plain = serve("peeker", &[]);
+    let ca = format!("--ca={}", made.path("weir.pem"));
+    let query = ["query", "--domain=peeker", "api_key=k"];
+    let top = ["top", "--once"];
+    for (words, server, expected) in [
+        (&query[..], grpc.clone(), "https:// if that port has TLS"),
+        (&query, format!("https://{grpc}"), "is a CA itself"),
+        (&top, http.clone(), "use https://"),
+        (&top, format!("https://{http}"), "is a CA itself"),
+        (
+            &top,
+            format!("https://{}", plain.http),
+            "leave out https://",
+        ),
+    ] {
+        let flags = [format!("--server={server}"), ca.clone()];
+        let output = command(words, &flags);
+        assert_eq!(output.status.code(), Some(2), "{server}");
+        assert!(stderr(&output).contains(expected), "{}", stderr(&output));
+    }
 }

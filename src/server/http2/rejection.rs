@@ -239,7 +239,7 @@ impl Rejection {
                 "a client's certificate has none of the names that the port allows: compare its DNS and URI names with --grpc-client-san or --http-client-san"
             }
             Self::TlsBadClientCertificate => {
-                "a client's certificate is not fit for clients: check its extended key usage (clientAuth) and its algorithms"
+                "a client's certificate is not fit for clients: check its extended key usage (clientAuth), its algorithms, and that it is not a CA itself"
             }
             Self::TlsCertificateRefused => {
                 "a client does not trust the certificate of weir: check the CA and the names that the client expects, and whether the certificate has expired"

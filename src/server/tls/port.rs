@@ -80,9 +80,9 @@ impl TlsPort {
         match loaded.map_err(TlsFilesError::from).flatten() {
             Ok(loaded) => {
                 self.config.store(Arc::clone(&loaded.config));
+                self.record(&loaded);
                 let expires = loaded.expiry.map(Timestamp::to_rfc3339);
                 tracing::info!(port, expires, "certificate reloaded");
-                self.record(&loaded);
             }
             Err(error) => {
                 self.metrics.certificate_failed(self.port);
