@@ -67,6 +67,63 @@ fn a_long_tracestate_through_envoy_does_not_switch_a_limit_off() {
 }
 
 #[test]
+fn initial_metadata_of_any_name_and_value_does_not_switch_a_limit_off() {
+    // As long as Envoy permits, often, and with what the client sent.
+    let long = "x".repeat(16_000);
+    let odd_names = "x-odd!#$%&'*+.^_`|~, x-any-bin, grpc-tags-bin, grpc-previous-rpc-attempts, cookie, authorization";
+    let odd_names = odd_names.split(", ");
+    let metadata: String = (0..20)
+        .map(|number| format!("x-long-{number}"))
+        .map(|name| (name, long.clone()))
+        .chain(odd_names.map(|name| (name.to_owned(), "\\u00ff ,;=[::1 ".to_owned())))
+        .chain([("x-tenant".to_owned(), "%REQ(x-tenant)%".to_owned())])
+        .map(|(name, value)| format!("{{ key: \"{name}\", value: \"{value}\" }}"))
+        .collect::<Vec<_>>()
+        .join(", ");
+    let service = "grpc_service: { envoy_grpc: { cluster_name: weir } }";
+    let with_metadata = format!(
+        "grpc_service: {{ envoy_grpc: {{ cluster_name: weir }}, initial_metadata: [{metadata}] }}"
+    );
+    let setup = Setup {
+        edits: &[
+            (service, &with_metadata),
+            (
+                "stat_prefix: edge",
+                "stat_prefix: edge\n          max_request_headers_kb: 8192",
+            ),
+            (
+                "stat_prefix: upstream",
+                "stat_prefix: upstream\n          max_request_headers_kb: 8192",
+            ),
+        ],
+        ..Setup::default()
+    };
+    let Some(envoy) = Envoy::before(|| Weir::start("platform"), "platform", &setup) else {
+        return;
+    };
+    let mut client = envoy.client();
+    let tenants: [&[u8]; 5] = [
+        b"",
+        b"\"\x80\xff\xfe, ; = % \t |",
+        &[b'y'; 20_000],
+        &[b'\xc3'; 100_000],
+        &[b'z'; 3_000_000],
+    ];
+    for (number, tenant) in tenants.into_iter().enumerate() {
+        let endpoint = format!("POST /platform/v2/process/site-{number}");
+        let request = Request::new(&endpoint)
+            .key("example-key-1")
+            .header("x-tenant", tenant);
+        let before = envoy.sent_to_weir();
+        let answers = client.repeat(&request, 4);
+        assert_eq!(statuses(&answers), [200, 429, 429, 429], "site-{number}");
+        let sent = envoy.sent_to_weir() - before;
+        // Four times; Huffman's code shortens some texts by an eighth.
+        assert!(sent as usize >= 3 * tenant.len(), "it was not sent: {sent}");
+    }
+}
+
+#[test]
 fn a_cluster_named_as_istio_names_them_is_answered() {
     let setup = Setup {
         edits: &[
@@ -172,7 +229,7 @@ fn grpc_js_is_answered_compressed_or_not_and_many_calls_at_once() {
 }
 
 #[test]
-fn h2load_gets_an_answer_to_every_call() {
+fn h2load_gets_a_decision_for_every_call_whatever_its_head() {
     let Some(h2load) = program::H2LOAD.or_skip() else {
         return;
     };
@@ -181,26 +238,30 @@ fn h2load_gets_an_answer_to_every_call() {
     let body = folder.path().join("body");
     let message = b"\0\0\0\0\x12\x0a\x06peeker\x12\x08\x0a\x06\x0a\x01k\x12\x01v";
     std::fs::write(&body, message).expect("written");
-    let output = Command::new(h2load)
-        .args([
-            "-n",
-            "5000",
-            "-c",
-            "10",
-            "-m",
-            "100",
-            "-H",
-            "content-type: application/grpc",
-        ])
-        .arg("-d")
-        .arg(&body)
-        .arg(format!("http://{}/{METHOD}", weir.address))
-        .output()
-        .expect("h2load starts");
-    let text = String::from_utf8_lossy(&output.stdout);
-    assert!(
-        text.contains("5000 succeeded, 0 failed, 0 errored"),
-        "{text}"
-    );
-    assert!(text.contains("status codes: 5000 2xx"), "{text}");
+    let decided = |weir: &Weir| weir.metric("weir_descriptors_total{match=\"none\"}");
+    for (number, header) in [
+        "content-type: application/grpc",
+        "content-type: text/plain",
+        "content-type: \u{ff}",
+        "te: gzip, deflate",
+        ":authority: outbound|8081||ratelimit.ns.svc.cluster.local",
+        ":scheme: a b://",
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let output = Command::new(h2load)
+            .args(["-n", "5000", "-c", "10", "-m", "100", "-H", header, "-d"])
+            .arg(&body)
+            .arg(format!("http://{}/{METHOD}", weir.address))
+            .output()
+            .expect("h2load starts");
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert!(
+            text.contains("5000 succeeded, 0 failed, 0 errored"),
+            "{header}: {text}"
+        );
+        assert!(text.contains("status codes: 5000 2xx"), "{header}: {text}");
+        assert_eq!(decided(&weir), 5_000 * (number as u64 + 1), "{header}");
+    }
 }

@@ -83,6 +83,18 @@ impl Envoy {
     pub(crate) fn clusters(&self) -> String {
         text(self.admin, "/clusters")
     }
+
+    /// Bytes that it has sent to weir so far, health checks included.
+    pub(crate) fn sent_to_weir(&self) -> u64 {
+        let stats = text(
+            self.admin,
+            "/stats?filter=^cluster.weir.upstream_cx_tx_bytes_total$",
+        );
+        let bytes = stats.trim().rsplit(' ').next().map(str::parse);
+        bytes
+            .and_then(Result::ok)
+            .unwrap_or_else(|| panic!("{stats}"))
+    }
 }
 
 const BOOTSTRAP: &str = "envoy.yaml";

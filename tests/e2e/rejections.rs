@@ -86,25 +86,31 @@ fn other_protocols_end_their_connection_only_and_the_log_says_what_to_do() {
 }
 
 #[test]
-fn a_path_of_another_service_is_counted_and_the_log_names_the_version() {
+fn paths_of_older_protocols_are_counted_and_the_log_names_the_version() {
     let mut weir = Weir::start("peeker");
     let Some(grpcurl) = Grpcurl::new(weir.address) else {
         return;
     };
     let proto = tempfile::tempdir().expect("a folder");
-    let text = "syntax = \"proto3\"; package envoy.service.ratelimit.v2; message M {} \
-                service RateLimitService { rpc ShouldRateLimit(M) returns (M); }";
-    std::fs::write(proto.path().join("v2.proto"), text).expect("written");
     let folder = proto.path().to_str().expect("UTF-8");
-    let error = grpcurl
-        .with(&["-import-path", folder, "-proto", "v2.proto", "-d", "{}"])
-        .run(
-            None,
-            &["envoy.service.ratelimit.v2.RateLimitService/ShouldRateLimit"],
-        )
-        .expect_err("an error");
-    assert!(error.contains("Unimplemented"), "{error}");
-    assert_eq!(rejections(&weir, "unknown_path"), 1);
+    let packages = ["envoy.service.ratelimit.v2", "pb.lyft.ratelimit"];
+    for (number, package) in packages.into_iter().enumerate() {
+        let file = format!("{package}.proto");
+        let text = format!(
+            "syntax = \"proto3\"; package {package}; message M {{}} \
+             service RateLimitService {{ rpc ShouldRateLimit(M) returns (M); }}"
+        );
+        std::fs::write(proto.path().join(&file), text).expect("written");
+        let error = grpcurl
+            .with(&["-import-path", folder, "-proto", &file, "-d", "{}"])
+            .run(
+                None,
+                &[&format!("{package}.RateLimitService/ShouldRateLimit")],
+            )
+            .expect_err("an error");
+        assert!(error.contains("Unimplemented"), "{error}");
+        assert_eq!(rejections(&weir, "unknown_path"), number as u64 + 1);
+    }
     let advice = advice(&mut weir, "unknown_path");
     assert!(advice.contains("transport_api_version: V3"), "{advice}");
 }
@@ -166,11 +172,54 @@ fn half_sent_messages_take_no_more_than_their_budget() {
     assert!(grown < 60 << 20, "{grown} bytes more than {before}");
 
     // Others are answered all the while.
+    another_is_answered(&weir);
+    drop(wires);
+}
+
+/// Makes a call on a connection of its own.
+fn another_is_answered(weir: &Weir) {
     let mut client = Wire::connect(weir.address);
     let message = b"\0\0\0\0\x12\x0a\x06peeker\x12\x08\x0a\x06\x0a\x01k\x12\x01v";
     assert!(client.send(&[PREFACE, &call_head(1), &frame((DATA, 1), 1, message)].concat()));
     client.wait_for(b"grpc-status");
-    drop(wires);
+}
+
+#[test]
+fn calls_that_are_begun_and_left_cost_their_connection_alone() {
+    // A single worker, so that nobody is answered elsewhere.
+    let policy = Path::new("config/peeker.yaml");
+    let mut weir = Weir::serve(policy, &["--workers", "1"]);
+    let before = weir.metric("process_resident_memory_bytes");
+    let head_only = call_head;
+    let one_byte = |stream| [call_head(stream), frame((DATA, 0), stream, b"\0")].concat();
+    let mut heads = Wire::connect(weir.address);
+    let mut bytes = Wire::connect(weir.address);
+    assert!(heads.send(PREFACE) && bytes.send(PREFACE));
+    leave_calls(&weir, &mut heads, 300_000, head_only);
+    leave_calls(&weir, &mut bytes, 50_000, one_byte);
+    let grown = weir
+        .metric("process_resident_memory_bytes")
+        .saturating_sub(before);
+    assert!(grown < 40 << 20, "{grown} bytes more than {before}");
+    let refused = rejections(&weir, "too_many_streams");
+    assert!(refused > 250_000, "{refused}");
+    let advice = advice(&mut weir, "too_many_streams");
+    assert!(advice.contains("too many calls at once"), "{advice}");
+}
+
+/// Begins calls on a connection and ends none, while others make theirs.
+fn leave_calls(weir: &Weir, wire: &mut Wire, calls: u32, call: impl Fn(u32) -> Vec<u8>) {
+    const AT_ONCE: u32 = 1_000;
+    for round in 0..calls / AT_ONCE {
+        let numbers = round * AT_ONCE..(round + 1) * AT_ONCE;
+        let begun: Vec<u8> = numbers.flat_map(|number| call(number * 2 + 1)).collect();
+        assert!(wire.send(&begun));
+        assert!(wire.send(&frame((PING, 0), 0, b"all read")));
+        wire.wait_for(b"all read");
+        if round % 10 == 0 {
+            another_is_answered(weir);
+        }
+    }
 }
 
 #[test]
