@@ -4,6 +4,7 @@
 //! [`AdminClient`] speaks HTTP to `weir serve --http`.
 
 mod admin;
+mod error;
 mod tls;
 
 use std::fmt;
@@ -16,6 +17,7 @@ use tokio::net::TcpStream;
 use tonic::transport::{Channel, Endpoint};
 
 pub use admin::{AdminClient, AdminError, MediaType};
+pub use error::{ClientError, ParseServerAddrError};
 pub use tls::{TlsOptions, TlsOptionsError};
 
 use crate::proto::envoy::config::core::v3::HeaderValue;
@@ -321,47 +323,4 @@ fn root<'e>(error: &'e (dyn std::error::Error + 'static)) -> &'e (dyn std::error
         root = source;
     }
     root
-}
-
-/// The text is not the address of a server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "expected HOST:PORT, https://HOST:PORT or unix:PATH, such as 127.0.0.1:8081 or unix:/run/weir.sock"
-)]
-pub struct ParseServerAddrError;
-
-/// A call that failed.
-#[derive(Debug, thiserror::Error)]
-pub enum ClientError {
-    /// The server cannot be reached.
-    #[error("cannot connect to {server}: {reason}")]
-    Connect {
-        /// The server.
-        server: ServerAddr,
-        /// The root cause.
-        reason: String,
-    },
-    /// The connection broke during a call, or the server speaks another protocol.
-    #[error(
-        "the connection to {server} failed: {reason}; it must be the address of `weir serve --grpc`, not of --http, and begin with https:// if that port has TLS"
-    )]
-    Broken {
-        /// The server.
-        server: ServerAddr,
-        /// The root cause.
-        reason: String,
-    },
-    /// The options for TLS cannot be used.
-    #[error(transparent)]
-    Tls(TlsOptionsError),
-    /// The server rejected the request, or did not answer.
-    #[error("call to {server} failed with {code:?}: {message}")]
-    Call {
-        /// The server.
-        server: ServerAddr,
-        /// The gRPC status.
-        code: tonic::Code,
-        /// The server's explanation.
-        message: String,
-    },
 }

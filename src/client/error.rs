@@ -1,0 +1,46 @@
+//! Why a server cannot be asked.
+
+use super::{ServerAddr, TlsOptionsError};
+
+/// The text is not the address of a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "expected HOST:PORT, https://HOST:PORT or unix:PATH, such as 127.0.0.1:8081 or unix:/run/weir.sock"
+)]
+pub struct ParseServerAddrError;
+
+/// A call that failed.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// The server cannot be reached.
+    #[error("cannot connect to {server}: {reason}")]
+    Connect {
+        /// The server.
+        server: ServerAddr,
+        /// The root cause.
+        reason: String,
+    },
+    /// The connection broke during a call, or the server speaks another protocol.
+    #[error(
+        "the connection to {server} failed: {reason}; it must be the address of `weir serve --grpc`, not of --http, and begin with https:// if that port has TLS"
+    )]
+    Broken {
+        /// The server.
+        server: ServerAddr,
+        /// The root cause.
+        reason: String,
+    },
+    /// The options for TLS cannot be used.
+    #[error(transparent)]
+    Tls(TlsOptionsError),
+    /// The server rejected the request, or did not answer.
+    #[error("call to {server} failed with {code:?}: {message}")]
+    Call {
+        /// The server.
+        server: ServerAddr,
+        /// The gRPC status.
+        code: tonic::Code,
+        /// The server's explanation.
+        message: String,
+    },
+}
