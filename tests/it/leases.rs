@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use weir::engine::{Code, Decision, LeaseStats};
 use weir::request::{Cost, Descriptor, Entry};
 
-use crate::offline::{START, Weir, With, d, words};
+use crate::shared::offline::{START, Weir, With, d, words};
 
 /// Two at once for each key, and beside it 600 a minute that count refused requests too.
 const PER_KEY: &str = "domain: c

@@ -6,8 +6,6 @@
 //! - `binary`: the `weir` command, as a process
 //! - `calls`: `ShouldRateLimit` over the wire, good and bad
 //! - `commands`: `weir test` and `weir explain`, as processes
-//! - `conformance`: what envoyproxy/ratelimit answers, in virtual time
-//! - `counters`: which counter a descriptor meets, and what is charged to it
 //! - `discovery`: health checks and reflection
 //! - `docs`: what the documentation shows
 //! - `examples`: the programs in `examples`
@@ -23,13 +21,17 @@
 //! - `response`: headers and bodies for the client
 //! - `schema`: the JSON Schema for editors
 //! - `scenarios`: policies and their tests, run as `weir test` runs them
+//! - `shared`: tests that the `redis` binary runs too, with counters in Redis
 //! - `terminal`: `weir top` on a screen, and processes that get no thread
 //! - `tls`: encrypted connections, their limits and their end
 //! - `traces`: spans at a collector, and refusals in the log
 //!
-//! `offline`, `running`, `site` and `stores` contain no tests: they make engines, servers and stores for the others.
+//! `running`, `site` and `stores` contain no tests: they make engines, servers and stores for the others.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+#[path = "../shared/mod.rs"]
+mod shared;
 
 mod abandoned;
 mod admin;
@@ -37,8 +39,6 @@ mod architecture;
 mod binary;
 mod calls;
 mod commands;
-mod conformance;
-mod counters;
 mod discovery;
 mod docs;
 mod examples;
@@ -46,7 +46,6 @@ mod keys;
 mod leases;
 mod lifetime;
 mod metric_values;
-mod offline;
 mod operations;
 mod operator_log;
 mod overview;

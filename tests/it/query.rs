@@ -11,8 +11,8 @@ use weir::policy;
 use weir::store::{MemoryConfig, Store};
 
 use crate::binary::{Serving, output, stderr, stdout, weir};
-use crate::offline::START;
 use crate::running::{Running, config};
+use crate::shared::offline::START;
 
 const POLICY: &str = "
 domain: t

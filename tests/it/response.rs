@@ -3,7 +3,7 @@
 use weir::engine::{Code, Decision};
 use weir::policy::Value;
 
-use crate::offline::{START, Weir, With, d};
+use crate::shared::offline::{START, Weir, With, d};
 
 const REPORTED: &str = r#"
 domain: reported

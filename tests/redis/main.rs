@@ -1,6 +1,6 @@
 //! Counters in Redis, against real servers that the tests start and stop.
 //!
-//! - `conformance`, `counters`: the tests of the `it` binary, with counters in Redis
+//! - `shared`: the tests that the `it` binary runs with counters in memory
 //! - `contract`: what both stores guarantee, through the API of `Store`
 //! - `equality`: the same random calls to both stores, with every answer compared
 //! - `rejections`: servers and proxies that answer, and do not count or do not know a command
@@ -18,13 +18,9 @@
 mod instances;
 mod stores;
 
-#[path = "../it/conformance.rs"]
-mod conformance;
-#[path = "../it/counters.rs"]
-mod counters;
-#[path = "../it/offline.rs"]
+#[path = "../shared/mod.rs"]
 #[allow(dead_code, reason = "the other binary uses the rest")]
-mod offline;
+mod shared;
 
 mod contract;
 mod equality;

@@ -1,6 +1,6 @@
 //! Cases 15 to 23.
 
-use crate::offline::{Weir, d};
+use crate::shared::offline::{Weir, d};
 
 fn wild(descriptors: &str) -> Weir {
     Weir::new(&format!("domain: w\ndescriptors:\n{descriptors}"))

@@ -1,6 +1,6 @@
 //! Whose counter a descriptor meets, and what is charged to it.
 
-use crate::offline::{Weir, With, d};
+use crate::shared::offline::{Weir, With, d};
 
 fn policy(descriptors: &str) -> String {
     format!("domain: c\ndescriptors:\n{descriptors}")

@@ -2,7 +2,7 @@
 //! they are keys at the root of a policy.
 
 use super::SHOP;
-use crate::offline::{Weir, With, d};
+use crate::shared::offline::{Weir, With, d};
 use weir::request::Unit;
 
 #[test]

@@ -1,7 +1,7 @@
 //! Cases 1 to 14.
 
 use super::SHOP;
-use crate::offline::{Weir, d};
+use crate::shared::offline::{Weir, d};
 
 #[test]
 fn case_1_an_unknown_domain_has_no_limits() {

@@ -1,7 +1,7 @@
 //! Cases 24 to 35, but 26, which is about `atomic`.
 
 use super::SHOP;
-use crate::offline::{START, Weir, With, d};
+use crate::shared::offline::{START, Weir, With, d};
 use weir::clock::Timestamp;
 
 fn by_hour(requests: u32) -> Weir {

@@ -1,12 +1,8 @@
 //! What envoyproxy/ratelimit answers, case by case; the numbers are those of the reference's cases.
 
-#[path = "conformance/counting.rs"]
 mod counting;
-#[path = "conformance/features.rs"]
 mod features;
-#[path = "conformance/matching.rs"]
 mod matching;
-#[path = "conformance/wildcards.rs"]
 mod wildcards;
 
 /// The policy of most cases.
