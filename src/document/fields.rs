@@ -58,5 +58,5 @@ pub fn wrong_type_with_help(node: &Node, expected: &str, help: &str, report: &mu
         },
     };
     let message = format!("expected {expected}, found {found}");
-    report.add_with_hint(DocumentCode::WrongType, Some(node.position), message, help);
+    report.add_with_help(DocumentCode::WrongType, Some(node.position), message, help);
 }

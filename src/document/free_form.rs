@@ -16,8 +16,8 @@ fn read_pairs(pairs: &[Pair], report: &mut Report) -> Metadata {
     for pair in pairs {
         let Some(key) = key(pair) else {
             let message = format!("the key {} is not text", quoted(&pair.key));
-            let hint = "put it in quotes";
-            report.add_with_hint(DocumentCode::WrongType, Some(pair.position), message, hint);
+            let help = "put it in quotes";
+            report.add_with_help(DocumentCode::WrongType, Some(pair.position), message, help);
             continue;
         };
         let Some(value) = read_value(&pair.node, report) else {

@@ -179,30 +179,30 @@ impl Language {
             && ignored.contains(&&*pair.key)
         {
             let message = format!("{key} has no meaning in {} and is ignored", level.name());
-            let hint = elsewhere.unwrap_or_else(|| "remove it".to_owned());
-            report.add_with_hint(code, position, message, hint);
+            let help = elsewhere.unwrap_or_else(|| "remove it".to_owned());
+            report.add_with_help(code, position, message, help);
             return true;
         }
         let foreign = self.foreign.iter().find(|(name, _)| **name == *pair.key);
         let foreign = foreign.map(|(_, help)| (*help).to_owned());
         let names = level.keys().into_iter().map(|key| key.name);
         let code = DocumentCode::UnknownKey;
-        if let Some(hint) = elsewhere
+        if let Some(help) = elsewhere
             .or_else(|| did_you_mean(&pair.key, names))
             .or(foreign)
         {
-            report.add_with_hint(code, position, format!("unknown key {key}"), hint);
+            report.add_with_help(code, position, format!("unknown key {key}"), help);
         } else if pair.node.is_null() {
             // In `{value: a, b}`, `b` is a key without a value that was meant as a part of the value.
-            let hint = "put text with a comma in quotes";
-            report.add_with_hint(code, position, "a key without a value", hint);
+            let help = "put text with a comma in quotes";
+            report.add_with_help(code, position, "a key without a value", help);
         } else {
             report.add(code, position, format!("unknown key {key}"));
         }
         false
     }
 
-    /// A hint at the levels that have a key of that name.
+    /// Help that names the levels that have a key of that name.
     fn levels_with(&self, name: &str) -> Option<String> {
         let has_key = |level: &&&dyn AnyLevel| level.own_keys().iter().any(|key| key.name == name);
         let levels = self.levels.iter().filter(has_key);

@@ -137,14 +137,14 @@ impl Report {
     }
 
     /// Adds a finding and how to correct it.
-    pub fn add_with_hint(
+    pub fn add_with_help(
         &mut self,
         code: impl Into<DiagnosticCode>,
         position: Option<Position>,
         message: impl Into<String>,
-        hint: impl Into<String>,
+        help: impl Into<String>,
     ) {
-        self.push(code.into(), position, message.into(), hint.into());
+        self.push(code.into(), position, message.into(), help.into());
     }
 
     fn push(

@@ -49,10 +49,10 @@ pub(crate) fn compile(mut parts: Vec<DomainFile>, report: &mut Report) -> Option
     let mut summary = DomainSummary::gather(parts.iter().map(|part| &part.raw.descriptors[..]));
     for (file, part) in parts.iter().enumerate() {
         if part.raw.name.is_absent() {
-            let hint = "begin the file with `domain: name`";
+            let help = "begin the file with `domain: name`";
             let message = "the file has no `domain`";
             report.in_file(file as u32, |report| {
-                report.add_with_hint(PolicyCode::MissingDomain, part.raw.position, message, hint);
+                report.add_with_help(PolicyCode::MissingDomain, part.raw.position, message, help);
             });
         }
         if let Some(name) = part.raw.name.given() {

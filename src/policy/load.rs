@@ -147,20 +147,20 @@ struct Load {
 impl Load {
     /// The policy files among those of a folder.
     fn select(&mut self, folder: &Path, files: Vec<PathBuf>) -> Vec<PathBuf> {
-        const HINT: &str = "a policy file is named `*.yaml` or `*.yml`";
+        const HELP: &str = "a policy file is named `*.yaml` or `*.yml`";
         let mut policies = Vec::new();
         for path in files {
             match FileKind::of(&path) {
                 FileKind::Test => {}
                 FileKind::Policy => policies.push(path),
                 FileKind::Other => {
-                    self.warn(&path, PolicyCode::SkippedFile, "the file is skipped", HINT);
+                    self.warn(&path, PolicyCode::SkippedFile, "the file is skipped", HELP);
                 }
             }
         }
         if policies.is_empty() {
             let message = "the folder has no policy file";
-            self.warn(folder, PolicyCode::EmptyFolder, message, HINT);
+            self.warn(folder, PolicyCode::EmptyFolder, message, HELP);
         }
         policies
     }
@@ -231,9 +231,9 @@ impl Load {
                 first_position.map_or(String::new(), |position| format!(":{}", position.line));
             let (name, first) = (quoted(&domain.name), first.display());
             let message = format!("the domain {name} is already in {first}{line}");
-            let hint = "put the descriptors into one file, or merge files of one domain with `--merge-domains`";
+            let help = "put the descriptors into one file, or merge files of one domain with `--merge-domains`";
             report.within(PathElement::Key("domain"), |report| {
-                report.add_with_hint(PolicyCode::DuplicateDomain, position, message, hint);
+                report.add_with_help(PolicyCode::DuplicateDomain, position, message, help);
             });
             return;
         }
@@ -242,9 +242,9 @@ impl Load {
         self.domains.push(domain);
     }
 
-    fn warn(&mut self, path: &Path, code: PolicyCode, message: &str, hint: &str) {
+    fn warn(&mut self, path: &Path, code: PolicyCode, message: &str, help: &str) {
         let mut report = Report::new(path);
-        report.add_with_hint(code, None, message, hint);
+        report.add_with_help(code, None, message, help);
         self.diagnostics.extend(report.into_diagnostics());
     }
 

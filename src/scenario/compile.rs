@@ -80,8 +80,8 @@ impl PolicyLoader<'_> {
             Some(path) => self.load_paths(vec![path], None, report),
             None => {
                 let message = "no `policy`, and no policy file beside this one";
-                let hint = "name it: `policy: FILE.yaml`";
-                report.add_with_hint(ScenarioCode::UnreadablePolicy, None, message, hint);
+                let help = "name it: `policy: FILE.yaml`";
+                report.add_with_help(ScenarioCode::UnreadablePolicy, None, message, help);
                 Field::Invalid
             }
         };

@@ -131,9 +131,9 @@ pub(super) fn read(text: &str, report: &mut Report) -> Option<RawTestFile> {
     let mut file = RawTestFile::default();
     ROOT.read(&root, &mut file, &LANGUAGE, report)?;
     if !file.has_tests {
-        let (message, hint) = ("the file has no tests", "add `tests:` with a list of tests");
+        let (message, help) = ("the file has no tests", "add `tests:` with a list of tests");
         let position = Some(root.position);
-        report.add_with_hint(ScenarioCode::InvalidStep, position, message, hint);
+        report.add_with_help(ScenarioCode::InvalidStep, position, message, help);
     }
     Some(file)
 }
@@ -149,8 +149,8 @@ fn read_test(node: &Node, report: &mut Report) -> Option<RawTest> {
     };
     TEST.read(node, &mut test, &LANGUAGE, report)?;
     if test.name.is_absent() {
-        let (message, hint) = ("a test without a name", "add `name: …`");
-        report.add_with_hint(ScenarioCode::InvalidStep, Some(position), message, hint);
+        let (message, help) = ("a test without a name", "add `name: …`");
+        report.add_with_help(ScenarioCode::InvalidStep, Some(position), message, help);
     }
     if !test.has_steps {
         let message = "a test without `steps`";

@@ -95,7 +95,7 @@ fn diagnostics_of_scenarios_have_help() {
         let said = loaded.diagnostics.iter().map(ToString::to_string);
         said.collect::<Vec<_>>().join("\n")
     };
-    for (file, hint) in [
+    for (file, help) in [
         ("keys.test.yaml", "did you mean `policy`?"),
         ("keys.test.yaml", "it belongs in a step"),
         ("keys.test.yaml", "did you mean `ask`?"),
@@ -115,7 +115,7 @@ fn diagnostics_of_scenarios_have_help() {
         ("no-policy.test.yaml", "name it: `policy: FILE.yaml`"),
     ] {
         let said = said(file);
-        assert!(said.contains(hint), "{hint} is not in\n{said}");
+        assert!(said.contains(help), "{help} is not in\n{said}");
     }
 }
 

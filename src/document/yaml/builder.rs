@@ -314,7 +314,7 @@ impl<'r> Builder<'r> {
             .unwrap_or_else(|| self.position(error.marker()));
         let code = DocumentCode::YamlSyntax;
         self.report
-            .add_with_hint(code, Some(position), fault.message, fault.help);
+            .add_with_help(code, Some(position), fault.message, fault.help);
     }
 
     fn position(&self, marker: &Marker) -> Position {

@@ -52,11 +52,11 @@ fn cidrs(cidr: &Spanned<Vec<Spanned<Text>>>, report: &mut Report) -> Option<Vec<
         match Cidr::parse(&text.value) {
             Ok(value) => cidrs.push(Spanned { value, position }),
             Err(error) => {
-                report.add_with_hint(
+                report.add_with_help(
                     PolicyCode::InvalidCidr,
                     position,
                     error.to_string(),
-                    error.hint(),
+                    error.help(),
                 );
             }
         }
@@ -68,7 +68,7 @@ fn prefix_lens(lens: &Spanned<RawCountPrefix>, report: &mut Report) -> PrefixLen
     let PrefixLens { v4, v6 } = PrefixLens::WHOLE;
     if lens.value.v4.is_absent() && lens.value.v6.is_absent() {
         let message = "`count_prefix` has neither `v4` nor `v6`";
-        report.add_with_hint(PolicyCode::InvalidCountPrefix, lens.position, message, HINT);
+        report.add_with_help(PolicyCode::InvalidCountPrefix, lens.position, message, HELP);
     }
     PrefixLens {
         v4: prefix_len(&lens.value.v4, v4, report),
@@ -76,7 +76,7 @@ fn prefix_lens(lens: &Spanned<RawCountPrefix>, report: &mut Report) -> PrefixLen
     }
 }
 
-const HINT: &str = "write it as `count_prefix: {v4: 32, v6: 64}`";
+const HELP: &str = "write it as `count_prefix: {v4: 32, v6: 64}`";
 
 fn prefix_len(len: &Field<u32>, whole: u8, report: &mut Report) -> u8 {
     let Some(written) = len.given() else {
@@ -86,12 +86,12 @@ fn prefix_len(len: &Field<u32>, whole: u8, report: &mut Report) -> u8 {
         Ok(len) if (1..=whole).contains(&len) => len,
         _ => {
             let message = format!("the length of this prefix must be from 1 to {whole}");
-            let hint = "leave it out to count every address by itself";
-            report.add_with_hint(
+            let help = "leave it out to count every address by itself";
+            report.add_with_help(
                 PolicyCode::InvalidCountPrefix,
                 written.position,
                 message,
-                hint,
+                help,
             );
             whole
         }
@@ -103,17 +103,17 @@ pub(super) fn check_count_prefix(matchers: &RawMatchers, is_shared: bool, report
     let Some(lens) = &matchers.count_prefix else {
         return;
     };
-    let (message, hint) = if matchers.cidr.is_absent() {
-        let hint = "add `cidr: [0.0.0.0/0, \"::/0\"]` to count all addresses by prefix";
-        ("`count_prefix` needs `cidr`", hint)
+    let (message, help) = if matchers.cidr.is_absent() {
+        let help = "add `cidr: [0.0.0.0/0, \"::/0\"]` to count all addresses by prefix";
+        ("`count_prefix` needs `cidr`", help)
     } else if is_shared {
-        let hint = "remove one of them";
+        let help = "remove one of them";
         (
             "`count_prefix` with `share_threshold`, which counts the whole block together",
-            hint,
+            help,
         )
     } else {
         return;
     };
-    report.add_with_hint(PolicyCode::InvalidCountPrefix, lens.position, message, hint);
+    report.add_with_help(PolicyCode::InvalidCountPrefix, lens.position, message, help);
 }

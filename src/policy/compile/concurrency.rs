@@ -60,10 +60,10 @@ fn require(raw: &RawLimit, report: &mut Report) {
         ),
         ("lease_seconds", &raw.extras.lease_seconds, lease),
     ];
-    for (key, number, hint) in required {
+    for (key, number, help) in required {
         if number.is_absent() && raw.is_sound {
             let message = format!("`algorithm: concurrency` without `{key}`");
-            report.add_with_hint(PolicyCode::MissingSlots, raw.position, message, hint);
+            report.add_with_help(PolicyCode::MissingSlots, raw.position, message, help);
         }
     }
 }
@@ -103,9 +103,9 @@ fn reject_rate(raw: &RawLimit, report: &mut Report) {
     for (key, position) in of_rates {
         if let Some(position) = position {
             let message = format!("`{key}` has no meaning with `algorithm: concurrency`");
-            let hint = "use `max_in_flight`; write a rate as another limit of a list";
+            let help = "use `max_in_flight`; write a rate as another limit of a list";
             report.within(PathElement::Key(key), |report| {
-                report.add_with_hint(PolicyCode::RateWithConcurrency, position, message, hint);
+                report.add_with_help(PolicyCode::RateWithConcurrency, position, message, help);
             });
         }
     }
@@ -117,7 +117,7 @@ fn reject_rate(raw: &RawLimit, report: &mut Report) {
     {
         let message = "`charge: always` has no meaning for slots: a refused request holds none";
         report.within(PathElement::Key("charge"), |report| {
-            report.add_with_hint(
+            report.add_with_help(
                 PolicyCode::RateWithConcurrency,
                 charge.position,
                 message,

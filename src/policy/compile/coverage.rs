@@ -109,7 +109,7 @@ impl ResponseCoverage {
             let mut path = vec![PathElement::Key("response")];
             path.extend(keys.iter().map(|key| PathElement::Key(key)));
             report.within_all(&path, |report| {
-                report.add_with_hint(PolicyCode::EmptyOperator, used.position, message, help);
+                report.add_with_help(PolicyCode::EmptyOperator, used.position, message, help);
             });
         }
     }

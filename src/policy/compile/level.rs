@@ -186,12 +186,12 @@ impl LevelBuilder {
             let key = quoted(key);
             let count = builder.exact.len();
             let message = format!("values of {key} other than these {count} have no limit");
-            let hint = format!(
+            let help = format!(
                 "add a descriptor with the key {key} and no value; `rate_limit: {{unlimited: true}}` says that the \
                  others need no limit"
             );
             report.in_file(first.file, |report| {
-                report.add_with_hint(PolicyCode::MissingCatchAll, first.position, message, hint);
+                report.add_with_help(PolicyCode::MissingCatchAll, first.position, message, help);
             });
         }
     }
@@ -319,7 +319,7 @@ fn report_unreachable(node: Origin, by: FilePosition, report: &mut Report) {
             message.push_str(&format!(", {by},"));
         }
         message.push_str(" matches all its values first");
-        let hint = "put the more specific one first, or remove it";
-        report.add_with_hint(PolicyCode::Unreachable, node.at.position, message, hint);
+        let help = "put the more specific one first, or remove it";
+        report.add_with_help(PolicyCode::Unreachable, node.at.position, message, help);
     });
 }

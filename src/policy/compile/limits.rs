@@ -95,8 +95,8 @@ fn check_names(raw: &RawLimit, summary: &DomainSummary, report: &mut Report) {
         if !name.value.chars().all(is_usual) {
             let message =
                 "the name is not safe in headers, and Envoy copies it into them unchanged";
-            let hint = "use only letters, digits, `_`, `.` and `-`";
-            report.add_with_hint(PolicyCode::UnsafeLimitName, name.position, message, hint);
+            let help = "use only letters, digits, `_`, `.` and `-`";
+            report.add_with_help(PolicyCode::UnsafeLimitName, name.position, message, help);
         }
     }
     for replaced in &raw.extras.replaces {
@@ -110,11 +110,11 @@ fn check_names(raw: &RawLimit, summary: &DomainSummary, report: &mut Report) {
         } else if !summary.names.contains(&replaced.value) {
             let message = format!("no limit of this domain is named {quoted}");
             match summary.nearest_name(&replaced.value) {
-                Some(hint) => report.add_with_hint(
+                Some(help) => report.add_with_help(
                     PolicyCode::UnknownReplacesTarget,
                     replaced.position,
                     message,
-                    hint,
+                    help,
                 ),
                 None => report.add(
                     PolicyCode::UnknownReplacesTarget,
@@ -135,13 +135,13 @@ fn check_unlimited(raw: &RawLimit, is_list: bool, report: &mut Report) {
         .and_then(|unlimited| unlimited.position);
     if is_list {
         let message = "`unlimited` in a list of limits";
-        let hint = "remove the list: a rule without limits is `unlimited: true`";
-        report.add_with_hint(PolicyCode::UnlimitedInList, position, message, hint);
+        let help = "remove the list: a rule without limits is `unlimited: true`";
+        report.add_with_help(PolicyCode::UnlimitedInList, position, message, help);
     }
     let unit = raw.unit.given();
     if let Some(unit) = unit.filter(|unit| Unit::from_name(&unit.value).is_some()) {
         let message = "`unlimited` together with `unit`";
-        report.add_with_hint(
+        report.add_with_help(
             PolicyCode::UnlimitedWithUnit,
             unit.position,
             message,
@@ -199,12 +199,12 @@ fn counted(raw: &RawLimit, report: &mut Report) -> Option<Limit> {
     let unit = unit(raw, report);
     if raw.is_sound && raw.requests_per_unit.is_absent() {
         let message = "`requests_per_unit` is missing and defaults to 0: every hit is refused";
-        let hint = "write `requests_per_unit: 0` if this is intended";
-        report.add_with_hint(
+        let help = "write `requests_per_unit: 0` if this is intended";
+        report.add_with_help(
             PolicyCode::MissingRequestsPerUnit,
             raw.position,
             message,
-            hint,
+            help,
         );
     }
     let requests_per_unit = match &raw.requests_per_unit {
@@ -276,12 +276,12 @@ fn unit(raw: &RawLimit, report: &mut Report) -> Option<Unit> {
     let names = Unit::ALL.map(Unit::name);
     let Some(written) = raw.unit.given() else {
         if raw.is_sound && raw.unit.is_absent() {
-            let hint = format!("use one of {}", names.join(", "));
-            report.add_with_hint(
+            let help = format!("use one of {}", names.join(", "));
+            report.add_with_help(
                 PolicyCode::MissingUnit,
                 raw.position,
                 "a limit without `unit`",
-                hint,
+                help,
             );
         }
         return None;
@@ -290,9 +290,9 @@ fn unit(raw: &RawLimit, report: &mut Report) -> Option<Unit> {
     if unit.is_none() {
         let message = format!("unknown unit {}", quoted(&written.value));
         let near = did_you_mean(&written.value.to_ascii_lowercase(), names);
-        let hint = near.unwrap_or_else(|| format!("use one of {}", names.join(", ")));
+        let help = near.unwrap_or_else(|| format!("use one of {}", names.join(", ")));
         report.within(PathElement::Key("unit"), |report| {
-            report.add_with_hint(PolicyCode::UnknownUnit, written.position, message, hint);
+            report.add_with_help(PolicyCode::UnknownUnit, written.position, message, help);
         });
     }
     unit
@@ -366,8 +366,8 @@ fn charge(
                 .given()
                 .map_or(limit.position, |charge| charge.position);
             let message = "the limits of one rule have different `charge`";
-            let hint = "write the same `charge` in each; the default in a list is `allowed`";
-            report.add_with_hint(PolicyCode::MixedCharge, position, message, hint);
+            let help = "write the same `charge` in each; the default in a list is `allowed`";
+            report.add_with_help(PolicyCode::MixedCharge, position, message, help);
         }
     }
     match first? {
@@ -383,14 +383,14 @@ fn warn_of_refunds(raw: &RawLimit, summary: &DomainSummary, report: &mut Report)
     };
     if summary.has_leases || summary.charges_always {
         let message = "a refund for a refused request would return hits that were never charged";
-        let hint = "settle with `charge: always`, or with a lease (docs/policy.md, \"Reserve and settle\"); \
+        let help = "settle with `charge: always`, or with a lease (docs/policy.md, \"Reserve and settle\"); \
                     remove `charge` if there are no refunds";
         report.within(PathElement::Key("charge"), |report| {
-            report.add_with_hint(
+            report.add_with_help(
                 PolicyCode::RefundExceedsCharge,
                 charge.position,
                 message,
-                hint,
+                help,
             );
         });
     }
@@ -411,8 +411,8 @@ pub(super) fn word(
     if known.is_none() {
         let message = format!("unknown value {}", quoted(&written.value));
         let near = did_you_mean(&written.value, words.iter().copied());
-        let hint = near.unwrap_or_else(|| format!("use one of {}", words.join(", ")));
-        report.add_with_hint(DocumentCode::InvalidValue, written.position, message, hint);
+        let help = near.unwrap_or_else(|| format!("use one of {}", words.join(", ")));
+        report.add_with_help(DocumentCode::InvalidValue, written.position, message, help);
     }
     known
 }

@@ -117,8 +117,8 @@ pub(super) fn compile(raw: &RawDescriptor, report: &mut Report) -> Option<Matche
         .collect();
     if written.len() > 1 {
         let message = format!("a descriptor with `{}`", written.join("` and `"));
-        let hint = "keep one of them, and move the other to a descriptor of its own";
-        report.add_with_hint(PolicyCode::ConflictingMatchers, raw.position, message, hint);
+        let help = "keep one of them, and move the other to a descriptor of its own";
+        report.add_with_help(PolicyCode::ConflictingMatchers, raw.position, message, help);
         return None;
     }
     if let Some(key) = raw
@@ -208,8 +208,8 @@ fn hash(text: &Spanned<Text>, report: &mut Report) -> Option<Matcher> {
     let position = text.position;
     let Some(value) = Sha256Hash::from_hex(&text.value) else {
         let message = "`value_sha256` must be a SHA-256 in hex: 64 digits";
-        let hint = "`printf %s \"$VALUE\" | sha256sum` prints it";
-        report.add_with_hint(PolicyCode::InvalidHash, position, message, hint);
+        let help = "`printf %s \"$VALUE\" | sha256sum` prints it";
+        report.add_with_help(PolicyCode::InvalidHash, position, message, help);
         return None;
     };
     Some(Matcher::Sha256(Spanned { value, position }))
@@ -220,12 +220,12 @@ fn pattern(raw: &RawDescriptor, report: &mut Report) -> Option<Matcher> {
     let pattern = match PathPattern::parse(&text.value) {
         Ok(pattern) => pattern,
         Err(error) => {
-            let hint = "a pattern looks like `GET /sites/{site}/{*rest}`";
-            report.add_with_hint(
+            let help = "a pattern looks like `GET /sites/{site}/{*rest}`";
+            report.add_with_help(
                 PolicyCode::InvalidPattern,
                 text.position,
                 error.to_string(),
-                hint,
+                help,
             );
             return None;
         }
@@ -255,8 +255,8 @@ fn pattern(raw: &RawDescriptor, report: &mut Report) -> Option<Matcher> {
             }
             None => {
                 let message = "`count_by` has a name that the pattern does not capture";
-                let hint = "use the names in `{…}`, and `method` if the pattern has methods";
-                report.add_with_hint(PolicyCode::InvalidCountBy, name.position, message, hint);
+                let help = "use the names in `{…}`, and `method` if the pattern has methods";
+                report.add_with_help(PolicyCode::InvalidCountBy, name.position, message, help);
             }
         }
     }
@@ -271,8 +271,8 @@ fn pattern(raw: &RawDescriptor, report: &mut Report) -> Option<Matcher> {
 
 fn warn_of_literal_star(position: Option<Position>, within: &str, report: &mut Report) {
     let message = format!("`*` is an ordinary character in {within}");
-    let hint = "a wildcard is written as `value`";
-    report.add_with_hint(PolicyCode::LiteralWildcard, position, message, hint);
+    let help = "a wildcard is written as `value`";
+    report.add_with_help(PolicyCode::LiteralWildcard, position, message, help);
 }
 
 /// Whether the value is the same as the key, as gateways generate it: the `*` of such a key is intended.

@@ -97,8 +97,8 @@ fn sets(names: &[Spanned<Text>], report: &mut Report) -> Vec<StandardHeaders> {
                 let message = format!("unknown value {}", quoted(&name.value));
                 let names = StandardHeaders::ALL.map(StandardHeaders::name);
                 let near = did_you_mean(&name.value.to_ascii_lowercase(), names);
-                let hint = near.unwrap_or_else(|| format!("use one of {}", names.join(", ")));
-                report.add_with_hint(DocumentCode::InvalidValue, name.position, message, hint);
+                let help = near.unwrap_or_else(|| format!("use one of {}", names.join(", ")));
+                report.add_with_help(DocumentCode::InvalidValue, name.position, message, help);
             }
         }
     }
@@ -125,18 +125,18 @@ fn compile_headers(
         if let Some(set) = sets.iter().find(contains) {
             let header = quoted(&name.value);
             let message = format!("`standard: {}` also adds the header {header}", set.name());
-            let hint = "remove one of them";
-            report.add_with_hint(PolicyCode::DuplicateHeader, name.position, message, hint);
+            let help = "remove one of them";
+            report.add_with_help(PolicyCode::DuplicateHeader, name.position, message, help);
         }
         check_name(name, report);
         if header.value.value.chars().any(char::is_control) {
             let message = "control character in the value of a header";
-            let hint = "write it on one line";
-            report.add_with_hint(
+            let help = "write it on one line";
+            report.add_with_help(
                 PolicyCode::InvalidHeaderValue,
                 header.value.position,
                 message,
-                hint,
+                help,
             );
         }
         headers.push(HeaderTemplate {
@@ -166,12 +166,12 @@ fn check_name(name: &Spanned<Text>, report: &mut Report) {
 fn check_not_content_type(header: &RawHeader, report: &mut Report) {
     if is_content_type(header) {
         let message = "`content-type` would be added to the upstream's";
-        let hint = "put it under `over_limit.headers`";
-        report.add_with_hint(
+        let help = "put it under `over_limit.headers`";
+        report.add_with_help(
             PolicyCode::ForbiddenHeader,
             header.name.position,
             message,
-            hint,
+            help,
         );
     }
 }
@@ -244,25 +244,25 @@ fn report_template_error(fault: &TemplateError, position: Option<Position>, repo
     let message_and_hint = match fault {
         TemplateError::UnescapedPercent => {
             let message = "a `%` that does not begin an operator".to_owned();
-            let hint = "write `%%` for a literal `%`".to_owned();
-            report.add_with_hint(PolicyCode::UnescapedPercent, position, message, hint);
+            let help = "write `%%` for a literal `%`".to_owned();
+            report.add_with_help(PolicyCode::UnescapedPercent, position, message, help);
             return;
         }
         TemplateError::UnknownOperator(name) => {
             let near = did_you_mean(&name.to_ascii_uppercase(), template::operator_names());
             let names: Vec<&str> = template::operator_names().collect();
-            let hint = near.unwrap_or_else(|| format!("use one of {}", names.join(", ")));
-            (format!("unknown operator {}", quoted(name)), hint)
+            let help = near.unwrap_or_else(|| format!("use one of {}", names.join(", ")));
+            (format!("unknown operator {}", quoted(name)), help)
         }
         TemplateError::InvalidArgument(name) => {
-            let hint = "only `METADATA` and `ENTRY` have a key, as in `%ENTRY(path)%`";
+            let help = "only `METADATA` and `ENTRY` have a key, as in `%ENTRY(path)%`";
             (
                 format!("wrong argument of the operator {}", quoted(name)),
-                hint.to_owned(),
+                help.to_owned(),
             )
         }
     };
-    report.add_with_hint(
+    report.add_with_help(
         PolicyCode::UnknownOperator,
         position,
         message_and_hint.0,
@@ -271,7 +271,7 @@ fn report_template_error(fault: &TemplateError, position: Option<Position>, repo
 }
 
 fn report_body_error(fault: &BodyError, position: Option<Position>, report: &mut Report) {
-    let (message, hint) = match fault {
+    let (message, help) = match fault {
         BodyError::Json { line, column } => (
             format!("the body is not valid JSON at its line {line}, column {column}"),
             "it is checked with every operator replaced by 0",
@@ -289,7 +289,7 @@ fn report_body_error(fault: &BodyError, position: Option<Position>, report: &mut
             "put it in quotes",
         ),
     };
-    report.add_with_hint(PolicyCode::InvalidBody, position, message, hint);
+    report.add_with_help(PolicyCode::InvalidBody, position, message, help);
 }
 
 fn is_content_type(header: &RawHeader) -> bool {

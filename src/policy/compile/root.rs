@@ -105,6 +105,6 @@ fn report_conflict(
 ) {
     let first = report.describe(first).unwrap_or_default();
     let message = format!("`{key}` has another value {first}");
-    let hint = "write keys of the whole domain in one of its files";
-    report.add_with_hint(PolicyCode::ConflictingRoots, position, message, hint);
+    let help = "write keys of the whole domain in one of its files";
+    report.add_with_help(PolicyCode::ConflictingRoots, position, message, help);
 }

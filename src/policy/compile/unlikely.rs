@@ -74,7 +74,7 @@ impl Unlikely {
 
     fn report(&self, what: &str, position: Option<Position>, report: &mut Report) {
         let message = format!("{what} {}", self.why);
-        report.add_with_hint(PolicyCode::UnlikelyText, position, message, self.help);
+        report.add_with_help(PolicyCode::UnlikelyText, position, message, self.help);
     }
 }
 

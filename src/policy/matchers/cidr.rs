@@ -43,7 +43,7 @@ pub(crate) enum CidrError {
 
 impl CidrError {
     /// How to correct it.
-    pub(crate) const fn hint(self) -> &'static str {
+    pub(crate) const fn help(self) -> &'static str {
         match self {
             Self::InvalidAddress | Self::InvalidPrefixLen => {
                 "a CIDR block looks like `10.0.0.0/8` or `2001:db8::/32`"

@@ -39,6 +39,6 @@ impl Resource {
             ),
         };
         let code = PolicyCode::KubernetesResource;
-        report.add_with_hint(code, Some(position), message, help);
+        report.add_with_help(code, Some(position), message, help);
     }
 }

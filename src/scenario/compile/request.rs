@@ -71,18 +71,18 @@ fn domain(
         return Some(Bytes::copy_from_slice(only.name.as_bytes()));
     }
     let message = "ambiguous domain: the policy does not have exactly one";
-    let hint = "name it: `domain: NAME`, in the step, in the test or in the file";
+    let help = "name it: `domain: NAME`, in the step, in the test or in the file";
     let position = Some(position);
-    report.add_with_hint(ScenarioCode::MissingDomain, position, message, hint);
+    report.add_with_help(ScenarioCode::MissingDomain, position, message, help);
     None
 }
 
 fn check_kept(name: &Spanned<String>, context: &TestContext, report: &mut Report) {
     if !context.kept.contains(&name.value) {
         let message = "no earlier step keeps a lease under this name";
-        let hint = "add `keep: NAME` to the `ask` that is granted it";
+        let help = "add `keep: NAME` to the `ask` that is granted it";
         report.within(PathElement::Key("give_back"), |report| {
-            report.add_with_hint(ScenarioCode::InvalidStep, name.position, message, hint);
+            report.add_with_help(ScenarioCode::InvalidStep, name.position, message, help);
         });
     }
 }
@@ -189,12 +189,12 @@ fn statuses(
         (Some(_), None) if descriptors == 1 => vec![std::mem::take(&mut raw.status)],
         (Some(key), _) => {
             let message = format!("`{}` does not name its descriptor", key.value);
-            let hint = "put it in an element of `descriptors`";
-            report.add_with_hint(
+            let help = "put it in an element of `descriptors`";
+            report.add_with_help(
                 ScenarioCode::InvalidExpectation,
                 key.position,
                 message,
-                hint,
+                help,
             );
             Vec::new()
         }

@@ -143,9 +143,9 @@ fn read_all_headers(node: &Node, report: &mut Report) -> Vec<ExpectedHeader> {
     for pair in mapping(node, report).unwrap_or_default() {
         if pair.node.is_null() {
             let message = "a header without a value";
-            let hint = "leave it out: `headers` lists all headers of the answer";
+            let help = "leave it out: `headers` lists all headers of the answer";
             let position = Some(pair.position);
-            report.add_with_hint(ScenarioCode::InvalidExpectation, position, message, hint);
+            report.add_with_help(ScenarioCode::InvalidExpectation, position, message, help);
         }
     }
     match node.kind {

@@ -12,9 +12,9 @@ pub(super) fn timestamp(node: &Node, report: &mut Report) -> Option<Timestamp> {
     let parsed = text(node).and_then(time::parse_timestamp);
     if parsed.is_none() {
         let message = "invalid timestamp: expected UTC, 1970 or later";
-        let hint = "write it as `2026-01-01T00:00:00Z`, or as Unix seconds";
+        let help = "write it as `2026-01-01T00:00:00Z`, or as Unix seconds";
         let position = Some(node.position);
-        report.add_with_hint(ScenarioCode::InvalidTime, position, message, hint);
+        report.add_with_help(ScenarioCode::InvalidTime, position, message, help);
     }
     parsed
 }
@@ -22,13 +22,13 @@ pub(super) fn timestamp(node: &Node, report: &mut Report) -> Option<Timestamp> {
 pub(super) fn duration(node: &Node, report: &mut Report) -> Option<Micros> {
     let parsed = text(node).and_then(time::parse_duration);
     if parsed.is_none() {
-        let hint = "write it as `30s`, `1m30s`, `250ms` or `2 days`";
+        let help = "write it as `30s`, `1m30s`, `250ms` or `2 days`";
         let position = Some(node.position);
-        report.add_with_hint(
+        report.add_with_help(
             ScenarioCode::InvalidTime,
             position,
             "invalid duration",
-            hint,
+            help,
         );
     }
     parsed
@@ -50,9 +50,9 @@ pub(super) fn seconds(node: &Node, report: &mut Report) -> Option<u64> {
 pub(super) fn rate(node: &Node, report: &mut Report) -> Option<Rate> {
     let parsed = text(node).and_then(Rate::parse);
     if parsed.is_none() {
-        let hint = "write it as `600 per minute` or `1 per 5 minutes`";
+        let help = "write it as `600 per minute` or `1 per 5 minutes`";
         let position = Some(node.position);
-        report.add_with_hint(DocumentCode::WrongType, position, "invalid limit", hint);
+        report.add_with_help(DocumentCode::WrongType, position, "invalid limit", help);
     }
     parsed
 }
@@ -74,10 +74,10 @@ pub(super) fn code(node: &Node, report: &mut Report) -> Option<ExpectedCode> {
     let code = ExpectedCode::ALL.iter().find(|(name, _)| *name == text);
     if code.is_none() {
         let names = ExpectedCode::ALL.iter().map(|(name, _)| *name);
-        let hint = did_you_mean(text, names)
+        let help = did_you_mean(text, names)
             .unwrap_or_else(|| "it is ok, over_limit, no_limit or unlimited".to_owned());
         let position = Some(node.position);
-        report.add_with_hint(DocumentCode::InvalidValue, position, "unknown code", hint);
+        report.add_with_help(DocumentCode::InvalidValue, position, "unknown code", help);
     }
     code.map(|(_, code)| *code)
 }

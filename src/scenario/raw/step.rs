@@ -131,8 +131,8 @@ pub(super) fn read(node: &Node, report: &mut Report) -> Option<RawStep> {
                 0 => "a step without an action",
                 _ => "a step with more than one action",
             };
-            let hint = "a step has one of `ask`, `wait`, `at` and `reload`";
-            report.add_with_hint(ScenarioCode::InvalidStep, Some(position), message, hint);
+            let help = "a step has one of `ask`, `wait`, `at` and `reload`";
+            report.add_with_help(ScenarioCode::InvalidStep, Some(position), message, help);
         }
         return None;
     };
