@@ -166,6 +166,13 @@ impl Defaulted for RawDescriptorExtras {
     };
 }
 
+impl RawDescriptorExtras {
+    /// Whether a flag is set.
+    pub(super) fn has(&self, flag: Flag) -> bool {
+        self.flags.iter().any(|own| own.value == flag)
+    }
+}
+
 impl Defaulted for RawLimitExtras {
     const DEFAULT_REF: &Self = &Self::DEFAULT;
     const DEFAULT: Self = Self {

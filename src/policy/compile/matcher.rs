@@ -184,11 +184,7 @@ fn matcher(raw: &RawDescriptor, report: &mut Report) -> Option<Matcher> {
     if let Some(hash) = raw.matchers.value_sha256.given() {
         return self::hash(hash, report);
     }
-    let is_shared = raw
-        .extras
-        .flags
-        .iter()
-        .any(|flag| flag.value == Flag::Shared);
+    let is_shared = raw.extras.has(Flag::Shared);
     if let Some(cidr) = raw.matchers.cidr.given() {
         let matcher = cidr::compile(cidr, is_shared, &raw.matchers, report)?;
         return Some(Matcher::Cidr(Box::new(matcher)));

@@ -42,11 +42,7 @@ impl DomainSummary {
 
     fn add(&mut self, descriptors: &[Box<RawDescriptor>]) {
         for raw in descriptors {
-            let is_secret = raw
-                .extras
-                .flags
-                .iter()
-                .any(|flag| flag.value == Flag::Secret);
+            let is_secret = raw.extras.has(Flag::Secret);
             if let Some(key) = raw.key.given().filter(|_| is_secret) {
                 self.secrets.insert(key.value.as_bytes().into());
             }
