@@ -36,7 +36,7 @@ use connection::Accepted;
 use grpc::ServiceParts;
 use http2::Rejection;
 use tls::TlsPort;
-use workers::Workers;
+use workers::{WorkerParts, Workers};
 
 /// How the server runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -156,12 +156,14 @@ pub async fn run(
     })
     .await
     .map_err(RunError::Protocol)?;
-    let connections = recorders
-        .iter()
-        .map(|recorder| Arc::clone(recorder.connections()));
-    let services = services.into_iter().zip(connections).collect();
+    let parts = services.into_iter().zip(&recorders);
+    let parts = parts.map(|(services, recorder)| WorkerParts {
+        services,
+        connections: Arc::clone(recorder.connections()),
+    });
+    let parts = parts.collect();
     let engine = Arc::clone(&app.engine);
-    let workers = Workers::start(&app.config, services, move || engine.prepare());
+    let workers = Workers::start(&app.config, parts, move || engine.prepare());
     let mut workers = workers.map_err(RunError::Start)?;
 
     let acceptor = app.metrics.acceptor_recorder();

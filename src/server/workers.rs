@@ -42,12 +42,18 @@ struct Worker {
     sockets: mpsc::UnboundedSender<(Accepted, ConnectionGuard)>,
 }
 
+/// What a worker is started with.
+pub(super) struct WorkerParts {
+    pub(super) services: Services,
+    /// Where it counts its connections.
+    pub(super) connections: Arc<AtomicUsize>,
+}
+
 impl Workers {
-    /// Starts a thread for each of these services, and counts its connections there; each runs `prepare` on its runtime
-    /// before all else.
+    /// Starts a thread for each of these; each runs `prepare` on its runtime before all else.
     pub(super) fn start(
         config: &Config,
-        services: Vec<(Services, Arc<AtomicUsize>)>,
+        parts: Vec<WorkerParts>,
         prepare: impl Fn() + Clone + Send + 'static,
     ) -> io::Result<Self> {
         let stop = CancellationToken::new();
@@ -58,11 +64,11 @@ impl Workers {
             budget: ByteBudget::new(config.buffer_bytes),
             ages: config.max_connection_age.map(ConnectionAges::new),
         });
-        let mut workers = Vec::with_capacity(services.len());
-        for (index, (services, connections)) in services.into_iter().enumerate() {
+        let mut workers = Vec::with_capacity(parts.len());
+        for (index, part) in parts.into_iter().enumerate() {
             let (sockets, incoming) = mpsc::unbounded_channel();
             let worker = WorkerConnections {
-                services,
+                services: part.services,
                 shared: Arc::clone(&shared),
                 stop: stop.clone(),
                 grace: config.grace,
@@ -83,7 +89,7 @@ impl Workers {
                 drop(life);
             })?;
             workers.push(Worker {
-                connections,
+                connections: part.connections,
                 sockets,
             });
         }
@@ -283,9 +289,10 @@ mod tests {
         })
         .await
         .unwrap();
-        let services = services
-            .into_iter()
-            .map(|services| (services, Arc::default()));
+        let services = services.into_iter().map(|services| WorkerParts {
+            services,
+            connections: Arc::default(),
+        });
         let workers = Workers::start(&config(3), services.collect(), || {}).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let mut clients = Vec::new();
