@@ -28,6 +28,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
+use crate::error_text::with_sources;
 use crate::settings::ServeArgs;
 
 /// Success.
@@ -145,17 +146,6 @@ impl fmt::Display for CliError {
 }
 
 impl Error for CliError {}
-
-/// An error and its sources, in one line.
-fn with_sources(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        text.push_str(&format!(": {error}"));
-        source = error.source();
-    }
-    text
-}
 
 #[cfg(test)]
 mod tests {

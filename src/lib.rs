@@ -38,6 +38,8 @@
 
 mod backoff;
 
+mod error_text;
+
 pub mod request;
 
 pub mod clock;

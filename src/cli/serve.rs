@@ -13,15 +13,17 @@ use std::sync::Arc;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
-use super::{CliError, DONE, FAILED, UNUSABLE, with_sources};
+use super::{CliError, DONE, FAILED, UNUSABLE};
 use crate::clock::Clock;
 use crate::engine::Engine;
+use crate::error_text::with_sources;
+use crate::policy::Policy;
 use crate::server::admin::{self, Admin, AdminConfig, TokenFile};
 use crate::server::reload::Reloader;
 use crate::server::tls::{CertificateWatch, TlsPort};
 use crate::server::{self, App, FileLimit, Listener, RunError, Shutdown};
-use crate::settings::{ServeSettings, TlsSettings};
-use crate::store::Store;
+use crate::settings::{RedisSettings, ServeSettings, TlsSettings};
+use crate::store::{MemoryConfig, Store};
 use crate::telemetry::{self, Log, Metrics, PolicyLoad, ServerPort, Traces};
 use crate::xds::{XdsClient, XdsConfig};
 use initial_policy::InitialPolicy;
@@ -69,24 +71,21 @@ struct Started {
 
 async fn start(settings: ServeSettings, log: &Log) -> Result<Started, Box<dyn Error>> {
     let mut signals = Signals::new()?;
-    let InitialPolicy {
-        source,
-        policy,
-        diagnostics,
-    } = tokio::select! {
+    let initial = tokio::select! {
         loaded = InitialPolicy::load(&settings) => loaded?,
         () = signals.end.next() => return Err("ended by a signal before the policy files were read".into()),
     };
-    let (domains, rules) = (policy.domain_count(), policy.rule_count());
-    let listener = Listener::bind(&settings.listen).await?;
-    let store = match settings.redis {
-        None => Store::memory(settings.memory)?,
-        Some(redis) => Store::redis(redis.read()?, settings.memory)?,
+    let source = initial.source;
+    let loaded = PolicyLoad {
+        generation: 1,
+        at: Clock::System.now(),
+        hash: Some(source.checksum()),
+        error: None,
+        diagnostics: initial.diagnostics,
     };
-    let engine = Arc::new(Engine::new(policy, store, Clock::System));
-    if let Some(incompatibility) = engine.incompatibility(&engine.policy()) {
-        return Err(incompatibility.into());
-    }
+    let (domains, rules) = (initial.policy.domain_count(), initial.policy.rule_count());
+    let listener = Listener::bind(&settings.listen).await?;
+    let engine = engine(initial.policy, settings.redis, settings.memory)?;
     let file_limit = FileLimit::raise();
     let server = within_file_limit(settings.server, file_limit);
     let mut app = App::new(Arc::clone(&engine), server);
@@ -96,13 +95,7 @@ async fn start(settings: ServeSettings, log: &Log) -> Result<Started, Box<dyn Er
         .log_refused_per_second(settings.log_refused_per_second);
     app.metrics.limit_series(settings.max_series);
     app.metrics.expose_dropped_lines(log.dropped_lines());
-    app.metrics.loaded(PolicyLoad {
-        generation: 1,
-        at: Clock::System.now(),
-        hash: Some(source.checksum()),
-        error: None,
-        diagnostics,
-    });
+    app.metrics.loaded(loaded);
     let tls = TlsPorts::load(settings.tls, &app.metrics)?;
     let certificates = CertificateWatch::start(tls.all(), settings.reload_interval)?;
     app.tls = tls.grpc;
@@ -138,6 +131,23 @@ async fn start(settings: ServeSettings, log: &Log) -> Result<Started, Box<dyn Er
         _admin: admin,
         signals,
     })
+}
+
+/// Decides by the first policy.
+fn engine(
+    policy: Policy,
+    redis: Option<RedisSettings>,
+    memory: MemoryConfig,
+) -> Result<Arc<Engine>, Box<dyn Error>> {
+    let store = match redis {
+        None => Store::memory(memory)?,
+        Some(redis) => Store::redis(redis.read()?, memory)?,
+    };
+    let engine = Engine::new(policy, store, Clock::System);
+    match engine.incompatibility(&engine.policy()) {
+        Some(incompatibility) => Err(incompatibility.into()),
+        None => Ok(Arc::new(engine)),
+    }
 }
 
 /// TLS of each port; none where it is plaintext.

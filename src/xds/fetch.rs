@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 
-use super::client::{StreamError, open};
 use super::config::XdsConfig;
 use super::resource::{self, PolicyText, ResourceError};
+use super::stream::{self, StreamError};
 
 /// A configuration could not be fetched.
 #[derive(Debug, thiserror::Error)]
@@ -35,9 +35,8 @@ pub enum FetchError {
 /// When none comes in time.
 pub async fn fetch(config: &XdsConfig, patience: Duration) -> Result<Vec<PolicyText>, FetchError> {
     let first = async {
-        let (_requests, mut responses) = open(config).await?;
-        let response = responses.message().await;
-        let response = response.map_err(|status| StreamError::Status(Box::new(status)))?;
+        let mut stream = stream::open(config).await?;
+        let response = stream.responses.message().await.map_err(stream::status)?;
         response.ok_or(FetchError::Stream(StreamError::Ended))
     };
     let response = timeout(patience, first)

@@ -10,7 +10,7 @@ use super::plain;
 use super::rank::{self, TopRow};
 use super::state::{TopList, TopState};
 use crate::cli::output::escape;
-use crate::cli::with_sources;
+use crate::error_text::with_sources;
 
 /// From this width on, rows have slots and details.
 const WIDE: u16 = 60;

@@ -8,6 +8,7 @@ use super::source::{Source, is_name, sources, tokens};
 const CRATE_VISIBLE: &[(&str, usize)] = &[
     ("backoff", 5),
     ("document", 2),
+    ("error_text", 1),
     ("limit", 11),
     ("policy", 121),
     ("server", 2),
