@@ -14,6 +14,7 @@ use crate::{RedisServer, free_port, program};
 /// Killed when dropped.
 pub struct Ratelimit {
     address: SocketAddr,
+    metrics: SocketAddr,
     _process: Process,
     _redis: RedisServer,
     _config: TempDir,
@@ -37,11 +38,14 @@ impl Ratelimit {
         for (number, policy) in policies.iter().enumerate() {
             fs::write(config.join(format!("{number}.yaml")), policy).unwrap();
         }
-        let [grpc, http, debug] = [free_port(), free_port(), free_port()];
+        let [grpc, http, debug, metrics] = [(); 4].map(|()| free_port());
         let process = Process::start(
             Command::new(binary)
                 .env("LOG_LEVEL", "error")
                 .env("USE_STATSD", "false")
+                .env("USE_PROMETHEUS", "true")
+                .env("PROMETHEUS_ADDR", format!("127.0.0.1:{metrics}"))
+                .env("STATS_FLUSH_INTERVAL", "100ms")
                 .env("REDIS_SOCKET_TYPE", "tcp")
                 .env("REDIS_URL", format!("127.0.0.1:{}", redis.port()))
                 .env("RUNTIME_ROOT", folder.path())
@@ -60,6 +64,7 @@ impl Ratelimit {
         wait_until_it_listens(address);
         Some(Self {
             address,
+            metrics: SocketAddr::from(([127, 0, 0, 1], metrics)),
             _process: process,
             _redis: redis,
             _config: folder,
@@ -70,6 +75,12 @@ impl Ratelimit {
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where it serves `/metrics`.
+    #[must_use]
+    pub fn metrics(&self) -> SocketAddr {
+        self.metrics
     }
 }
 

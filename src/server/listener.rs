@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::fmt;
 use std::fs;
 use std::io::{self, ErrorKind};
+use std::net::{SocketAddr, ToSocketAddrs};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::pin::pin;
@@ -123,7 +124,9 @@ impl Listener {
 }
 
 async fn tcp(address: &str) -> io::Result<Listener> {
-    let listener = TcpListener::bind(address).await?;
+    // On this thread: the runtime would start another one, and panics if the system provides none.
+    let addresses: Vec<SocketAddr> = address.to_socket_addrs()?.collect();
+    let listener = TcpListener::bind(&*addresses).await?;
     let address = ListenConfig::Tcp(listener.local_addr()?.to_string());
     Ok(Listener {
         inner: Inner::Tcp(listener),

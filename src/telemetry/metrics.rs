@@ -11,6 +11,7 @@ mod envoy_ratelimit;
 mod families;
 mod histogram;
 mod hit_class;
+mod http_rejections;
 mod recorder;
 mod registry;
 mod scrape;
@@ -40,6 +41,7 @@ use crate::policy::{Domain, Limits, Policy, Rule};
 use crate::xds::XdsStatus;
 use certificates::PortCertificates;
 use histogram::Histogram;
+use http_rejections::HttpRejections;
 use recorder::RecorderParts;
 use registry::{ForgottenIds, Registry};
 use scrape::Scrape;
@@ -73,6 +75,7 @@ pub struct Metrics {
     dropped_lines: OnceLock<DroppedLines>,
     xds: OnceLock<Arc<XdsStatus>>,
     http_connections_closed: AtomicU64,
+    http_rejections: HttpRejections,
     started: Timestamp,
 }
 
@@ -263,6 +266,11 @@ impl Metrics {
     /// Records an HTTP connection that was closed because there were too many.
     pub fn http_connection_closed(&self) {
         self.http_connections_closed.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Records an HTTP request that was rejected with this status.
+    pub fn http_rejected(&self, status: u16) {
+        self.http_rejections.add(status);
     }
 
     /// HTTP connections that were closed because there were too many.

@@ -17,6 +17,7 @@ descriptors:
   - {key: big, rate_limit: {unit: hour, requests_per_unit: 20}}
   - {key: small, rate_limit: {unit: hour, requests_per_unit: 10}}
   - {key: tried, shadow_mode: true, rate_limit: {unit: hour, requests_per_unit: 10}}
+  - {key: detailed, detailed_metric: true, rate_limit: {unit: hour, requests_per_unit: 1}}
   - key: route
     descriptors:
       - {key: masked_remote_address, value: 0.0.0.0/0, rate_limit: {unit: hour, requests_per_unit: 1}}
@@ -80,6 +81,36 @@ async fn addresses_in_labels_have_no_dots() {
     let labels = "{domain=\"t\",key1=\"route\",key2=\"masked_remote_address_0_0_0_0/0\"}";
     let sample = format!("ratelimit_service_rate_limit_total_hits{labels}");
     assert_eq!(site.get("/metrics").sample(&sample), Some(1));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_empty_value_is_part_of_a_detailed_name() {
+    let site = site().await;
+    site.hit("t", &[("detailed", "")]);
+    let sample = "ratelimit_service_rate_limit_total_hits{domain=\"t\",key1=\"detailed_\"}";
+    assert_eq!(site.get("/metrics").sample(sample), Some(1));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rejected_http_requests_are_counted_by_status() {
+    let site = site().await;
+    let count = |status: u16| {
+        let name = format!("weir_http_rejections_total{{status=\"{status}\"}}");
+        site.get("/metrics").sample(&name)
+    };
+    assert_eq!(count(404), Some(0));
+    site.get("/wp-login.php");
+    site.ask("DELETE", "/live", &[], b"");
+    site.ask("GET", "/", &[("Host", "evil.example")], b"");
+    site.post("/api/keys/credit", "{}");
+    site.post("/json", "no JSON");
+    // A request over a limit is not a rejection.
+    let body =
+        r#"{"domain": "t", "descriptors": [{"entries": [{"key": "detailed", "value": "x"}]}]}"#;
+    assert_eq!(site.post("/json", body).status, 200);
+    assert_eq!(site.post("/json", body).status, 429);
+    let rejected = [400, 401, 403, 404, 405].map(count);
+    assert_eq!(rejected, [Some(1); 5]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -66,7 +66,8 @@ fn a_process_without_threads_says_so_and_ends_with_2() {
     }
     // The main thread, the log, reloads, two for HTTP and a worker. The user of this test may have others.
     let limits = if user.is_empty() { 1..=1 } else { 1..=5 };
-    for limit in limits {
+    // A host name is resolved before there are other threads.
+    for (limit, grpc) in limits.flat_map(|limit| [(limit, "127.0.0.1:0"), (limit, "localhost:0")]) {
         let limit = format!("--nproc={limit}");
         let command = [
             user,
@@ -82,7 +83,7 @@ fn a_process_without_threads_says_so_and_ends_with_2() {
         .concat();
         let output = Command::new(command[0])
             .args(&command[1..])
-            .args(["--grpc=127.0.0.1:0", "--http=127.0.0.1:0"])
+            .args(["--grpc", grpc, "--http=127.0.0.1:0"])
             .output()
             .unwrap();
         assert_eq!(output.status.code(), Some(2), "{limit}: {output:?}");

@@ -1,6 +1,9 @@
 //! Two servers with the same policies.
 
+use std::collections::BTreeMap;
 use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::process::Command;
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -18,6 +21,7 @@ pub(crate) struct Both {
     runtime: Runtime,
     reference: Client,
     weir: Client,
+    metrics: [String; 2],
     _servers: (Ratelimit, Process, TempDir),
 }
 
@@ -41,12 +45,14 @@ impl Both {
                 .arg("serve")
                 .arg("--policies")
                 .arg(folder.path())
-                .args(["--grpc", "127.0.0.1:0", "--http", "off"])
+                .args(["--grpc", "127.0.0.1:0", "--http", "127.0.0.1:0"])
+                .arg("--envoy-ratelimit-metrics")
                 .args(["--log-format", "json", "--drain", "0"]),
         );
-        let weir: String = process.wait_for(|line| {
+        let (weir, http): (String, String) = process.wait_for(|line| {
             let event: Value = serde_json::from_str(line).ok()?;
-            Some(event.get("grpc")?.as_str()?.to_owned())
+            let address = |name| Some(event.get(name)?.as_str()?.to_owned());
+            Some((address("grpc")?, address("http")?))
         });
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -61,6 +67,7 @@ impl Both {
         Some(Self {
             reference: connect(reference.address().to_string()),
             weir: connect(weir),
+            metrics: [reference.metrics().to_string(), http],
             runtime,
             _servers: (reference, process, folder),
         })
@@ -80,6 +87,27 @@ impl Both {
         } else {
             Err([reference, weir])
         }
+    }
+}
+
+impl Both {
+    /// The metrics of rules that are not 0, of the reference and of weir, by name and labels.
+    pub(crate) fn rule_metrics(&self) -> [BTreeMap<String, String>; 2] {
+        self.metrics.each_ref().map(|address| {
+            let mut stream = TcpStream::connect(address).unwrap();
+            stream
+                .write_all(b"GET /metrics HTTP/1.0\r\nHost: localhost\r\n\r\n")
+                .unwrap();
+            let mut text = String::new();
+            stream.read_to_string(&mut text).unwrap();
+            let samples = text
+                .lines()
+                .filter(|line| line.starts_with("ratelimit_service_rate_limit_"))
+                .filter_map(|line| line.rsplit_once(' '))
+                .filter(|(_, value)| *value != "0");
+            let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
+            samples.map(owned).collect()
+        })
     }
 }
 

@@ -1,6 +1,7 @@
 //! The same requests at weir and at envoyproxy/ratelimit, the server that weir replaces: every answer is compared.
 //!
 //! - `random`: random policies and requests
+//! - `metrics`: the metrics under the reference's names
 //! - `stories`: what the reference's own integration tests do, in our words
 //!
 //! The crate `weir-harness` installs the reference with Go and starts it with a Redis of its own. Where a part is
@@ -11,5 +12,6 @@
 mod both;
 mod generator;
 
+mod metrics;
 mod random;
 mod stories;

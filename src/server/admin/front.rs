@@ -125,7 +125,18 @@ impl Front {
         let _ = http.serve_connection(TokioIo::new(stream), service).await;
     }
 
-    async fn respond(mut self, request: hyper::Request<Incoming>, peer: Peer) -> Response {
+    async fn respond(self, request: hyper::Request<Incoming>, peer: Peer) -> Response {
+        let metrics = Arc::clone(&self.metrics);
+        let response = self.handled(request, peer).await;
+        let status = response.status();
+        // 429 is the answer to a request of `/json` that is over a limit.
+        if status.is_client_error() && status != StatusCode::TOO_MANY_REQUESTS {
+            metrics.http_rejected(status.as_u16());
+        }
+        response
+    }
+
+    async fn handled(mut self, request: hyper::Request<Incoming>, peer: Peer) -> Response {
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(ConnectInfo(peer));
         if health::PATHS.contains(&request.uri().path()) {

@@ -89,9 +89,11 @@ fn sum_by_path(scrape: &Scrape<'_>) -> BTreeMap<RulePath, RuleHits> {
         let mut add = |values: Option<&Detail>, hits: &RuleHits| {
             let level = |index: usize| {
                 let value = values.and_then(|values| values.get(index));
-                levels
-                    .get(index)
-                    .map(|level| label(level, value.map(AsRef::as_ref)))
+                let level = levels.get(index)?;
+                let is_shown = series.rule.metric.detailed && !level.is_shared && !level.is_secret;
+                // An empty value is part of the name as well.
+                let keeps_empty = is_shown && value.is_some();
+                Some(label(level, value.map(AsRef::as_ref), keeps_empty))
             };
             let path = (
                 sanitized(&series.domain.name),
@@ -113,8 +115,8 @@ fn sum_by_path(scrape: &Scrape<'_>) -> BTreeMap<RulePath, RuleHits> {
 }
 
 /// `key` or `key_value`.
-fn label(level: &LevelName, sent: Option<&str>) -> String {
-    let sent = sent.filter(|value| !value.is_empty());
+fn label(level: &LevelName, sent: Option<&str>, keeps_empty: bool) -> String {
+    let sent = sent.filter(|value| keeps_empty || !value.is_empty());
     match sent.or(level.matcher_text.as_deref()) {
         Some(value) => sanitized(&format!("{}_{value}", level.key)),
         None => sanitized(&level.key),

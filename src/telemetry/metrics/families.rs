@@ -468,6 +468,16 @@ pub const FAMILIES: &[MetricFamily] = &[
         "HTTP connections that were closed because there were too many; the oldest goes first.",
         |scrape, out| out.value(scrape.metrics.http_connections_closed()),
     ),
+    counter(
+        "weir_http_rejections_total",
+        &["status"],
+        "HTTP requests that were rejected, by status: 404 is an unknown path, 405 another method, 403 an unknown host or a missing permission, 401 a wrong token.",
+        |scrape, out| {
+            for (status, count) in scrape.metrics.http_rejections.counts() {
+                out.labelled(&[&status.to_string()], count);
+            }
+        },
+    ),
     gauge(
         "process_resident_memory_bytes",
         &[],
