@@ -66,13 +66,16 @@ fn describe_build() -> Result<(), env::VarError> {
     );
     println!("cargo:rustc-env=WEIR_BUILD_TARGET={}", env::var("TARGET")?);
     println!("cargo:rustc-env=WEIR_BUILD_PROFILE={profile}");
-    let features = env::var("CARGO_CFG_FEATURE")
-        .ok()
-        .filter(|list| !list.is_empty());
-    println!(
-        "cargo:rustc-env=WEIR_BUILD_FEATURES={}",
-        features.as_deref().unwrap_or("none")
-    );
+    let features = env::var("CARGO_CFG_FEATURE").unwrap_or_default();
+    let features: Vec<&str> = features
+        .split(',')
+        .filter(|name| !["", "default"].contains(name))
+        .collect();
+    let features = match features[..] {
+        [] => "none".to_owned(),
+        _ => features.join(", "),
+    };
+    println!("cargo:rustc-env=WEIR_BUILD_FEATURES={features}");
     Ok(())
 }
 

@@ -36,6 +36,11 @@
 //! # }
 //! ```
 
+#![cfg_attr(
+    not(feature = "redis"),
+    allow(dead_code, reason = "some is for the store in Redis alone")
+)]
+
 mod backoff;
 
 mod error_text;

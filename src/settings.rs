@@ -3,6 +3,8 @@
 //! Arguments are one type, what the parts of weir are given another; nothing but this file knows both.
 
 mod size;
+// A build without Redis has one flag of them.
+#[cfg_attr(not(feature = "redis"), path = "settings/without_redis.rs")]
 mod store;
 mod tls;
 mod xds;
@@ -23,7 +25,9 @@ use crate::telemetry::{CollectorAddress, DEFAULT_MAX_SERIES, LogConfig, TraceCon
 use crate::xds::XdsConfig;
 
 pub use size::memory;
-pub use store::{RedisFiles, RedisSettings, RedisSettingsError};
+#[cfg(feature = "redis")]
+pub use store::RedisFiles;
+pub use store::{RedisSettings, RedisSettingsError};
 pub use tls::TlsSettings;
 pub use xds::{XdsArgs, xds_server};
 

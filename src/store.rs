@@ -8,10 +8,14 @@ mod error;
 mod key;
 mod lease_ids;
 mod memory;
+// A build without Redis has a stand-in that cannot be constructed.
+#[cfg_attr(not(feature = "redis"), path = "store/without_redis.rs")]
 mod redis;
 
+pub use self::redis::RedisConfig;
+#[cfg(feature = "redis")]
 pub use self::redis::{
-    Identity, InvalidAddress, Login, Password, RedisAddress, RedisClock, RedisConfig, RedisTls,
+    Identity, InvalidAddress, Login, Password, RedisAddress, RedisClock, RedisTls,
 };
 pub use batch::{Batch, Enforcement, Hit, RefusalTally};
 pub use error::{Incompatible, RngError, StoreError};

@@ -1,7 +1,8 @@
-//! The address of a collector, as people write it.
+//! Where spans are exported: the address of a collector, as people write it.
 
 use std::fmt;
 use std::net::Ipv6Addr;
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use thiserror::Error;
@@ -9,6 +10,18 @@ use thiserror::Error;
 /// The port of OTLP over gRPC.
 const OTLP_PORT: u16 = 4317;
 const HTTPS_PORT: u16 = 443;
+
+/// Where spans are exported, and how many.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TraceConfig {
+    /// A collector that accepts OTLP over gRPC.
+    pub collector: CollectorAddress,
+    /// CA certificates in PEM that sign the collector's certificate; `None` for those of the system.
+    pub ca: Option<PathBuf>,
+    /// Fraction of calls without a parent span to trace, from 0 to 1. A call with a parent is
+    /// sampled if its parent is.
+    pub sample_ratio: f64,
+}
 
 /// The address of a collector that accepts OTLP over gRPC.
 ///

@@ -22,20 +22,8 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use thiserror::Error;
 
-use super::collector::CollectorAddress;
+use super::collector::TraceConfig;
 use crate::engine::{Decision, DescriptorResult};
-
-/// Where spans are exported, and how many.
-#[derive(Clone, Debug, PartialEq)]
-pub struct TraceConfig {
-    /// A collector that accepts OTLP over gRPC.
-    pub collector: CollectorAddress,
-    /// CA certificates in PEM that sign the collector's certificate; `None` for those of the system.
-    pub ca: Option<PathBuf>,
-    /// Fraction of calls without a parent span to trace, from 0 to 1. A call with a parent is
-    /// sampled if its parent is.
-    pub sample_ratio: f64,
-}
 
 /// Creates and exports spans.
 #[derive(Debug)]

@@ -391,6 +391,8 @@ fn the_command_introduces_itself() {
     let expected = format!("weir {}", env!("CARGO_PKG_VERSION"));
     let mut lines = stdout(&version).lines();
     assert_eq!(lines.next(), Some(&*expected));
+    let text = stdout(&version);
+    assert!(text.ends_with("\nfeatures: otlp, redis\n"), "{text}");
     let names: Vec<&str> = lines.map(|line| line.split(": ").next().unwrap()).collect();
     assert_eq!(
         names,

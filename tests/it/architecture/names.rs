@@ -18,6 +18,11 @@ const CRATE_VISIBLE: &[(&str, usize)] = &[
 fn every_type_name_is_unique() {
     let mut files: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for source in sources() {
+        // What stands for a module that a build leaves out has its names.
+        let name = source.module.last().map_or("", String::as_str);
+        if name.starts_with("without_") {
+            continue;
+        }
         for name in type_names(&source) {
             let file = source.file.display().to_string();
             files.entry(name).or_default().push(file);
