@@ -13,6 +13,8 @@ mod names;
 mod phrases;
 mod source;
 
+pub(crate) use source::files;
+
 use std::path::Path;
 
 /// The folder of the repository.

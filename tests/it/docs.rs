@@ -152,3 +152,24 @@ fn the_readme_shows_what_check_says() {
     let said = command.output().unwrap().stdout;
     assert_eq!(blocks(&readme, "text"), [String::from_utf8(said).unwrap()]);
 }
+
+#[test]
+fn every_promise_of_the_wire_has_tests_that_exist() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = std::fs::read_to_string(root.join("docs/http2.md")).unwrap();
+    let (_, rest) = page.split_once("<!-- tests -->").unwrap();
+    let (table, _) = rest.split_once("<!-- /tests -->").unwrap();
+    let code: String = ["src", "tests", "fuzz/tests"]
+        .iter()
+        .flat_map(|folder| crate::architecture::files(&root.join(folder), "rs"))
+        .map(|file| std::fs::read_to_string(file).unwrap())
+        .collect();
+    for row in table.lines().filter(|row| row.starts_with("| ")).skip(1) {
+        let tests = row.rsplit_once(" | ").unwrap().1;
+        let names: Vec<&str> = tests.split('`').skip(1).step_by(2).collect();
+        assert!(!names.is_empty(), "{row}");
+        for name in names {
+            assert!(code.contains(&format!("fn {name}(")), "no test {name}");
+        }
+    }
+}

@@ -35,7 +35,7 @@ pub(super) fn sources() -> Vec<Source> {
 }
 
 /// The files below a folder with that extension, sorted.
-pub(super) fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {
+pub(crate) fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {
     let mut folders = vec![folder.to_owned()];
     let mut files = Vec::new();
     while let Some(folder) = folders.pop() {
