@@ -18,8 +18,10 @@ descriptors:
       - {key: path, value_to_metric: true, rate_limit: {unit: day, requests_per_unit: 2}}
 ";
 
-/// An entry per pair, and the hits of each request.
-const REQUESTS: &[(&[(&str, &str)], &[u32])] = &[
+type SentEntries = &'static [(&'static str, &'static str)];
+
+/// The entries of a descriptor, and the hits of each request.
+const REQUESTS: &[(SentEntries, &[u32])] = &[
     (&[("single", "a")], &[1, 1, 1, 1, 1]),
     (&[("several", "a")], &[4, 4, 4]),
     (&[("several", "b")], &[7, 2, 1, 3]),
