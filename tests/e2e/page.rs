@@ -150,6 +150,7 @@ fn refused_clients_and_their_rules_are_shown() {
     site.page.wait_for("!$('token-form').hidden");
     assert_eq!(site.page.value("$('hitters').hidden"), true);
     site.unlock();
+    site.page.wait_for("$('refused').rows.length");
     let refused = site
         .page
         .value("[...$('refused').rows].map(row => [...row.cells].map(cell => cell.textContent))");
