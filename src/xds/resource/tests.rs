@@ -76,7 +76,7 @@ fn every_field_has_its_key() {
             }],
             ..RateLimitPolicy::default()
         }),
-        ..node("partner", "tru\"sted\n")
+        ..node("partner", "a\"b\n")
     };
     let leaf = RateLimitDescriptor {
         rate_limit: Some(limit(RateLimitUnit::Month, u32::MAX)),
@@ -102,7 +102,7 @@ descriptors:
     rate_limit: {unit: week, requests_per_unit: 100, name: "per_week"}
     metadata: {"cost":3,"share":0.5}
   - key: "partner"
-    value: "tru\"sted\n"
+    value: "a\"b\n"
     rate_limit: {unlimited: true, replaces: [{name: "per_week"}]}
   - key: "path"
     descriptors:
