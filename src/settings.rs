@@ -1,6 +1,6 @@
 //! What a user can set: flags, or `WEIR_…` variables where a flag is not given.
 //!
-//! Arguments are one type, what the parts of weir are given another; nothing but this file knows both.
+//! The arguments are one type, the settings of weir's parts another; only this module knows both.
 
 mod size;
 // A build without Redis has one flag of them.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::CliError;
 use crate::policy::{self, LoadError, LoadOptions, Policy, Severity};
 
-/// Why there is no policy.
+/// The policies of a command cannot be used.
 #[derive(Debug, thiserror::Error)]
 enum PoliciesError {
     #[error(transparent)]

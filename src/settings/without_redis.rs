@@ -55,7 +55,7 @@ impl StoreArgs {
 }
 
 impl RedisSettings {
-    /// Fails: there is no such store in this build.
+    /// Always fails: this build has no Redis.
     ///
     /// # Errors
     /// Always.

@@ -24,10 +24,10 @@ struct OperatorUse {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum OperatorPlace {
-    /// A header of every response, or of refusals: it is left out if there is no value.
+    /// A header of every response, or of refusals; left out if its value is missing.
     Header,
     RefusalHeader,
-    /// Text, with a gap if there is no value.
+    /// Text; a missing value leaves a gap.
     Body,
 }
 

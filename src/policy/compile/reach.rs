@@ -75,7 +75,7 @@ fn covers(other: &Limit, limit: &Limit, charge: Charge) -> bool {
     }
 }
 
-/// The most hits that `limit` admits in one fixed window of that length; `None` if there is no bound.
+/// The most hits that `limit` admits in one fixed window of that length; `None` if they are unbounded.
 fn most_in_fixed(limit: &Limit, length: u64) -> Option<u64> {
     match limit.kind {
         LimitKind::FixedWindow(rate) if secs(rate).is_multiple_of(length) => {

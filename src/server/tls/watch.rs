@@ -29,7 +29,7 @@ impl CertificateWatch {
 
     /// Has the files loaded, changed or not.
     pub fn reload(&self) {
-        // Without ports there is no receiver.
+        // This fails only if no port has TLS: nothing is to be reloaded then.
         let _ = self.reloads.send(());
     }
 }

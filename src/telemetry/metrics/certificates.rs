@@ -13,7 +13,7 @@ const FILES: [&str; 2] = ["certificate", "client_ca"];
 /// The certificates of one port. All numbers are 0 on a port without TLS.
 #[derive(Debug, Default)]
 pub(super) struct PortCertificates {
-    /// Unix seconds; 0 if there is no such certificate.
+    /// Unix seconds; 0 if the port has no certificate.
     expiries: [AtomicU64; FILES.len()],
     successes: AtomicU64,
     failures: AtomicU64,
