@@ -1,51 +1,12 @@
-//! Compiles `proto/` into what `src/proto.rs` includes, and says what `weir --version` shows of the build.
+//! Says what `weir --version` shows of the build.
 
-use std::error::Error;
-use std::path::{Path, PathBuf};
+use std::env;
+use std::path::Path;
 use std::process::Command;
-use std::{env, fs};
 
-use prost::Message;
-use prost_types::field_descriptor_proto::Type;
-use prost_types::{DescriptorProto, FileDescriptorSet};
-
-/// Fields that hold what a client sent, which need not be UTF-8: message and field.
-///
-/// prost refuses a whole message for one bad `string`, Envoy takes the error for "let it through", and so one byte
-/// in an API key would switch limiting off. `bytes` looks the same on the wire.
-const BYTES: [(&str, &str); 3] = [
-    ("RateLimitRequest", "domain"),
-    ("Entry", "key"),
-    ("Entry", "value"),
-];
-
-/// The protocol that weir serves.
-const SERVED: &str = "envoy/service/ratelimit/v3/rls.proto";
-
-/// What it asks a configuration server for.
-const RECEIVED: [&str; 2] = [
-    "envoy/service/discovery/v3/ads.proto",
-    "ratelimit/config/ratelimit/v3/rls_conf.proto",
-];
-
-fn main() -> Result<(), Box<dyn Error>> {
-    println!("cargo:rerun-if-changed=proto");
-    describe_build()?;
-    let out = PathBuf::from(env::var("OUT_DIR")?);
-
-    let served = protox::compile([SERVED], ["proto"])?;
-    // Reflection serves the protocol as it is published, so that tools write keys and values as text.
-    fs::write(out.join("protocol.binpb"), served.encode_to_vec())?;
-
-    let mut protocol = protox::compile([&[SERVED], &RECEIVED[..]].concat(), ["proto"])?;
-    read_as_bytes(&mut protocol)?;
-    // The server reads and answers calls by itself.
-    tonic_prost_build::configure()
-        .build_server(false)
-        .bytes(".")
-        .include_file("protocol.rs")
-        .compile_fds(protocol)?;
-    Ok(())
+fn main() -> Result<(), env::VarError> {
+    println!("cargo:rerun-if-changed=build.rs");
+    describe_build()
 }
 
 /// Sets the variables that `src/cli/version.rs` reads. The same source and compiler give the same ones: no time, no host.
@@ -102,35 +63,4 @@ fn output_of(command: &mut Command) -> Option<String> {
         .filter(|output| output.status.success())?;
     let text = String::from_utf8(output.stdout).ok()?;
     text.lines().next().map(|line| line.trim().to_owned())
-}
-
-/// Turns the fields of [`BYTES`] from `string` into `bytes`.
-fn read_as_bytes(protocol: &mut FileDescriptorSet) -> Result<(), String> {
-    let mut patched = 0;
-    for message in protocol
-        .file
-        .iter_mut()
-        .flat_map(|file| &mut file.message_type)
-    {
-        patched += patch(message);
-    }
-    if patched == BYTES.len() {
-        Ok(())
-    } else {
-        Err(format!("{patched} of the fields {BYTES:?} are in proto/"))
-    }
-}
-
-fn patch(message: &mut DescriptorProto) -> usize {
-    let mut patched = 0;
-    for field in &mut message.field {
-        if BYTES.contains(&(
-            message.name.as_deref().unwrap_or_default(),
-            field.name.as_deref().unwrap_or_default(),
-        )) {
-            field.set_type(Type::Bytes);
-            patched += 1;
-        }
-    }
-    patched + message.nested_type.iter_mut().map(patch).sum::<usize>()
 }

@@ -1,4 +1,4 @@
-//! The protocol, generated from `proto/` by `build.rs`, and its units of time.
+//! The protocol, generated from `proto/` by `cargo run -p weir-codegen`, and its units of time.
 
 #![allow(
     missing_docs,
@@ -13,7 +13,7 @@ mod units;
 
 pub use units::{unit_from_number, unit_number};
 
-include!(concat!(env!("OUT_DIR"), "/protocol.rs"));
+include!("proto/generated/protocol.rs");
 
 /// What reflection serves: the protocol as it is published, encoded.
-pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/protocol.binpb"));
+pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!("proto/generated/protocol.binpb");

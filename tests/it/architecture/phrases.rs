@@ -125,7 +125,7 @@ fn documents() -> Vec<PathBuf> {
         root().join("deny.toml"),
     ];
     for folder in [
-        "src", "tests", "bench", "fuzz", "harness", "docs", "examples", "config",
+        "src", "tests", "bench", "codegen", "fuzz", "harness", "docs", "examples", "config",
     ] {
         for extension in [
             "rs", "md", "toml", "yaml", "lua", "html", "js", "snap", "json",

@@ -34,13 +34,16 @@ pub(super) fn sources() -> Vec<Source> {
     sources
 }
 
-/// The files below a folder with that extension, sorted.
+/// The files below a folder with that extension, sorted, without generated ones.
 pub(crate) fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {
     let mut folders = vec![folder.to_owned()];
     let mut files = Vec::new();
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
+            if path.ends_with("generated") {
+                continue;
+            }
             if path.is_dir() {
                 folders.push(path);
             } else if path.extension().is_some_and(|it| it == extension) {
