@@ -139,12 +139,18 @@ pub struct RuleOverview {
     pub name: String,
     /// The levels of that path.
     pub levels: Vec<LevelOverview>,
-    /// Its limits; none if it is unlimited.
+    /// Its limits; none if it is unlimited or exempt.
     pub limits: Vec<LimitOverview>,
     /// Over-limit requests are allowed.
     pub shadow_mode: bool,
     /// The rule is a quota.
     pub quota_mode: bool,
+    /// Requests over its limits are let through, as the response says.
+    #[serde(default)]
+    pub is_soft: bool,
+    /// Requests that match it are exempt from all limits.
+    #[serde(default)]
+    pub is_exempt: bool,
     /// The policy file.
     pub file: Option<PathBuf>,
     /// The line there.

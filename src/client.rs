@@ -68,6 +68,8 @@ pub struct ServerAnswer {
     pub statuses: Vec<DescriptorStatus>,
     /// Headers for the client: name and value.
     pub headers: Vec<(String, String)>,
+    /// Headers for the upstream: name and value.
+    pub request_headers: Vec<(String, String)>,
     /// The body for the client; empty if there is none.
     pub body: String,
     /// The lease that holds the slots of this request, to be named in the refund.
@@ -266,14 +268,12 @@ fn override_to_proto(limit: Override) -> descriptor_pb::RateLimitOverride {
 
 fn answer(message: RateLimitResponse) -> ServerAnswer {
     let over_limit = message.overall_code() == response_pb::Code::OverLimit;
+    let headers = |headers: Vec<HeaderValue>| headers.into_iter().map(header).collect();
     ServerAnswer {
         over_limit,
         statuses: message.statuses.into_iter().map(status).collect(),
-        headers: message
-            .response_headers_to_add
-            .into_iter()
-            .map(header)
-            .collect(),
+        headers: headers(message.response_headers_to_add),
+        request_headers: headers(message.request_headers_to_add),
         body: String::from_utf8_lossy(&message.raw_body).into_owned(),
         lease: message.dynamic_metadata.and_then(lease),
     }

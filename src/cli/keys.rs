@@ -141,6 +141,8 @@ fn descriptor(descriptor: &ExplainedDescriptor) -> String {
         MatchResult::NoRule => "no limit: the matching node has no rate_limit",
         MatchResult::Replaced => "not counted: another descriptor's rule replaces this one",
         MatchResult::Unlimited => "unlimited",
+        MatchResult::Exempt => "exempt",
+        MatchResult::Exempted => "not counted: another descriptor exempts the request",
         MatchResult::Override => "the limit in the request applies",
         MatchResult::Rule => "",
     };

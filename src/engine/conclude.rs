@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::decision::{Code, CountingStatus, Decision, Grant, Status};
 use super::plan::Plan;
 use super::reported::Reported;
-use super::respond::{TemplateContext, respond};
+use super::respond::{TemplateContext, request_headers, respond};
 use super::target::{Match, Target};
 use crate::clock::Timestamp;
 use crate::limit::{LeaseOutcome, Outcomes};
@@ -26,12 +26,14 @@ pub(super) fn conclude(
     let mut statuses = Vec::with_capacity(plan.targets.len());
     let mut tally = RefusalTally::default();
     let mut reported: Option<Reported<'_>> = None;
+    let mut over_soft: Vec<Reported<'_>> = Vec::new();
     for (index, target) in plan.targets.iter().enumerate() {
         let of_target = target
             .limits()
             .and_then(|limits| Reported::new(index, target, limits, outcomes.next()?, plan.domain));
         let is_refused = of_target.is_some_and(|reported| reported.is_refused());
         tally.add(plan.enforcement.of(target), is_refused);
+        over_soft.extend(of_target.filter(Reported::is_over_soft));
         statuses.push(match of_target {
             Some(reported) => reported.status(),
             None => unreported(target),
@@ -46,35 +48,42 @@ pub(super) fn conclude(
         true => Code::OverLimit,
         false => Code::Ok,
     };
-    let (headers, body) = match (plan.domain, reported) {
-        (Some(domain), Some(reported)) => {
-            let context = TemplateContext {
-                request: plan.request,
-                domain,
-                targets: &plan.targets,
-                reported,
-                now,
-            };
-            respond(&context, code)
-        }
-        _ => Default::default(),
+    let context = |reported| {
+        Some(TemplateContext {
+            request: plan.request,
+            domain: plan.domain?,
+            targets: &plan.targets,
+            reported,
+            now,
+        })
+    };
+    let (headers, body) = match reported.and_then(context) {
+        Some(context) => respond(&context, code),
+        None => Default::default(),
+    };
+    let request_headers = match code {
+        Code::Ok => request_headers(over_soft.into_iter().filter_map(context)),
+        // A refused request does not reach the upstream.
+        Code::OverLimit => Vec::new(),
     };
     let metadata = metadata(plan, &statuses);
     Decision {
         code,
         statuses,
         headers,
+        request_headers,
         body,
         metadata,
         counting_status,
         grant,
+        is_exempt: plan.is_exempt,
     }
 }
 
 /// The status of a target for which no limit is reported.
 fn unreported(target: &Target<'_>) -> Status {
     match target.matched {
-        Match::Unlimited => Status::UNLIMITED,
+        Match::Unlimited | Match::Exempt | Match::Exempted => Status::UNLIMITED,
         Match::None | Match::Replaced | Match::Limits(_) => Status::UNMATCHED,
     }
 }

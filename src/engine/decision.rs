@@ -19,6 +19,8 @@ pub struct Decision {
     pub statuses: Vec<Status>,
     /// Headers for the client, in the order of the policy.
     pub headers: Vec<Header>,
+    /// Headers for the upstream: the request is over a soft limit.
+    pub request_headers: Vec<Header>,
     /// The body for the client; `None` unless the request is refused.
     pub body: Option<String>,
     /// The merged metadata of the matched nodes.
@@ -27,6 +29,8 @@ pub struct Decision {
     pub counting_status: CountingStatus,
     /// The slots that the request holds until they are released; `None` if it is refused.
     pub grant: Option<Box<Grant>>,
+    /// Whether a descriptor exempts the request, so that it is charged to no limit.
+    pub is_exempt: bool,
 }
 
 /// Whether the hits of a request were counted.
@@ -102,7 +106,7 @@ impl Code {
 /// The status of one descriptor.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Status {
-    /// Of this descriptor alone; `Ok` in shadow mode.
+    /// Of this descriptor alone; `Ok` in shadow mode and over a soft limit.
     pub code: Code,
     /// The limit that is reported for it; `None` if it matched none that counts.
     pub limit: Option<CurrentLimit>,
@@ -129,7 +133,7 @@ impl Status {
         reset_after_secs: None,
     };
 
-    /// The status of a descriptor whose rule is `unlimited`.
+    /// The status of a descriptor whose rule is `unlimited`, and of all in a request that is exempt.
     pub const UNLIMITED: Self = Self {
         code: Code::Ok,
         limit: None,
@@ -149,7 +153,7 @@ pub struct CurrentLimit {
     pub quota: Quota,
 }
 
-/// A header for the client.
+/// A header for the client or for the upstream.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Header {
     /// As written in the policy.

@@ -24,8 +24,8 @@ impl Default for RequestEnforcement<'_> {
 impl<'p> RequestEnforcement<'p> {
     pub(super) fn new(domain: Option<&'p Domain>, targets: &[Target<'p>]) -> Self {
         let mut quotas = targets.iter().filter(|target| target.is_quota(domain));
-        let is_never_over = |target: &Target<'_>| match target.limits() {
-            Some(limits) => limits.is_shadow(),
+        let is_never_over = |target: &Target<'p>| match target.limits() {
+            Some(limits) => limits.is_shadow() || target.is_soft(domain),
             None => true,
         };
         Self {
@@ -37,9 +37,10 @@ impl<'p> RequestEnforcement<'p> {
         }
     }
 
-    pub(super) fn of(&self, target: &Target<'_>) -> Enforcement {
+    pub(super) fn of(&self, target: &Target<'p>) -> Enforcement {
         if self.domain.is_some_and(|domain| domain.shadow_mode)
             || target.limits().is_some_and(|limits| limits.is_shadow())
+            || target.is_soft(self.domain)
         {
             Enforcement::Ignored
         } else if target.is_quota(self.domain) {

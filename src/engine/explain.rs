@@ -38,6 +38,9 @@ pub struct Explanation {
     pub code: Code,
     /// The headers of the response, in the order of the policy.
     pub headers: Vec<Header>,
+    /// The headers for the upstream: the request is over a soft limit.
+    #[serde(default)]
+    pub request_headers: Vec<Header>,
     /// The body of the response.
     pub body: Option<String>,
     /// Whether the request would get a lease for its slots.
@@ -96,6 +99,10 @@ pub enum MatchResult {
     Replaced,
     /// A rule that is `unlimited`.
     Unlimited,
+    /// A rule that exempts the request.
+    Exempt,
+    /// Anything, in a request that another descriptor exempts.
+    Exempted,
     /// A rule with limits.
     Rule,
     /// The limit that came with the request.
@@ -117,6 +124,9 @@ pub struct ExplainedRule {
     pub shadow_mode: bool,
     /// Refuses only when every quota of the request is over limit.
     pub quota_mode: bool,
+    /// Requests over the limit are let through, as the response says.
+    #[serde(default)]
+    pub is_soft: bool,
 }
 
 /// A limit and its state.
@@ -207,6 +217,8 @@ impl MatchResult {
             Self::NoRule => "no_rule",
             Self::Replaced => "replaced",
             Self::Unlimited => "unlimited",
+            Self::Exempt => "exempt",
+            Self::Exempted => "exempted",
             Self::Rule => "rule",
             Self::Override => "override",
         }

@@ -23,6 +23,8 @@ pub struct DescriptorResult<'a> {
     pub rule: Option<&'a Arc<Rule>>,
     /// Whether a rule matched all of whose limits other rules of the request replace.
     pub is_replaced: bool,
+    /// Whether another descriptor exempts the request, so that the rule that matched does not apply.
+    pub is_exempted: bool,
     /// The outcome at each limit that counts, in the order of the rule.
     pub outcomes: &'a [Outcome],
     /// Of several hits that are over a limit, those for which there was room.
@@ -48,6 +50,7 @@ pub(super) fn observe_each(
             descriptor,
             rule: rule(target),
             is_replaced: matches!(target.matched, Match::Replaced),
+            is_exempted: matches!(target.matched, Match::Exempted),
             outcomes: counted.map_or(&[], |outcomes| &outcomes.limits),
             room: counted.map_or(0, |outcomes| outcomes.room),
             status,
@@ -57,8 +60,8 @@ pub(super) fn observe_each(
 
 fn rule<'a>(target: &Target<'a>) -> Option<&'a Arc<Rule>> {
     let applies = match &target.matched {
-        Match::None | Match::Replaced => false,
-        Match::Unlimited => true,
+        Match::None | Match::Replaced | Match::Exempted => false,
+        Match::Unlimited | Match::Exempt => true,
         Match::Limits(limits) => limits.rule.is_some(),
     };
     target.node.filter(|_| applies)?.rule

@@ -25,6 +25,8 @@ pub(super) struct Plan<'a> {
     pub(super) batch: Batch<'a>,
     /// Whether a refused target refuses the request.
     pub(super) enforcement: RequestEnforcement<'a>,
+    /// Whether a rule exempts the request from all limits.
+    pub(super) is_exempt: bool,
 }
 
 impl<'a> Plan<'a> {
@@ -42,6 +44,7 @@ impl<'a> Plan<'a> {
                 atomic: domain.is_some_and(|domain| domain.atomic),
             },
             enforcement: RequestEnforcement::default(),
+            is_exempt: false,
         }
     }
 
@@ -65,7 +68,10 @@ impl<'a> Plan<'a> {
                 .targets
                 .resize_with(descriptors.len(), || Target::UNMATCHED),
         }
-        self.replace();
+        match self.is_exempt {
+            true => self.exempt(),
+            false => self.replace(),
+        }
         self.enforce();
         self.assign_lease(new_lease);
     }
@@ -82,6 +88,11 @@ impl<'a> Plan<'a> {
         let node = domain.walk(entries, &mut Parts(&mut identity));
         let rule = node.and_then(|node| node.rule);
         let (rule, set) = match (own, rule.map(|rule| (rule, &rule.limits))) {
+            (_, Some((_, Limits::Exempt))) => {
+                self.is_exempt = true;
+                let matched = Match::Exempt;
+                return self.targets.push(Target { node, matched });
+            }
             (Some(set), _) => {
                 if !node.is_some_and(|node| overrides::counts_like(&node, set)) {
                     identity = *begun;
@@ -110,6 +121,26 @@ impl<'a> Plan<'a> {
             lease: released,
             enforcement: Enforcement::Enforced,
         });
+    }
+
+    /// Removes all hits, but for those of leases: a release is carried out, whether the request is exempt now or not.
+    #[cold]
+    fn exempt(&mut self) {
+        let hits = &mut self.batch.hits;
+        let mut next = 0;
+        for target in &mut self.targets {
+            if matches!(target.matched, Match::Exempt) {
+                continue;
+            }
+            if target.limits().is_some() {
+                if hits[next].lease.is_some() {
+                    next += 1;
+                    continue;
+                }
+                hits.remove(next);
+            }
+            target.matched = Match::Exempted;
+        }
     }
 
     /// Removes the limits whose names another rule of the request replaces, even if that rule is

@@ -15,6 +15,7 @@ pub(super) struct Reported<'p> {
     pub(super) outcome: &'p Outcome,
     pub(super) shadow: bool,
     quota: bool,
+    soft: bool,
 }
 
 impl<'p> Reported<'p> {
@@ -25,7 +26,7 @@ impl<'p> Reported<'p> {
         target: &'p Target<'p>,
         matched: &'p MatchedLimits<'p>,
         outcomes: &'p Outcomes,
-        domain: Option<&Domain>,
+        domain: Option<&'p Domain>,
     ) -> Option<Self> {
         let limits = &matched.set.limits;
         let enforced = outcomes.limits.iter().filter(|outcome| {
@@ -48,12 +49,18 @@ impl<'p> Reported<'p> {
             outcome,
             shadow: matched.is_shadow(),
             quota: target.is_quota(domain),
+            soft: target.is_soft(domain),
         })
     }
 
     /// Whether its descriptor is refused, rather than merely over the limit.
     pub(super) fn is_refused(&self) -> bool {
-        self.outcome.over && !self.shadow
+        self.outcome.over && !self.shadow && !self.soft
+    }
+
+    /// Whether its descriptor is over a soft limit, which the upstream is to know.
+    pub(super) fn is_over_soft(&self) -> bool {
+        self.outcome.over && !self.shadow && self.soft
     }
 
     /// Whether the response reports this one rather than `other`, which came first.

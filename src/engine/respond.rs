@@ -35,6 +35,23 @@ pub(super) fn respond(context: &TemplateContext<'_>, code: Code) -> (Vec<Header>
     }
 }
 
+/// The headers for the upstream, one context for each descriptor that is over a soft limit. If several have a header of
+/// the same name, the first is added.
+pub(super) fn request_headers<'a>(over: impl Iterator<Item = TemplateContext<'a>>) -> Vec<Header> {
+    let mut added: Vec<Header> = Vec::new();
+    for context in over {
+        let response = context.reported.target.response(context.domain);
+        let templates = response.map_or(&[][..], |response| &*response.over_limit.request_headers);
+        for header in headers(templates.iter(), &context) {
+            let is_same = |other: &Header| other.name.eq_ignore_ascii_case(&header.name);
+            if !added.iter().any(is_same) {
+                added.push(header);
+            }
+        }
+    }
+    added
+}
+
 fn headers<'a>(
     templates: impl Iterator<Item = &'a HeaderTemplate>,
     context: &TemplateContext<'_>,

@@ -22,6 +22,10 @@ pub(super) enum Match<'a> {
     Replaced,
     /// A rule that is `unlimited`.
     Unlimited,
+    /// A rule that exempts the request.
+    Exempt,
+    /// Anything, in a request that another descriptor exempts.
+    Exempted,
     /// The limits of a rule, or an override.
     Limits(MatchedLimits<'a>),
 }
@@ -46,24 +50,29 @@ impl<'a> Target<'a> {
     pub(super) fn limits(&self) -> Option<&MatchedLimits<'a>> {
         match &self.matched {
             Match::Limits(limits) => Some(limits),
-            Match::None | Match::Replaced | Match::Unlimited => None,
+            Match::None | Match::Replaced | Match::Unlimited | Match::Exempt | Match::Exempted => {
+                None
+            }
         }
     }
 
     /// The rule of the policy that applies; `None` for an override.
     pub(super) fn rule(&self) -> Option<&'a Rule> {
         match &self.matched {
-            Match::None | Match::Replaced => None,
-            Match::Unlimited => self.node?.rule.map(Arc::as_ref),
+            Match::None | Match::Replaced | Match::Exempted => None,
+            Match::Unlimited | Match::Exempt => self.node?.rule.map(Arc::as_ref),
             Match::Limits(limits) => limits.rule,
         }
     }
 
     /// Whether it refuses only together with all other quotas of the request.
     ///
-    /// In a domain in quota mode that is every descriptor, matched or not, except unlimited ones.
+    /// In a domain in quota mode that is every descriptor, matched or not, except unlimited and exempt ones.
     pub(super) fn is_quota(&self, domain: Option<&Domain>) -> bool {
-        if matches!(self.matched, Match::Unlimited) {
+        if matches!(
+            self.matched,
+            Match::Unlimited | Match::Exempt | Match::Exempted
+        ) {
             return false;
         }
         let rule = self.limits().and_then(|limits| limits.rule);
@@ -74,7 +83,9 @@ impl<'a> Target<'a> {
     pub(super) fn metadata(&self) -> Option<&'a Arc<Metadata>> {
         match self.matched {
             Match::Replaced | Match::None => None,
-            Match::Unlimited | Match::Limits(_) => self.node?.metadata,
+            Match::Unlimited | Match::Exempt | Match::Exempted | Match::Limits(_) => {
+                self.node?.metadata
+            }
         }
     }
 
@@ -87,10 +98,25 @@ impl<'a> Target<'a> {
         response.map(Arc::as_ref)
     }
 
+    /// Whether a request over its limits is let through, as its response says.
+    pub(super) fn is_soft(&self, domain: Option<&'a Domain>) -> bool {
+        let Some(limits) = self.limits() else {
+            return false;
+        };
+        match limits.rule {
+            Some(rule) => rule.is_soft,
+            // An override has the response of the node that it matches.
+            None => domain
+                .and_then(|domain| self.response(domain))
+                .is_some_and(|response| response.over_limit.allow),
+        }
+    }
+
     /// Deactivates the limits of `rule`, which is the target's own, whose names `is_replaced`.
     pub(super) fn replace(&mut self, rule: &Rule, is_replaced: impl Fn(Option<&Arc<str>>) -> bool) {
         let mut left = match &rule.limits {
             Limits::Unlimited { name } => usize::from(!is_replaced(name.as_ref())),
+            Limits::Exempt => return,
             Limits::Counted(set) => set.limits.len(),
         };
         if let Match::Limits(matched) = &mut self.matched {

@@ -28,6 +28,7 @@ diagnostic_codes! {
         InvalidWindow Error "invalid-window" "A window longer than ten years" => "use a smaller `unit_multiplier` or `unit`",
         UnlimitedWithUnit Error "unlimited-with-unit" "`unlimited` together with a unit" => "remove one of them",
         UnlimitedInList Error "unlimited-in-list" "`unlimited` in a list of limits" => "remove the list: a rule without limits is `unlimited: true`",
+        ExemptWithLimit Error "exempt-with-limit" "`exempt` together with `rate_limit`" => "remove `rate_limit`: an exempt request is charged to no limit",
         TooManyLimits Error "too-many-limits" "More limits than one rule can have" => "remove limits that another one makes superfluous, or put some on another descriptor",
         MixedCharge Error "mixed-charge" "Limits of one list with different `charge`" => "write the same `charge` in each; the default in a list is `allowed`",
         BurstWithoutBucket Error "burst-without-bucket" "`burst` on an algorithm other than `token_bucket`" => "add `algorithm: token_bucket`, or remove `burst`",

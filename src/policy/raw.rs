@@ -89,6 +89,7 @@ pub(super) enum Flag {
     ValueToMetric,
     Shared,
     Secret,
+    Exempt,
 }
 
 /// `rate_limit`: one limit or a list of them.
@@ -135,6 +136,10 @@ pub(super) struct RawResponse {
     pub(super) over_limit_standard: Vec<Spanned<Text>>,
     pub(super) over_limit_headers: Vec<RawHeader>,
     pub(super) body: Option<Spanned<Text>>,
+    /// Whether requests over the limit are let through.
+    pub(super) allow: Option<Spanned<bool>>,
+    /// Headers for the upstream.
+    pub(super) request_headers: Vec<RawHeader>,
 }
 
 /// A header and its template.
@@ -169,7 +174,12 @@ impl Defaulted for RawDescriptorExtras {
 impl RawDescriptorExtras {
     /// Whether a flag is set.
     pub(super) fn has(&self, flag: Flag) -> bool {
-        self.flags.iter().any(|own| own.value == flag)
+        self.flag(flag).is_some()
+    }
+
+    /// A flag that is set, with its position.
+    pub(super) fn flag(&self, flag: Flag) -> Option<&Spanned<Flag>> {
+        self.flags.iter().find(|own| own.value == flag)
     }
 }
 
@@ -198,6 +208,7 @@ impl Flag {
             Self::ValueToMetric => "value_to_metric",
             Self::Shared => "share_threshold",
             Self::Secret => "secret",
+            Self::Exempt => "exempt",
         }
     }
 }

@@ -9,17 +9,21 @@ use super::template::{BodyTemplate, HeaderValueTemplate};
 pub struct ResponseTemplate {
     /// The headers of every response that reports a limit, in the order of the policy.
     pub headers: Box<[HeaderTemplate]>,
-    /// What a refusal adds.
+    /// What a refusal adds, or what replaces it.
     pub over_limit: OverLimit,
 }
 
-/// The part of a `response` for refusals.
+/// The part of a `response` for requests over a limit.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct OverLimit {
     /// They follow the general headers.
     pub headers: Box<[HeaderTemplate]>,
     /// The body; `None` leaves it to the proxy.
     pub body: Option<BodyTemplate>,
+    /// The limits are soft: requests over them are let through.
+    pub allow: bool,
+    /// The headers for the upstream on requests that are let through over a limit.
+    pub request_headers: Box<[HeaderTemplate]>,
 }
 
 /// A header whose value is rendered for each response.

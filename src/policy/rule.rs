@@ -16,6 +16,8 @@ pub struct Rule {
     pub shadow_mode: bool,
     /// It refuses only if every quota of the request is over limit.
     pub quota_mode: bool,
+    /// Its limits are soft: requests over them are let through, as its response says.
+    pub is_soft: bool,
     /// The names of limits of other rules that this one replaces in the same request.
     pub replaces: Box<[Arc<str>]>,
     /// The answer when its hits cannot be counted.
@@ -30,7 +32,7 @@ pub struct Rule {
     pub metric_ids: MetricIds,
     /// The file it comes from.
     pub file: Option<Arc<Path>>,
-    /// The position of its `rate_limit` in that file.
+    /// The position of its `rate_limit` in that file, or of `exempt`.
     pub position: Option<Position>,
 }
 
@@ -74,6 +76,8 @@ pub enum Limits {
         /// Its name, which `replaces` can refer to.
         name: Option<Arc<str>>,
     },
+    /// None, nor does any other rule limit a request that matches this one.
+    Exempt,
     /// Hits are counted against limits that act together.
     Counted(LimitSet),
 }

@@ -50,6 +50,7 @@ fn walk(policy: &Policy, pairs: &[(&str, &str)]) -> Option<(String, Vec<String>)
     let found = domain.walk(&entries(pairs), &mut parts)?;
     let limit = match &found.rule?.limits {
         Limits::Unlimited { .. } => "unlimited".to_owned(),
+        Limits::Exempt => "exempt".to_owned(),
         Limits::Counted(set) => {
             let quota = set.limits[0].quota();
             format!("{}/{}", quota.number(), quota.window().unwrap())

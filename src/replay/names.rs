@@ -28,6 +28,7 @@ impl RuleLabel {
     pub(super) fn new(rule: &Rule, domain: &Domain) -> Self {
         let limits = match &rule.limits {
             Limits::Unlimited { .. } => "unlimited".to_owned(),
+            Limits::Exempt => "exempt".to_owned(),
             Limits::Counted(set) => {
                 let limits: Vec<_> = set.limits.iter().map(limit).collect();
                 limits.join(", ")

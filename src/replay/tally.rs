@@ -97,7 +97,7 @@ impl Tally {
         let refused = result.status.code == Code::OverLimit;
         let descriptor = &request.descriptors[result.descriptor];
         let (Some(rule), Some(domain)) = (result.rule, domain) else {
-            if !result.is_replaced {
+            if !result.is_replaced && !result.is_exempted {
                 let has_domain = domain.is_some();
                 self.unmatched_descriptors
                     .add(&request.domain, descriptor, has_domain, line);

@@ -21,16 +21,24 @@ pub(super) fn differences(expect: &Expectation, got: &Decision) -> Vec<Differenc
         found.status(&prefix, expected, status);
     }
     if let Some(headers) = &expect.headers {
-        found.headers(headers, &got.headers);
-        found.unexpected_headers(headers, &got.headers);
+        found.headers("header", headers, &got.headers);
+        found.unexpected_headers("header", headers, &got.headers);
     }
-    found.headers(&expect.headers_include, &got.headers);
+    found.headers("header", &expect.headers_include, &got.headers);
+    if let Some(headers) = &expect.request_headers {
+        found.headers("request header", headers, &got.request_headers);
+        found.unexpected_headers("request header", headers, &got.request_headers);
+    }
     if let Some(body) = &expect.body {
         found.body(body, got.body.as_deref());
     }
     if let Some(is_expected) = expect.lease {
         let text = |is_granted| if is_granted { "granted" } else { "none" };
         found.compare("lease", text(is_expected), text(got.grant.is_some()));
+    }
+    if let Some(is_expected) = expect.exempt {
+        let text = |is_exempt| if is_exempt { "yes" } else { "no" };
+        found.compare("exempt", text(is_expected), text(got.is_exempt));
     }
     if let Some(metadata) = &expect.metadata {
         let none = Metadata::new();
@@ -132,7 +140,7 @@ impl Differences {
         }
     }
 
-    fn headers(&mut self, expected: &[ExpectedHeader], got: &[Header]) {
+    fn headers(&mut self, what: &str, expected: &[ExpectedHeader], got: &[Header]) {
         for header in expected {
             let found = got
                 .iter()
@@ -140,19 +148,19 @@ impl Differences {
             let found = found.map(|found| found.value.as_str());
             if found != header.value.as_deref() {
                 let shown = |value: Option<&str>| value.map_or_else(none, str::to_owned);
-                let what = format!("header {}", header.name);
+                let what = format!("{what} {}", header.name);
                 self.add(what, shown(header.value.as_deref()), shown(found));
             }
         }
     }
 
     /// Headers of the answer that are not expected.
-    fn unexpected_headers(&mut self, expected: &[ExpectedHeader], got: &[Header]) {
+    fn unexpected_headers(&mut self, what: &str, expected: &[ExpectedHeader], got: &[Header]) {
         for found in got {
             let is_same = |header: &ExpectedHeader| found.name.eq_ignore_ascii_case(&header.name);
             if !expected.iter().any(is_same) {
                 self.add(
-                    format!("header {}", found.name),
+                    format!("{what} {}", found.name),
                     none(),
                     found.value.clone(),
                 );

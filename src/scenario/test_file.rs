@@ -96,10 +96,14 @@ pub struct Expectation {
     pub headers: Option<Vec<ExpectedHeader>>,
     /// Some headers of the answer.
     pub headers_include: Vec<ExpectedHeader>,
+    /// All headers for the upstream, in any order.
+    pub request_headers: Option<Vec<ExpectedHeader>>,
     /// The body.
     pub body: Option<ExpectedBody>,
     /// Whether a lease is granted.
     pub lease: Option<bool>,
+    /// Whether the request is exempt from all limits.
+    pub exempt: Option<bool>,
     /// All metadata of the answer.
     pub metadata: Option<Metadata>,
 }

@@ -21,7 +21,7 @@ const MAX_RULES: usize = 5_000;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "[u32; 4]", into = "[u32; 4]")]
 pub struct HistoryStep {
-    /// Within the limits.
+    /// Within the limits, or let through over a soft one.
     pub ok: u32,
     /// Part of `ok`: near a limit. Always 0 for a domain.
     pub near: u32,
@@ -103,9 +103,9 @@ impl History {
         }
         let series = self.rules.entry(*id).or_insert_with(Series::new);
         series.add(self.steps, total, |now, last| HistoryStep {
-            ok: increase(now.within, last.within),
+            ok: increase(now.within + now.allowed, last.within + last.allowed),
             near: increase(now.near, last.near),
-            over: increase(now.over - now.shadow, last.over - last.shadow),
+            over: increase(now.refused(), last.refused()),
             shadow: increase(now.shadow, last.shadow),
         });
     }

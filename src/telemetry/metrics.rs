@@ -115,6 +115,7 @@ pub struct PolicyLoad {
 enum MatchKind {
     Rule,
     Unlimited,
+    Exempt,
     Override,
     Replaced,
     None,
@@ -132,6 +133,9 @@ pub struct RuleHits {
     pub over: u64,
     /// Part of `over`: allowed by shadow mode.
     pub shadow: u64,
+    /// Part of `over`: let through, because the limits are soft.
+    #[serde(default)]
+    pub allowed: u64,
     /// Part of `over`: hits for which there was room.
     #[serde(skip)]
     pub room: HitsWithRoom,
@@ -158,6 +162,9 @@ pub struct DomainDecisions {
     pub over_limit: u64,
     /// Part of `ok`: would be refused without the domain's shadow mode.
     pub shadow: u64,
+    /// Part of `ok`: exempt from all limits.
+    #[serde(default)]
+    pub exempt: u64,
 }
 
 impl Metrics {
@@ -197,6 +204,7 @@ impl Metrics {
                 counters.ok.add(decisions.ok);
                 counters.over_limit.add(decisions.over_limit);
                 counters.shadow.add(decisions.shadow);
+                counters.exempt.add(decisions.exempt);
                 counters.unmatched.add(self.unmatched_of(number));
             }
         }
@@ -361,12 +369,14 @@ impl Metrics {
                 sum.ok += counters.ok.get();
                 sum.over_limit += counters.over_limit.get();
                 sum.shadow += counters.shadow.get();
+                sum.exempt += counters.exempt.get();
             }
         }
         if let Some(counters) = self.forgotten.domains.get(number) {
             sum.ok = sum.ok.saturating_sub(counters.ok.get());
             sum.over_limit = sum.over_limit.saturating_sub(counters.over_limit.get());
             sum.shadow = sum.shadow.saturating_sub(counters.shadow.get());
+            sum.exempt = sum.exempt.saturating_sub(counters.exempt.get());
         }
         sum
     }
@@ -472,11 +482,17 @@ impl RuleHits {
         self.within + self.over
     }
 
+    /// Part of `over`: refused.
+    pub fn refused(&self) -> u64 {
+        self.over.saturating_sub(self.shadow + self.allowed)
+    }
+
     fn add(&mut self, other: &Self) {
         self.within += other.within;
         self.near += other.near;
         self.over += other.over;
         self.shadow += other.shadow;
+        self.allowed += other.allowed;
         self.room.hits += other.room.hits;
         self.room.near += other.room.near;
         self.room.shadow += other.room.shadow;
@@ -487,6 +503,7 @@ impl RuleHits {
         self.near = self.near.saturating_sub(other.near);
         self.over = self.over.saturating_sub(other.over);
         self.shadow = self.shadow.saturating_sub(other.shadow);
+        self.allowed = self.allowed.saturating_sub(other.allowed);
     }
 }
 
@@ -497,6 +514,7 @@ impl From<&RuleCounters> for RuleHits {
             near: counters.near.get(),
             over: counters.over.get(),
             shadow: counters.shadow.get(),
+            allowed: counters.allowed.get(),
             room: HitsWithRoom {
                 hits: counters.room.get(),
                 near: counters.near_room.get(),
@@ -507,9 +525,10 @@ impl From<&RuleCounters> for RuleHits {
 }
 
 impl MatchKind {
-    const ALL: [Self; 6] = [
+    const ALL: [Self; 7] = [
         Self::Rule,
         Self::Unlimited,
+        Self::Exempt,
         Self::Override,
         Self::Replaced,
         Self::None,
@@ -521,8 +540,10 @@ impl MatchKind {
             _ if result.domain.is_none() => Self::UnknownDomain,
             (Some(rule), _) => match rule.limits {
                 Limits::Unlimited { .. } => Self::Unlimited,
+                Limits::Exempt => Self::Exempt,
                 Limits::Counted(_) => Self::Rule,
             },
+            (None, _) if result.is_exempted => Self::Exempt,
             (None, false) => Self::Override,
             (None, true) if result.is_replaced => Self::Replaced,
             (None, true) => Self::None,
@@ -533,6 +554,7 @@ impl MatchKind {
         match self {
             Self::Rule => "rule",
             Self::Unlimited => "unlimited",
+            Self::Exempt => "exempt",
             Self::Override => "override",
             Self::Replaced => "replaced",
             Self::None => "none",

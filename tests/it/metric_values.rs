@@ -303,3 +303,52 @@ fn switches_are_taken_as_charts_write_them() {
         "{output:?}"
     );
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn requests_over_a_soft_limit_and_exempt_ones_are_counted_and_not_refused() {
+    let policy = "
+domain: t
+descriptors:
+  - key: soft
+    response: {over_limit: {allow: true}}
+    rate_limit: {unit: hour, requests_per_unit: 2}
+  - {key: network, value: internal, exempt: true}
+  - {key: hard, rate_limit: {unit: hour, requests_per_unit: 1}}
+";
+    let site = Site::start(policy, fixed_clock(), Options::default()).await;
+    for _ in 0..5 {
+        site.hit("t", &[("soft", "k")]);
+    }
+    site.hit("t", &[("network", "internal")]);
+    let two = json!({"domain": "t", "descriptors": [
+        {"entries": [{"key": "hard", "value": "k"}]},
+        {"entries": [{"key": "network", "value": "internal"}]},
+    ]});
+    for _ in 0..3 {
+        site.post("/json", &two.to_string());
+    }
+    let metrics = site.get("/metrics");
+    for (sample, expected) in [
+        ("weir_rule_over_limit_total{domain=\"t\",rule=\"soft\"}", 3),
+        ("weir_rule_soft_total{domain=\"t\",rule=\"soft\"}", 3),
+        ("weir_rule_soft_total{domain=\"t\",rule=\"hard\"}", 0),
+        (
+            "weir_rule_hits_total{domain=\"t\",rule=\"network=internal\"}",
+            4,
+        ),
+        ("weir_rule_hits_total{domain=\"t\",rule=\"hard\"}", 0),
+        ("weir_decisions_total{domain=\"t\",code=\"ok\"}", 9),
+        ("weir_decisions_total{domain=\"t\",code=\"over_limit\"}", 0),
+        ("weir_decisions_exempt_total{domain=\"t\"}", 4),
+        ("weir_descriptors_total{match=\"exempt\"}", 7),
+    ] {
+        assert_eq!(metrics.sample(sample), Some(expected), "{sample}");
+    }
+    let overview = site.get("/api/overview").json();
+    let rules = &overview["domains"][0]["rules"];
+    assert_eq!(
+        (&rules[0]["is_soft"], &rules[1]["is_exempt"]),
+        (&json!(true), &json!(true))
+    );
+    assert_eq!(rules[0]["hits"]["allowed"], 3);
+}

@@ -49,6 +49,13 @@ pub(super) fn text(request: &Request, results: &CallResults, domain: &DomainKnow
     for (name, value) in &answer.headers {
         append(&mut out, format_args!("{name}: {}\n", escape(value)));
     }
+    for (name, value) in &answer.request_headers {
+        let value = escape(value);
+        append(
+            &mut out,
+            format_args!("\nto the upstream: {name}: {value}\n"),
+        );
+    }
     if let Some(lease) = &answer.lease {
         append(&mut out, format_args!("\nlease {}\n", escape(lease)));
     }
@@ -64,10 +71,12 @@ pub(super) fn text(request: &Request, results: &CallResults, domain: &DomainKnow
 pub(super) fn json(request: &Request, results: &CallResults, domain: &DomainKnowledge) -> String {
     let answer = &results.last;
     let statuses = request.descriptors.iter().zip(&answer.statuses);
-    let headers = answer
-        .headers
-        .iter()
-        .map(|(name, value)| json!({"name": name, "value": value}));
+    let headers = |headers: &[(String, String)]| -> Vec<Value> {
+        let headers = headers.iter();
+        headers
+            .map(|(name, value)| json!({"name": name, "value": value}))
+            .collect()
+    };
     let value = json!({
         "code": code(answer.over_limit),
         "domain_is_known": match domain {
@@ -82,7 +91,8 @@ pub(super) fn json(request: &Request, results: &CallResults, domain: &DomainKnow
             "remaining": status.remaining,
             "reset_seconds": status.reset_after_secs,
         })).collect::<Vec<_>>(),
-        "headers": headers.collect::<Vec<_>>(),
+        "headers": headers(&answer.headers),
+        "request_headers": headers(&answer.request_headers),
         "body": Some(&answer.body).filter(|body| !body.is_empty()),
         "lease": answer.lease,
         "calls": {

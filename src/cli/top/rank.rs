@@ -124,11 +124,12 @@ fn rule(domain: &str, rule: &RuleOverview, status: &ServerStatus) -> TopRow {
         })
         .collect();
     let detail = match limits.is_empty() {
+        true if rule.is_exempt => "exempt".to_owned(),
         true => "unlimited".to_owned(),
         false => limits.join("; "),
     };
     TopRow {
-        refused: rule.hits.over - rule.hits.shadow.min(rule.hits.over),
+        refused: rule.hits.refused(),
         hits: Some(rule.hits.within + rule.hits.over),
         is_at_most: false,
         domain: domain.to_owned(),

@@ -165,6 +165,7 @@ impl<'a> Explainer<'a> {
             descriptors: descriptors.collect(),
             code: decision.code,
             headers: decision.headers,
+            request_headers: decision.request_headers,
             body: decision.body,
             lease_granted: decision.grant.is_some(),
         }
@@ -190,6 +191,8 @@ fn result(domain: Option<&Domain>, target: &Target<'_>) -> MatchResult {
         (Match::None, Some(_)) => MatchResult::NoRule,
         (Match::Replaced, _) => MatchResult::Replaced,
         (Match::Unlimited, _) => MatchResult::Unlimited,
+        (Match::Exempt, _) => MatchResult::Exempt,
+        (Match::Exempted, _) => MatchResult::Exempted,
         (Match::Limits(limits), _) if limits.rule.is_none() => MatchResult::Override,
         (Match::Limits(_), _) => MatchResult::Rule,
     }
@@ -230,6 +233,7 @@ impl From<&std::sync::Arc<Rule>> for ExplainedRule {
             column: rule.position.map(|position| position.column),
             shadow_mode: rule.shadow_mode,
             quota_mode: rule.quota_mode,
+            is_soft: rule.is_soft,
         }
     }
 }

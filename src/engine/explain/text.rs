@@ -67,6 +67,8 @@ fn fmt_descriptor(f: &mut Formatter<'_>, descriptor: &ExplainedDescriptor) -> fm
         MatchResult::NoRule => "the matching node has no rate_limit, so there is no limit",
         MatchResult::Replaced => "another descriptor's rule replaces this one: it does not count",
         MatchResult::Unlimited => "the rule is unlimited",
+        MatchResult::Exempt => "the request is exempt: no limit applies to any of its descriptors",
+        MatchResult::Exempted => "another descriptor exempts the request: this one does not count",
         MatchResult::Override => "the limit in the request applies instead of the policy's",
     };
     if !result.is_empty() {
@@ -81,6 +83,12 @@ fn fmt_descriptor(f: &mut Formatter<'_>, descriptor: &ExplainedDescriptor) -> fm
             writeln!(
                 f,
                 "         in quota mode: it refuses only if every quota of the request is over limit"
+            )?;
+        }
+        if rule.is_soft {
+            writeln!(
+                f,
+                "         soft: a request over it is let through, with a note to the upstream"
             )?;
         }
     }
@@ -196,6 +204,9 @@ fn fmt_status(f: &mut Formatter<'_>, status: &ExplainedStatus, result: MatchResu
             writeln!(f, ", resets in {reset}s")
         }
         _ if result == MatchResult::Unlimited => writeln!(f, "unlimited"),
+        _ if matches!(result, MatchResult::Exempt | MatchResult::Exempted) => {
+            writeln!(f, "exempt")
+        }
         _ => writeln!(f, "no limit"),
     }
 }
@@ -207,6 +218,12 @@ fn fmt_response(f: &mut Formatter<'_>, explanation: &Explanation) -> fmt::Result
     }
     for header in &explanation.headers {
         writeln!(f, "  {}: {}", header.name, header.value)?;
+    }
+    if !explanation.request_headers.is_empty() {
+        writeln!(f, "  to the upstream")?;
+    }
+    for header in &explanation.request_headers {
+        writeln!(f, "    {}: {}", header.name, header.value)?;
     }
     if let Some(body) = &explanation.body {
         writeln!(f)?;

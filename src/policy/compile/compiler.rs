@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::coverage::ResponseCoverage;
 use super::level::LevelBuilder;
+use super::limits::CompiledRateLimit;
 use super::summary::DomainSummary;
 use super::{effect, limits, matcher, on_store_error, reach, response, unlikely};
 use crate::document::{Metadata, PathElement, Report, Text};
@@ -169,6 +170,19 @@ impl Compiler {
         below: &LevelContext,
         report: &mut Report,
     ) -> Option<Arc<Rule>> {
+        if let Some(exempt) = raw.extras.flag(Flag::Exempt) {
+            if let Some(rate_limit) = &raw.rate_limit {
+                let message = "`exempt` together with `rate_limit`";
+                report.add(PolicyCode::ExemptWithLimit, rate_limit.position, message);
+                return None;
+            }
+            let exempt = CompiledRateLimit {
+                limits: Limits::Exempt,
+                replaces: Box::default(),
+                position: exempt.position,
+            };
+            return Some(self.add_rule(exempt, raw, metadata, below, report));
+        }
         let rate_limit = raw.rate_limit.as_ref()?;
         let summary = &self.summary;
         let compiled = report.within(PathElement::Key("rate_limit"), |report| {
@@ -186,11 +200,26 @@ impl Compiler {
                 }
             }
         }
+        Some(self.add_rule(compiled, raw, metadata, below, report))
+    }
+
+    fn add_rule(
+        &mut self,
+        compiled: CompiledRateLimit,
+        raw: &RawDescriptor,
+        metadata: Option<&Arc<Metadata>>,
+        below: &LevelContext,
+        report: &Report,
+    ) -> Arc<Rule> {
         let has = |flag| raw.extras.has(flag);
         let rule = Arc::new(Rule {
             limits: compiled.limits,
             shadow_mode: has(Flag::Shadow),
             quota_mode: has(Flag::Quota),
+            is_soft: below
+                .response
+                .as_ref()
+                .is_some_and(|response| response.over_limit.allow),
             replaces: compiled.replaces,
             on_store_error: below.on_store_error,
             metric: MetricDetail {
@@ -203,10 +232,10 @@ impl Compiler {
             },
             metric_ids: MetricIds::default(),
             file: Some(report.file().clone()),
-            position: rate_limit.position,
+            position: compiled.position,
         });
         self.rules.push(rule.clone());
-        Some(rule)
+        rule
     }
 
     /// Compiles a `response`, which covers all rules until its end.

@@ -24,9 +24,10 @@ struct OperatorUse {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum OperatorPlace {
-    /// A header of every response, or of refusals; left out if its value is missing.
+    /// A header of every response, of refusals, or for the upstream; left out if its value is missing.
     Header,
     RefusalHeader,
+    RequestHeader,
     /// Text; a missing value leaves a gap.
     Body,
 }
@@ -50,7 +51,9 @@ impl ResponseCoverage {
         let of_refusals = of_refusals.map(|header| (header, OperatorPlace::RefusalHeader));
         let headers = raw.headers.iter();
         let headers = headers.map(|header| (header, OperatorPlace::Header));
-        for (header, place) in headers.chain(of_refusals) {
+        let of_requests = raw.request_headers.iter();
+        let of_requests = of_requests.map(|header| (header, OperatorPlace::RequestHeader));
+        for (header, place) in headers.chain(of_refusals).chain(of_requests) {
             for piece in template::parse(&header.value.value).0 {
                 if let TemplatePiece::Operator(operator) = piece {
                     add(&operator, place, header.value.position);
@@ -101,7 +104,10 @@ impl ResponseCoverage {
                         format!("`%{name}%` never has a value here, so the header is never sent");
                     let keys: &[_] = match place {
                         OperatorPlace::Header => &["headers"],
-                        _ => &["over_limit", "headers"],
+                        OperatorPlace::RequestHeader => &["over_limit", "request_headers"],
+                        OperatorPlace::RefusalHeader | OperatorPlace::Body => {
+                            &["over_limit", "headers"]
+                        }
                     };
                     (keys, message, "remove the header, or use another operator")
                 }

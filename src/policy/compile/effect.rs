@@ -14,16 +14,19 @@ pub(super) fn check(raw: &RawDescriptor, shows_value: bool, report: &mut Report)
                 .iter()
                 .any(|limit| limit.extras.unlimited.as_ref().is_some_and(is_true))
     });
+    let is_exempt = raw.extras.has(Flag::Exempt);
+    let has_rule = raw.rate_limit.is_some() || is_exempt;
     for flag in &raw.extras.flags {
         let why = match flag.value {
-            Flag::Shadow | Flag::Quota | Flag::DetailedMetric if raw.rate_limit.is_none() => {
+            Flag::Shadow | Flag::Quota if is_exempt => "next to `exempt`",
+            Flag::Shadow | Flag::Quota | Flag::DetailedMetric if !has_rule => {
                 "without `rate_limit` on the same descriptor"
             }
             Flag::Shadow | Flag::Quota if is_unlimited => "on a rule that is `unlimited`",
             Flag::ValueToMetric if !shows_value => {
                 "because the name of the rule already has the value"
             }
-            Flag::ValueToMetric if raw.rate_limit.is_none() && raw.descriptors.is_empty() => {
+            Flag::ValueToMetric if !has_rule && raw.descriptors.is_empty() => {
                 "without `rate_limit` on this node or below"
             }
             _ => continue,
@@ -37,7 +40,7 @@ pub(super) fn check(raw: &RawDescriptor, shows_value: bool, report: &mut Report)
         report.add(PolicyCode::NoEffect, written.position, message);
     }
     // Metadata has an effect without a limit.
-    if is_leaf && raw.is_known && raw.extras.metadata.is_none() {
+    if is_leaf && !is_exempt && raw.is_known && raw.extras.metadata.is_none() {
         let message =
             "the descriptor has neither `rate_limit` nor `descriptors`, so it limits nothing";
         report.add(PolicyCode::NoLimit, raw.position, message);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::concurrency;
 use super::summary::DomainSummary;
 use crate::document::{
-    DiagnosticCode, DocumentCode, Field, PathElement, Report, Text, did_you_mean, quoted,
+    DiagnosticCode, DocumentCode, Field, PathElement, Position, Report, Text, did_you_mean, quoted,
 };
 use crate::limit::{Charge, InvalidBucket, Limit, LimitKind, LimitSet, Rate, TokenBucket, Window};
 use crate::policy::raw::{ALGORITHMS, CHARGES, RawLimit, RawRateLimit};
@@ -17,6 +17,8 @@ pub(super) struct CompiledRateLimit {
     pub(super) limits: Limits,
     /// The names of limits of other rules that it displaces.
     pub(super) replaces: Box<[Arc<str>]>,
+    /// The position of its key.
+    pub(super) position: Option<Position>,
 }
 
 /// `None` if an error was reported.
@@ -52,6 +54,7 @@ pub(super) fn compile(
         return Some(CompiledRateLimit {
             limits: Limits::Unlimited { name },
             replaces: replaces.into(),
+            position: raw.position,
         });
     }
     check_count(raw, report);
@@ -64,6 +67,7 @@ pub(super) fn compile(
     Some(CompiledRateLimit {
         limits: Limits::Counted(set),
         replaces: replaces.into(),
+        position: raw.position,
     })
 }
 

@@ -73,9 +73,47 @@ fn compile_over_limit(
         headers.extend(missing);
     }
     headers.extend(own_sets.iter().flat_map(|set| set.all_headers()));
+    let allow = raw.allow.as_ref().is_some_and(|allow| allow.value);
+    check_soft(raw, allow, report);
+    let request_headers = within("request_headers", report, |report| {
+        compile_headers(&raw.request_headers, &[], summary, report)
+    });
     OverLimit {
         headers: headers.into(),
         body: within("body", report, |report| compile_body(raw, summary, report)),
+        allow,
+        request_headers: request_headers.into(),
+    }
+}
+
+/// Warns of parts of `over_limit` that are never sent: a request is either refused or let through.
+fn check_soft(raw: &RawResponse, allow: bool, report: &mut Report) {
+    if allow {
+        let headers = raw.over_limit_headers.first();
+        let standard = raw.over_limit_standard.first();
+        let of_refusals = [
+            ("headers", headers.map(|header| header.name.position)),
+            ("body", raw.body.as_ref().map(|body| body.position)),
+            ("standard", standard.map(|name| name.position)),
+        ];
+        for (key, position) in of_refusals {
+            if let Some(position) = position {
+                let message =
+                    format!("`{key}` has no effect next to `allow: true`: nothing is refused");
+                let help = "write headers for the client under `response.headers`, and headers for the upstream \
+                            under `request_headers`";
+                within(key, report, |report| {
+                    report.add_with_help(PolicyCode::NoEffect, position, message, help);
+                });
+            }
+        }
+    } else if let Some(header) = raw.request_headers.first() {
+        let message = "`request_headers` has no effect without `allow: true`: a refused request does not reach \
+                       the upstream";
+        let help = "add `allow: true`, or write headers for the client under `headers`";
+        within("request_headers", report, |report| {
+            report.add_with_help(PolicyCode::NoEffect, header.name.position, message, help);
+        });
     }
 }
 

@@ -113,6 +113,8 @@ pub(super) static DESCRIPTOR: Level<RawDescriptor> = Level {
             |raw, pair, report| raw.matchers.get_mut().count_by = scalar::texts(&pair.node, report)),
         Key::new("rate_limit", types::RATE_LIMIT, "A limit, or a list of limits that must all allow the request.",
             |raw, pair, report| raw.rate_limit = Some(limit::read(pair, report))),
+        Key::new("exempt", types::FLAG, "A request that matches this node is neither refused nor charged, whatever else it matches.",
+            |raw, pair, report| set_flag(raw, Flag::Exempt, pair, report)),
         Key::new("shadow_mode", types::FLAG, "The rule counts and never refuses.",
             |raw, pair, report| set_flag(raw, Flag::Shadow, pair, report)),
         Key::new("quota_mode", types::FLAG, "The rule refuses only if every quota of the request is over limit.",

@@ -12,7 +12,7 @@ pub(super) static RESPONSE: Level<RawResponse> = Level {
     keys: &[
         Key::new("headers", types::HEADERS, "Headers of every response that reports a limit.",
             |response, pair, report| response.headers = read_headers(&pair.node, report)),
-        Key::new("over_limit", types::OVER_LIMIT, "Headers and body of a refusal.",
+        Key::new("over_limit", types::OVER_LIMIT, "Headers and body of a refusal, or what replaces a refusal.",
             |response, pair, report| {
                 OVER_LIMIT.read(&pair.node, response, &LANGUAGE, report);
             }),
@@ -34,6 +34,11 @@ pub(super) static OVER_LIMIT: Level<RawResponse> = Level {
             |response, pair, report| response.body = super::text(pair, report)),
         Key::new("standard", types::STANDARD, "Standard sets of headers, on refusals only.",
             |response, pair, report| response.over_limit_standard = read_standard(&pair.node, report)),
+        Key::new("allow", types::FLAG, "Requests over the limit are let through.",
+            |response, pair, report| response.allow = super::flag(pair, report)),
+        Key::new("request_headers", types::HEADERS,
+            "With allow: headers for the upstream, on requests over the limit.",
+            |response, pair, report| response.request_headers = read_headers(&pair.node, report)),
     ],
 };
 

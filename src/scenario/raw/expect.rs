@@ -64,10 +64,14 @@ pub(super) static EXPECT: Level<RawExpectation> = Level {
             |expect, pair, report| expect.expectation.headers = Some(read_all_headers(&pair.node, report))),
         Key::new("headers_include", types::HEADERS, "Some of the headers; null for one that must be absent.",
             |expect, pair, report| expect.expectation.headers_include = read_some_headers(&pair.node, report)),
+        Key::new("request_headers", types::HEADERS, "All headers for the upstream, in any order.",
+            |expect, pair, report| expect.expectation.request_headers = Some(read_all_headers(&pair.node, report))),
         Key::new("body", types::BODY, "The body; empty text for none. JSON is compared by its content.",
             |expect, pair, report| expect.expectation.body = read_body(&pair.node, report)),
         Key::new("lease", types::FLAG, "Whether a lease is granted.",
             |expect, pair, report| expect.expectation.lease = scalar::boolean(&pair.node, report)),
+        Key::new("exempt", types::FLAG, "Whether the request is exempt from all limits.",
+            |expect, pair, report| expect.expectation.exempt = scalar::boolean(&pair.node, report)),
         Key::new("metadata", types::METADATA, "All metadata of the answer.",
             |expect, pair, report| expect.expectation.metadata = read_metadata(&pair.node, report)),
     ],
@@ -143,7 +147,7 @@ fn read_all_headers(node: &Node, report: &mut Report) -> Vec<ExpectedHeader> {
     for pair in mapping(node, report).unwrap_or_default() {
         if pair.node.is_null() {
             let message = "a header without a value";
-            let help = "leave it out: `headers` lists all headers of the answer";
+            let help = "leave it out: all headers are listed here";
             let position = Some(pair.position);
             report.add_with_help(ScenarioCode::InvalidExpectation, position, message, help);
         }

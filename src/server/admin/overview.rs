@@ -141,7 +141,7 @@ fn slots_in_use(engine: &Engine) -> BTreeMap<String, u64> {
     let rules = policy.domains().into_iter().flat_map(Domain::rules);
     let with_slots = rules.filter(|rule| match &rule.limits {
         Limits::Counted(set) => set.has_leases(),
-        Limits::Unlimited { .. } => false,
+        Limits::Unlimited { .. } | Limits::Exempt => false,
     });
     with_slots
         .map(|rule| (metric_id(rule).to_string(), slots.of(rule)))
@@ -154,7 +154,7 @@ fn rule_overview(rule: &Rule, steps: Vec<HistoryStep>) -> RuleOverview {
         matcher: level.matcher_text.as_deref().map(str::to_owned),
     });
     let limits = match &rule.limits {
-        Limits::Unlimited { .. } => &[][..],
+        Limits::Unlimited { .. } | Limits::Exempt => &[][..],
         Limits::Counted(set) => &set.limits,
     };
     let limits = limits.iter().map(|limit| LimitOverview {
@@ -174,6 +174,8 @@ fn rule_overview(rule: &Rule, steps: Vec<HistoryStep>) -> RuleOverview {
         limits: limits.collect(),
         shadow_mode: rule.shadow_mode,
         quota_mode: rule.quota_mode,
+        is_soft: rule.is_soft,
+        is_exempt: matches!(rule.limits, Limits::Exempt),
         file: rule.file.as_deref().map(Into::into),
         line: rule.position.map(|position| position.line),
         hits: Default::default(),

@@ -29,6 +29,7 @@ fn text(policy: &Policy) -> String {
             };
             match &rule.limits {
                 Limits::Unlimited { .. } => line("unit=UNKNOWN requests_per_unit=0".to_owned()),
+                Limits::Exempt => line("unit=UNKNOWN requests_per_unit=0, exempt: true".to_owned()),
                 Limits::Counted(set) => {
                     for limit in &set.limits {
                         line(words(limit.kind));

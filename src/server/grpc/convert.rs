@@ -130,7 +130,7 @@ pub fn response(decision: Decision, lease: Option<LeaseId>) -> RateLimitResponse
         overall_code: code(decision.code).into(),
         statuses: decision.statuses.into_iter().map(status).collect(),
         response_headers_to_add: decision.headers.into_iter().map(header).collect(),
-        request_headers_to_add: Vec::new(),
+        request_headers_to_add: decision.request_headers.into_iter().map(header).collect(),
         raw_body: decision.body.map(Into::into).unwrap_or_default(),
         dynamic_metadata: dynamic_metadata(decision.metadata.as_deref(), lease),
         quota: None,

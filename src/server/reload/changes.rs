@@ -113,6 +113,8 @@ fn state(domain: &Domain, rule: &Rule) -> u64 {
         domain.quota_mode,
         rule.shadow_mode,
         rule.quota_mode,
+        rule.is_soft,
+        matches!(rule.limits, Limits::Exempt),
     ];
     modes.hash(&mut hash.0);
     if let Limits::Counted(set) = &rule.limits {

@@ -94,6 +94,16 @@ pub const FAMILIES: &[MetricFamily] = &[
             }
         },
     ),
+    counter(
+        "weir_decisions_exempt_total",
+        &["domain"],
+        "Decisions on requests with a descriptor that is exempt, so that no limit applied.",
+        |scrape, out| {
+            for (domain, decisions) in scrape.decisions() {
+                out.labelled(&[domain], decisions.exempt);
+            }
+        },
+    ),
     MetricFamily {
         name: "weir_decision_duration_seconds",
         kind: MetricKind::Histogram,
@@ -104,7 +114,7 @@ pub const FAMILIES: &[MetricFamily] = &[
     counter(
         "weir_descriptors_total",
         &["match"],
-        "Descriptors by what they matched: rule, unlimited, override, replaced (by other rules of the request), none or unknown_domain.",
+        "Descriptors by what they matched: rule, unlimited, exempt (all of an exempt request), override, replaced (by other rules of the request), none or unknown_domain.",
         |scrape, out| {
             for kind in MatchKind::ALL {
                 let sum = |index: usize| scrape.metrics.sum(|t| t.descriptors[index].get());
@@ -143,7 +153,7 @@ pub const FAMILIES: &[MetricFamily] = &[
     counter(
         "weir_rule_over_limit_total",
         RULE,
-        "Hits of requests that were over a limit of the rule, whether refused or allowed by shadow mode.",
+        "Hits of requests that were over a limit of the rule, whether refused, let through over a soft limit, or allowed by shadow mode.",
         |scrape, out| scrape.rule_samples(out, |hits| hits.over),
     ),
     counter(
@@ -151,6 +161,12 @@ pub const FAMILIES: &[MetricFamily] = &[
         RULE,
         "Hits over a limit that were allowed by shadow mode of the rule or its domain.",
         |scrape, out| scrape.rule_samples(out, |hits| hits.shadow),
+    ),
+    counter(
+        "weir_rule_soft_total",
+        RULE,
+        "Hits over a soft limit that were let through, because the response of the rule has over_limit.allow.",
+        |scrape, out| scrape.rule_samples(out, |hits| hits.allowed),
     ),
     counter(
         "weir_limit_over_total",

@@ -13,6 +13,8 @@ pub(super) struct HitClass {
     hits: u32,
     over: bool,
     shadow: bool,
+    /// Let through over a soft limit.
+    allowed: bool,
     /// Hits that are near a limit, if the request is within all of them.
     near: u32,
     /// Hits for which there was room, if the request is over a limit, …
@@ -49,6 +51,7 @@ impl HitClass {
         }
         let is_shadow = rule.shadow_mode || result.domain.is_some_and(|domain| domain.shadow_mode);
         class.shadow = class.over && is_shadow;
+        class.allowed = class.over && rule.is_soft && !is_shadow;
         class
     }
 
@@ -65,6 +68,9 @@ impl HitClass {
         counters.over.add(hits);
         if self.shadow {
             counters.shadow.add(hits);
+        }
+        if self.allowed {
+            counters.allowed.add(hits);
         }
         if self.room > 0 {
             counters.room.add(self.room.into());

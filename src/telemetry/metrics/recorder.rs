@@ -273,6 +273,9 @@ impl CallRecorder<'_> {
             if self.is_shadowed && decision.code == Code::Ok {
                 counters.shadow.add(1);
             }
+            if decision.is_exempt {
+                counters.exempt.add(1);
+            }
         }
         match decision.counting_status {
             CountingStatus::Degraded => thread.degraded.add(1),

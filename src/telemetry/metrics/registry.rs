@@ -268,6 +268,6 @@ fn unique<T: Borrow<str> + Hash + Eq>(used: &HashSet<T>, name: String) -> String
 pub(super) fn several_limits(rule: &Rule) -> Option<&[Limit]> {
     match &rule.limits {
         Limits::Counted(set) if set.limits.len() > 1 => Some(&set.limits),
-        Limits::Counted(_) | Limits::Unlimited { .. } => None,
+        Limits::Counted(_) | Limits::Unlimited { .. } | Limits::Exempt => None,
     }
 }

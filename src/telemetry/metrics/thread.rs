@@ -21,6 +21,8 @@ pub(super) struct RuleCounters {
     pub(super) over: ThreadCounter,
     /// Part of `over`: allowed by shadow mode.
     pub(super) shadow: ThreadCounter,
+    /// Part of `over`: let through over a soft limit.
+    pub(super) allowed: ThreadCounter,
     /// Part of `over`: hits of a request of several hits for which there was room …
     pub(super) room: ThreadCounter,
     /// … and which would have been near the limit, …
@@ -35,6 +37,7 @@ impl RuleCounters {
         self.near.add(hits.near);
         self.over.add(hits.over);
         self.shadow.add(hits.shadow);
+        self.allowed.add(hits.allowed);
     }
 }
 
@@ -45,6 +48,8 @@ pub(super) struct DomainCounters {
     pub(super) over_limit: ThreadCounter,
     /// Part of `ok`: would be refused without the domain's shadow mode.
     pub(super) shadow: ThreadCounter,
+    /// Part of `ok`: exempt from all limits.
+    pub(super) exempt: ThreadCounter,
     /// Descriptors that matched no rule.
     pub(super) unmatched: ThreadCounter,
 }

@@ -14,7 +14,7 @@ fn limit(received: &Received, domain: &str) -> Option<u32> {
     let domain = received.policy.domain(domain.as_bytes())?;
     match &domain.rules.first()?.limits {
         Limits::Counted(set) => set.limits.first().map(|limit| limit.capacity()),
-        Limits::Unlimited { .. } => None,
+        Limits::Unlimited { .. } | Limits::Exempt => None,
     }
 }
 

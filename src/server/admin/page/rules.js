@@ -40,7 +40,7 @@ const order = { key: "", isDescending: false };
 let entries = [];
 const newEntry = (domain, rule) => {
   const slots = make("div", "slots"), limits = labelled("Limits", cell("limits", ...rule.limits.map(limitLine)));
-  if (!rule.limits.length) limits.append(make("span", "tag", "unlimited"));
+  if (!rule.limits.length) limits.append(make("span", "tag", rule.is_exempt ? "exempt" : "unlimited"));
   limits.append(slots);
   const counts = COLUMNS.filter(column => column.kind).map(column => labelled(column.title, cell(column.kind)));
   const plot = newPlot(`Hits of ${rule.name}`, true), name = ruleName(rule), owner = make("span", "place", domain.name);

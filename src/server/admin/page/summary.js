@@ -93,6 +93,7 @@ const drawTiles = () => {
 const modeTags = of => [
   ...of.shadow_mode ? [make("span", "tag shadow", "shadow mode")] : [],
   ...of.quota_mode ? [make("span", "tag", "quota mode")] : [],
+  ...of.is_soft ? [make("span", "tag", "soft limit")] : [],
 ];
 const newDomainCard = domain => {
   const rates = make("p", "rates"), plot = newPlot(`Requests of ${domain.name}`, false);

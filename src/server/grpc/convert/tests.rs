@@ -182,10 +182,12 @@ fn decision() -> Decision {
         code: Code::Ok,
         statuses: Vec::new(),
         headers: Vec::new(),
+        request_headers: Vec::new(),
         body: None,
         metadata: None,
         counting_status: CountingStatus::Counted,
         grant: None,
+        is_exempt: false,
     }
 }
 
@@ -296,6 +298,21 @@ fn headers_and_body_are_for_the_client() {
     );
     assert_eq!(answer.raw_body, "slow down");
     assert!(answer.request_headers_to_add.is_empty());
+}
+
+#[test]
+fn request_headers_are_for_the_upstream() {
+    let decided = Decision {
+        request_headers: vec![Header {
+            name: "X-Over-Quota".into(),
+            value: "monthly".to_owned(),
+        }],
+        ..decision()
+    };
+    let answer = response(decided, None);
+    assert_eq!(answer.request_headers_to_add[0].key, "X-Over-Quota");
+    assert_eq!(answer.request_headers_to_add[0].value, "monthly");
+    assert!(answer.response_headers_to_add.is_empty());
 }
 
 #[test]
