@@ -130,19 +130,22 @@ fn rewritten(name: &str, setup: &Setup<'_>, (folder, weir): (&Path, SocketAddr))
     });
     let in_cluster = format!("- endpoint: {{ address: {{ {UPSTREAM} }} }}");
     let endpoint = format!("- endpoint: {{ address: {{ {upstream} }} }}");
-    let own = setup.edits.iter().copied();
-    [
+    // Most bootstraps have a listener in place of the service.
+    let has_stand_in = original.matches(UPSTREAM).count() == 2;
+    let stand_in = has_stand_in.then_some((UPSTREAM, &*pipe));
+    let edits: Vec<(&str, &str)> = [
         ("port_value: 9901", "port_value: 0"),
         ("port_value: 10000", "port_value: 0"),
         (&in_cluster, &endpoint),
-        (UPSTREAM, &pipe),
         ("port_value: 8081", &weir_port),
         ("timeout: 0.05s", &timeout),
         ("timeout: 0.5s", "timeout: 30s"),
     ]
     .into_iter()
-    .chain(own)
-    .fold(original, |text, (from, to)| {
+    .chain(stand_in)
+    .chain(setup.edits.iter().copied())
+    .collect();
+    edits.into_iter().fold(original, |text, (from, to)| {
         assert_eq!(text.matches(from).count(), 1, "{from} in {name}.yaml");
         text.replace(from, to)
     })

@@ -16,6 +16,7 @@ mod window;
 mod wire;
 
 mod clients;
+mod getting_started;
 mod h2spec;
 mod imports;
 mod llm_tokens;
