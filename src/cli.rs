@@ -4,7 +4,6 @@
 
 mod admin;
 mod check;
-mod client_tls;
 mod completions;
 mod explain;
 mod keys;

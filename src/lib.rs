@@ -45,6 +45,10 @@ mod backoff;
 
 mod error_text;
 
+mod regular_file;
+
+pub mod pem;
+
 pub mod request;
 
 pub mod clock;

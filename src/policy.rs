@@ -20,7 +20,6 @@ mod template;
 mod trace;
 mod tree;
 
-pub use crate::document::files::{OpenError, open};
 pub use crate::document::{
     Diagnostic, DiagnosticCode, Excerpt, Metadata, Position, SecretKeys, Severity, Value, merge,
 };

@@ -15,7 +15,7 @@ mod session;
 mod stream;
 
 pub use client::{XdsClient, XdsStatus};
-pub use config::{XdsConfig, XdsTls};
+pub use config::XdsConfig;
 pub use fetch::{FetchError, fetch};
 pub use loader::Received;
 pub use resource::{PolicyText, ResourceError};

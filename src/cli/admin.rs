@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::CliError;
-use super::client_tls::ClientTlsArgs;
 use crate::client::AdminClient;
+use crate::settings::TlsClientArgs;
 
 /// Where `weir serve` listens for the commands unless it is configured otherwise.
 pub(super) const DEFAULT_ADMIN: &str = "127.0.0.1:8080";
@@ -28,8 +28,8 @@ pub(super) struct AdminArgs {
         help_heading = "Server"
     )]
     admin_token_file: Option<PathBuf>,
-    #[command(flatten)]
-    tls: ClientTlsArgs,
+    #[command(flatten, next_help_heading = "Server")]
+    tls: TlsClientArgs,
 }
 
 impl AdminArgs {

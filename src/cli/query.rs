@@ -11,12 +11,12 @@ use std::time::Duration;
 use clap::Args;
 
 use super::admin::DEFAULT_ADMIN;
-use super::client_tls::ClientTlsArgs;
 use super::output::{Format, print};
 use super::pairs::{self, EntryArg};
 use super::{CliError, DONE, FAILED};
 use crate::client::{Client, ClientError, ServerAddr};
 use crate::request::{Cost, Descriptor, Override, Request};
+use crate::settings::TlsClientArgs;
 use calls::Schedule;
 
 /// The arguments of `weir query`.
@@ -53,8 +53,8 @@ pub(super) struct QueryArgs {
     )]
     admin: String,
 
-    #[command(flatten)]
-    tls: ClientTlsArgs,
+    #[command(flatten, next_help_heading = "Server")]
+    tls: TlsClientArgs,
 
     /// Hits to count at each descriptor [default: 1]
     #[arg(long, value_name = "N", group = "cost", help_heading = "Request")]

@@ -1,17 +1,17 @@
 //! TLS of the clients: which servers they trust, and the certificate that they show.
 
-use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use rustls::crypto::ring;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, RootCertStore};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
+
+use crate::pem::{self, PemError};
 
 /// How a client checks the certificate of a server, and which one it shows. Files are PEM.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -61,12 +61,9 @@ impl TlsOptions {
         let mut config = match &self.identity {
             None => builder.with_no_client_auth(),
             Some((certificate, key)) => {
-                let pem = read(key)?;
-                let invalid = || TlsOptionsError::Identity(certificate.clone(), key.clone());
-                let private = PrivateKeyDer::from_pem_slice(&pem).map_err(|_| invalid())?;
-                let chain = certificates(certificate)?;
-                let config = builder.with_client_auth_cert(chain, private);
-                config.map_err(|_| invalid())?
+                let chain = pem::certificates(certificate)?;
+                let config = builder.with_client_auth_cert(chain, pem::private_key(key)?);
+                config.map_err(|_| TlsOptionsError::Identity(certificate.clone(), key.clone()))?
             }
         };
         config.alpn_protocols = vec![protocol.to_owned()];
@@ -77,14 +74,10 @@ impl TlsOptions {
     }
 
     fn roots(&self) -> Result<RootCertStore, TlsOptionsError> {
-        let mut roots = RootCertStore::empty();
         if let Some(path) = &self.ca {
-            for certificate in certificates(path)? {
-                let added = roots.add(certificate);
-                added.map_err(|_| TlsOptionsError::Certificate(path.clone()))?;
-            }
-            return Ok(roots);
+            return Ok(pem::roots(path)?);
         }
+        let mut roots = RootCertStore::empty();
         // Some that cannot be used are usual.
         roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
         match roots.is_empty() {
@@ -159,37 +152,12 @@ impl HandshakeError {
     }
 }
 
-fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsOptionsError> {
-    let pem = read(path)?;
-    let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
-    let certificates = certificates.unwrap_or_default();
-    match certificates.is_empty() {
-        true => Err(TlsOptionsError::Certificate(path.to_owned())),
-        false => Ok(certificates),
-    }
-}
-
-fn read(path: &Path) -> Result<Vec<u8>, TlsOptionsError> {
-    fs::read(path).map_err(|source| TlsOptionsError::Read {
-        path: path.to_owned(),
-        source,
-    })
-}
-
 /// Why no encrypted connection can be made. No error contains a part of a key.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsOptionsError {
-    /// A file cannot be read.
-    #[error("cannot read {}", path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// The reason.
-        source: io::Error,
-    },
-    /// A file has no certificate that can be used.
-    #[error("{} has no certificate that can be used: expected PEM with `BEGIN CERTIFICATE`", .0.display())]
-    Certificate(PathBuf),
+    /// A file with certificates or a key cannot be used.
+    #[error(transparent)]
+    Pem(#[from] PemError),
     /// The certificate and the key of the client cannot be used together.
     #[error("the certificate in {} and the private key in {} cannot be used together", .0.display(), .1.display())]
     Identity(PathBuf, PathBuf),

@@ -48,6 +48,17 @@ pub struct Position {
     pub column: u32,
 }
 
+impl Position {
+    /// The position that follows `text`.
+    pub fn after(text: &str) -> Self {
+        let line = text.rsplit('\n').next().unwrap_or_default();
+        Self {
+            line: text.matches('\n').count() as u32 + 1,
+            column: line.chars().count() as u32 + 1,
+        }
+    }
+}
+
 impl fmt::Display for Diagnostic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.file.display())?;

@@ -1,14 +1,13 @@
 //! Files and folders: the only file I/O of policies and scenarios.
 
 use std::collections::HashSet;
-use std::fs::{self, File, Metadata};
-use std::io::{self, Read};
-use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
+use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::OFlags;
-
 use super::{DocumentCode, Position, Report};
+use crate::regular_file::{self, MAX_FILE_BYTES, OpenError};
 
 /// A path that cannot be read.
 #[derive(Debug)]
@@ -31,22 +30,8 @@ impl std::error::Error for LoadError {
     }
 }
 
-/// The largest file in bytes; a policy with a million rules is smaller.
-const MAX_FILE_BYTES: usize = 256 << 20;
-
 /// The most files and folders below one folder, including those that are not read.
 const MAX_ENTRIES: usize = if cfg!(test) { 100 } else { 1_000_000 };
-
-/// Why a file cannot be opened.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    /// Reading it might never end.
-    #[error("{0} is not a regular file")]
-    Irregular(&'static str),
-    /// The system refused.
-    #[error(transparent)]
-    Io(#[from] io::Error),
-}
 
 /// The files among `paths` in their order, and for each folder those that `select` chooses from its files.
 ///
@@ -73,50 +58,19 @@ pub fn find(
     Ok(files)
 }
 
-/// Opens a regular file without waiting for anything, and reads at most one byte more than a file may have.
-///
-/// # Errors
-/// If it is not a regular file, or cannot be opened.
-pub fn open(path: &Path) -> Result<io::Take<File>, OpenError> {
-    // Opening a device can have effects, and opening a pipe waits for its writer.
-    check_regular(&fs::metadata(path)?)?;
-    let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
-    let flags = i32::try_from(flags.bits()).map_err(io::Error::other)?;
-    let file = File::options().read(true).custom_flags(flags).open(path)?;
-    // It may be another file by now.
-    check_regular(&file.metadata()?)?;
-    Ok(file.take(MAX_FILE_BYTES as u64 + 1))
-}
-
-fn check_regular(metadata: &Metadata) -> Result<(), OpenError> {
-    let kind = metadata.file_type();
-    let found = match kind {
-        _ if kind.is_file() => return Ok(()),
-        _ if kind.is_dir() => "a folder",
-        _ if kind.is_fifo() => "a pipe",
-        _ if kind.is_socket() => "a socket",
-        _ => "a device",
-    };
-    Err(OpenError::Irregular(found))
-}
-
 /// Reads a whole file; `None` and a finding if it is not a regular file.
 ///
 /// # Errors
 /// If it cannot be read.
 pub fn read(path: &Path, report: &mut Report) -> Result<Option<Vec<u8>>, LoadError> {
-    let mut file = match open(path) {
-        Ok(file) => file,
-        Err(OpenError::Io(source)) => return Err(error(path, source)),
+    match regular_file::read(path) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(OpenError::Io(source)) => Err(error(path, source)),
         Err(irregular @ OpenError::Irregular(_)) => {
             report.add(DocumentCode::NotAFile, None, irregular.to_string());
-            return Ok(None);
+            Ok(None)
         }
-    };
-    let mut bytes = Vec::new();
-    file.read_to_end(&mut bytes)
-        .map_err(|source| error(path, source))?;
-    Ok(Some(bytes))
+    }
 }
 
 /// The text of a file, without a byte order mark; `None` and a finding if it is too large or not valid UTF-8.
@@ -129,7 +83,7 @@ pub fn decode<'t>(bytes: &'t [u8], report: &mut Report) -> Option<&'t str> {
     match std::str::from_utf8(bytes) {
         Ok(text) => Some(text.strip_prefix('\u{feff}').unwrap_or(text)),
         Err(fault) => {
-            let position = position_after(&bytes[..fault.valid_up_to()]);
+            let position = Position::after(&String::from_utf8_lossy(&bytes[..fault.valid_up_to()]));
             let message = "the file is not valid UTF-8";
             report.add(DocumentCode::NotUtf8, Some(position), message);
             None
@@ -175,15 +129,5 @@ fn error(path: &Path, source: io::Error) -> LoadError {
     LoadError {
         path: path.to_owned(),
         source,
-    }
-}
-
-/// The position that follows `text`.
-fn position_after(text: &[u8]) -> Position {
-    let text = String::from_utf8_lossy(text);
-    let line = text.rsplit('\n').next().unwrap_or_default();
-    Position {
-        line: text.matches('\n').count() as u32 + 1,
-        column: line.chars().count() as u32 + 1,
     }
 }

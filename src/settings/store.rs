@@ -1,22 +1,18 @@
 //! Flags for the store: where counters are, and how to connect to Redis.
-//!
-//! [`StoreArgs`] is what clap parses; [`RedisSettings`] adds the files they name, and
-//! [`RedisSettings::read`] reads these into a [`RedisConfig`]. No password appears in an error.
+
+mod redis_settings;
 
 use std::convert::Infallible;
-use std::fs;
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use thiserror::Error;
 
-use crate::store::{
-    HashKey, Identity, InvalidAddress, Login, Password, RedisAddress, RedisClock, RedisConfig,
-    RedisTls,
-};
+use super::tls::tls_client_args;
+use crate::store::{InvalidAddress, RedisAddress, RedisClock, RedisConfig};
+
+pub use redis_settings::{RedisFiles, RedisSettings, RedisSettingsError};
 
 /// The flags for the store, as given.
 #[derive(Args, Clone, Debug)]
@@ -54,33 +50,8 @@ pub(super) struct StoreArgs {
     #[arg(long, value_name = "FILE", env = "WEIR_REDIS_SENTINEL_PASSWORD_FILE")]
     redis_sentinel_password_file: Option<PathBuf>,
 
-    /// PEM file with the CA certificates for Redis [default: the system's]
-    #[arg(long, value_name = "FILE", env = "WEIR_REDIS_CA")]
-    redis_ca: Option<PathBuf>,
-
-    /// PEM file with weir's client certificate for Redis
-    #[arg(
-        long,
-        value_name = "FILE",
-        env = "WEIR_REDIS_CERT",
-        requires = "redis_key"
-    )]
-    redis_cert: Option<PathBuf>,
-
-    /// PEM file with the private key of the client certificate
-    #[arg(
-        long,
-        value_name = "FILE",
-        env = "WEIR_REDIS_KEY",
-        requires = "redis_cert"
-    )]
-    redis_key: Option<PathBuf>,
-
-    /// Name that the certificate of Redis must have, if not the host of the address
-    ///
-    /// For servers that sentinels announce by address, and for tunnels. The nodes of a cluster must announce their names.
-    #[arg(long, value_name = "NAME", env = "WEIR_REDIS_TLS_SERVER_NAME")]
-    redis_tls_server_name: Option<String>,
+    #[command(flatten)]
+    redis_tls: RedisTlsArgs,
 
     /// Whether the sentinels use TLS [default: as Redis does]
     #[arg(long, value_name = "SWITCH", env = "WEIR_REDIS_SENTINEL_TLS")]
@@ -148,6 +119,11 @@ pub(super) struct StoreArgs {
     redis_flush_interval: u64,
 }
 
+tls_client_args! {
+    /// The flags for TLS to Redis, as given.
+    pub(super) struct RedisTlsArgs { flags: "redis-", variables: "WEIR_REDIS_", server: "Redis" }
+}
+
 /// An invalid address is kept and reported later: clap would quote it, and with it a password.
 #[derive(Clone, Debug)]
 enum StoreArg {
@@ -182,36 +158,6 @@ enum SentinelTlsArg {
     Off,
 }
 
-/// The settings for Redis, with files not read yet.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RedisSettings {
-    /// All settings that need no file.
-    pub config: Result<RedisConfig, InvalidAddress>,
-    /// The user name for the sentinels.
-    pub sentinel_user: Option<String>,
-    /// Whether the sentinels use TLS; `None` if they do as Redis does.
-    pub sentinel_tls: Option<bool>,
-    /// The name that the certificate of Redis must have.
-    pub tls_server_name: Option<String>,
-    /// The files to read.
-    pub files: RedisFiles,
-}
-
-/// Files with secrets and certificates for Redis.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct RedisFiles {
-    /// The password of Redis, in the first line.
-    pub password: Option<PathBuf>,
-    /// The password of the sentinels, in the first line.
-    pub sentinel_password: Option<PathBuf>,
-    /// CA certificates, in PEM.
-    pub ca: Option<PathBuf>,
-    /// The client certificate and its private key, in PEM.
-    pub identity: Option<(PathBuf, PathBuf)>,
-    /// The hash key, in hexadecimal.
-    pub hash_key: Option<PathBuf>,
-}
-
 impl StoreArgs {
     pub(super) fn resolve(self) -> Option<RedisSettings> {
         let StoreArg::Redis(address) = self.store else {
@@ -232,118 +178,14 @@ impl StoreArgs {
             config,
             sentinel_user: self.redis_sentinel_user,
             sentinel_tls: self.redis_sentinel_tls.map(|tls| tls == SentinelTlsArg::On),
-            tls_server_name: self.redis_tls_server_name,
+            tls: self.redis_tls.options(),
             files: RedisFiles {
                 password: self.redis_password_file,
                 sentinel_password: self.redis_sentinel_password_file,
-                ca: self.redis_ca,
-                identity: self.redis_cert.zip(self.redis_key),
                 hash_key: self.hash_key_file,
             },
         })
     }
-}
-
-impl RedisSettings {
-    /// Reads the files.
-    ///
-    /// # Errors
-    /// If the address is invalid, or a file cannot be read or has invalid content.
-    pub fn read(self) -> Result<RedisConfig, RedisSettingsError> {
-        let mut config = self.config?;
-        let files = self.files;
-        if let Some(path) = &files.password {
-            let password = first_line(path)?;
-            config.address = config.address.with_password(Password::new(password));
-        }
-        if let Some(path) = &files.sentinel_password {
-            let login = Login {
-                user: self.sentinel_user,
-                password: Some(Password::new(first_line(path)?)),
-            };
-            let address = config.address.with_sentinel_login(login);
-            config.address = address.ok_or(RedisSettingsError::NoSentinels)?;
-        }
-        if let Some(tls) = self.sentinel_tls {
-            let address = config.address.with_sentinel_tls(tls);
-            config.address = address.ok_or(RedisSettingsError::NoSentinelsForTls)?;
-        }
-        let may_have_name = config.address.is_tls() && !config.address.is_cluster();
-        if self.tls_server_name.is_some() && !may_have_name {
-            return Err(RedisSettingsError::ServerName);
-        }
-        let identity = files.identity.map(|(certificate, key)| {
-            Ok::<_, RedisSettingsError>(Identity {
-                certificate: read_bytes(&certificate)?,
-                key: read_bytes(&key)?,
-            })
-        });
-        config.tls = RedisTls {
-            ca: files.ca.as_deref().map(read_bytes).transpose()?,
-            identity: identity.transpose()?,
-            server_name: self.tls_server_name,
-        };
-        if let Some(path) = files.hash_key {
-            let key = HashKey::from_hex(&first_line(&path)?);
-            config.hash_key = Some(key.ok_or(RedisSettingsError::HashKey(path))?);
-        }
-        Ok(config)
-    }
-}
-
-fn read_bytes(path: &Path) -> Result<Vec<u8>, RedisSettingsError> {
-    let failed = |source| RedisSettingsError::Read {
-        path: path.to_owned(),
-        source,
-    };
-    fs::read(path).map_err(failed)
-}
-
-fn first_line(path: &Path) -> Result<String, RedisSettingsError> {
-    let text = String::from_utf8(read_bytes(path)?);
-    let text = text.map_err(|_| RedisSettingsError::NotUtf8(path.to_owned()))?;
-    Ok(text.lines().next().unwrap_or_default().to_owned())
-}
-
-/// Why the settings for Redis are unusable.
-#[derive(Debug, Error)]
-pub enum RedisSettingsError {
-    /// `--store` is not a valid address.
-    #[error("invalid --store")]
-    Address(#[from] InvalidAddress),
-    /// A file cannot be read.
-    #[error("cannot read {}", path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// The reason.
-        source: io::Error,
-    },
-    /// A file is not text.
-    #[error("{} is not valid UTF-8", .0.display())]
-    NotUtf8(PathBuf),
-    /// A file does not contain a hash key.
-    #[error(
-        "invalid hash key in {}: expected 32 hexadecimal digits, as from `openssl rand -hex 16`",
-        .0.display()
-    )]
-    HashKey(PathBuf),
-    /// There is a password for sentinels, but the address has none.
-    #[error(
-        "--redis-sentinel-password-file needs a --store with sentinels: redis+sentinel://HOST,HOST/SERVICE"
-    )]
-    NoSentinels,
-    /// TLS was set for sentinels, but the address has none.
-    #[error(
-        "--redis-sentinel-tls needs a --store with sentinels: redis+sentinel://HOST,HOST/SERVICE"
-    )]
-    NoSentinelsForTls,
-    /// A name to check is given where no certificate is checked by it.
-    #[error(
-        "--redis-tls-server-name needs a --store with TLS, rediss:// or rediss+sentinel://; the nodes of a cluster \
-         must announce the names in their certificates (cluster-announce-hostname)"
-    )]
-    ServerName,
 }
 
 #[cfg(test)]
@@ -394,7 +236,7 @@ mod tests {
         let sentinels = "--store=rediss+sentinel://a,b/shop";
         let config = read(&[
             sentinels,
-            "--redis-tls-server-name=redis.example",
+            "--redis-server-name=redis.example",
             "--redis-sentinel-tls=off",
         ]);
         let config = config.unwrap();
@@ -403,10 +245,10 @@ mod tests {
         assert_eq!(same.address, "rediss+sentinel://a,b/shop".parse().unwrap());
         assert_ne!(config.address, same.address);
         for (store, flag, named) in [
-            ("redis://a", "--redis-tls-server-name=b", "rediss://"),
+            ("redis://a", "--redis-server-name=b", "rediss://"),
             (
                 "rediss-cluster://a",
-                "--redis-tls-server-name=b",
+                "--redis-server-name=b",
                 "cluster-announce-hostname",
             ),
             (

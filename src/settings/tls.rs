@@ -1,88 +1,144 @@
-//! Flags for TLS on the ports.
-
-use std::path::PathBuf;
+//! Flags for TLS: of the ports, and of the servers that weir connects to. Each has the same ones, under its own prefix.
 
 use clap::Args;
 
-use crate::server::tls::{ClientName, TlsFiles};
+use crate::server::tls::TlsFiles;
 
-/// The flags for TLS on the ports, as given.
-#[derive(Args, Clone, Debug)]
-#[command(next_help_heading = "TLS")]
-pub(super) struct TlsArgs {
-    /// PEM file with the certificate for --grpc, and its chain; without one the port has no TLS
-    #[arg(
-        long,
-        value_name = "FILE",
-        env = "WEIR_GRPC_TLS_CERT",
-        requires = "grpc_tls_key"
-    )]
-    grpc_tls_cert: Option<PathBuf>,
+/// Defines the flags for TLS to a server: which certificates to trust, and which one to show.
+macro_rules! tls_client_args {
+    (
+        $(#[$attribute:meta])*
+        $visibility:vis struct $type:ident { flags: $flag:literal, variables: $variable:literal, server: $server:literal }
+    ) => {
+        $(#[$attribute])*
+        #[derive(clap::Args, Clone, Debug)]
+        $visibility struct $type {
+            #[arg(
+                id = concat!($flag, "ca"),
+                long = concat!($flag, "ca"),
+                value_name = "FILE",
+                env = concat!($variable, "CA"),
+                help = concat!("PEM file with the CA certificates to trust for ", $server, " [default: the system's]")
+            )]
+            ca: Option<std::path::PathBuf>,
+            #[arg(
+                id = concat!($flag, "cert"),
+                long = concat!($flag, "cert"),
+                value_name = "FILE",
+                env = concat!($variable, "CERT"),
+                requires = concat!($flag, "key"),
+                help = concat!("PEM file with weir's client certificate for ", $server)
+            )]
+            cert: Option<std::path::PathBuf>,
+            #[arg(
+                id = concat!($flag, "key"),
+                long = concat!($flag, "key"),
+                value_name = "FILE",
+                env = concat!($variable, "KEY"),
+                requires = concat!($flag, "cert"),
+                help = "PEM file with the private key of the client certificate"
+            )]
+            key: Option<std::path::PathBuf>,
+            #[arg(
+                id = concat!($flag, "server-name"),
+                long = concat!($flag, "server-name"),
+                value_name = "NAME",
+                env = concat!($variable, "SERVER_NAME"),
+                help = concat!("Name that the certificate of ", $server, " must have [default: the host of its address]")
+            )]
+            server_name: Option<String>,
+        }
 
-    /// PEM file with the private key of that certificate
-    #[arg(
-        long,
-        value_name = "FILE",
-        env = "WEIR_GRPC_TLS_KEY",
-        requires = "grpc_tls_cert"
-    )]
-    grpc_tls_key: Option<PathBuf>,
+        impl $type {
+            /// The files, not read yet.
+            $visibility fn options(&self) -> $crate::client::TlsOptions {
+                $crate::client::TlsOptions {
+                    ca: self.ca.clone(),
+                    identity: self.cert.clone().zip(self.key.clone()),
+                    server_name: self.server_name.clone(),
+                }
+            }
+        }
+    };
+}
 
-    /// PEM file with the CA certificates of gRPC clients, which then must show a certificate
-    #[arg(
-        long,
-        value_name = "FILE",
-        env = "WEIR_GRPC_CLIENT_CA",
-        requires = "grpc_tls_cert"
-    )]
-    grpc_client_ca: Option<PathBuf>,
+/// Defines the flags for TLS on a port: its certificate, and those of its clients.
+macro_rules! tls_port_args {
+    (
+        $(#[$attribute:meta])*
+        struct $type:ident { flags: $flag:literal, variables: $variable:literal, port: $port:literal, clients: $clients:literal }
+    ) => {
+        $(#[$attribute])*
+        #[derive(Args, Clone, Debug)]
+        pub(super) struct $type {
+            #[arg(
+                id = concat!($flag, "tls-cert"),
+                long = concat!($flag, "tls-cert"),
+                value_name = "FILE",
+                env = concat!($variable, "TLS_CERT"),
+                requires = concat!($flag, "tls-key"),
+                help = concat!("PEM file with the certificate for ", $port, ", and its chain; without one the port has no TLS")
+            )]
+            certificate: Option<std::path::PathBuf>,
+            #[arg(
+                id = concat!($flag, "tls-key"),
+                long = concat!($flag, "tls-key"),
+                value_name = "FILE",
+                env = concat!($variable, "TLS_KEY"),
+                requires = concat!($flag, "tls-cert"),
+                help = "PEM file with the private key of that certificate"
+            )]
+            key: Option<std::path::PathBuf>,
+            #[arg(
+                id = concat!($flag, "client-ca"),
+                long = concat!($flag, "client-ca"),
+                value_name = "FILE",
+                env = concat!($variable, "CLIENT_CA"),
+                requires = concat!($flag, "tls-cert"),
+                help = concat!("PEM file with the CA certificates of ", $clients, ", which then must show a certificate")
+            )]
+            client_ca: Option<std::path::PathBuf>,
+            #[arg(
+                id = concat!($flag, "client-san"),
+                long = concat!($flag, "client-san"),
+                value_name = "NAME",
+                env = concat!($variable, "CLIENT_SAN"),
+                value_delimiter = ',',
+                requires = concat!($flag, "client-ca"),
+                help = concat!("DNS name or URI that the certificate of ", $clients, " may have; any of the CA if none is given")
+            )]
+            client_names: Vec<$crate::server::tls::ClientName>,
+        }
 
-    /// DNS name or URI that the certificate of a gRPC client may have; any of the CA if none is given
-    #[arg(
-        long,
-        value_name = "NAME",
-        env = "WEIR_GRPC_CLIENT_SAN",
-        value_delimiter = ',',
-        requires = "grpc_client_ca"
-    )]
-    grpc_client_san: Vec<ClientName>,
+        impl $type {
+            /// The files of the port; none if it has no TLS.
+            pub(super) fn files(&self) -> Option<TlsFiles> {
+                Some(TlsFiles {
+                    certificate: self.certificate.clone()?,
+                    key: self.key.clone()?,
+                    client_ca: self.client_ca.clone(),
+                    client_names: self.client_names.clone(),
+                })
+            }
+        }
+    };
+}
 
-    /// PEM file with the certificate for --http, and its chain; without one the port has no TLS
-    #[arg(
-        long,
-        value_name = "FILE",
-        env = "WEIR_HTTP_TLS_CERT",
-        requires = "http_tls_key"
-    )]
-    http_tls_cert: Option<PathBuf>,
+pub(super) use tls_client_args;
 
-    /// PEM file with the private key of that certificate
-    #[arg(
-        long,
-        value_name = "FILE",
-        env = "WEIR_HTTP_TLS_KEY",
-        requires = "http_tls_cert"
-    )]
-    http_tls_key: Option<PathBuf>,
+tls_client_args! {
+    /// How the certificate of a server at `https://…` is checked, and which one is shown to it.
+    pub struct TlsClientArgs { flags: "", variables: "WEIR_", server: "a server at https://" }
+}
 
-    /// PEM file with the CA certificates of HTTP clients, which then must show a certificate
-    #[arg(
-        long,
-        value_name = "FILE",
-        env = "WEIR_HTTP_CLIENT_CA",
-        requires = "http_tls_cert"
-    )]
-    http_client_ca: Option<PathBuf>,
+tls_port_args! {
+    /// The flags for TLS on the gRPC port, as given.
+    struct GrpcTlsArgs { flags: "grpc-", variables: "WEIR_GRPC_", port: "--grpc", clients: "gRPC clients" }
+}
 
-    /// DNS name or URI that the certificate of an HTTP client may have; any of the CA if none is given
-    #[arg(
-        long,
-        value_name = "NAME",
-        env = "WEIR_HTTP_CLIENT_SAN",
-        value_delimiter = ',',
-        requires = "http_client_ca"
-    )]
-    http_client_san: Vec<ClientName>,
+tls_port_args! {
+    /// The flags for TLS on the HTTP port, as given.
+    struct HttpTlsArgs { flags: "http-", variables: "WEIR_HTTP_", port: "--http", clients: "HTTP clients" }
 }
 
 /// The files of the ports with TLS.
@@ -92,25 +148,4 @@ pub struct TlsSettings {
     pub grpc: Option<TlsFiles>,
     /// Of `--http`.
     pub http: Option<TlsFiles>,
-}
-
-impl TlsArgs {
-    pub(super) fn resolve(self) -> TlsSettings {
-        let grpc = self.grpc_tls_cert.zip(self.grpc_tls_key);
-        let http = self.http_tls_cert.zip(self.http_tls_key);
-        TlsSettings {
-            grpc: grpc.map(|(certificate, key)| TlsFiles {
-                certificate,
-                key,
-                client_ca: self.grpc_client_ca,
-                client_names: self.grpc_client_san,
-            }),
-            http: http.map(|(certificate, key)| TlsFiles {
-                certificate,
-                key,
-                client_ca: self.http_client_ca,
-                client_names: self.http_client_san,
-            }),
-        }
-    }
 }

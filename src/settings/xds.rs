@@ -1,13 +1,14 @@
 //! Flags for a configuration server.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
 use clap::builder::BoolishValueParser;
 
 use super::size;
-use crate::xds::{XdsConfig, XdsTls};
+use super::tls::tls_client_args;
+use crate::client::TlsOptions;
+use crate::xds::XdsConfig;
 
 /// Time for a connection to a configuration server to be made.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -44,21 +45,8 @@ pub struct XdsArgs {
     #[arg(long, env = "WEIR_XDS_TLS", value_parser = BoolishValueParser::new())]
     xds_tls: bool,
 
-    /// PEM file with the CA certificates for the configuration server [default: the system's]
-    #[arg(long, value_name = "FILE", env = "WEIR_XDS_CA")]
-    xds_ca: Option<PathBuf>,
-
-    /// PEM file with weir's client certificate
-    #[arg(long, value_name = "FILE", env = "WEIR_XDS_CERT", requires = "xds_key")]
-    xds_cert: Option<PathBuf>,
-
-    /// PEM file with the private key of the client certificate
-    #[arg(long, value_name = "FILE", env = "WEIR_XDS_KEY", requires = "xds_cert")]
-    xds_key: Option<PathBuf>,
-
-    /// Name in the server's certificate [default: the host of its address]
-    #[arg(long, value_name = "NAME", env = "WEIR_XDS_SERVER_NAME")]
-    xds_server_name: Option<String>,
+    #[command(flatten)]
+    tls_files: XdsTlsArgs,
 
     /// Longest configuration that is accepted, in bytes or with a unit
     #[arg(
@@ -71,23 +59,24 @@ pub struct XdsArgs {
     xds_max_message: usize,
 }
 
+tls_client_args! {
+    /// The flags for TLS to a configuration server, as given.
+    struct XdsTlsArgs { flags: "xds-", variables: "WEIR_XDS_", server: "the configuration server" }
+}
+
 /// A name and its value.
 type NamedValue = (String, String);
 
 impl XdsArgs {
     /// How to reach a server. Files for TLS imply it.
     pub fn resolve(self, server: String) -> XdsConfig {
-        let tls = XdsTls {
-            ca: self.xds_ca,
-            identity: self.xds_cert.zip(self.xds_key),
-            server_name: self.xds_server_name,
-        };
+        let tls = self.tls_files.options();
         XdsConfig {
             server,
             node_id: self.xds_node_id,
             node_metadata: self.xds_node_metadata,
             headers: self.xds_header,
-            tls: (self.xds_tls || tls != XdsTls::default()).then_some(tls),
+            tls: (self.xds_tls || tls != TlsOptions::default()).then_some(tls),
             max_message_bytes: self.xds_max_message,
             connect_timeout: CONNECT_TIMEOUT,
         }
@@ -155,7 +144,7 @@ mod tests {
         assert!(resolve(&["--xds-cert", "tls.crt"]).is_err());
         assert_eq!(
             resolve(&["--xds-tls"]).unwrap().tls,
-            Some(XdsTls::default())
+            Some(TlsOptions::default())
         );
     }
 

@@ -3,9 +3,7 @@
 //! A span is a child of the span that the caller names in `traceparent`. It contains names from the
 //! policy and never a value that a client sent. Without `--otlp` none of this runs.
 
-use std::fs;
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use opentelemetry::propagation::{Extractor, TextMapPropagator};
@@ -13,17 +11,16 @@ use opentelemetry::trace::{
     Span as _, SpanBuilder, SpanKind, Status, Tracer as _, TracerProvider as _,
 };
 use opentelemetry::{Context, KeyValue};
-use opentelemetry_otlp::tonic_types::transport::{Certificate, ClientTlsConfig};
+use opentelemetry_otlp::tonic_types::transport::ClientTlsConfig;
 use opentelemetry_otlp::{ExporterBuildError, SpanExporter, WithExportConfig, WithTonicConfig};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::trace::{Sampler, SdkTracer, SdkTracerProvider, Span};
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
 use thiserror::Error;
 
 use super::collector::TraceConfig;
 use crate::engine::{Decision, DescriptorResult};
+use crate::pem::{self, PemError};
 
 /// Creates and exports spans.
 #[derive(Debug)]
@@ -158,20 +155,12 @@ impl Extractor for TraceHeaders<'_> {
 }
 
 /// The trust in the certificates of `ca`, or in those of the system.
-fn tls(ca: Option<&Path>) -> Result<ClientTlsConfig, TraceError> {
-    let Some(path) = ca else {
-        return Ok(ClientTlsConfig::new().with_native_roots());
-    };
-    let path = || path.to_owned();
-    let pem = fs::read(path()).map_err(|source| TraceError::ReadCa {
-        path: path(),
-        source,
-    })?;
-    let certificates = CertificateDer::pem_slice_iter(&pem).collect::<Result<Vec<_>, _>>();
-    if certificates.is_ok_and(|certificates| !certificates.is_empty()) {
-        return Ok(ClientTlsConfig::new().ca_certificate(Certificate::from_pem(pem)));
-    }
-    Err(TraceError::InvalidCa(path()))
+fn tls(ca: Option<&Path>) -> Result<ClientTlsConfig, PemError> {
+    let config = ClientTlsConfig::new();
+    Ok(match ca {
+        Some(path) => config.trust_anchors(pem::roots(path)?.roots),
+        None => config.with_native_roots(),
+    })
 }
 
 /// Spans cannot be exported.
@@ -182,18 +171,9 @@ pub enum TraceError {
         "cannot export spans to the collector of --otlp; --otlp-ca names a file with its CA certificates"
     )]
     Exporter(#[source] ExporterBuildError),
-    /// The file with CA certificates cannot be read.
-    #[error("cannot read {} of --otlp-ca", path.display())]
-    ReadCa {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        source: io::Error,
-    },
-    /// The file has no valid certificate.
-    #[error("{} of --otlp-ca has no valid certificate; expected PEM", .0.display())]
-    InvalidCa(PathBuf),
+    /// The file with CA certificates cannot be used.
+    #[error("invalid --otlp-ca")]
+    Ca(#[from] PemError),
     /// The address of the collector is not encrypted.
     #[error("--otlp-ca has no use without TLS; write --otlp https://HOST:PORT")]
     NotEncrypted,

@@ -1,7 +1,8 @@
 //! Where the configuration server is, and who asks it.
 
-use std::path::PathBuf;
 use std::time::Duration;
+
+use crate::client::TlsOptions;
 
 /// How to reach a configuration server.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,21 +15,10 @@ pub struct XdsConfig {
     pub node_metadata: Vec<(String, String)>,
     /// Header fields of the stream.
     pub headers: Vec<(String, String)>,
-    /// TLS; none for plaintext.
-    pub tls: Option<XdsTls>,
+    /// TLS; none for plaintext. Its files are read again for each connection.
+    pub tls: Option<TlsOptions>,
     /// Longest message that is accepted, in bytes.
     pub max_message_bytes: usize,
     /// Time for a connection to be made.
     pub connect_timeout: Duration,
-}
-
-/// TLS to a configuration server. Files are read again for each connection.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct XdsTls {
-    /// Certificates to trust instead of the system's, PEM.
-    pub ca: Option<PathBuf>,
-    /// The client's certificate and its key, PEM.
-    pub identity: Option<(PathBuf, PathBuf)>,
-    /// The name in the server's certificate; the host of the address if `None`.
-    pub server_name: Option<String>,
 }

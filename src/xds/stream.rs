@@ -1,18 +1,17 @@
 //! A stream to the server: how it is opened, and why it can fail.
 
-use std::fs;
-use std::io;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::metadata::{AsciiMetadataKey, AsciiMetadataValue};
-use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
+use tonic::transport::{Channel, ClientTlsConfig, Endpoint, Identity};
 use tonic::{Request, Streaming};
 
-use super::config::{XdsConfig, XdsTls};
+use super::config::XdsConfig;
 use super::session::Session;
+use crate::client::TlsOptions;
+use crate::pem::{self, IdentityText, PemError};
 use crate::proto::envoy::config::core::v3::Node;
 use crate::proto::envoy::service::discovery::v3::aggregated_discovery_service_client::AggregatedDiscoveryServiceClient;
 use crate::proto::envoy::service::discovery::v3::{DiscoveryRequest, DiscoveryResponse};
@@ -32,14 +31,9 @@ pub enum StreamError {
         /// How it was written.
         text: String,
     },
-    /// A file for TLS cannot be read.
-    #[error("cannot read {}", path.display())]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
+    /// A file for TLS cannot be used.
+    #[error(transparent)]
+    Pem(#[from] PemError),
     /// There is no connection.
     #[error("cannot connect to {server}")]
     Connect {
@@ -137,19 +131,15 @@ pub(super) async fn connect(config: &XdsConfig) -> Result<Channel, StreamError> 
     endpoint.connect().await.map_err(failed)
 }
 
-fn tls_config(tls: &XdsTls) -> Result<ClientTlsConfig, StreamError> {
-    let read = |path: &PathBuf| {
-        fs::read(path).map_err(|source| StreamError::File {
-            path: path.clone(),
-            source,
-        })
-    };
-    let mut config = match &tls.ca {
-        Some(ca) => ClientTlsConfig::new().ca_certificate(Certificate::from_pem(read(ca)?)),
-        None => ClientTlsConfig::new().with_native_roots(),
+fn tls_config(tls: &TlsOptions) -> Result<ClientTlsConfig, PemError> {
+    let mut config = ClientTlsConfig::new();
+    config = match &tls.ca {
+        Some(ca) => config.trust_anchors(pem::roots(ca)?.roots),
+        None => config.with_native_roots(),
     };
     if let Some((certificate, key)) = &tls.identity {
-        config = config.identity(Identity::from_pem(read(certificate)?, read(key)?));
+        let IdentityText { certificate, key } = IdentityText::read(certificate, key)?;
+        config = config.identity(Identity::from_pem(certificate, key));
     }
     if let Some(name) = &tls.server_name {
         config = config.domain_name(name);

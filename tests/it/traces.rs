@@ -177,12 +177,12 @@ fn ca_certificates_that_are_of_no_use_are_reported() {
         (
             "https://localhost:4317",
             "/nowhere.pem",
-            "cannot read /nowhere.pem of --otlp-ca",
+            "--otlp-ca: cannot read /nowhere.pem",
         ),
         (
             "https://localhost:4317",
             empty,
-            "has no valid certificate; expected PEM",
+            "empty.pem has no certificate: expected PEM",
         ),
         ("localhost:4317", empty, "write --otlp https://HOST:PORT"),
         (

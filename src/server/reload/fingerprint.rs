@@ -8,7 +8,8 @@ use std::path::PathBuf;
 
 use siphasher::sip128::{Hasher128, SipHasher13};
 
-use crate::policy::{self, OpenError};
+use crate::policy;
+use crate::regular_file::{self, OpenError};
 
 /// How many more times contents are read before their unchanged metadata is trusted: a write that
 /// closely follows a read may leave the file's times unchanged.
@@ -55,7 +56,7 @@ impl Fingerprints {
         }
         let mut alone = SipHasher13::new();
         let contents = fingerprint(paths, |file, hash| {
-            let mut opened = policy::open(file).map_err(|error| match error {
+            let mut opened = regular_file::open(file).map_err(|error| match error {
                 OpenError::Irregular(_) => io::ErrorKind::InvalidInput,
                 OpenError::Io(error) => error.kind(),
             })?;

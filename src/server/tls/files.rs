@@ -1,22 +1,20 @@
 //! A certificate, its key and the CA of clients: from PEM files to what a handshake needs.
 
-use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use rustls::ServerConfig;
 use rustls::crypto::{CryptoProvider, ring};
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::pki_types::CertificateDer;
 use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
-use rustls::{RootCertStore, ServerConfig};
 
 use super::client_names::{ClientName, NamedClients};
 use super::error::TlsFilesError;
 use super::expiry::expiry;
 use crate::clock::Timestamp;
-use crate::policy::{self, OpenError};
+use crate::pem::{self, PemError};
 
 /// The files of a port with TLS, in PEM.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,11 +48,11 @@ impl TlsFiles {
     /// Reads the files.
     pub(super) fn load(&self, protocol: &[u8]) -> Result<LoadedTls, TlsFilesError> {
         let provider = Arc::new(ring::default_provider());
-        let chain = certificates(&self.certificate)?;
+        let chain = pem::certificates(&self.certificate)?;
         let expiry = first_expiry(&chain);
         let certified = self.certified(chain, &provider)?;
         let ca = self.client_ca.as_deref().map(|path| {
-            let certificates = certificates(path)?;
+            let certificates = pem::certificates(path)?;
             let expiry = first_expiry(&certificates);
             let verifier = self.verifier(path, certificates, &provider)?;
             Ok::<_, TlsFilesError>((verifier, expiry))
@@ -91,23 +89,14 @@ impl TlsFiles {
         chain: Vec<CertificateDer<'static>>,
         provider: &CryptoProvider,
     ) -> Result<CertifiedKey, TlsFilesError> {
-        let pem = read(&self.key)?;
-        let key = PrivateKeyDer::from_pem_slice(&pem).map_err(|_| {
-            let is_encrypted = pem
-                .windows(ENCRYPTED.len())
-                .any(|window| window == ENCRYPTED);
-            match is_encrypted {
-                true => TlsFilesError::EncryptedKey(self.key.clone()),
-                false => TlsFilesError::NoKey(self.key.clone()),
-            }
-        })?;
+        let key = pem::private_key(&self.key)?;
         CertifiedKey::from_der(chain, key, provider).map_err(|error| match error {
             rustls::Error::InconsistentKeys(_) => TlsFilesError::Mismatch {
                 certificate: self.certificate.clone(),
                 key: self.key.clone(),
             },
             rustls::Error::InvalidCertificate(_) => {
-                TlsFilesError::Certificate(self.certificate.clone())
+                PemError::Certificate(self.certificate.clone()).into()
             }
             _ => TlsFilesError::Key(self.key.clone()),
         })
@@ -119,14 +108,10 @@ impl TlsFiles {
         certificates: Vec<CertificateDer<'static>>,
         provider: &Arc<CryptoProvider>,
     ) -> Result<Arc<dyn ClientCertVerifier>, TlsFilesError> {
-        let invalid = || TlsFilesError::Certificate(path.to_owned());
-        let mut roots = RootCertStore::empty();
-        for certificate in certificates {
-            roots.add(certificate).map_err(|_| invalid())?;
-        }
+        let roots = pem::trust(certificates, path)?;
         let (roots, provider) = (Arc::new(roots), Arc::clone(provider));
         let verifier = WebPkiClientVerifier::builder_with_provider(roots, provider).build();
-        let verifier = verifier.map_err(|_| invalid())?;
+        let verifier = verifier.map_err(|_| PemError::Certificate(path.to_owned()))?;
         if self.client_names.is_empty() {
             return Ok(verifier);
         }
@@ -137,35 +122,7 @@ impl TlsFiles {
     }
 }
 
-/// Part of the first line of a key that needs a password.
-const ENCRYPTED: &[u8] = b"ENCRYPTED";
-
-fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsFilesError> {
-    let pem = read(path)?;
-    let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
-    let certificates = certificates.map_err(|_| TlsFilesError::Certificate(path.to_owned()))?;
-    match certificates.is_empty() {
-        true => Err(TlsFilesError::NoCertificate(path.to_owned())),
-        false => Ok(certificates),
-    }
-}
-
 fn first_expiry(certificates: &[CertificateDer<'_>]) -> Option<Timestamp> {
     let expiries = certificates.iter().filter_map(|found| expiry(found));
     expiries.min_by_key(|expiry| expiry.micros())
-}
-
-fn read(path: &Path) -> Result<Vec<u8>, TlsFilesError> {
-    let contents = policy::open(path).and_then(|mut file| {
-        let mut bytes = Vec::new();
-        file.read_to_end(&mut bytes)?;
-        Ok(bytes)
-    });
-    contents.map_err(|error| TlsFilesError::Read {
-        path: path.to_owned(),
-        source: match error {
-            OpenError::Io(source) => source,
-            irregular @ OpenError::Irregular(_) => io::Error::other(irregular),
-        },
-    })
 }

@@ -14,6 +14,7 @@ use weir_harness::{Authority, Issued};
 
 use super::handshake::MAX_HANDSHAKES;
 use super::*;
+use crate::pem::PemError;
 use crate::server::http2::Rejection;
 use crate::telemetry::{Metrics, ServerPort};
 
@@ -202,7 +203,10 @@ fn errors_name_the_file_and_the_way_out_and_show_nothing_of_a_key() {
     }
     fs::remove_file(folder.path().join(KEY)).unwrap();
     let error = load(folder.path()).unwrap_err();
-    assert!(matches!(error, TlsFilesError::Read { .. }), "{error}");
+    assert!(
+        matches!(error, TlsFilesError::Pem(PemError::Read { .. })),
+        "{error}"
+    );
 }
 
 #[tokio::test]

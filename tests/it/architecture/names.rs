@@ -10,7 +10,9 @@ const CRATE_VISIBLE: &[(&str, usize)] = &[
     ("document", 2),
     ("error_text", 1),
     ("limit", 11),
+    ("pem", 9),
     ("policy", 121),
+    ("regular_file", 4),
     ("server", 2),
 ];
 
