@@ -9,6 +9,9 @@
 //! if no answer comes, Redis may or may not have it, and the next write raises Redis to at least
 //! what this instance knows. Hits that were sent themselves without an answer are treated alike.
 
+mod entry;
+mod in_flight;
+
 use std::collections::HashMap;
 use std::mem;
 use std::sync::Arc;
@@ -20,13 +23,15 @@ use tokio::sync::{self, Notify};
 use tokio::time::Instant;
 
 use super::local_cache::{LocalCache, is_blocked};
-use super::pending_write::{Certainty, LocalCharge, PendingWrite};
-use super::script::{self, StoredStates};
+use super::pending_write::{Certainty, LocalCharge};
+use super::script;
 use super::time::RedisTime;
 use crate::clock::Timestamp;
-use crate::limit::{LimitSet, Operation, Outcomes, States, check_and_apply};
+use crate::limit::{Operation, Outcomes, States, check_and_apply};
 use crate::request::Cost;
 use crate::store::{CounterKey, Hit};
+use entry::WriteBackEntry;
+pub(super) use in_flight::InFlight;
 
 const SHARDS: usize = 64;
 
@@ -56,31 +61,6 @@ pub(super) struct WriteBack {
 }
 
 type Shard = HashMap<CounterKey, WriteBackEntry>;
-
-/// The writes of one counter. It exists while it has any.
-#[derive(Debug)]
-struct WriteBackEntry {
-    /// What waits to be sent, on top of what was sent already.
-    next: PendingWrite,
-    /// Whether `next` has to be sent; it may have to without any hits, to raise Redis.
-    is_waiting: bool,
-    /// When to send `next` in the background.
-    due: Instant,
-    in_flight: Vec<(u64, PendingWrite)>,
-    /// Whether the fallback store has counted all of this, too.
-    is_in_fallback: bool,
-}
-
-/// A write on its way to Redis. Dropping it returns the write, as not applied.
-#[derive(Debug)]
-pub(super) struct InFlight {
-    write_back: Arc<WriteBack>,
-    key: CounterKey,
-    id: u64,
-    /// As the script reads it.
-    batch: Vec<u8>,
-    is_done: bool,
-}
 
 /// What this instance knows of a counter: where the fallback store starts from.
 #[derive(Debug)]
@@ -336,103 +316,6 @@ impl WriteBack {
 /// Slots can be released at any time, so Redis is asked for them each time.
 fn is_cacheable(hit: &Hit<'_>) -> bool {
     !hit.set.has_leases() && hit.lease.is_none()
-}
-
-impl WriteBackEntry {
-    /// Nothing waits yet; `reported` is what Redis last reported.
-    fn new(set: &LimitSet, reported: States) -> Self {
-        Self {
-            next: PendingWrite::new(set, reported),
-            is_waiting: false,
-            due: Instant::now(),
-            in_flight: Vec::new(),
-            is_in_fallback: false,
-        }
-    }
-
-    /// Adds all writes to what Redis reported; `states` are aligned to the limits of the hit.
-    fn add_to(&mut self, hit: &Hit<'_>, states: &mut States) {
-        self.add_in_flight_to(hit, states);
-        self.next.add_to(hit.set, states);
-    }
-
-    fn add_in_flight_to(&mut self, hit: &Hit<'_>, states: &mut States) {
-        for (_, write) in &mut self.in_flight {
-            write.add_to(hit.set, states);
-        }
-    }
-
-    /// Moves what waits on top of what Redis has `reported` since, and of what is in flight.
-    fn rebase(&mut self, hit: &Hit<'_>, mut reported: States) {
-        reported.align(hit.set);
-        self.add_in_flight_to(hit, &mut reported);
-        self.next.rebase(hit.set, reported);
-    }
-
-    fn has_writes(&self) -> bool {
-        self.is_waiting || !self.in_flight.is_empty()
-    }
-}
-
-impl InFlight {
-    pub(super) fn key(&self) -> CounterKey {
-        self.key
-    }
-
-    /// The batch for the script, which can be taken once.
-    pub(super) fn take_batch(&mut self) -> Vec<u8> {
-        mem::take(&mut self.batch)
-    }
-
-    /// Redis has applied it to the states that it had `found`.
-    pub(super) fn applied(mut self, found: &StoredStates) {
-        self.finish(|write_back, key, _, write| {
-            let mut states = found.states(&write.set);
-            states.align(&write.set);
-            write.delta.add_to(&write.set, &mut states);
-            write_back.cache.refresh(key, &write.set, states);
-            write_back.written.fetch_add(write.hits, Ordering::Relaxed);
-        });
-    }
-
-    /// Redis may have applied it.
-    pub(super) fn maybe_applied(mut self) {
-        self.finish(|write_back, _, entry, write| {
-            entry.next.put_back_uncertain(&write);
-            write_back.wait(entry, RETRY_DELAY);
-        });
-    }
-
-    /// Takes the write out of those in flight; a counter that was reset in the meantime has none.
-    fn finish(
-        &mut self,
-        end: impl FnOnce(&WriteBack, CounterKey, &mut WriteBackEntry, PendingWrite),
-    ) {
-        self.is_done = true;
-        let mut shard = self.write_back.shard(self.key);
-        let Some(entry) = shard.get_mut(&self.key) else {
-            return;
-        };
-        let Some(at) = entry.in_flight.iter().position(|(id, _)| *id == self.id) else {
-            return;
-        };
-        let (_, write) = entry.in_flight.remove(at);
-        end(&self.write_back, self.key, entry, write);
-        if !entry.has_writes() {
-            shard.remove(&self.key);
-        }
-    }
-}
-
-impl Drop for InFlight {
-    fn drop(&mut self) {
-        if !self.is_done {
-            self.finish(|write_back, _, entry, write| {
-                entry.next.put_back(write);
-                write_back.wait(entry, RETRY_DELAY);
-            });
-        }
-    }
 }
 
 #[cfg(test)]

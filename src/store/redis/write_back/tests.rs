@@ -4,7 +4,9 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::clock::Micros;
+use crate::limit::LimitSet;
 use crate::limit::{Active, Charge, Limit, LimitKind, Rate, TokenBucket};
+use crate::store::redis::script::StoredStates;
 use crate::store::{Enforcement, HashKey, KeyBuilder, KeyHasher};
 
 const NOW: Timestamp = Timestamp::from_secs(1_700_000_000);
