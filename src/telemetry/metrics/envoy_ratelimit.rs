@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 
-use super::RuleHits;
+use super::counts::RuleHits;
 use super::registry::Detail;
 use super::scrape::Scrape;
 use super::text::{MetricKind, PrometheusText};

@@ -5,7 +5,7 @@
 
 use std::sync::atomic::Ordering::Relaxed;
 
-use super::MatchKind;
+use super::match_kind::MatchKind;
 use super::scrape::Scrape;
 use super::text::{MetricKind, Samples};
 use crate::clock::system_clock_jumps;

@@ -7,9 +7,10 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use parking_lot::Mutex;
 
 use super::hit_class::HitClass;
+use super::match_kind::MatchKind;
 use super::registry::{Detail, Registry};
 use super::thread::ThreadMetrics;
-use super::{GRPC_UNKNOWN, MatchKind, UNKNOWN_DOMAIN};
+use super::{GRPC_UNKNOWN, UNKNOWN_DOMAIN};
 use crate::clock::{Stopwatch, Timestamp};
 use crate::engine::{Code, CountingStatus, Decision, DescriptorResult};
 use crate::limit::Outcome;

@@ -6,9 +6,10 @@
 
 use std::sync::Arc;
 
+use super::Metrics;
+use super::counts::{DomainDecisions, RuleHits};
 use super::registry::{self, Detail};
 use super::text::Samples;
-use super::{DomainDecisions, Metrics, RuleHits};
 use crate::clock::{Clock, Timestamp};
 use crate::engine::{Engine, LeaseStats, SlotsInUse};
 use crate::limit::Limit;

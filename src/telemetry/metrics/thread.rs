@@ -5,9 +5,10 @@
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, OnceLock};
 
-use super::RuleHits;
 use super::counter::ThreadCounter;
+use super::counts::{HitsWithRoom, RuleHits};
 use super::histogram::ThreadHistogram;
+use super::match_kind::MatchKind;
 use crate::telemetry::rejection_log::ByReason;
 
 /// Hits that matched a rule.
@@ -41,6 +42,23 @@ impl RuleCounters {
     }
 }
 
+impl From<&RuleCounters> for RuleHits {
+    fn from(counters: &RuleCounters) -> Self {
+        Self {
+            within: counters.within.get(),
+            near: counters.near.get(),
+            over: counters.over.get(),
+            shadow: counters.shadow.get(),
+            allowed: counters.allowed.get(),
+            room: HitsWithRoom {
+                hits: counters.room.get(),
+                near: counters.near_room.get(),
+                shadow: counters.shadow_room.get(),
+            },
+        }
+    }
+}
+
 /// Decisions in a domain.
 #[derive(Debug, Default)]
 pub(super) struct DomainCounters {
@@ -63,8 +81,8 @@ pub(super) struct ThreadMetrics {
     /// Hits over one limit, for the rules that have several.
     pub(super) limits: GrowingTable<ThreadCounter>,
     pub(super) domains: GrowingTable<DomainCounters>,
-    /// Descriptors by [`super::MatchKind`].
-    pub(super) descriptors: [ThreadCounter; super::MatchKind::ALL.len()],
+    /// Descriptors by [`MatchKind`].
+    pub(super) descriptors: [ThreadCounter; MatchKind::ALL.len()],
     /// Failed calls by gRPC status code.
     pub(super) errors: [ThreadCounter; 17],
     /// Rejected calls and connections.
