@@ -111,6 +111,23 @@ async fn rejected_http_requests_are_counted_by_status() {
     assert_eq!(site.post("/json", body).status, 429);
     let rejected = [400, 401, 403, 404, 405].map(count);
     assert_eq!(rejected, [Some(1); 5]);
+    // Heads that never become a request are counted once their connection has ended.
+    let mut long = "GET / HTTP/1.1\r\nX: ".to_owned();
+    // All of it is read, so that the connection is not reset.
+    long.push_str(&"x".repeat(64 * 1024 - long.len()));
+    for (head, status) in [
+        (&*long, "431"),
+        ("GET / HTTP/1.1\r\nnot a name: x\r\n\r\n", "400"),
+    ] {
+        let mut stream = TcpStream::connect(site.address()).unwrap();
+        stream.write_all(head.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        assert_eq!(answer.split(' ').nth(1), Some(status));
+    }
+    while (count(431), count(400)) != (Some(1), Some(2)) {
+        std::thread::yield_now();
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -190,6 +207,12 @@ async fn lines_that_nobody_reads_are_dropped_and_counted() {
             client.should_rate_limit(asked).await.unwrap();
         }
     }
+    // A reload does not wait for a reader, either.
+    let file = serving.folder.path().join("t.yaml");
+    let policy = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, format!("{policy}# changed\n")).unwrap();
+    serving.signal("HUP");
+    while !ask(http, "GET", "/metrics", "").contains("\nweir_policy_generation 2\n") {}
     serving.signal("TERM");
     let (code, _) = tokio::task::spawn_blocking(move || serving.end())
         .await

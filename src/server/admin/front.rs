@@ -121,8 +121,11 @@ impl Front {
         http.timer(TokioTimer::new())
             .header_read_timeout(self.head_timeout)
             .max_buf_size(MAX_HEAD_BYTES);
-        // A connection that fails is its client's affair, and would let clients write the log.
-        let _ = http.serve_connection(TokioIo::new(stream), service).await;
+        let served = http.serve_connection(TokioIo::new(stream), service).await;
+        // Nothing is logged: a connection that fails is its client's affair, and would let clients write the log.
+        if let Some(status) = served.err().and_then(|error| status_of_invalid(&error)) {
+            self.metrics.http_rejected(status.as_u16());
+        }
     }
 
     async fn respond(self, request: hyper::Request<Incoming>, peer: Peer) -> Response {
@@ -155,6 +158,17 @@ impl Front {
             Ok(response) => response,
             Err(_) => (StatusCode::SERVICE_UNAVAILABLE, "not available\n").into_response(),
         }
+    }
+}
+
+/// The status with which hyper has answered the head of a request that it could not read.
+fn status_of_invalid(error: &hyper::Error) -> Option<StatusCode> {
+    match error {
+        _ if error.is_parse_too_large() => Some(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE),
+        // It closes the connection without an answer.
+        _ if error.is_parse_version_h2() => None,
+        _ if error.is_parse() => Some(StatusCode::BAD_REQUEST),
+        _ => None,
     }
 }
 

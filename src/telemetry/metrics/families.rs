@@ -487,7 +487,7 @@ pub const FAMILIES: &[MetricFamily] = &[
     counter(
         "weir_http_rejections_total",
         &["status"],
-        "HTTP requests that were rejected, by status: 404 is an unknown path, 405 another method, 403 an unknown host or a missing permission, 401 a wrong token.",
+        "HTTP requests that were rejected, by status: 404 is an unknown path, 405 another method, 403 an unknown host or a missing permission, 401 a wrong token, 431 a head of more than 64 KiB.",
         |scrape, out| {
             for (status, count) in scrape.metrics.http_rejections.counts() {
                 out.labelled(&[&status.to_string()], count);

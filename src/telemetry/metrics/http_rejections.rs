@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// The statuses that have a count of their own; any other counts as the first.
-const STATUSES: [u16; 7] = [400, 401, 403, 404, 405, 408, 413];
+const STATUSES: [u16; 8] = [400, 401, 403, 404, 405, 408, 413, 431];
 
 /// How many requests were rejected with each status.
 #[derive(Debug, Default)]
