@@ -33,4 +33,4 @@ pub use report::{FilePosition, PathElement, Report};
 pub use secret_keys::SecretKeys;
 pub use suggest::{did_you_mean, is_placeholder, is_similar, quoted, shortened};
 pub use value::{Metadata, Value, merge};
-pub use yaml::{Elements, Kind, Node, Pair, Style, Text, parse, parse_by_element};
+pub use yaml::{Elements, Kind, Node, Pair, Style, Text, TextPlace, parse, parse_by_element};

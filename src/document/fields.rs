@@ -49,7 +49,7 @@ pub fn wrong_type_with_help(node: &Node, expected: &str, help: &str, report: &mu
         Kind::Map(_) => "a mapping",
         Kind::List(_) => "a list",
         Kind::Scalar(..) if node.is_null() => "null",
-        Kind::Scalar(_, Style::Quoted) => "text in quotes",
+        Kind::Scalar(_, Style::Quoted(_)) => "text in quotes",
         Kind::Scalar(text, _) => match resolve(text) {
             Scalar::Bool(_) => "true or false",
             Scalar::Number(number) if !number.as_f64().is_finite() => "infinity or NaN",

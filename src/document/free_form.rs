@@ -33,7 +33,7 @@ fn read_pairs(pairs: &[Pair], report: &mut Report) -> Metadata {
 
 /// The key as text: numbers and booleans are written as in JSON. `None` for null and infinite numbers.
 fn key(pair: &Pair) -> Option<String> {
-    if pair.style == Style::Quoted {
+    if pair.style != Style::Plain {
         return Some(pair.key.to_string());
     }
     match resolve(&pair.key) {
@@ -55,7 +55,7 @@ pub fn read_value(node: &Node, report: &mut Report) -> Option<Value> {
         }
         Kind::Scalar(text, style) => (text, style),
     };
-    if *style == Style::Quoted {
+    if *style != Style::Plain {
         return Some(Value::Text(text.to_string()));
     }
     Some(match resolve(text) {

@@ -78,7 +78,7 @@ pub fn boolean(node: &Node, report: &mut Report) -> Option<bool> {
         return Some(value);
     }
     let help = match &node.kind {
-        Kind::Scalar(text, Style::Quoted) if matches!(resolve(text), Scalar::Bool(_)) => {
+        Kind::Scalar(text, Style::Quoted(_)) if matches!(resolve(text), Scalar::Bool(_)) => {
             "leave out the quotes"
         }
         _ => "write `true` or `false`",
@@ -128,7 +128,7 @@ fn whole(number: Number) -> Option<i128> {
 
 fn not_a_number(node: &Node, report: &mut Report) -> Field<u32> {
     let help = match &node.kind {
-        Kind::Scalar(text, Style::Quoted) if yaml11::is_number(text) => "leave out the quotes",
+        Kind::Scalar(text, Style::Quoted(_)) if yaml11::is_number(text) => "leave out the quotes",
         Kind::Scalar(text, _) if is_placeholder(text) => {
             "replace the placeholder before the file is loaded"
         }

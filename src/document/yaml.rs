@@ -14,7 +14,7 @@ use saphyr_parser::Parser;
 
 use super::Report;
 use builder::Builder;
-pub use node::{Kind, Node, Pair, Style, Text};
+pub use node::{Kind, Node, Pair, Style, Text, TextPlace};
 
 /// The prefix that is added to a file that is JSON.
 ///

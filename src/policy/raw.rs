@@ -135,11 +135,19 @@ pub(super) struct RawResponse {
     pub(super) standard: Vec<Spanned<Text>>,
     pub(super) over_limit_standard: Vec<Spanned<Text>>,
     pub(super) over_limit_headers: Vec<RawHeader>,
-    pub(super) body: Option<Spanned<Text>>,
+    pub(super) body: Option<RawBody>,
     /// Whether requests over the limit are let through.
     pub(super) allow: Option<Spanned<bool>>,
     /// Headers for the upstream.
     pub(super) request_headers: Vec<RawHeader>,
+}
+
+/// A body and its template.
+#[derive(Debug, PartialEq)]
+pub(super) struct RawBody {
+    pub(super) template: Spanned<Text>,
+    /// Where the first character of the template is, if it is in the file to the letter.
+    pub(super) start: Option<Position>,
 }
 
 /// A header and its template.

@@ -7,7 +7,7 @@ use saphyr_parser::{Event, Marker, ScalarStyle, ScanError, Span, Tag};
 
 use super::merge::merged;
 use super::syntax::explain;
-use super::{Elements, Kind, Node, Pair, Style, Text};
+use super::{Elements, Kind, Node, Pair, Style, Text, TextPlace};
 use crate::document::{DocumentCode, Position, Report, quoted};
 
 /// Deeper than 64 levels of descriptors, shallower than any stack.
@@ -114,7 +114,10 @@ impl<'r> Builder<'r> {
             Event::Scalar(text, style, anchor, tag) => {
                 let mut plain = style == ScalarStyle::Plain;
                 plain &= self.is_text_tag(tag.as_deref(), position) != Some(true);
-                let style = if plain { Style::Plain } else { Style::Quoted };
+                let style = match plain {
+                    true => Style::Plain,
+                    false => Style::Quoted(text_place(&text, style, &span)),
+                };
                 let size = 1 + text.len() / NODE_BYTES;
                 let kind = Kind::Scalar(self.share(&text), style);
                 self.complete(anchor, size, Node { position, kind });
@@ -323,6 +326,21 @@ impl<'r> Builder<'r> {
             line: marker.line() as u32,
             column: marker.col().saturating_sub(shift) as u32 + 1,
         }
+    }
+}
+
+/// Where the text of a scalar is.
+fn text_place(text: &str, style: ScalarStyle, span: &Span) -> TextPlace {
+    let is_one_line = span.start.line() == span.end.line();
+    let len = span.end.index() - span.start.index();
+    match style {
+        ScalarStyle::SingleQuoted | ScalarStyle::DoubleQuoted
+            if is_one_line && len == text.chars().count() + 2 =>
+        {
+            TextPlace::InQuotes
+        }
+        ScalarStyle::Literal if !text.starts_with('\n') => TextPlace::InBlock,
+        _ => TextPlace::Rewritten,
     }
 }
 

@@ -33,7 +33,33 @@ pub enum Style {
     /// Without quotes: `5` is a number.
     Plain,
     /// Quoted, a block scalar, or tagged as text: always text.
-    Quoted,
+    Quoted(TextPlace),
+}
+
+/// Whether the text of a scalar is in the file to the letter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TextPlace {
+    /// On one line, between the quotes at both ends of the node.
+    InQuotes,
+    /// From the first character of the node; further lines begin in the same column.
+    InBlock,
+    /// Not so: it has escape sequences, or lines that are joined.
+    Rewritten,
+}
+
+impl Node {
+    /// The position of the first character of a text that is in the file to the letter.
+    pub fn text_position(&self) -> Option<Position> {
+        let Position { line, column } = self.position;
+        match self.kind {
+            Kind::Scalar(_, Style::Quoted(TextPlace::InQuotes)) => Some(Position {
+                line,
+                column: column + 1,
+            }),
+            Kind::Scalar(_, Style::Quoted(TextPlace::InBlock)) => Some(self.position),
+            _ => None,
+        }
+    }
 }
 
 /// A key of a mapping and its value.

@@ -60,7 +60,7 @@ impl ResponseCoverage {
                 }
             }
         }
-        let position = raw.body.as_ref().and_then(|body| body.position);
+        let position = raw.body.as_ref().and_then(|body| body.template.position);
         let body = compiled.over_limit.body.iter();
         for operator in body.flat_map(|body| body.operators_in_text()) {
             add(operator, OperatorPlace::Body, position);

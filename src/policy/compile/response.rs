@@ -8,7 +8,7 @@ use crate::document::{
     DocumentCode, PathElement, Position, Report, Spanned, Text, did_you_mean, quoted,
 };
 use crate::policy::PolicyCode;
-use crate::policy::raw::{RawHeader, RawResponse};
+use crate::policy::raw::{RawBody, RawHeader, RawResponse};
 use crate::policy::response::{HeaderTemplate, OverLimit, ResponseTemplate};
 use crate::policy::template::{
     self, BodyError, BodyTemplate, Escaping, HeaderValueTemplate, Operator, TemplateError,
@@ -93,7 +93,7 @@ fn check_soft(raw: &RawResponse, allow: bool, report: &mut Report) {
         let standard = raw.over_limit_standard.first();
         let of_refusals = [
             ("headers", headers.map(|header| header.name.position)),
-            ("body", raw.body.as_ref().map(|body| body.position)),
+            ("body", raw.body.as_ref().map(|body| body.template.position)),
             ("standard", standard.map(|name| name.position)),
         ];
         for (key, position) in of_refusals {
@@ -179,7 +179,12 @@ fn compile_headers(
         }
         headers.push(HeaderTemplate {
             name: (*name.value).into(),
-            value: HeaderValueTemplate::new(pieces(&header.value, summary, report)),
+            value: HeaderValueTemplate::new(pieces(
+                &header.value,
+                |_| header.value.position,
+                summary,
+                report,
+            )),
             replaced_on_refusal: false,
         });
     }
@@ -220,33 +225,53 @@ fn compile_body(
     report: &mut Report,
 ) -> Option<BodyTemplate> {
     let body = raw.body.as_ref()?;
-    let pieces = pieces(body, summary, report);
-    if !is_json(raw, &body.value) {
-        let escaping = match is_markup(raw, &body.value) {
+    let text = &body.template.value;
+    let pieces = pieces(&body.template, |at| place(body, at), summary, report);
+    if !is_json(raw, text) {
+        let escaping = match is_markup(raw, text) {
             true => Escaping::Markup,
             false => Escaping::Plain,
         };
         let plain = pieces.into_iter().map(|piece| (piece, escaping));
         return Some(BodyTemplate::new(plain.collect()));
     }
-    match template::parse_body(pieces, |key| summary.is_number(key)) {
+    match template::parse_body(text, pieces, |key| summary.is_number(key)) {
         Ok(slots) => Some(BodyTemplate::new(slots)),
-        Err(fault) => {
-            report_body_error(&fault, body.position, report);
+        Err((at, fault)) => {
+            report_body_error(&fault, body, at, report);
             None
         }
     }
 }
 
+/// The position in the file of a byte of a body; that of the body if it is not in the file to the letter.
+fn place(body: &RawBody, at: usize) -> Option<Position> {
+    let Some(start) = body.start else {
+        return body.template.position;
+    };
+    let inside = place_inside(body, at);
+    Some(Position {
+        line: start.line + inside.line - 1,
+        column: start.column + inside.column - 1,
+    })
+}
+
+/// The position of a byte of a body in the body.
+fn place_inside(body: &RawBody, at: usize) -> Position {
+    let text = &body.template.value;
+    Position::after(text.get(..at).unwrap_or(text))
+}
+
 /// The pieces of a template, without the invalid ones.
 fn pieces(
     text: &Spanned<Text>,
+    place: impl Fn(usize) -> Option<Position>,
     summary: &DomainSummary,
     report: &mut Report,
 ) -> Vec<TemplatePiece> {
     let (mut pieces, faults) = template::parse(&text.value);
-    for fault in &faults {
-        report_template_error(fault, text.position, report);
+    for (at, fault) in &faults {
+        report_template_error(fault, place(*at), report);
     }
     pieces.retain(|piece| {
         let TemplatePiece::Operator(operator) = piece else {
@@ -308,12 +333,15 @@ fn report_template_error(fault: &TemplateError, position: Option<Position>, repo
     );
 }
 
-fn report_body_error(fault: &BodyError, position: Option<Position>, report: &mut Report) {
+fn report_body_error(fault: &BodyError, body: &RawBody, at: usize, report: &mut Report) {
     let (message, help) = match fault {
-        BodyError::Json { line, column } => (
-            format!("the body is not valid JSON at its line {line}, column {column}"),
-            "it is checked with every operator replaced by 0",
-        ),
+        BodyError::Json => {
+            let Position { line, column } = place_inside(body, at);
+            (
+                format!("the body is not valid JSON at its line {line}, column {column}"),
+                "it is checked with every operator replaced by 0",
+            )
+        }
         BodyError::InEscape => (
             "an operator is inside an escape sequence of the body".to_owned(),
             "write the backslash twice",
@@ -327,7 +355,7 @@ fn report_body_error(fault: &BodyError, position: Option<Position>, report: &mut
             "put it in quotes",
         ),
     };
-    report.add_with_help(PolicyCode::InvalidBody, position, message, help);
+    report.add_with_help(PolicyCode::InvalidBody, place(body, at), message, help);
 }
 
 fn is_content_type(header: &RawHeader) -> bool {

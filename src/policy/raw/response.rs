@@ -1,6 +1,6 @@
 //! `response`: headers and a body.
 
-use super::{LANGUAGE, RawHeader, RawResponse, types};
+use super::{LANGUAGE, RawBody, RawHeader, RawResponse, types};
 use crate::document::{Field, Key, Level, Node, Report, Spanned, Text, mapping, scalar};
 
 #[rustfmt::skip]
@@ -31,7 +31,7 @@ pub(super) static OVER_LIMIT: Level<RawResponse> = Level {
         Key::new("headers", types::HEADERS, "Headers of a refusal.",
             |response, pair, report| response.over_limit_headers = read_headers(&pair.node, report)),
         Key::new("body", types::TEXT, "The body of a refusal.",
-            |response, pair, report| response.body = super::text(pair, report)),
+            |response, pair, report| response.body = read_body(&pair.node, report)),
         Key::new("standard", types::STANDARD, "Standard sets of headers, on refusals only.",
             |response, pair, report| response.over_limit_standard = read_standard(&pair.node, report)),
         Key::new("allow", types::FLAG, "Requests over the limit are let through.",
@@ -54,6 +54,13 @@ fn read_standard(node: &Node, report: &mut Report) -> Vec<Spanned<Text>> {
         Field::Given(names) => names.value,
         Field::Absent | Field::Invalid => Vec::new(),
     }
+}
+
+fn read_body(node: &Node, report: &mut Report) -> Option<RawBody> {
+    Some(RawBody {
+        template: scalar::text(node, report).given()?.clone(),
+        start: node.text_position(),
+    })
 }
 
 fn read_headers(node: &Node, report: &mut Report) -> Vec<RawHeader> {

@@ -1,17 +1,13 @@
 //! JSON bodies, checked at load so that no value can make one invalid.
 
+use super::parse::origin;
 use super::{Escaping, Operator, TemplatePiece};
 
 /// A fault of a JSON body.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum BodyError {
-    /// It does not parse with every operator replaced by 0; a line and a column inside the body.
-    Json {
-        /// From 1.
-        line: usize,
-        /// From 1.
-        column: usize,
-    },
+    /// It does not parse with every operator replaced by 0.
+    Json,
     /// An operator in the middle of an escape sequence.
     InEscape,
     /// An operator outside of strings that is part of a longer token.
@@ -20,13 +16,15 @@ pub(crate) enum BodyError {
     NotNumber,
 }
 
-/// Chooses the escaping of each operator.
+/// Chooses the escaping of each operator of a template that was split into `pieces`.
 ///
-/// `is_number` says whether a piece of metadata is a number wherever the domain has it.
+/// `is_number` says whether a piece of metadata is a number wherever the domain has it. A fault comes with the byte of the
+/// template at which it is.
 pub(crate) fn parse_body(
+    template: &str,
     pieces: Vec<TemplatePiece>,
     is_number: impl Fn(&str) -> bool,
-) -> Result<Vec<(TemplatePiece, Escaping)>, BodyError> {
+) -> Result<Vec<(TemplatePiece, Escaping)>, (usize, BodyError)> {
     let sample: String = pieces
         .iter()
         .map(|piece| match piece {
@@ -34,38 +32,53 @@ pub(crate) fn parse_body(
             TemplatePiece::Operator(_) => "0",
         })
         .collect();
-    if let Err(fault) = serde_json::from_str::<serde_json::Value>(&sample) {
-        return Err(BodyError::Json {
-            line: fault.line(),
-            column: fault.column(),
-        });
+    // A body that ends too early ends at its last character, not in the line below.
+    let sample = sample.trim_end();
+    if let Err(fault) = serde_json::from_str::<serde_json::Value>(sample) {
+        let at = origin(template, byte(sample, &fault));
+        return Err((at, BodyError::Json));
     }
     let mut lexer = Lexer::default();
     let mut slots = Vec::with_capacity(pieces.len());
+    let mut passed = 0;
     for at in 0..pieces.len() {
+        let fault = |fault| Err((origin(template, passed), fault));
         slots.push(match &pieces[at] {
             TemplatePiece::Text(text) => {
                 lexer.read(text);
                 Escaping::Plain
             }
-            TemplatePiece::Operator(_) if lexer.escape > 0 => return Err(BodyError::InEscape),
+            TemplatePiece::Operator(_) if lexer.escape > 0 => return fault(BodyError::InEscape),
             TemplatePiece::Operator(_) if lexer.in_string => Escaping::Quoted,
             TemplatePiece::Operator(operator) => {
                 if !lexer.may_begin_token() || !may_end_token(pieces.get(at + 1)) {
-                    return Err(BodyError::NotWhole);
+                    return fault(BodyError::NotWhole);
                 }
                 let numeric = match operator {
                     Operator::Metadata(key) => is_number(key),
                     operator => operator.is_number(),
                 };
                 if !numeric {
-                    return Err(BodyError::NotNumber);
+                    return fault(BodyError::NotNumber);
                 }
                 Escaping::Token
             }
         });
+        passed += match &pieces[at] {
+            TemplatePiece::Text(text) => text.len(),
+            TemplatePiece::Operator(_) => 1,
+        };
     }
     Ok(pieces.into_iter().zip(slots).collect())
+}
+
+/// The byte at which a fault of JSON is.
+fn byte(json: &str, fault: &serde_json::Error) -> usize {
+    let lines = json
+        .split_inclusive('\n')
+        .take(fault.line().saturating_sub(1));
+    let above: usize = lines.map(str::len).sum();
+    above + fault.column().saturating_sub(1)
 }
 
 /// Reads JSON text far enough to know the context of the next character.

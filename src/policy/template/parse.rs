@@ -50,14 +50,15 @@ pub(crate) fn operator_names() -> impl Iterator<Item = &'static str> {
         .chain(["METADATA", "ENTRY"])
 }
 
-/// Splits `text` into pieces; every fault in it is returned.
-pub(crate) fn parse(text: &str) -> (Vec<TemplatePiece>, Vec<TemplateError>) {
+/// Splits `text` into pieces; every fault in it is returned, with the byte at which it begins.
+pub(crate) fn parse(text: &str) -> (Vec<TemplatePiece>, Vec<(usize, TemplateError)>) {
     let mut pieces = Vec::new();
     let mut faults = Vec::new();
     let mut literal = String::new();
     let mut rest = text;
     while let Some(at) = rest.find('%') {
         literal.push_str(&rest[..at]);
+        let begin = text.len() - rest.len() + at;
         rest = &rest[at + 1..];
         if let Some(after) = rest.strip_prefix('%') {
             literal.push('%');
@@ -65,7 +66,7 @@ pub(crate) fn parse(text: &str) -> (Vec<TemplatePiece>, Vec<TemplateError>) {
             continue;
         }
         let Some((inside, after)) = split_operator(rest) else {
-            faults.push(TemplateError::UnescapedPercent);
+            faults.push((begin, TemplateError::UnescapedPercent));
             continue;
         };
         match operator(inside) {
@@ -75,7 +76,7 @@ pub(crate) fn parse(text: &str) -> (Vec<TemplatePiece>, Vec<TemplateError>) {
                 }
                 pieces.push(TemplatePiece::Operator(operator));
             }
-            Err(fault) => faults.push(fault),
+            Err(fault) => faults.push((begin, fault)),
         }
         rest = after;
     }
@@ -84,6 +85,28 @@ pub(crate) fn parse(text: &str) -> (Vec<TemplatePiece>, Vec<TemplateError>) {
         pieces.push(TemplatePiece::Text(literal.into()));
     }
     (pieces, faults)
+}
+
+/// The byte of a template that became the byte `at` of its sample: the text with `%` for `%%` and one byte for an operator.
+pub(super) fn origin(template: &str, at: usize) -> usize {
+    let (mut from, mut passed) = (0, 0);
+    while passed < at && from < template.len() {
+        let (len, becomes) = match template[from..].strip_prefix('%') {
+            Some(after) if after.starts_with('%') => (2, 1),
+            Some(after) => (
+                split_operator(after).map_or(1, |(inside, _)| inside.len() + 2),
+                1,
+            ),
+            None => {
+                let text = template[from..].find('%').unwrap_or(template.len() - from);
+                let text = text.min(at - passed);
+                (text, text)
+            }
+        };
+        from += len;
+        passed += becomes;
+    }
+    from
 }
 
 /// The text before the closing `%`, and the text after it. A key in brackets may contain a `%`.

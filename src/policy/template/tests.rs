@@ -24,7 +24,7 @@ fn header(text: &str) -> Option<String> {
 fn body(text: &str) -> Result<String, BodyError> {
     let (pieces, faults) = parse(text);
     assert_eq!(faults, []);
-    let slots = parse_body(pieces, |key| key == "number")?;
+    let slots = parse_body(text, pieces, |key| key == "number").map_err(|(_, fault)| fault)?;
     Ok(BodyTemplate::new(slots).render(&Fixed))
 }
 
@@ -52,16 +52,10 @@ fn strings_in_a_json_body_are_escaped() {
 
 #[test]
 fn a_json_body_that_an_answer_could_break_is_refused() {
-    assert!(matches!(
-        body("{\"a\":}"),
-        Err(BodyError::Json { line: 1, .. })
-    ));
+    assert_eq!(body("{\"a\":}"), Err(BodyError::Json));
     assert_eq!(body(r#"["\u000%LIMIT%"]"#), Err(BodyError::InEscape));
     assert_eq!(body("[1%LIMIT%]"), Err(BodyError::NotWhole));
-    assert_eq!(
-        body("[%LIMIT%1]"),
-        Err(BodyError::Json { line: 1, column: 3 })
-    );
+    assert_eq!(body("[%LIMIT%1]"), Err(BodyError::Json));
     assert_eq!(body("[%LIMIT%.5]"), Err(BodyError::NotWhole));
     assert_eq!(body("[-%LIMIT%]"), Err(BodyError::NotWhole));
     assert_eq!(body("[%NAME%]"), Err(BodyError::NotNumber));
@@ -84,7 +78,8 @@ fn a_plain_body_keeps_lines() {
 
 #[test]
 fn faults_are_named() {
-    let faults = |text: &str| parse(text).1;
+    let faults =
+        |text: &str| -> Vec<_> { parse(text).1.into_iter().map(|(_, fault)| fault).collect() };
     assert_eq!(faults("50%"), [TemplateError::UnescapedPercent]);
     assert_eq!(faults("50% of %LIMIT%"), [TemplateError::UnescapedPercent]);
     assert_eq!(
@@ -121,4 +116,22 @@ fn values_in_markup_are_escaped() {
     ]);
     let expected = "<p>&lt;b a=&quot;x&quot;&gt;&#39;&amp;";
     assert_eq!(body.render(&Script), expected);
+}
+
+#[test]
+fn a_fault_knows_its_place_in_the_template() {
+    for (text, at) in [
+        (r#"{"a": }"#, "}"),
+        (r#"{"a": %LIMIT%, "b": "50%%", "c": oops}"#, "oops"),
+        ("{\n  \"a\": \"\u{e9}%NAME%\",\n  \"b\" 1\n}\n", "1\n"),
+        (r#"{"a": "%NAME%", "b": 1%LIMIT%}"#, "%LIMIT"),
+        (r#"{"a": "%NAME%", "b": %NAME%}"#, "%NAME%}"),
+        ("{\n  \"a\": [%LIMIT%]\n\n", "]\n\n"),
+    ] {
+        let (place, _) = parse_body(text, parse(text).0, |_| false).unwrap_err();
+        assert_eq!(text.find(at), Some(place), "{text}");
+    }
+    let faults = parse("%LIMIT% 50% %LIMITS%").1;
+    let places: Vec<usize> = faults.iter().map(|(at, _)| *at).collect();
+    assert_eq!(places, [10, 12]);
 }
