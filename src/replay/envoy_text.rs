@@ -5,55 +5,46 @@ use smallvec::SmallVec;
 
 use super::fields::FieldNames;
 
-/// The fields of Envoy's default format, in their order.
-const ENVOY: [&str; 15] = [
-    "start_time",
-    "method",
-    "path",
-    "protocol",
-    "response_code",
-    "response_flags",
-    "bytes_received",
-    "bytes_sent",
-    "duration",
-    "upstream_service_time",
-    "x_forwarded_for",
-    "user_agent",
-    "request_id",
-    "authority",
-    "upstream_host",
+/// The formats that have a field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Formats {
+    Both,
+    IstioAlone,
+}
+
+/// The fields of the default formats of Envoy and of Istio, in their order.
+const FIELDS: [(Formats, &str); 24] = [
+    (Formats::Both, "start_time"),
+    (Formats::Both, "method"),
+    (Formats::Both, "path"),
+    (Formats::Both, "protocol"),
+    (Formats::Both, "response_code"),
+    (Formats::Both, "response_flags"),
+    (Formats::IstioAlone, "response_code_details"),
+    (Formats::IstioAlone, "connection_termination_details"),
+    (Formats::IstioAlone, "upstream_transport_failure_reason"),
+    (Formats::Both, "bytes_received"),
+    (Formats::Both, "bytes_sent"),
+    (Formats::Both, "duration"),
+    (Formats::Both, "upstream_service_time"),
+    (Formats::Both, "x_forwarded_for"),
+    (Formats::Both, "user_agent"),
+    (Formats::Both, "request_id"),
+    (Formats::Both, "authority"),
+    (Formats::Both, "upstream_host"),
+    (Formats::IstioAlone, "upstream_cluster"),
+    (Formats::IstioAlone, "upstream_local_address"),
+    (Formats::IstioAlone, "downstream_local_address"),
+    (Formats::IstioAlone, "downstream_remote_address"),
+    (Formats::IstioAlone, "requested_server_name"),
+    (Formats::IstioAlone, "route_name"),
 ];
 
-/// The fields of Istio's default format, in their order.
-const ISTIO: [&str; 24] = [
-    "start_time",
-    "method",
-    "path",
-    "protocol",
-    "response_code",
-    "response_flags",
-    "response_code_details",
-    "connection_termination_details",
-    "upstream_transport_failure_reason",
-    "bytes_received",
-    "bytes_sent",
-    "duration",
-    "upstream_service_time",
-    "x_forwarded_for",
-    "user_agent",
-    "request_id",
-    "authority",
-    "upstream_host",
-    "upstream_cluster",
-    "upstream_local_address",
-    "downstream_local_address",
-    "downstream_remote_address",
-    "requested_server_name",
-    "route_name",
-];
+/// How many fields Envoy's format has.
+const ENVOY_FIELDS: usize = 15;
 
 /// The fields of a line.
-type TextFields<'l> = SmallVec<[&'l [u8]; 24]>;
+type TextFields<'l> = SmallVec<[&'l [u8]; FIELDS.len()]>;
 
 /// Whether a line begins as the text formats do, with a time in brackets: `[2026-`.
 pub(super) fn is_text(line: &[u8]) -> bool {
@@ -62,28 +53,32 @@ pub(super) fn is_text(line: &[u8]) -> bool {
 }
 
 /// The names of the fields of a line; `None` if it has another format.
-pub(super) fn names(line: &[u8]) -> Option<&'static [&'static str]> {
+pub(super) fn names(line: &[u8]) -> Option<impl Iterator<Item = &'static str> + use<>> {
     names_of(&fields(line)?)
 }
 
 /// The wanted fields of a line; `None` if it has another format.
 pub(super) fn read(line: &[u8], wanted: &FieldNames) -> Option<Map<String, Value>> {
     let fields = fields(line)?;
-    let names = names_of(&fields)?.iter().zip(&fields);
+    let names = names_of(&fields)?.zip(&fields);
     let wanted = names.filter(|(name, _)| wanted.contains(name));
     let values = wanted.map(|(name, text)| {
         let text = String::from_utf8_lossy(text).into_owned();
-        ((*name).to_owned(), Value::String(text))
+        (name.to_owned(), Value::String(text))
     });
     Some(values.collect())
 }
 
-fn names_of(fields: &[&[u8]]) -> Option<&'static [&'static str]> {
-    match fields.len() {
-        len if len == ENVOY.len() => Some(&ENVOY),
-        len if len == ISTIO.len() => Some(&ISTIO),
-        _ => None,
-    }
+fn names_of(fields: &[&[u8]]) -> Option<impl Iterator<Item = &'static str> + use<>> {
+    let is_istio = match fields.len() {
+        ENVOY_FIELDS => false,
+        len if len == FIELDS.len() => true,
+        _ => return None,
+    };
+    let present = FIELDS
+        .iter()
+        .filter(move |(formats, _)| is_istio || *formats == Formats::Both);
+    Some(present.map(|(_, name)| *name))
 }
 
 /// The parts of a line: words, and texts between brackets or quotation marks. The first text between quotation marks is
@@ -106,7 +101,7 @@ fn fields(line: &[u8]) -> Option<TextFields<'_>> {
             fields.push(text);
         }
         match behind {
-            Some(behind) if fields.len() < ISTIO.len() => rest = behind,
+            Some(behind) if fields.len() < FIELDS.len() => rest = behind,
             Some(_) => return None,
             None => return Some(fields),
         }
@@ -144,8 +139,8 @@ mod tests {
     #[test]
     fn the_formats_of_envoy_and_istio_are_told_apart() {
         assert!(is_text(LINE.as_bytes()));
-        assert_eq!(names(LINE.as_bytes()), Some(&ENVOY[..]));
-        assert_eq!(names(ISTIO_LINE.as_bytes()), Some(&ISTIO[..]));
+        assert_eq!(names(LINE.as_bytes()).unwrap().count(), ENVOY_FIELDS);
+        assert_eq!(names(ISTIO_LINE.as_bytes()).unwrap().count(), FIELDS.len());
         for other in [
             &LINE[..LINE.len() - 1],
             &format!("{LINE} x"),
@@ -153,7 +148,7 @@ mod tests {
             "[2026-11-22] \"a\" b",
         ] {
             assert!(is_text(other.as_bytes()), "{other}");
-            assert_eq!(names(other.as_bytes()), None, "{other}");
+            assert!(names(other.as_bytes()).is_none(), "{other}");
         }
         for other in ["", "[", "[1]", "[2026]", r#"{"a": 1}"#] {
             assert!(!is_text(other.as_bytes()), "{other}");

@@ -80,8 +80,7 @@ impl Mapping {
 
 /// The names of the fields of a line.
 fn names(line: &[u8]) -> Vec<String> {
-    let names =
-        envoy_text::names(line).map(|names| names.iter().map(|name| (*name).to_owned()).collect());
+    let names = envoy_text::names(line).map(|names| names.map(str::to_owned).collect());
     names.unwrap_or_else(|| {
         let fields: Map<String, Value> = serde_json::from_slice(line).unwrap_or_default();
         fields
