@@ -14,19 +14,11 @@ use weir::store::{Batch, Hit, Password, RedisAddress, RedisConfig, Store};
 
 use weir_harness::{RedisServer, SlowProxy, free_port, program};
 
-use crate::instances::{ask, request, start, until};
-use crate::stores::{self, NOW, address, exact, runtime};
+use crate::instances::{ask, counting, request, start, until};
+use crate::stores::{self, NOW, address, exact, patient, runtime, with_servers};
 
 /// The limit of `plain`.
 const LIMIT: u32 = 100;
-
-/// For a Redis that answers or is not there, so that a busy machine does not matter.
-pub(crate) fn patient(address: RedisAddress) -> RedisConfig {
-    RedisConfig {
-        deadline: Duration::from_secs(1),
-        ..RedisConfig::new(address)
-    }
-}
 
 /// For a Redis that stops answering: tests wait this long a few times, and a busy machine has to
 /// answer within it.
@@ -71,10 +63,7 @@ fn without_redis_each_rule_applies_on_store_error() {
 
 #[test]
 fn a_redis_that_starts_later_is_used() {
-    if !program::REDIS.is_installed() {
-        return;
-    }
-    runtime().block_on(async {
+    with_servers(async {
         let port = free_port();
         let engine = start(patient(
             format!("redis://127.0.0.1:{port}").parse().unwrap(),
@@ -96,8 +85,7 @@ fn a_redis_that_starts_later_is_used() {
 #[test]
 fn hits_counted_by_redis_are_not_granted_again_by_the_fallback() {
     with_redis(|mut redis| async move {
-        let engine = start(patient(address(redis.url())));
-        until(&engine, CountingStatus::Counted).await;
+        let engine = counting(&redis).await;
         for _ in 0..60 {
             assert_eq!(
                 ask(&engine, "plain").await,
@@ -128,8 +116,7 @@ async fn hammer(engine: Arc<Engine>, stop: Arc<AtomicU32>) -> u32 {
 #[test]
 fn every_call_is_answered_while_redis_is_killed_under_load() {
     with_redis(|mut redis| async move {
-        let engine = start(patient(address(redis.url())));
-        until(&engine, CountingStatus::Counted).await;
+        let engine = counting(&redis).await;
         let stop = Arc::new(AtomicU32::new(0));
         let callers: Vec<_> = (0..8)
             .map(|_| tokio::spawn(hammer(Arc::clone(&engine), Arc::clone(&stop))))
@@ -281,8 +268,7 @@ fn a_slow_redis_that_answers_in_time_is_used() {
 #[test]
 fn a_full_redis_counts_nothing_new_but_can_be_peeked_at() {
     with_redis(|redis| async move {
-        let engine = start(patient(address(redis.url())));
-        until(&engine, CountingStatus::Counted).await;
+        let engine = counting(&redis).await;
         assert_eq!(
             ask(&engine, "plain").await,
             (Code::Ok, CountingStatus::Counted)
@@ -446,10 +432,7 @@ fn hits_of_a_flush_interval_are_not_lost_when_redis_fails() {
 
 #[test]
 fn a_wrong_password_is_reported_but_not_shown() {
-    if !program::REDIS.is_installed() {
-        return;
-    }
-    runtime().block_on(async {
+    with_servers(async {
         let redis = RedisServer::start_with(&["--requirepass", "open-sesame"]);
         let with =
             |password: &str| patient(address(redis.url()).with_password(Password::new(password)));
@@ -472,10 +455,7 @@ fn a_wrong_password_is_reported_but_not_shown() {
 
 #[test]
 fn every_call_is_answered_while_the_password_changes() {
-    if !program::REDIS.is_installed() {
-        return;
-    }
-    runtime().block_on(async {
+    with_servers(async {
         let (ours, other) = ("open-sesame", "open-barley");
         let redis = RedisServer::start_with(&["--requirepass", ours]);
         let address = address(redis.url()).with_password(Password::new(ours));

@@ -8,6 +8,9 @@ use weir::clock::Clock;
 use weir::engine::{Code, CountingStatus, Decision, Engine};
 use weir::request::{Cost, Descriptor, Entry, Request};
 use weir::store::{MemoryConfig, RedisConfig, Store};
+use weir_harness::RedisServer;
+
+use crate::stores::{address, patient};
 
 pub(crate) const POLICY: &str = "
 domain: t
@@ -25,6 +28,13 @@ pub(crate) fn start(config: RedisConfig) -> Arc<Engine> {
     let engine = Engine::new(policy, store, Clock::System);
     engine.prepare();
     Arc::new(engine)
+}
+
+/// An instance that counts in this Redis.
+pub(crate) async fn counting(redis: &RedisServer) -> Arc<Engine> {
+    let engine = start(patient(address(redis.url())));
+    until(&engine, CountingStatus::Counted).await;
+    engine
 }
 
 pub(crate) fn request(key: &str, value: &str, cost: Cost) -> Request {

@@ -6,7 +6,7 @@ use weir::store::{RedisConfig, Store};
 
 use crate::stores::{
     NOW, address, apply, bucket, common_server, connected, exact, hit, key, limit, prefix, rule,
-    runtime, slots, with_lease,
+    runtime, slots, with_lease, with_servers,
 };
 use weir_harness::program;
 
@@ -145,10 +145,7 @@ fn a_value_that_weir_did_not_write_counts_as_none_and_is_replaced() {
 /// A table that claims more slots than its leases hold is corrected when these have expired.
 #[test]
 fn slots_that_no_lease_holds_are_free_when_the_leases_have_expired() {
-    if !program::REDIS.is_installed() {
-        return;
-    }
-    runtime().block_on(async {
+    with_servers(async {
         let prefix = prefix();
         let config = RedisConfig {
             prefix: prefix.clone(),

@@ -7,9 +7,8 @@ use weir::engine::{Code, CountingStatus, Engine};
 use weir::store::{Password, RedisAddress};
 use weir_harness::{Process, RedisServer, StrictProxy, UnknownCommand, free_port, program};
 
-use crate::faults::patient;
-use crate::instances::{ask, start, until};
-use crate::stores::{address, runtime};
+use crate::instances::{ask, counting, start, until};
+use crate::stores::{address, patient, runtime, with_servers};
 
 /// Attempts to connect that are waited for.
 const ATTEMPTS: u64 = 5;
@@ -52,10 +51,7 @@ async fn rejected_again_and_again(engine: &Engine, redis: &RedisServer) {
 
 #[test]
 fn a_user_without_permissions_is_told_which() {
-    if !program::REDIS.is_installed() {
-        return;
-    }
-    runtime().block_on(async {
+    with_servers(async {
         for (rules, named) in [
             ("+@all -evalsha ~*", "'evalsha'"),
             ("+@all -eval -evalsha ~*", "'evalsha'"),
@@ -90,13 +86,9 @@ fn a_user_without_permissions_is_told_which() {
 
 #[test]
 fn permissions_that_are_withdrawn_while_weir_counts_are_reported() {
-    if !program::REDIS.is_installed() {
-        return;
-    }
-    runtime().block_on(async {
+    with_servers(async {
         let redis = RedisServer::start();
-        let engine = start(patient(address(redis.url())));
-        until(&engine, CountingStatus::Counted).await;
+        let engine = counting(&redis).await;
         redis.run(&["acl", "setuser", "default", "-eval", "-evalsha"]);
         until(&engine, CountingStatus::Degraded).await;
         rejected_again_and_again(&engine, &redis).await;
@@ -108,13 +100,9 @@ fn permissions_that_are_withdrawn_while_weir_counts_are_reported() {
 
 #[test]
 fn a_master_that_becomes_a_replica_is_not_believed() {
-    if !program::REDIS.is_installed() {
-        return;
-    }
-    runtime().block_on(async {
+    with_servers(async {
         let redis = RedisServer::start();
-        let engine = start(patient(address(redis.url())));
-        until(&engine, CountingStatus::Counted).await;
+        let engine = counting(&redis).await;
         assert_eq!(ask(&engine, "plain").await.1, CountingStatus::Counted);
         redis.run(&["replicaof", "127.0.0.1", "1"]);
         while ask(&engine, "plain").await.1 == CountingStatus::Counted {}
@@ -128,10 +116,7 @@ fn a_master_that_becomes_a_replica_is_not_believed() {
 
 #[test]
 fn a_missing_or_wrong_login_is_reported() {
-    if !program::REDIS.is_installed() {
-        return;
-    }
-    runtime().block_on(async {
+    with_servers(async {
         let redis = RedisServer::start_with(&["--requirepass", "open-sesame"]);
         let none = address(redis.url());
         let wrong = none.clone().with_password(Password::new("open-barley"));
@@ -146,10 +131,7 @@ fn a_missing_or_wrong_login_is_reported() {
 
 #[test]
 fn a_server_without_scripts_is_reported_and_its_text_is_cut() {
-    if !program::REDIS.is_installed() {
-        return;
-    }
-    runtime().block_on(async {
+    with_servers(async {
         const KNOWN: &[&str] = &["GET", "SET", "PEXPIRE"];
         let redis = RedisServer::start();
         let secret = "ERR unknown command 'EVALSHA', with args beginning with: 'hush'";
@@ -167,10 +149,7 @@ fn a_server_without_scripts_is_reported_and_its_text_is_cut() {
 
 #[test]
 fn a_proxy_that_closes_at_unknown_commands_works() {
-    if !program::REDIS.is_installed() {
-        return;
-    }
-    runtime().block_on(async {
+    with_servers(async {
         // All that weir sends to a single server.
         const KNOWN: &[&str] = &["GET", "SET", "PEXPIRE", "EVALSHA", "EVAL"];
         let redis = RedisServer::start();
@@ -227,8 +206,7 @@ static_resources:
         until(&engine, CountingStatus::Counted).await;
         let counted = (Code::Ok, CountingStatus::Counted);
         assert_eq!(ask(&engine, "plain").await, counted);
-        let direct = start(patient(address(redis.url())));
-        until(&direct, CountingStatus::Counted).await;
+        let direct = counting(&redis).await;
         for _ in 1..100 {
             assert_eq!(ask(&direct, "plain").await, counted);
         }

@@ -4,15 +4,14 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use weir::clock::{Clock, Micros};
-use weir::engine::CountingStatus;
 use weir::limit::{Charge, LimitKind};
 use weir::request::Cost;
 use weir::store::{HashKey, RedisClock, RedisConfig, Store};
 
-use crate::faults::patient;
-use crate::instances::{self, start, until};
+use crate::instances::{self, counting};
 use crate::stores::{
-    address, apply, bucket, common_server, connected, exact, hit, key, limit, prefix, rule, runtime,
+    address, apply, bucket, common_server, connected, exact, hit, key, limit, prefix, rule,
+    runtime, with_servers,
 };
 use weir_harness::{RedisServer, program};
 
@@ -68,13 +67,9 @@ fn two_instances_admit_exactly_the_limit_together() {
 
 #[test]
 fn names_contain_no_value_and_every_key_expires() {
-    if !program::REDIS.is_installed() {
-        return;
-    }
-    runtime().block_on(async {
+    with_servers(async {
         let redis = RedisServer::start();
-        let engine = start(patient(address(redis.url())));
-        until(&engine, CountingStatus::Counted).await;
+        let engine = counting(&redis).await;
         for key in ["plain", "allow", "deny"] {
             instances::decide(&engine, key).await;
             engine

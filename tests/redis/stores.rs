@@ -76,6 +76,21 @@ pub(crate) fn exact(address: RedisAddress) -> RedisConfig {
     }
 }
 
+/// For a Redis that answers or is not there, so that a busy machine does not matter.
+pub(crate) fn patient(address: RedisAddress) -> RedisConfig {
+    RedisConfig {
+        deadline: Duration::from_secs(1),
+        ..RedisConfig::new(address)
+    }
+}
+
+/// Runs a test that starts servers, if they are installed.
+pub(crate) fn with_servers(test: impl Future<Output = ()>) {
+    if program::REDIS.is_installed() {
+        runtime().block_on(test);
+    }
+}
+
 pub(crate) fn runtime() -> Runtime {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()

@@ -10,21 +10,17 @@ use weir::limit::{Charge, LeaseOutcome, LimitKind};
 use weir::request::Cost;
 use weir::store::{Batch, Identity, RedisAddress, RedisConfig, RedisTls};
 
-use weir_harness::{Authority, Cluster, RedisServer, Sentinels, free_port, program};
+use weir_harness::{Authority, Cluster, RedisServer, Sentinels, free_port};
 
-use crate::faults::patient;
 use crate::instances::{ask, start, until};
 use crate::stores::{
-    NOW, address, apply, connected, count_counters, exact, hit, key, limit, passes, rule, runtime,
-    slots, with_lease,
+    NOW, address, apply, connected, count_counters, exact, hit, key, limit, passes, patient, rule,
+    slots, with_lease, with_servers,
 };
 
 #[test]
 fn a_cluster_counts_as_one_and_hash_slots_can_move() {
-    if !program::REDIS.is_installed() {
-        return;
-    }
-    runtime().block_on(async {
+    with_servers(async {
         let cluster = Cluster::start();
         let nodes = &cluster.nodes;
         let store = connected(exact(address(cluster.url()))).await;
@@ -68,10 +64,7 @@ fn a_cluster_counts_as_one_and_hash_slots_can_move() {
 
 #[test]
 fn slots_of_a_request_that_another_hash_slot_refuses_are_released() {
-    if !program::REDIS.is_installed() {
-        return;
-    }
-    runtime().block_on(async {
+    with_servers(async {
         let cluster = Cluster::start();
         let store = connected(exact(address(cluster.url()))).await;
         let one_slot = rule([slots(1, 600)], Charge::Allowed);
@@ -99,10 +92,7 @@ fn slots_of_a_request_that_another_hash_slot_refuses_are_released() {
 
 #[test]
 fn a_killed_node_of_a_cluster_does_not_affect_the_others() {
-    if !program::REDIS.is_installed() {
-        return;
-    }
-    runtime().block_on(async {
+    with_servers(async {
         let mut cluster = Cluster::start_with_independent_nodes();
         let config = RedisConfig {
             deadline: Duration::from_millis(200),
@@ -128,10 +118,7 @@ fn a_killed_node_of_a_cluster_does_not_affect_the_others() {
 fn a_frozen_node_of_a_cluster_does_not_slow_down_the_others() {
     const KEYS: usize = 60;
     const DEADLINE: Duration = Duration::from_millis(500);
-    if !program::REDIS.is_installed() {
-        return;
-    }
-    runtime().block_on(async {
+    with_servers(async {
         let cluster = Cluster::start_with_independent_nodes();
         let config = RedisConfig {
             deadline: DEADLINE,
@@ -185,10 +172,7 @@ fn a_frozen_node_of_a_cluster_does_not_slow_down_the_others() {
 
 #[test]
 fn a_failover_by_sentinels_is_followed() {
-    if !program::REDIS.is_installed() {
-        return;
-    }
-    runtime().block_on(async {
+    with_servers(async {
         let mut watched = Sentinels::start();
         let engine = start(patient(address(watched.url())));
         until(&engine, CountingStatus::Counted).await;
@@ -237,30 +221,34 @@ fn certificates_for(name: &str) -> Certificates {
     }
 }
 
+impl Certificates {
+    fn path(&self, name: &str) -> String {
+        self.folder.path().join(name).to_str().unwrap().to_owned()
+    }
+
+    /// A Redis with TLS alone, which requires certificates of clients or does not.
+    fn server(&self, requires_certificates: &str) -> RedisServer {
+        RedisServer::start_with(&[
+            "--tls-port",
+            "--port",
+            "0",
+            "--tls-cert-file",
+            &self.path("server.pem"),
+            "--tls-key-file",
+            &self.path("server.key"),
+            "--tls-ca-cert-file",
+            &self.path("ca.pem"),
+            "--tls-auth-clients",
+            requires_certificates,
+        ])
+    }
+}
+
 #[test]
 fn redis_can_require_tls_with_client_certificates() {
-    if !program::REDIS.is_installed() {
-        return;
-    }
-    runtime().block_on(async {
+    with_servers(async {
         let made = certificates();
-        let path = |name: &str| made.folder.path().join(name).to_str().unwrap().to_owned();
-        let redis = RedisServer::start_at(
-            free_port(),
-            &[
-                "--tls-port",
-                "--port",
-                "0",
-                "--tls-cert-file",
-                &path("server.pem"),
-                "--tls-key-file",
-                &path("server.key"),
-                "--tls-ca-cert-file",
-                &path("ca.pem"),
-                "--tls-auth-clients",
-                "yes",
-            ],
-        );
+        let redis = made.server("yes");
         let address: RedisAddress = format!("rediss://127.0.0.1:{}", redis.port())
             .parse()
             .unwrap();
@@ -300,29 +288,14 @@ fn redis_can_require_tls_with_client_certificates() {
 
 #[test]
 fn the_name_in_the_certificate_and_tls_of_the_sentinels_can_be_set() {
-    if !program::REDIS.is_installed() {
-        return;
-    }
-    runtime().block_on(async {
+    with_servers(async {
         let made = certificates_for("redis.example");
-        let path = |name: &str| made.folder.path().join(name).to_str().unwrap().to_owned();
-        let redis = RedisServer::start_with(&[
-            "--tls-port",
-            "--port",
-            "0",
-            "--tls-cert-file",
-            &path("server.pem"),
-            "--tls-key-file",
-            &path("server.key"),
-            "--tls-ca-cert-file",
-            &path("ca.pem"),
-            "--tls-auth-clients",
-            "no",
-        ]);
+        let redis = made.server("no");
         // It names the master although it cannot reach it.
         let configuration = format!("sentinel monitor shop 127.0.0.1 {} 1\n", redis.port());
-        std::fs::write(path("sentinel.conf"), configuration).unwrap();
-        let sentinel = RedisServer::start_at(free_port(), &[&path("sentinel.conf"), "--sentinel"]);
+        std::fs::write(made.path("sentinel.conf"), configuration).unwrap();
+        let sentinel =
+            RedisServer::start_at(free_port(), &[&made.path("sentinel.conf"), "--sentinel"]);
         let single = format!("rediss://127.0.0.1:{}", redis.port());
         let by_sentinel = format!("rediss+sentinel://127.0.0.1:{}/shop", sentinel.port());
         let by_sentinel: RedisAddress = by_sentinel.parse().unwrap();
@@ -352,10 +325,7 @@ fn the_name_in_the_certificate_and_tls_of_the_sentinels_can_be_set() {
 
 #[test]
 fn redis_can_listen_on_a_unix_socket() {
-    if !program::REDIS.is_installed() {
-        return;
-    }
-    runtime().block_on(async {
+    with_servers(async {
         let folder = TempDir::new().unwrap();
         let path = folder.path().join("redis @ home.sock");
         let path = path.to_str().unwrap();
