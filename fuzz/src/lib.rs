@@ -9,9 +9,12 @@
 )]
 #![allow(clippy::unwrap_used, reason = "a target fails by a panic")]
 
+mod http2;
+
 use std::path::Path;
 use std::sync::Arc;
 
+pub use http2::http2;
 use prost::Message;
 use weir::clock::{Clock, ManualClock, Timestamp};
 use weir::engine::Engine;
@@ -31,11 +34,6 @@ const POLICY: &str = include_str!("policy.yaml");
 
 /// A time in 2023.
 const NOW: Timestamp = Timestamp::from_secs(1_700_000_000);
-
-/// A connection keeps its promises whatever its client sends, however it is cut.
-pub fn http2(data: &[u8]) {
-    weir::server::http2::fuzz::fuzz(data);
-}
 
 /// Any text loads, or has a diagnostic.
 pub fn policy(data: &[u8]) {

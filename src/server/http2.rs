@@ -13,7 +13,6 @@ pub mod driver;
 pub mod exchange;
 mod frame;
 mod frame_reader;
-pub mod fuzz;
 mod head;
 mod hpack;
 mod limits;

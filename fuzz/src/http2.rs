@@ -1,13 +1,13 @@
-//! What a fuzz target runs: a connection whose client sends anything, cut anywhere, at any time.
+//! A connection whose client sends anything, cut anywhere, at any time.
 
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use super::connection::{ConnectionEvent, Http2Connection};
-use super::limits::{ByteBudget, Http2Limits};
-use super::rejection::Rejection;
-use super::service::{CallHead, CallOutcome, CallRoute, Http2Service, LateAnswer, Receipt};
-use super::status::GrpcStatus;
+use weir::server::http2::{
+    ByteBudget, CallHead, CallOutcome, CallRoute, ConnectionEvent, GrpcStatus, Http2Connection,
+    Http2Limits, Http2Service, LateAnswer, Receipt, Rejection,
+};
 
 /// What the connection may have unsent beyond its limit: the answers to one frame.
 const SLACK: usize = 100_000;
@@ -53,11 +53,8 @@ impl Http2Service for FuzzService {
     fn rejected(&mut self, _: Rejection) {}
 }
 
-/// Feeds a connection, and checks what it promises of itself. The first bytes choose how the rest is cut.
-///
-/// # Panics
-/// When a promise is broken.
-pub fn fuzz(data: &[u8]) {
+/// A connection keeps its promises whatever its client sends. The first bytes choose how the rest is cut.
+pub fn http2(data: &[u8]) {
     let Some((&[cut, pause], data)) = data.split_first_chunk() else {
         return;
     };
@@ -104,8 +101,11 @@ pub fn fuzz(data: &[u8]) {
 fn serve(connection: &mut Http2Connection<FuzzService>) {
     for event in connection.take_events() {
         match event {
-            ConnectionEvent::Later { stream, future, .. } => {
-                if let Some(answer) = futures_util::FutureExt::now_or_never(future) {
+            ConnectionEvent::Later {
+                stream, mut future, ..
+            } => {
+                let mut context = Context::from_waker(Waker::noop());
+                if let Poll::Ready(answer) = future.as_mut().poll(&mut context) {
                     connection.answer(stream, answer);
                 }
             }
