@@ -106,6 +106,8 @@ descriptors:
       - {unit: day, requests_per_unit: 10, algorithm: sliding_window}
       - {unit: minute, requests_per_unit: 60, algorithm: token_bucket, burst: 90}
       - {algorithm: concurrency, max_in_flight: 8, lease_seconds: 180}
+  - {key: api_key, value: 's3cret*', rate_limit: {unit: hour, requests_per_unit: 6}}
+  - {key: api_key, pattern: '/s3cret/{x}', rate_limit: {unit: hour, requests_per_unit: 7}}
   - {key: free, rate_limit: {unlimited: true}}";
         let policy = load_text(Path::new("shop.yaml"), yaml).policy.unwrap();
         assert_eq!(
@@ -115,6 +117,8 @@ descriptors:
              shop.api_key_***: unit=DAY requests_per_unit=10, algorithm: sliding_window, shadow_mode: false, quota_mode: false\n\
              shop.api_key_***: unit=MINUTE requests_per_unit=60, algorithm: token_bucket, burst: 90, shadow_mode: false, quota_mode: false\n\
              shop.api_key_***: unit=UNKNOWN max_in_flight=8, lease_seconds: 180, algorithm: concurrency, shadow_mode: false, quota_mode: false\n\
+             shop.api_key_***: unit=HOUR requests_per_unit=6, shadow_mode: false, quota_mode: false\n\
+             shop.api_key_***: unit=HOUR requests_per_unit=7, shadow_mode: false, quota_mode: false\n\
              shop.free: unit=UNKNOWN requests_per_unit=0, shadow_mode: false, quota_mode: false\n"
         );
     }
