@@ -63,3 +63,4 @@ mod stores;
 mod terminal;
 mod tls;
 mod traces;
+mod troubleshooting;
