@@ -11,6 +11,7 @@ mod output;
 mod pairs;
 mod policies;
 mod query;
+mod ratelimit;
 mod replay;
 mod schema;
 mod serve;
@@ -53,6 +54,11 @@ enum Command {
     /// Exits with 0 after SIGTERM or SIGINT, with 1 if it failed or a second signal stopped it immediately, and with 2
     /// if it could not start.
     Serve(Box<ServeArgs>),
+    /// Serve in the place of envoyproxy/ratelimit, by its environment variables
+    ///
+    /// A program that is called `ratelimit` always does this. Arguments are ignored.
+    /// docs/migrating-from-envoyproxy-ratelimit.md lists the variables. Exits as `serve` does.
+    Ratelimit(ratelimit::RatelimitArgs),
     /// Check policy files and report every problem
     ///
     /// Exits with 0 if there are no errors, with 1 if there are (or warnings, with --deny-warnings), and with 2 if a
@@ -99,6 +105,13 @@ enum Command {
 /// # Errors
 /// If the command could not do its work.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> Result<ExitCode, CliError> {
+    let args: Vec<OsString> = args.into_iter().collect();
+    if args
+        .first()
+        .is_some_and(|name| ratelimit::is_its_name(name))
+    {
+        return ratelimit::run();
+    }
     let cli = match Cli::try_parse_from(args) {
         Ok(cli) => cli,
         Err(help_or_error) => {
@@ -110,6 +123,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> Result<ExitCode, CliErro
     };
     match cli.command {
         Command::Serve(args) => serve::run(args.resolve()),
+        Command::Ratelimit(_) => ratelimit::run(),
         Command::Check(args) => check::run(&args),
         Command::Schema(args) => schema::run(&args),
         Command::Query(args) => query::run(args),

@@ -5,6 +5,7 @@
 
 mod admin;
 mod error;
+mod exchange;
 mod tls;
 
 use std::fmt;
@@ -18,7 +19,8 @@ use tonic::transport::{Channel, Endpoint};
 
 pub use admin::{AdminClient, AdminError, MediaType};
 pub use error::{ClientError, ParseServerAddrError};
-pub use tls::{TlsOptions, TlsOptionsError};
+pub use exchange::{HttpStream, connect, exchange};
+pub use tls::{TlsDialer, TlsOptions, TlsOptionsError};
 
 use crate::proto::envoy::config::core::v3::HeaderValue;
 use crate::proto::envoy::extensions::common::ratelimit::v3::RateLimitDescriptor;

@@ -6,6 +6,7 @@
 mod byte_map;
 mod code;
 mod compile;
+mod defaults;
 mod excerpt;
 mod json_schema;
 mod load;
@@ -24,6 +25,7 @@ pub use crate::document::{
     Diagnostic, DiagnosticCode, Excerpt, Metadata, Position, SecretKeys, Severity, Value, merge,
 };
 pub use code::PolicyCode;
+pub use defaults::DomainDefaults;
 pub use excerpt::excerpts;
 pub use json_schema::json_schema;
 pub use load::{

@@ -27,7 +27,7 @@ use thiserror::Error;
 
 pub use file_limit::FileLimit;
 pub use listener::{BindError, ListenConfig, ListenConfigError, Listener};
-pub use readiness::Readiness;
+pub use readiness::{Readiness, ReadyCondition};
 
 use crate::api::ServingStage;
 use crate::engine::Engine;
@@ -70,6 +70,8 @@ pub struct App {
     pub tls: Option<Arc<TlsPort>>,
     /// Whether the server accepts calls, for the admin server.
     pub readiness: Readiness,
+    /// What must be true before it says so.
+    pub ready_when: ReadyCondition,
     /// How the server runs.
     pub config: Config,
 }
@@ -83,6 +85,7 @@ impl App {
             traces: None,
             tls: None,
             readiness: Readiness::default(),
+            ready_when: ReadyCondition::default(),
             config,
         }
     }
@@ -129,7 +132,7 @@ pub enum Shutdown {
 /// };
 /// let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
 /// runtime.block_on(async {
-///     let listener = Listener::bind(&ListenConfig::Tcp("127.0.0.1:0".into())).await?;
+///     let listener = Listener::bind(&ListenConfig::Tcp("127.0.0.1:0".into()))?;
 ///     let app = App::new(Arc::new(engine), config);
 ///     // `tokio::signal::ctrl_c()` in a program; here it stops at once.
 ///     let shutdown = std::future::ready(());
@@ -188,11 +191,16 @@ pub async fn run(
             }
         }
     };
-    app.readiness.set(ServingStage::Serving);
+    let missing = app.ready_when.missing(&app.engine);
+    app.readiness.set(readiness::stage(missing));
+    health.report(missing.is_none()).await;
+    let following = app
+        .ready_when
+        .follow(missing, &app.engine, &app.readiness, &health);
     let leaving = async {
         shutdown.await;
         app.readiness.set(ServingStage::Draining);
-        health.leave().await;
+        health.report(false).await;
         tracing::info!(
             connections = workers.connections(),
             drain_secs = app.config.drain.as_secs(),
@@ -205,6 +213,7 @@ pub async fn run(
     };
     tokio::select! {
         never = accepting => match never {},
+        never = following => match never {},
         never = warnings::watch(&app.engine) => match never {},
         never = warnings::follow_clock() => match never {},
         never = warnings::watch_policy_checks(&app.metrics) => match never {},

@@ -6,6 +6,7 @@
 mod admin;
 mod grpc;
 mod policies;
+mod ratelimit;
 mod size;
 // A build without Redis has one flag of them.
 #[cfg_attr(not(feature = "redis"), path = "settings/without_redis.rs")]
@@ -19,12 +20,14 @@ use std::time::Duration;
 
 use clap::Args;
 
+use crate::policy::DomainDefaults;
 use crate::server::admin::AdminConfig;
-use crate::server::{Config as ServerConfig, ListenConfig};
+use crate::server::{Config as ServerConfig, ListenConfig, ReadyCondition};
 use crate::store::MemoryConfig;
-use crate::telemetry::{LogConfig, TraceConfig};
+use crate::telemetry::{LogConfig, StatsdConfig, TraceConfig};
 use crate::xds::XdsConfig;
 
+pub use ratelimit::{InvalidValue, RatelimitError, ratelimit_settings, variable_table};
 pub use size::memory;
 #[cfg(feature = "redis")]
 pub use store::RedisFiles;
@@ -75,6 +78,21 @@ pub struct ServeSettings {
     pub allow_empty: bool,
     /// Files of one domain are merged.
     pub merge_domains: bool,
+    /// Files are read as envoyproxy/ratelimit does: in a folder whatever their names are, none is a policy too, and
+    /// weir serves before they can be read.
+    pub lenient_files: bool,
+    /// What applies to all domains.
+    pub domain_defaults: DomainDefaults,
+    /// What must be true before health checks are good.
+    pub ready_when: ReadyCondition,
+    /// The share of a limit above which a hit is near it, if not the usual one.
+    pub near_limit_ratio: Option<f32>,
+    /// Where counters are sent for statsd; none if nowhere.
+    pub statsd: Option<StatsdConfig>,
+    /// Labels of all metrics under the names of envoyproxy/ratelimit.
+    pub extra_labels: Vec<(String, String)>,
+    /// What is to be logged at the start, as warnings.
+    pub notices: Vec<String>,
     /// How often to look whether they have changed; none if never.
     pub reload_interval: Option<Duration>,
     /// Where to serve.
@@ -93,6 +111,8 @@ pub struct ServeSettings {
     pub max_series: usize,
     /// Where counters are shared; none if each weir counts for itself.
     pub redis: Option<RedisSettings>,
+    /// Where counters of limits per second are, if not there.
+    pub redis_per_second: Option<RedisSettings>,
     /// Certificates for the ports.
     pub tls: TlsSettings,
     /// How to log.
@@ -107,6 +127,13 @@ impl ServeArgs {
             policies: self.policies.policies,
             allow_empty: self.policies.allow_empty,
             merge_domains: self.policies.merge_domains,
+            lenient_files: false,
+            domain_defaults: DomainDefaults::NONE,
+            ready_when: ReadyCondition::default(),
+            near_limit_ratio: None,
+            statsd: None,
+            extra_labels: Vec::new(),
+            notices: Vec::new(),
             reload_interval: self.policies.reload_interval,
             server: self.grpc.server(),
             tls: TlsSettings {
@@ -119,6 +146,7 @@ impl ServeArgs {
                 budget_bytes: self.memory,
             },
             redis: self.store.resolve(),
+            redis_per_second: None,
             traces: self.telemetry.traces(),
             log_refused_per_second: self.telemetry.log_refused_per_second,
             max_series: self.telemetry.max_series,
@@ -221,7 +249,6 @@ mod tests {
             "--reload-interval=-1",
             "--reload-interval=often",
             "--grpc=8081",
-            "--grpc=:8081",
             "--grpc=unix:",
             "--grpc=localhost:x",
             "--workers=0",

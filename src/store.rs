@@ -11,6 +11,7 @@ mod memory;
 // A build without Redis has a stand-in that cannot be constructed.
 #[cfg_attr(not(feature = "redis"), path = "store/without_redis.rs")]
 mod redis;
+mod redis_pair;
 
 pub use self::redis::RedisConfig;
 #[cfg(feature = "redis")]
@@ -45,6 +46,8 @@ pub enum Store {
     Memory(memory::Memory),
     /// In Redis, shared by many instances.
     Redis(Box<self::redis::Redis>),
+    /// In two Redis, shared by many instances.
+    RedisPair(Box<redis_pair::RedisPair>),
 }
 
 /// The result of a batch.
@@ -130,6 +133,38 @@ pub struct SharedStats {
     pub is_up: bool,
 }
 
+impl Stats {
+    /// The sum of those of two stores.
+    fn plus(self, other: Self) -> Self {
+        Self {
+            counters: self.counters + other.counters,
+            bytes: self.bytes + other.bytes,
+            pinned: self.pinned + other.pinned,
+            evicted: self.evicted + other.evicted,
+            evicted_over_limit: self.evicted_over_limit + other.evicted_over_limit,
+            shared: match (self.shared, other.shared) {
+                (Some(shared), Some(other)) => Some(shared.plus(other)),
+                (shared, other) => shared.or(other),
+            },
+        }
+    }
+}
+
+impl SharedStats {
+    fn plus(self, other: Self) -> Self {
+        Self {
+            connections: self.connections + other.connections,
+            connects: self.connects + other.connects,
+            round_trips: self.round_trips + other.round_trips,
+            local_answers: self.local_answers + other.local_answers,
+            fallback_hits: self.fallback_hits + other.fallback_hits,
+            writeback_hits: self.writeback_hits + other.writeback_hits,
+            writeback_dropped_hits: self.writeback_dropped_hits + other.writeback_dropped_hits,
+            is_up: self.is_up && other.is_up,
+        }
+    }
+}
+
 impl Store {
     /// A store in this process.
     ///
@@ -150,11 +185,35 @@ impl Store {
         Ok(Self::Redis(Box::new(redis)))
     }
 
+    /// A store in two Redis: `per_second` has the counters of rules with nothing but limits per second, except in atomic
+    /// domains. Each has half of `fallback`.
+    ///
+    /// # Errors
+    /// The system has no random bytes for the keys of hashes.
+    pub fn redis_pair(
+        main: RedisConfig,
+        per_second: RedisConfig,
+        fallback: MemoryConfig,
+    ) -> Result<Self, RngError> {
+        let half = MemoryConfig {
+            budget_bytes: fallback.budget_bytes / 2,
+        };
+        let redis = |config| {
+            let fallback = memory::Memory::new(half)?;
+            self::redis::Redis::new(config, fallback)
+        };
+        Ok(Self::RedisPair(Box::new(redis_pair::RedisPair {
+            main: redis(main)?,
+            per_second: redis(per_second)?,
+        })))
+    }
+
     /// The hasher for the [`CounterKey`]s of this store.
     pub fn hasher(&self) -> KeyHasher {
         match self {
             Self::Memory(memory) => memory.hasher(),
             Self::Redis(redis) => redis.hasher(),
+            Self::RedisPair(pair) => pair.hasher(),
         }
     }
 
@@ -163,6 +222,7 @@ impl Store {
         match self {
             Self::Memory(memory) => memory.new_lease(),
             Self::Redis(redis) => redis.new_lease(),
+            Self::RedisPair(pair) => pair.new_lease(),
         }
     }
 
@@ -175,6 +235,7 @@ impl Store {
                 not_counted: SmallVec::new(),
             },
             Self::Redis(redis) => redis.hit(now, batch).await,
+            Self::RedisPair(pair) => pair.hit(now, batch).await,
         }
     }
 
@@ -197,6 +258,7 @@ impl Store {
         match self {
             Self::Memory(memory) => memory.hit(now, batch),
             Self::Redis(redis) => redis.hit_fallback(now, batch, not_counted),
+            Self::RedisPair(pair) => pair.hit_fallback(now, batch, not_counted),
         }
     }
 
@@ -207,6 +269,7 @@ impl Store {
         match self {
             Self::Memory(memory) => memory.release(now, lease, keys),
             Self::Redis(redis) => redis.release(now, lease, keys),
+            Self::RedisPair(pair) => pair.release(now, lease, keys),
         }
     }
 
@@ -215,6 +278,7 @@ impl Store {
         match self {
             Self::Memory(_) => false,
             Self::Redis(redis) => redis.is_cluster(),
+            Self::RedisPair(pair) => pair.is_cluster(),
         }
     }
 
@@ -223,6 +287,7 @@ impl Store {
         match self {
             Self::Memory(_) => {}
             Self::Redis(redis) => redis.prepare(),
+            Self::RedisPair(pair) => pair.prepare(),
         }
     }
 
@@ -232,6 +297,7 @@ impl Store {
         match self {
             Self::Memory(_) => {}
             Self::Redis(redis) => redis.connected().await,
+            Self::RedisPair(pair) => pair.connected().await,
         }
     }
 
@@ -240,6 +306,7 @@ impl Store {
         match self {
             Self::Memory(_) => None,
             Self::Redis(redis) => redis.error().map(|error| error.to_string()),
+            Self::RedisPair(pair) => pair.error().map(|error| error.to_string()),
         }
     }
 
@@ -251,6 +318,7 @@ impl Store {
         match self {
             Self::Memory(memory) => Ok(memory.reset(key)),
             Self::Redis(redis) => redis.reset(key).await,
+            Self::RedisPair(pair) => pair.reset(key).await,
         }
     }
 
@@ -259,6 +327,7 @@ impl Store {
         match self {
             Self::Memory(memory) => memory.stats(),
             Self::Redis(redis) => redis.stats(),
+            Self::RedisPair(pair) => pair.stats(),
         }
     }
 }

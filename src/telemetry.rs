@@ -12,13 +12,14 @@ mod refused_log;
 mod rejection_log;
 mod server_port;
 mod sparse_log;
+mod statsd;
 // A build without OTLP has a stand-in that cannot be constructed.
 #[cfg_attr(not(feature = "otlp"), path = "telemetry/without_otlp.rs")]
 mod traces;
 mod unmatched;
 mod windows;
 
-pub use collector::{CollectorAddress, InvalidCollector, TraceConfig};
+pub use collector::{CollectorAddress, InvalidCollector, TraceConfig, TraceProtocol, TraceService};
 pub use heavy_hitters::{HeavyHitter, HeavyHitters, TopClients};
 pub use history::{HISTORY_STEPS, History, HistoryStep};
 pub use logs::{DroppedLines, Log, LogConfig, LogError, log};
@@ -27,5 +28,6 @@ pub use metrics::{
     PolicyLoad, Recorder, RuleHits,
 };
 pub use server_port::ServerPort;
+pub use statsd::{StatsdConfig, StatsdProtocol, StatsdSender};
 pub use traces::{DecisionSpan, TraceError, Traces};
 pub use unmatched::{UnknownDomain, UnmatchedDescriptors};

@@ -74,6 +74,7 @@ pub(super) fn run(args: &CheckArgs) -> Result<ExitCode, CliError> {
     let options = LoadOptions {
         merge_domains: args.merge_domains,
         keep_texts: true,
+        ..LoadOptions::default()
     };
     let loaded = policy::load(&args.paths, options).map_err(CliError::new)?;
     let summary = Summary::new(&loaded);

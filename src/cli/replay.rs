@@ -127,7 +127,7 @@ pub(super) fn run(args: &ReplayArgs) -> Result<ExitCode, CliError> {
         merge_domains: args.merge_domains,
         ..LoadOptions::default()
     };
-    let policy = policies::load(&args.policies, options)?;
+    let policy = policies::load(&args.policies, options.clone())?;
     let against = match args.against.as_slice() {
         [] => None,
         paths => Some(policies::load(paths, options)?),

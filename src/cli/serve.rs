@@ -17,14 +17,14 @@ use super::{CliError, DONE, FAILED, UNUSABLE};
 use crate::clock::Clock;
 use crate::engine::Engine;
 use crate::error_text::with_sources;
-use crate::policy::Policy;
+use crate::policy::{DomainDefaults, Policy};
 use crate::server::admin::{self, Admin, AdminConfig, TokenFile};
 use crate::server::reload::Reloader;
 use crate::server::tls::{CertificateWatch, TlsPort};
 use crate::server::{self, App, FileLimit, Listener, RunError, Shutdown};
 use crate::settings::{RedisSettings, ServeSettings, TlsSettings};
 use crate::store::{MemoryConfig, Store};
-use crate::telemetry::{self, Log, Metrics, PolicyLoad, ServerPort, Traces};
+use crate::telemetry::{self, Log, Metrics, PolicyLoad, ServerPort, StatsdSender, Traces};
 use crate::xds::{XdsClient, XdsConfig};
 use initial_policy::InitialPolicy;
 
@@ -64,12 +64,17 @@ struct Started {
     certificates: CertificateWatch,
     // Follows the configuration server until this is dropped.
     _xds: Option<XdsClient>,
+    // Sends until this is dropped.
+    _statsd: Option<StatsdSender>,
     // Serves until this is dropped.
     _admin: Option<admin::AdminServer>,
     signals: Signals,
 }
 
 async fn start(settings: ServeSettings, log: &Log) -> Result<Started, Box<dyn Error>> {
+    for notice in &settings.notices {
+        tracing::warn!("{notice}");
+    }
     let mut signals = Signals::new()?;
     let initial = tokio::select! {
         loaded = InitialPolicy::load(&settings) => loaded?,
@@ -79,30 +84,43 @@ async fn start(settings: ServeSettings, log: &Log) -> Result<Started, Box<dyn Er
     let loaded = PolicyLoad {
         generation: 1,
         at: Clock::System.now(),
-        hash: Some(source.checksum()),
-        error: None,
+        hash: initial.error.is_none().then(|| source.checksum()),
+        error: initial.error,
         diagnostics: initial.diagnostics,
     };
     let (domains, rules) = (initial.policy.domain_count(), initial.policy.rule_count());
-    let listener = Listener::bind(&settings.listen).await?;
-    let engine = engine(initial.policy, settings.redis, settings.memory)?;
+    let listener = Listener::bind(&settings.listen)?;
+    let redis = [settings.redis, settings.redis_per_second];
+    let engine = engine(initial.policy, redis, settings.memory)?;
     let file_limit = FileLimit::raise();
     let server = within_file_limit(settings.server, file_limit);
     let mut app = App::new(Arc::clone(&engine), server);
     let traces = settings.traces.as_ref().map(Traces::new).transpose()?;
     app.traces = traces.map(Arc::new);
+    app.ready_when = settings.ready_when;
     app.metrics
         .log_refused_per_second(settings.log_refused_per_second);
     app.metrics.limit_series(settings.max_series);
+    app.metrics.add_labels(settings.extra_labels);
+    if let Some(ratio) = settings.near_limit_ratio {
+        app.metrics.set_near_limit_ratio(ratio);
+    }
     app.metrics.expose_dropped_lines(log.dropped_lines());
     app.metrics.loaded(loaded);
     let tls = TlsPorts::load(settings.tls, &app.metrics)?;
     let certificates = CertificateWatch::start(tls.all(), settings.reload_interval)?;
     app.tls = tls.grpc;
     let metrics = Arc::clone(&app.metrics);
+    let statsd = settings.statsd.map(|config| {
+        StatsdSender::start(config, Arc::clone(&app.metrics), Arc::clone(&app.engine))
+    });
+    let statsd = statsd.transpose()?;
     let reloader = Reloader::start(source, engine, metrics, settings.reload_interval)?;
     let reloader = Arc::new(reloader);
-    let xds = settings.xds.map(|config| follow(config, &app, &reloader));
+    let defaults = settings.domain_defaults;
+    let xds = settings
+        .xds
+        .map(|config| follow(config, defaults, &app, &reloader));
     let xds = xds.transpose()?;
     let admin = settings
         .admin
@@ -115,7 +133,7 @@ async fn start(settings: ServeSettings, log: &Log) -> Result<Started, Box<dyn Er
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
         grpc = %listener.address(),
-        http = admin.as_ref().map(|admin| admin.address().to_string()),
+        http = admin.as_ref().map(addresses),
         generation = 1,
         domains,
         rules,
@@ -128,20 +146,24 @@ async fn start(settings: ServeSettings, log: &Log) -> Result<Started, Box<dyn Er
         reloader,
         certificates,
         _xds: xds,
+        _statsd: statsd,
         _admin: admin,
         signals,
     })
 }
 
-/// Decides by the first policy.
+/// Decides by the first policy, with counters in one Redis, in two, or in memory.
 fn engine(
     policy: Policy,
-    redis: Option<RedisSettings>,
+    redis: [Option<RedisSettings>; 2],
     memory: MemoryConfig,
 ) -> Result<Arc<Engine>, Box<dyn Error>> {
     let store = match redis {
-        None => Store::memory(memory)?,
-        Some(redis) => Store::redis(redis.read()?, memory)?,
+        [Some(main), Some(per_second)] => {
+            Store::redis_pair(main.read()?, per_second.read()?, memory)?
+        }
+        [Some(redis), None] => Store::redis(redis.read()?, memory)?,
+        [None, _] => Store::memory(memory)?,
     };
     let engine = Engine::new(policy, store, Clock::System);
     match engine.incompatibility(&engine.policy()) {
@@ -189,9 +211,14 @@ fn within_file_limit(config: server::Config, limit: FileLimit) -> server::Config
 }
 
 /// Puts in force what a configuration server sends.
-fn follow(config: XdsConfig, app: &App, reloader: &Arc<Reloader>) -> io::Result<XdsClient> {
+fn follow(
+    config: XdsConfig,
+    defaults: DomainDefaults,
+    app: &App,
+    reloader: &Arc<Reloader>,
+) -> io::Result<XdsClient> {
     let reloader = Arc::clone(reloader);
-    let client = XdsClient::start(config, async move |received| {
+    let client = XdsClient::start(config, defaults, async move |received| {
         let applied = reloader.apply(received).await;
         applied.map_err(|incompatibility| incompatibility.to_string())
     })?;
@@ -205,7 +232,7 @@ fn start_admin(
     reloader: &Arc<Reloader>,
     tls: Option<Arc<TlsPort>>,
 ) -> Result<admin::AdminServer, Box<dyn Error>> {
-    let bound = admin::AdminListener::new(&config)?;
+    let bound = admin::AdminListeners::bind(&config)?;
     let token = config.token_file.as_deref().map(TokenFile::new);
     let admin = Admin {
         engine: Arc::clone(&app.engine),
@@ -217,6 +244,12 @@ fn start_admin(
         config,
     };
     Ok(admin::AdminServer::start(bound, admin)?)
+}
+
+/// The addresses of all ports, the main one first.
+fn addresses(admin: &admin::AdminServer) -> String {
+    let addresses = admin.addresses().iter().map(ToString::to_string);
+    addresses.collect::<Vec<_>>().join(", ")
 }
 
 async fn until_signalled(started: Started) -> u8 {

@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::output::{escape, print};
 use super::{CliError, DONE, FAILED};
-use crate::policy;
+use crate::policy::{self, DomainDefaults};
 use crate::settings::{XdsArgs, xds_server};
 use crate::xds::{self, PolicyText};
 
@@ -42,7 +42,7 @@ fn show(texts: &[PolicyText]) -> Result<ExitCode, CliError> {
     let pairs = texts
         .iter()
         .map(|text| (text.file.as_path(), text.text.as_str()));
-    let loaded = policy::load_texts(pairs);
+    let loaded = policy::load_texts(pairs, &DomainDefaults::NONE);
     for PolicyText { file, text } in texts {
         let mut document = format!("---\n# {}\n", escape(&file.display().to_string()));
         for found in loaded

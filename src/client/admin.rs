@@ -8,18 +8,13 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use http_body_util::{BodyExt, Full};
 use hyper::body::Bytes;
-use hyper::client::conn::http1;
 use hyper::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST};
 use hyper::{Method, Request, StatusCode};
-use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
-use tokio::net::TcpStream;
-use tokio_rustls::client::TlsStream;
-use tokio_util::either::Either;
 
 use super::HTTPS;
+use super::exchange::{HttpStream, connect, exchange};
 use super::tls::{TlsDialer, TlsOptions, TlsOptionsError};
 use crate::request::{self, Cost};
 
@@ -131,10 +126,6 @@ impl AdminClient {
         accept: MediaType,
         body: String,
     ) -> Result<(StatusCode, String), AdminError> {
-        let http_error = |source| AdminError::Http {
-            address: self.address.clone(),
-            source,
-        };
         let mut request = Request::builder()
             .method(method)
             .uri(path)
@@ -144,22 +135,20 @@ impl AdminClient {
         if let Some(token) = &self.token {
             request = request.header(AUTHORIZATION, format!("Bearer {token}"));
         }
-        let request = request.body(Full::new(Bytes::from(body)));
+        let request = request.body(Bytes::from(body));
         let request = request.map_err(|source| AdminError::Request { source })?;
         let stream = self.connect().await?;
-        let handshake = http1::handshake(TokioIo::new(stream)).await;
-        let (mut sender, connection) = handshake.map_err(http_error)?;
-        let connection = tokio::spawn(connection);
-        let response = sender.send_request(request).await.map_err(http_error)?;
-        let status = response.status();
-        let bytes = response.into_body().collect().await;
-        connection.abort();
-        let bytes = bytes.map_err(http_error)?.to_bytes();
-        Ok((status, String::from_utf8_lossy(&bytes).into_owned()))
+        let response = exchange(stream, request).await;
+        let response = response.map_err(|source| AdminError::Http {
+            address: self.address.clone(),
+            source,
+        })?;
+        let text = String::from_utf8_lossy(response.body()).into_owned();
+        Ok((response.status(), text))
     }
 
     /// Neither the token nor a client's value may travel in clear text.
-    async fn connect(&self) -> Result<Either<TcpStream, TlsStream<TcpStream>>, AdminError> {
+    async fn connect(&self) -> Result<HttpStream, AdminError> {
         let address = || self.address.clone();
         let resolved = tokio::net::lookup_host(&self.address).await;
         let resolved = resolved.map_err(|source| AdminError::Resolve {
@@ -171,13 +160,7 @@ impl AdminClient {
         if self.token.is_some() && self.tls.is_none() && addresses.iter().any(is_remote) {
             return Err(AdminError::Remote { address: address() });
         }
-        let connected = async {
-            let stream = TcpStream::connect(&*addresses).await?;
-            Ok(match &self.tls {
-                None => Either::Left(stream),
-                Some(dialer) => Either::Right(dialer.connect(stream).await?),
-            })
-        };
+        let connected = connect(&addresses, self.tls.as_ref());
         connected.await.map_err(|source| AdminError::Connect {
             address: address(),
             source,

@@ -26,7 +26,7 @@ pub struct TlsOptions {
 
 /// Makes encrypted connections to one server.
 #[derive(Clone)]
-pub(super) struct TlsDialer {
+pub struct TlsDialer {
     connector: TlsConnector,
     server: ServerName<'static>,
 }
@@ -41,12 +41,11 @@ impl std::fmt::Debug for TlsDialer {
 }
 
 impl TlsOptions {
-    /// Reads the files, for connections to `authority` (`HOST:PORT`) that speak `protocol`.
-    pub(super) fn dialer(
-        &self,
-        authority: &str,
-        protocol: &[u8],
-    ) -> Result<TlsDialer, TlsOptionsError> {
+    /// Reads the files, for connections to `authority` (`HOST:PORT`) that speak `protocol`, as ALPN names it.
+    ///
+    /// # Errors
+    /// If a file cannot be used.
+    pub fn dialer(&self, authority: &str, protocol: &[u8]) -> Result<TlsDialer, TlsOptionsError> {
         let host = authority
             .rsplit_once(':')
             .map_or(authority, |(host, _)| host);

@@ -20,7 +20,7 @@ mod unlikely;
 
 use super::raw::ON_STORE_ERROR;
 use super::tree::Domain;
-use super::{MetricIds, OnStoreError};
+use super::{DomainDefaults, MetricIds, OnStoreError};
 use crate::document::{Field, PathElement, Report, Spanned, Text};
 use crate::policy::PolicyCode;
 use compiler::{Compiler, LevelContext};
@@ -37,7 +37,11 @@ const LEASE_ENTRY: &str = "lease";
 /// Compiles one domain; `None` if it has no name.
 ///
 /// `report` must be of the files of these parts. Use the domain only if no error was reported.
-pub(crate) fn compile(mut parts: Vec<DomainFile>, report: &mut Report) -> Option<Domain> {
+pub(crate) fn compile(
+    mut parts: Vec<DomainFile>,
+    defaults: &DomainDefaults,
+    report: &mut Report,
+) -> Option<Domain> {
     let mut summary = DomainSummary::gather(parts.iter().map(|part| &part.raw.descriptors[..]));
     for (file, part) in parts.iter().enumerate() {
         if part.raw.name.is_absent() {
@@ -58,7 +62,7 @@ pub(crate) fn compile(mut parts: Vec<DomainFile>, report: &mut Report) -> Option
     if !summary.has_leases {
         warn_of_lease_entry(&parts, report);
     }
-    let root = RootSettings::merge(&mut parts, report);
+    let root = RootSettings::merge(&mut parts, defaults, report);
     summary.atomic = root.atomic;
     let lease_entry = root.lease_entry.as_deref().unwrap_or(LEASE_ENTRY);
     let lease_entry = summary.has_leases.then(|| lease_entry.as_bytes().into());
@@ -66,7 +70,8 @@ pub(crate) fn compile(mut parts: Vec<DomainFile>, report: &mut Report) -> Option
     let response = root
         .response
         .as_ref()
-        .map(|(file, raw)| report.in_file(*file, |report| compiler.begin_response(raw, report)));
+        .map(|(file, raw)| report.in_file(*file, |report| compiler.begin_response(raw, report)))
+        .or_else(|| defaults.response.clone());
     let context = LevelContext {
         depth: 0,
         response: response.clone(),

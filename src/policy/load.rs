@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::compile::{self, DomainFile};
 use super::raw::{self, RawDomain};
 use super::tree::Domain;
-use super::{Policy, PolicyCode};
+use super::{DomainDefaults, Policy, PolicyCode};
 pub use crate::document::files::LoadError;
 use crate::document::{self, Diagnostic, PathElement, Position, Report, Severity, Text, quoted};
 
@@ -25,13 +25,17 @@ pub struct LoadedPolicy {
 }
 
 /// Options of [`load`].
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LoadOptions {
     /// Whether files of the same domain are merged: the descriptors of the second follow those of the first, and so
     /// on. Otherwise a domain in two files is an error.
     pub merge_domains: bool,
     /// Whether the texts of files are kept, so that diagnostics can show them.
     pub keep_texts: bool,
+    /// Whether every file of a folder is a policy, whatever its name is.
+    pub any_name: bool,
+    /// What applies to all domains.
+    pub defaults: DomainDefaults,
 }
 
 /// Loads files, and the policy files in folders and below (`*.yaml` and `*.yml`, not `*.test.yaml`, by path).
@@ -43,19 +47,21 @@ pub fn load(paths: &[PathBuf], options: LoadOptions) -> Result<LoadedPolicy, Loa
         options,
         ..Load::default()
     };
-    let files = document::files::find(paths, |folder, files| load.select(folder, files))?;
+    let files = load.find(paths)?;
     for file in files {
         load.read(&file)?;
     }
     Ok(load.finish())
 }
 
-/// The files that [`load`] would read, in its order.
+/// The files that [`load`] would read, in its order; with `any_name` those of [`LoadOptions::any_name`].
 ///
 /// # Errors
 /// When a path cannot be read.
-pub fn files(paths: &[PathBuf]) -> Result<Vec<PathBuf>, LoadError> {
-    document::files::find(paths, |folder, files| Load::default().select(folder, files))
+pub fn files(paths: &[PathBuf], any_name: bool) -> Result<Vec<PathBuf>, LoadError> {
+    let mut load = Load::default();
+    load.options.any_name = any_name;
+    load.find(paths)
 }
 
 /// Loads one domain from text; `file` is its name in diagnostics.
@@ -91,8 +97,12 @@ const CONSEQUENCES: [PolicyCode; 4] = [
 ];
 
 /// Loads domains from texts; a text with an error leaves out its own domain only. Each comes with its name in diagnostics.
-pub fn load_texts<'t>(texts: impl IntoIterator<Item = (&'t Path, &'t str)>) -> LoadedTexts {
+pub fn load_texts<'t>(
+    texts: impl IntoIterator<Item = (&'t Path, &'t str)>,
+    defaults: &DomainDefaults,
+) -> LoadedTexts {
     let mut load = Load::default();
+    load.options.defaults.clone_from(defaults);
     let mut rejected = Vec::new();
     for (file, text) in texts {
         let (domains, found) = (load.domains.len(), load.diagnostics.len());
@@ -145,6 +155,13 @@ struct Load {
 }
 
 impl Load {
+    fn find(&mut self, paths: &[PathBuf]) -> Result<Vec<PathBuf>, LoadError> {
+        match self.options.any_name {
+            true => document::files::find(paths, |_, files| files),
+            false => document::files::find(paths, |folder, files| self.select(folder, files)),
+        }
+    }
+
     /// The policy files among those of a folder.
     fn select(&mut self, folder: &Path, files: Vec<PathBuf>) -> Vec<PathBuf> {
         const HELP: &str = "a policy file is named `*.yaml` or `*.yml`";
@@ -191,7 +208,9 @@ impl Load {
             let part = DomainFile { file, raw };
             if let Some(name) = name.filter(|_| self.options.merge_domains) {
                 self.defer(name.value, part);
-            } else if let Some(domain) = compile::compile(vec![part], &mut report) {
+            } else if let Some(domain) =
+                compile::compile(vec![part], &self.options.defaults, &mut report)
+            {
                 self.add_domain(domain, position, &mut report);
             }
         }
@@ -220,7 +239,8 @@ impl Load {
         for parts in std::mem::take(&mut self.deferred) {
             let files = parts.iter().map(|part| part.file.clone()).collect();
             let mut report = Report::of_files(files);
-            self.domains.extend(compile::compile(parts, &mut report));
+            let domain = compile::compile(parts, &self.options.defaults, &mut report);
+            self.domains.extend(domain);
             self.extend(report);
         }
     }

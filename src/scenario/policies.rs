@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::test_file::SUFFIXES;
 use crate::document::Diagnostic;
-use crate::policy::{self, LoadError, LoadOptions, Policy};
+use crate::policy::{self, DomainDefaults, LoadError, LoadOptions, Policy};
 
 /// The policies of one scenario file, each loaded once.
 #[derive(Debug)]
@@ -21,6 +21,8 @@ pub(super) struct Policies {
 const MERGED: LoadOptions = LoadOptions {
     merge_domains: true,
     keep_texts: false,
+    any_name: false,
+    defaults: DomainDefaults::NONE,
 };
 
 impl Policies {

@@ -18,13 +18,14 @@ mod metrics;
 mod overview;
 mod page;
 mod peer;
+mod ports;
 mod reload;
 mod rlconfig;
 mod token;
 mod top;
 
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -38,18 +39,19 @@ use axum::routing::any;
 use parking_lot::Mutex;
 use serde::Serialize;
 use tokio::sync::{Semaphore, broadcast, mpsc};
+use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 pub use access::{Access, JsonAccess};
 pub use endpoints::{ENDPOINTS, Endpoint};
+pub use ports::{AdminListeners, HttpPort, HttpPurpose};
 pub use token::{TokenError, TokenFile};
 
 use front::{Front, PendingRequest};
 use peer::Peer;
 
 use super::grpc::json::JsonProtocol;
-use super::listener::{BindError, ListenConfig};
 use super::readiness::Readiness;
 use super::reload::Reloader;
 use super::threads;
@@ -60,11 +62,11 @@ use crate::telemetry::{History, Metrics, Recorder};
 /// How the admin server runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AdminConfig {
-    /// The address it listens on: HOST:PORT; port 0 is any free one.
-    pub address: String,
+    /// The ports it listens on.
+    pub ports: Vec<HttpPort>,
     /// The file with the token; without one, endpoints that require it are closed.
     pub token_file: Option<PathBuf>,
-    /// Host names that requests may name besides localhost and IP addresses.
+    /// Host names that requests may name besides localhost and IP addresses; `*` is any.
     pub hosts: Vec<String>,
     /// Who may charge by `POST /json` without the token.
     pub json: JsonAccess,
@@ -87,7 +89,7 @@ pub struct Admin {
     pub reloader: Arc<Reloader>,
     /// Whether the server accepts calls.
     pub readiness: Readiness,
-    /// The certificate of the port; `None` to serve without TLS.
+    /// The certificate of the main port; `None` to serve without TLS.
     pub tls: Option<Arc<TlsPort>>,
     /// The token that permits changes and shows clients.
     pub token: Option<TokenFile>,
@@ -112,35 +114,12 @@ struct AdminState {
     steps: broadcast::Sender<Arc<str>>,
     /// Permits to have the body of a request in memory.
     bodies: Semaphore,
-    /// Whether only this machine can connect, so that only its names are valid hosts.
-    is_loopback: bool,
-}
-
-/// A bound socket of the admin server.
-#[derive(Debug)]
-pub struct AdminListener(TcpListener);
-
-impl AdminListener {
-    /// Binds the address.
-    ///
-    /// # Errors
-    /// If the address is in use, is not of this machine, or is not permitted.
-    pub fn new(config: &AdminConfig) -> Result<Self, BindError> {
-        let bound = TcpListener::bind(&config.address).and_then(|listener| {
-            listener.set_nonblocking(true)?;
-            Ok(listener)
-        });
-        bound.map(Self).map_err(|source| {
-            let address = ListenConfig::Tcp(config.address.clone());
-            BindError::new(address, source, "--http")
-        })
-    }
 }
 
 /// The running admin server; it stops when this is dropped.
 #[derive(Debug)]
 pub struct AdminServer {
-    address: SocketAddr,
+    addresses: Vec<SocketAddr>,
     stop: CancellationToken,
     threads: Vec<JoinHandle<()>>,
 }
@@ -150,9 +129,10 @@ impl AdminServer {
     ///
     /// # Errors
     /// If the system provides no thread, or the built-in protocol descriptors are invalid.
-    pub fn start(listener: AdminListener, admin: Admin) -> io::Result<Self> {
-        let AdminListener(listener) = listener;
-        let address = listener.local_addr()?;
+    pub fn start(listeners: AdminListeners, admin: Admin) -> io::Result<Self> {
+        let AdminListeners(listeners) = listeners;
+        let addresses = listeners.iter().map(|(_, listener)| listener.local_addr());
+        let addresses = addresses.collect::<io::Result<_>>()?;
         let protocol = JsonProtocol::new().map_err(io::Error::other)?;
         let state = Arc::new(AdminState {
             recorder: admin.metrics.admin_recorder(),
@@ -160,22 +140,29 @@ impl AdminServer {
             steps: broadcast::Sender::new(EVENT_BACKLOG),
             bodies: Semaphore::new(MAX_BODIES),
             protocol,
-            is_loopback: address.ip().is_loopback(),
             admin,
         });
         let max_connections = state.admin.config.max_connections;
         let (handlers, requests) = mpsc::channel(max_connections.max(1));
-        let front = Front {
+        let front = |purpose| Front {
             health: router(&state, |endpoint| health::PATHS.contains(&endpoint.path)),
-            handlers,
+            handlers: handlers.clone(),
             metrics: Arc::clone(&state.admin.metrics),
-            tls: state.admin.tls.clone(),
+            tls: match purpose {
+                HttpPurpose::Main => state.admin.tls.clone(),
+                HttpPurpose::Debug | HttpPurpose::Metrics { .. } => None,
+            },
+            purpose,
             recorder: Arc::new(state.admin.metrics.admin_recorder()),
             max_connections,
             head_timeout: front::HEAD_TIMEOUT,
         };
+        let fronts = listeners
+            .into_iter()
+            .map(|(purpose, listener)| (front(purpose), listener));
+        let fronts: Vec<_> = fronts.collect();
         let mut server = Self {
-            address,
+            addresses,
             stop: CancellationToken::new(),
             threads: Vec::new(),
         };
@@ -189,13 +176,9 @@ impl AdminServer {
         })?;
         let stop = server.stop.clone();
         server.spawn("weir-http", async move {
-            let listener = match tokio::net::TcpListener::from_std(listener) {
-                Ok(listener) => listener,
-                Err(error) => return tracing::error!(%error, "admin server failed"),
-            };
             tokio::select! {
                 () = stop.cancelled() => {}
-                never = front.serve(listener) => match never {},
+                () = serve(fronts) => {}
             }
         })?;
         Ok(server)
@@ -212,9 +195,9 @@ impl AdminServer {
         Ok(())
     }
 
-    /// The address it listens on, with the actual port.
-    pub fn address(&self) -> SocketAddr {
-        self.address
+    /// The addresses it listens on, with the actual ports, in the order of [`AdminConfig::ports`].
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
     }
 }
 
@@ -226,6 +209,18 @@ impl Drop for AdminServer {
             let _ = thread.join();
         }
     }
+}
+
+/// Takes connections on all ports, forever unless one fails.
+async fn serve(fronts: Vec<(Front, std::net::TcpListener)>) {
+    let mut serving = JoinSet::new();
+    for (front, listener) in fronts {
+        match tokio::net::TcpListener::from_std(listener) {
+            Ok(listener) => serving.spawn(async { match front.serve(listener).await {} }),
+            Err(error) => return tracing::error!(%error, "admin server failed"),
+        };
+    }
+    while serving.join_next().await.is_some() {}
 }
 
 /// Handles requests and ends the steps of the history, until nobody can send a request.

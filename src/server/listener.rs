@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::fmt;
 use std::fs;
 use std::io::{self, ErrorKind};
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::pin::pin;
@@ -12,6 +12,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use socket2::{Domain, Socket as Socket2, Type};
 use thiserror::Error;
 use tokio::net::{TcpListener, UnixListener};
 
@@ -23,10 +24,10 @@ use super::tls::{EstablishedTls, Handshakes, TlsPort, TlsSocket};
 const PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
-/// Where to listen: `HOST:PORT` or `unix:PATH`.
+/// Where to listen: `HOST:PORT`, `:PORT` or `unix:PATH`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ListenConfig {
-    /// A host name or address, with a port; port 0 is any free one.
+    /// A host name or address, with a port; port 0 is any free one. Without a host, all addresses, of IPv6 and IPv4.
     Tcp(String),
     /// The path of a socket.
     Unix(PathBuf),
@@ -43,9 +44,7 @@ impl FromStr for ListenConfig {
             };
         }
         match text.rsplit_once(':') {
-            Some((host, port)) if !host.is_empty() && port.parse::<u16>().is_ok() => {
-                Ok(Self::Tcp(text.to_owned()))
-            }
+            Some((_, port)) if port.parse::<u16>().is_ok() => Ok(Self::Tcp(text.to_owned())),
             _ => Err(ListenConfigError),
         }
     }
@@ -62,7 +61,9 @@ impl fmt::Display for ListenConfig {
 
 /// The text is not an address to listen on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[error("expected HOST:PORT or unix:PATH, such as 0.0.0.0:8081 or unix:/run/weir.sock")]
+#[error(
+    "expected HOST:PORT, :PORT or unix:PATH, such as 127.0.0.1:8081, :8081 or unix:/run/weir.sock"
+)]
 pub struct ListenConfigError;
 
 /// A bound socket.
@@ -90,13 +91,13 @@ struct SocketFile {
 }
 
 impl Listener {
-    /// Binds. The file of a Unix socket whose server is gone is replaced.
+    /// Binds, in a runtime. The file of a Unix socket whose server is gone is replaced.
     ///
     /// # Errors
     /// When the address is in use, is not this machine's, or is not allowed.
-    pub async fn bind(config: &ListenConfig) -> Result<Self, BindError> {
+    pub fn bind(config: &ListenConfig) -> Result<Self, BindError> {
         let bound = match config {
-            ListenConfig::Tcp(address) => tcp(address).await,
+            ListenConfig::Tcp(address) => tcp(address),
             ListenConfig::Unix(path) => unix(path),
         };
         bound.map_err(|source| BindError::new(config.clone(), source, "--grpc"))
@@ -123,15 +124,58 @@ impl Listener {
     }
 }
 
-async fn tcp(address: &str) -> io::Result<Listener> {
-    // On this thread: the runtime would start another one, and panics if the system provides none.
-    let addresses: Vec<SocketAddr> = address.to_socket_addrs()?.collect();
-    let listener = TcpListener::bind(&*addresses).await?;
+fn tcp(address: &str) -> io::Result<Listener> {
+    let listener = TcpListener::from_std(bind_tcp(address)?)?;
     let address = ListenConfig::Tcp(listener.local_addr()?.to_string());
     Ok(Listener {
         inner: Inner::Tcp(listener),
         address,
     })
+}
+
+/// Connections that wait to be accepted, at most; the system may allow fewer. All proxies come back at once after a restart.
+const BACKLOG: i32 = 4096;
+
+/// Binds a port for an asynchronous runtime. Without a host, on all addresses, of IPv4 alone where there is no IPv6.
+pub(super) fn bind_tcp(address: &str) -> io::Result<std::net::TcpListener> {
+    if let Some(port) = address.strip_prefix(':') {
+        let port = port.parse().map_err(io::Error::other)?;
+        let dual = bind_address(SocketAddr::from((Ipv6Addr::UNSPECIFIED, port)));
+        return match dual {
+            Err(error) if !is_about_the_port(&error) => {
+                bind_address(SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)))
+            }
+            dual => dual,
+        };
+    }
+    // On this thread: the runtime would start another one, and panics if the system provides none.
+    let mut last = io::Error::from(ErrorKind::AddrNotAvailable);
+    for address in address.to_socket_addrs()? {
+        match bind_address(address) {
+            Ok(listener) => return Ok(listener),
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
+}
+
+fn bind_address(address: SocketAddr) -> io::Result<std::net::TcpListener> {
+    let socket = Socket2::new(Domain::for_address(address), Type::STREAM, None)?;
+    if address.ip() == Ipv6Addr::UNSPECIFIED {
+        socket.set_only_v6(false)?;
+    }
+    // A server that starts again finds connections of its predecessor in TIME_WAIT.
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
+/// Whether IPv4 would fail in the same way.
+fn is_about_the_port(error: &io::Error) -> bool {
+    let kind = error.kind();
+    kind == ErrorKind::AddrInUse || kind == ErrorKind::PermissionDenied
 }
 
 fn unix(path: &Path) -> io::Result<Listener> {
@@ -304,6 +348,36 @@ impl BindError {
                 flag,
                 source,
             },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpStream;
+
+    use super::*;
+
+    #[test]
+    fn a_port_without_a_host_is_reached_by_both_families() {
+        let listener = bind_tcp(":0").unwrap();
+        let address = listener.local_addr().unwrap();
+        assert!(address.ip().is_unspecified());
+        TcpStream::connect((Ipv4Addr::LOCALHOST, address.port())).unwrap();
+        if address.is_ipv6() {
+            TcpStream::connect((Ipv6Addr::LOCALHOST, address.port())).unwrap();
+        }
+        let again = bind_tcp(&format!(":{}", address.port())).unwrap_err();
+        assert_eq!(again.kind(), ErrorKind::AddrInUse);
+    }
+
+    #[test]
+    fn an_address_has_a_port() {
+        for fine in [":8081", "[::]:8081", "localhost:0", "unix:/x"] {
+            assert!(fine.parse::<ListenConfig>().is_ok(), "{fine}");
+        }
+        for wrong in ["", ":", "8081", ":x", "localhost", "unix:"] {
+            assert!(wrong.parse::<ListenConfig>().is_err(), "{wrong}");
         }
     }
 }

@@ -230,12 +230,21 @@ impl ReloadThread {
         loaded.diagnostics.iter().for_each(log);
         match loaded.policy {
             // An empty folder is probably being filled. A file with an empty domain allows everything.
-            Some(policy) if policy.domain_count() == 0 => Err("no domain is defined".to_owned()),
+            Some(policy) if policy.domain_count() == 0 && !self.accepts_empty() => {
+                Err("no domain is defined".to_owned())
+            }
             Some(policy) => match self.engine.incompatibility(&policy) {
                 Some(incompatibility) => Err(incompatibility.to_string()),
                 None => Ok(policy),
             },
             None => Err(errors(&loaded.diagnostics)),
+        }
+    }
+
+    fn accepts_empty(&self) -> bool {
+        match &self.source {
+            PolicySource::Files(files) => files.accepts_empty(),
+            PolicySource::Xds(_) => true,
         }
     }
 

@@ -8,7 +8,7 @@ use clap::builder::BoolishValueParser;
 
 use super::tls::HttpTlsArgs;
 use crate::server::ListenConfig;
-use crate::server::admin::{AdminConfig, JsonAccess};
+use crate::server::admin::{AdminConfig, HttpPort, HttpPurpose, JsonAccess};
 
 /// The interval of the history on the page: its 180 steps are a quarter of an hour.
 const STEP: Duration = Duration::from_secs(5);
@@ -34,6 +34,12 @@ pub(super) struct HttpArgs {
 
     #[command(flatten)]
     pub(super) tls: HttpTlsArgs,
+
+    /// Another address for metrics alone, at /metrics: HOST:PORT
+    ///
+    /// Without a host, all addresses. This port has no TLS, and no other endpoint.
+    #[arg(long, value_name = "ADDR", env = "WEIR_METRICS", value_parser = tcp)]
+    metrics: Option<String>,
 
     /// File with the admin token, which permits changes and shows clients over HTTP
     ///
@@ -80,8 +86,19 @@ type HttpAddress = Option<String>;
 impl HttpArgs {
     /// How to serve HTTP; none if not at all.
     pub(super) fn admin(&self) -> Option<AdminConfig> {
-        Some(AdminConfig {
-            address: self.http.clone()?,
+        let main = self.http.clone().map(|address| HttpPort {
+            address,
+            purpose: HttpPurpose::Main,
+        });
+        let metrics = self.metrics.clone().map(|address| HttpPort {
+            address,
+            purpose: HttpPurpose::Metrics {
+                path: "/metrics".to_owned(),
+            },
+        });
+        let ports: Vec<_> = main.into_iter().chain(metrics).collect();
+        (!ports.is_empty()).then_some(AdminConfig {
+            ports,
             token_file: self.admin_token_file.clone(),
             hosts: self.http_host.clone(),
             json: match (self.open_json, self.json_token) {
@@ -101,10 +118,15 @@ fn address(text: &str) -> Result<HttpAddress, &'static str> {
     if text == "off" {
         return Ok(None);
     }
+    tcp(text)
+        .map(Some)
+        .map_err(|_| "expected HOST:PORT, such as 0.0.0.0:8080, or off")
+}
+
+/// `HOST:PORT` or `:PORT`.
+fn tcp(text: &str) -> Result<String, &'static str> {
     match text.parse() {
-        Ok(ListenConfig::Tcp(address)) => Ok(Some(address)),
-        Ok(ListenConfig::Unix(_)) | Err(_) => {
-            Err("expected HOST:PORT, such as 0.0.0.0:8080, or off")
-        }
+        Ok(ListenConfig::Tcp(address)) => Ok(address),
+        Ok(ListenConfig::Unix(_)) | Err(_) => Err("expected HOST:PORT, such as 0.0.0.0:9090"),
     }
 }

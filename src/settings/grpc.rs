@@ -18,7 +18,7 @@ const GRACE: Duration = Duration::from_secs(5);
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "gRPC")]
 pub(super) struct GrpcArgs {
-    /// Address for gRPC: HOST:PORT or unix:PATH
+    /// Address for gRPC: HOST:PORT or unix:PATH; `:PORT` listens on all addresses, of IPv6 and IPv4
     #[arg(
         long,
         value_name = "ADDR",

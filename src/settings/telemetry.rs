@@ -5,7 +5,9 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use crate::telemetry::{CollectorAddress, DEFAULT_MAX_SERIES, LogConfig, TraceConfig};
+use crate::telemetry::{
+    CollectorAddress, DEFAULT_MAX_SERIES, LogConfig, TraceConfig, TraceProtocol, TraceService,
+};
 
 /// The flags for metrics, traces and the log, as given.
 #[derive(Args, Clone, Debug)]
@@ -22,11 +24,20 @@ pub(super) struct TelemetryArgs {
     )]
     pub(super) max_series: usize,
 
-    /// Export decision spans to this OTLP/gRPC collector: HOST:PORT, http://HOST:PORT or https://HOST:PORT
+    /// Export decision spans to this OTLP collector: HOST:PORT, http://HOST:PORT or https://HOST:PORT
     ///
-    /// The port is usually 4317. The sampling flag of a call's `traceparent` is always followed.
+    /// The port is usually 4317, and 4318 with `--otlp-protocol http`. The sampling flag of a call's `traceparent` is always followed.
     #[arg(long, value_name = "ADDR", env = "WEIR_OTLP")]
     otlp: Option<CollectorAddress>,
+
+    /// Protocol of the collector
+    #[arg(
+        long,
+        value_name = "PROTOCOL",
+        env = "WEIR_OTLP_PROTOCOL",
+        default_value = "grpc"
+    )]
+    otlp_protocol: OtlpProtocol,
 
     /// CA certificates of the collector, in PEM [default: those of the system]
     #[arg(long, value_name = "FILE", env = "WEIR_OTLP_CA", requires = "otlp")]
@@ -81,6 +92,15 @@ enum LogFormat {
     Json,
 }
 
+/// OTLP over gRPC or over HTTP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum OtlpProtocol {
+    /// OTLP over gRPC
+    Grpc,
+    /// OTLP over HTTP, posted to /v1/traces
+    Http,
+}
+
 /// How important an event is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum LogLevel {
@@ -94,8 +114,18 @@ enum LogLevel {
 impl TelemetryArgs {
     /// Where to send spans; none if nowhere.
     pub(super) fn traces(&self) -> Option<TraceConfig> {
+        let collector = self.otlp.clone()?;
+        let (collector, protocol) = match self.otlp_protocol {
+            OtlpProtocol::Grpc => (collector, TraceProtocol::Grpc),
+            OtlpProtocol::Http => (collector.for_http(), TraceProtocol::http()),
+        };
         Some(TraceConfig {
-            collector: self.otlp.clone()?,
+            collector,
+            protocol,
+            service: TraceService {
+                name: "weir".to_owned(),
+                ..TraceService::default()
+            },
             ca: self.otlp_ca.clone(),
             sample_ratio: self.otlp_sample_ratio,
         })

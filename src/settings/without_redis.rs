@@ -6,6 +6,7 @@ use std::str::FromStr;
 use clap::Args;
 use thiserror::Error;
 
+use super::ratelimit::RedisServer;
 use crate::store::RedisConfig;
 
 /// The flag for the store.
@@ -55,6 +56,11 @@ impl StoreArgs {
 }
 
 impl RedisSettings {
+    /// The same: there is no server.
+    pub(super) fn with_server(self, _server: RedisServer) -> Self {
+        self
+    }
+
     /// Always fails: this build has no Redis.
     ///
     /// # Errors

@@ -1,7 +1,5 @@
 //! Flags for a configuration server.
 
-use std::time::Duration;
-
 use clap::Args;
 use clap::builder::BoolishValueParser;
 
@@ -9,9 +7,6 @@ use super::size;
 use super::tls::tls_client_args;
 use crate::client::TlsOptions;
 use crate::xds::XdsConfig;
-
-/// Time for a connection to a configuration server to be made.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How to talk to a configuration server.
 #[derive(Args, Clone, Debug)]
@@ -78,7 +73,7 @@ impl XdsArgs {
             headers: self.xds_header,
             tls: (self.xds_tls || tls != TlsOptions::default()).then_some(tls),
             max_message_bytes: self.xds_max_message,
-            connect_timeout: CONNECT_TIMEOUT,
+            ..XdsConfig::default()
         }
     }
 }
@@ -89,7 +84,7 @@ impl XdsArgs {
 /// If it has another form.
 pub fn xds_server(text: &str) -> Result<String, &'static str> {
     match text.parse() {
-        Ok(crate::server::ListenConfig::Tcp(address)) => Ok(address),
+        Ok(crate::server::ListenConfig::Tcp(address)) if !address.starts_with(':') => Ok(address),
         _ => Err("expected HOST:PORT, such as envoy-gateway:18001"),
     }
 }
@@ -164,6 +159,7 @@ mod tests {
             "envoy-gateway:18001"
         );
         assert!(xds_server("envoy-gateway").is_err());
+        assert!(xds_server(":18001").is_err());
         assert!(xds_server("unix:/x").is_err());
     }
 }

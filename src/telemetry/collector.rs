@@ -9,21 +9,61 @@ use thiserror::Error;
 
 /// The port of OTLP over gRPC.
 const OTLP_PORT: u16 = 4317;
+const OTLP_HTTP_PORT: u16 = 4318;
 const HTTPS_PORT: u16 = 443;
 
 /// Where spans are exported, and how many.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TraceConfig {
-    /// A collector that accepts OTLP over gRPC.
+    /// The collector.
     pub collector: CollectorAddress,
+    /// How it is spoken to.
+    pub protocol: TraceProtocol,
     /// CA certificates in PEM that sign the collector's certificate; `None` for those of the system.
     pub ca: Option<PathBuf>,
     /// Fraction of calls without a parent span to trace, from 0 to 1. A call with a parent is
     /// sampled if its parent is.
     pub sample_ratio: f64,
+    /// Who weir is.
+    pub service: TraceService,
 }
 
-/// The address of a collector that accepts OTLP over gRPC.
+/// OTLP over gRPC or over HTTP.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TraceProtocol {
+    /// OTLP over gRPC.
+    Grpc,
+    /// OTLP over HTTP, with messages in protobuf.
+    Http {
+        /// Where spans are posted to.
+        path: String,
+    },
+}
+
+impl TraceProtocol {
+    /// The usual path of OTLP over HTTP.
+    pub const HTTP_PATH: &'static str = "/v1/traces";
+
+    /// OTLP over HTTP, with the usual path.
+    pub fn http() -> Self {
+        Self::Http {
+            path: Self::HTTP_PATH.to_owned(),
+        }
+    }
+}
+
+/// The resource of all spans, by OpenTelemetry's names; what is empty is left out.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TraceService {
+    /// `service.name`.
+    pub name: String,
+    /// `service.namespace`.
+    pub namespace: String,
+    /// `service.instance.id`.
+    pub instance_id: String,
+}
+
+/// The address of a collector; the usual port is that of OTLP over gRPC.
 ///
 /// Without a scheme, only port 443 is encrypted.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,7 +71,21 @@ pub struct CollectorAddress {
     /// A name or an IP address, an IPv6 address in brackets.
     host: String,
     port: u16,
+    /// Whether the port is only the usual one.
+    is_usual_port: bool,
     is_encrypted: bool,
+}
+
+impl Default for CollectorAddress {
+    /// This machine.
+    fn default() -> Self {
+        Self {
+            host: "localhost".to_owned(),
+            port: OTLP_PORT,
+            is_usual_port: true,
+            is_encrypted: false,
+        }
+    }
 }
 
 /// The text is not the address of a collector.
@@ -44,7 +98,7 @@ pub enum InvalidCollector {
     #[error("expected HOST:PORT, such as 127.0.0.1:4317 or https://collector.example:4317")]
     Host,
     /// A path, as in addresses for OTLP over HTTP.
-    #[error("OTLP over gRPC has no path; expected HOST:PORT, and usually port 4317")]
+    #[error("expected HOST:PORT without a path; with --otlp-protocol=http it is /v1/traces")]
     Path,
     /// A user or a password.
     #[error("expected no login in the address; OTEL_EXPORTER_OTLP_HEADERS can have one")]
@@ -55,6 +109,21 @@ impl CollectorAddress {
     /// Whether the connection is encrypted.
     pub fn is_encrypted(&self) -> bool {
         self.is_encrypted
+    }
+
+    /// The same address, with the usual port of OTLP over HTTP if it names none.
+    #[must_use]
+    pub fn for_http(self) -> Self {
+        let port = match self.is_usual_port && !self.is_encrypted {
+            true => OTLP_HTTP_PORT,
+            false => self.port,
+        };
+        Self { port, ..self }
+    }
+
+    /// `HOST:PORT`.
+    pub fn authority(&self) -> String {
+        format!("{}:{}", self.host, self.port)
     }
 }
 
@@ -80,6 +149,7 @@ impl FromStr for CollectorAddress {
             return Err(InvalidCollector::Path);
         }
         let (host, port) = host_and_port(authority).ok_or(InvalidCollector::Host)?;
+        let is_usual_port = port.is_none();
         let port = port.unwrap_or(match encrypted {
             Some(true) => HTTPS_PORT,
             Some(false) | None => OTLP_PORT,
@@ -87,6 +157,7 @@ impl FromStr for CollectorAddress {
         Ok(Self {
             host: host.to_owned(),
             port,
+            is_usual_port,
             is_encrypted: encrypted.unwrap_or(port == HTTPS_PORT),
         })
     }
@@ -95,7 +166,7 @@ impl FromStr for CollectorAddress {
 impl fmt::Display for CollectorAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let scheme = if self.is_encrypted { "https" } else { "http" };
-        write!(f, "{scheme}://{}:{}", self.host, self.port)
+        write!(f, "{scheme}://{}", self.authority())
     }
 }
 
@@ -156,6 +227,18 @@ mod tests {
         ] {
             let address: CollectorAddress = text.parse().unwrap();
             assert_eq!(address.to_string(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn http_has_a_usual_port_of_its_own() {
+        for (text, expected) in [
+            ("collector", "http://collector:4318"),
+            ("http://collector:4317", "http://collector:4317"),
+            ("https://collector", "https://collector:443"),
+        ] {
+            let address: CollectorAddress = text.parse().unwrap();
+            assert_eq!(address.for_http().to_string(), expected);
         }
     }
 

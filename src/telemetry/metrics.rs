@@ -56,6 +56,9 @@ use thread::ThreadMetrics;
 /// The number under which requests for unknown domains are counted.
 const UNKNOWN_DOMAIN: u32 = 0;
 
+/// The share of a limit above which a hit is near it, as in envoyproxy/ratelimit.
+const NEAR_LIMIT_RATIO: f32 = 0.8;
+
 /// The gRPC status code UNKNOWN.
 const GRPC_UNKNOWN: usize = 2;
 
@@ -79,6 +82,9 @@ pub struct Metrics {
     unmatched: UnmatchedTraffic,
     dropped_lines: OnceLock<DroppedLines>,
     xds: OnceLock<Arc<XdsStatus>>,
+    near_limit_ratio: OnceLock<f32>,
+    /// Labels of all metrics under the names of envoyproxy/ratelimit.
+    extra_labels: OnceLock<Vec<(String, String)>>,
     http_connections_closed: AtomicU64,
     http_rejections: HttpRejections,
     started: Timestamp,
@@ -145,6 +151,16 @@ impl Metrics {
         self.refused_log.set_rate(per_second);
     }
 
+    /// Sets the share of a limit above which a hit is near it, from 0 to 1; for recorders that are made afterwards.
+    pub fn set_near_limit_ratio(&self, ratio: f32) {
+        let _ = self.near_limit_ratio.set(ratio);
+    }
+
+    /// Adds labels to all metrics under the names of envoyproxy/ratelimit; the first call counts.
+    pub fn add_labels(&self, labels: Vec<(String, String)>) {
+        let _ = self.extra_labels.set(labels);
+    }
+
     /// Exposes the number of log lines that were dropped; the first call counts.
     pub fn expose_dropped_lines(&self, dropped: DroppedLines) {
         let _ = self.dropped_lines.set(dropped);
@@ -183,6 +199,7 @@ impl Metrics {
             hitters: self.hitters.recorder(),
             unmatched: self.unmatched.recorder(),
             refused_log: Arc::clone(&self.refused_log),
+            near_limit_ratio: *self.near_limit_ratio.get().unwrap_or(&NEAR_LIMIT_RATIO),
             port,
             rejection_log: Arc::clone(&self.rejection_logs[port as usize]),
         })
@@ -250,6 +267,12 @@ impl Metrics {
             envoy_ratelimit::expose(&scrape, &mut text);
             text.into_string()
         }))
+    }
+
+    /// Counters since the start, by the names of envoyproxy/ratelimit in statsd.
+    pub(super) fn statsd_counters(&self, engine: &Engine) -> Vec<(String, u64)> {
+        let policy = engine.policy();
+        envoy_ratelimit::statsd_counters(&Scrape::new(self, engine, &policy))
     }
 }
 

@@ -3,6 +3,8 @@
 //! A span is a child of the span that the caller names in `traceparent`. It contains names from the
 //! policy and never a value that a client sent. Without `--otlp` none of this runs.
 
+mod http_client;
+
 use std::path::Path;
 use std::time::Duration;
 
@@ -12,15 +14,23 @@ use opentelemetry::trace::{
 };
 use opentelemetry::{Context, KeyValue};
 use opentelemetry_otlp::tonic_types::transport::ClientTlsConfig;
-use opentelemetry_otlp::{ExporterBuildError, SpanExporter, WithExportConfig, WithTonicConfig};
+use opentelemetry_otlp::{
+    ExporterBuildError, Protocol, SpanExporter, WithExportConfig, WithHttpConfig, WithTonicConfig,
+};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::trace::{Sampler, SdkTracer, SdkTracerProvider, Span};
 use thiserror::Error;
 
-use super::collector::TraceConfig;
+use super::collector::{TraceConfig, TraceProtocol, TraceService};
+use crate::client::{TlsOptions, TlsOptionsError};
 use crate::engine::{Decision, DescriptorResult};
 use crate::pem::{self, PemError};
+
+use http_client::CollectorClient;
+
+/// How long the collector may take to accept spans.
+const EXPORT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Creates and exports spans.
 #[derive(Debug)]
@@ -40,19 +50,28 @@ impl Traces {
     /// # Errors
     /// If the CA certificates cannot be read, or are not needed.
     pub fn new(config: &TraceConfig) -> Result<Self, TraceError> {
-        let mut exporter = SpanExporter::builder()
-            .with_tonic()
-            .with_endpoint(config.collector.to_string())
-            .with_timeout(Duration::from_secs(5));
-        if config.collector.is_encrypted() {
-            exporter = exporter.with_tls_config(tls(config.ca.as_deref())?);
-        } else if config.ca.is_some() {
+        if !config.collector.is_encrypted() && config.ca.is_some() {
             return Err(TraceError::NotEncrypted);
         }
-        let exporter = exporter.build().map_err(TraceError::Exporter)?;
+        let exporter = match &config.protocol {
+            TraceProtocol::Grpc => grpc(config)?,
+            TraceProtocol::Http { path } => http(config, path)?,
+        };
+        let exporter = exporter.map_err(TraceError::Exporter)?;
+        let TraceService {
+            name,
+            namespace,
+            instance_id,
+        } = &config.service;
+        let more = [
+            ("service.version", env!("CARGO_PKG_VERSION")),
+            ("service.namespace", namespace),
+            ("service.instance.id", instance_id),
+        ];
+        let more = more.into_iter().filter(|(_, value)| !value.is_empty());
         let resource = Resource::builder()
-            .with_service_name("weir")
-            .with_attribute(KeyValue::new("service.version", env!("CARGO_PKG_VERSION")))
+            .with_service_name(name.clone())
+            .with_attributes(more.map(|(key, value)| KeyValue::new(key, value.to_owned())))
             .build();
         let roots = Sampler::TraceIdRatioBased(config.sample_ratio);
         let provider = SdkTracerProvider::builder()
@@ -134,6 +153,40 @@ impl DecisionSpan {
     }
 }
 
+/// An exporter over gRPC.
+fn grpc(config: &TraceConfig) -> Result<Result<SpanExporter, ExporterBuildError>, TraceError> {
+    let mut exporter = SpanExporter::builder()
+        .with_tonic()
+        .with_protocol(Protocol::Grpc)
+        .with_endpoint(config.collector.to_string())
+        .with_timeout(EXPORT_TIMEOUT);
+    if config.collector.is_encrypted() {
+        exporter = exporter.with_tls_config(tls(config.ca.as_deref())?);
+    }
+    Ok(exporter.build())
+}
+
+/// An exporter over HTTP.
+fn http(
+    config: &TraceConfig,
+    path: &str,
+) -> Result<Result<SpanExporter, ExporterBuildError>, TraceError> {
+    let options = TlsOptions {
+        ca: config.ca.clone(),
+        ..TlsOptions::default()
+    };
+    let is_encrypted = config.collector.is_encrypted();
+    let dialer = is_encrypted.then(|| options.dialer(&config.collector.authority(), b"http/1.1"));
+    let dialer = dialer.transpose().map_err(TraceError::Tls)?;
+    let exporter = SpanExporter::builder()
+        .with_http()
+        .with_http_client(CollectorClient::new(&config.collector, dialer))
+        .with_protocol(Protocol::HttpBinary)
+        .with_endpoint(format!("{}{path}", config.collector))
+        .with_timeout(EXPORT_TIMEOUT);
+    Ok(exporter.build())
+}
+
 /// The headers of W3C Trace Context.
 struct TraceHeaders<'h> {
     traceparent: Option<&'h str>,
@@ -174,6 +227,9 @@ pub enum TraceError {
     /// The file with CA certificates cannot be used.
     #[error("invalid --otlp-ca")]
     Ca(#[from] PemError),
+    /// There is no TLS to the collector over HTTP.
+    #[error("cannot export spans to the collector of --otlp")]
+    Tls(#[source] TlsOptionsError),
     /// The address of the collector is not encrypted.
     #[error("--otlp-ca has no use without TLS; write --otlp https://HOST:PORT")]
     NotEncrypted,

@@ -19,11 +19,8 @@ use super::session::{Judgement, Session};
 use super::stream::{self, DiscoveryStream, StreamError};
 use crate::backoff::Backoff;
 use crate::error_text::with_sources;
+use crate::policy::DomainDefaults;
 use crate::proto::envoy::service::discovery::v3::{DiscoveryRequest, DiscoveryResponse};
-
-/// The first and the longest pause before a new connection.
-const FIRST_PAUSE: Duration = Duration::from_secs(1);
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// The client's thread; it ends soon after this is dropped.
 #[derive(Debug)]
@@ -59,11 +56,12 @@ impl XdsStatus {
 }
 
 impl XdsClient {
-    /// Starts to subscribe, on a thread of its own. `apply` puts a configuration in force, or says why it cannot be.
+    /// Starts to subscribe, on a thread of its own. `defaults` apply to all domains; `apply` puts a configuration in
+    /// force, or says why it cannot be.
     ///
     /// # Errors
     /// If the system provides no thread.
-    pub fn start<A>(config: XdsConfig, apply: A) -> io::Result<Self>
+    pub fn start<A>(config: XdsConfig, defaults: DomainDefaults, apply: A) -> io::Result<Self>
     where
         A: AsyncFnMut(Received) -> Result<(), String> + Send + 'static,
     {
@@ -75,11 +73,11 @@ impl XdsClient {
             .build()?;
         let subscription = Subscription {
             session: Session::new(stream::node(&config)),
+            reconnects: Backoff::new(config.first_pause, config.longest_pause),
             config,
-            loader: XdsLoader::default(),
+            loader: XdsLoader::new(defaults),
             apply,
             status: Arc::clone(&status),
-            reconnects: Backoff::new(FIRST_PAUSE, LONGEST_PAUSE),
             last_error: None,
         };
         thread::Builder::new()

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 
 use super::resource::PolicyText;
-use crate::policy::{self, Diagnostic, Policy, Severity};
+use crate::policy::{self, Diagnostic, DomainDefaults, Policy, Severity};
 
 /// A configuration that a server has sent, compiled.
 #[derive(Debug)]
@@ -26,23 +26,32 @@ pub struct Received {
 /// The last text without an error of each resource.
 #[derive(Debug, Default)]
 pub(super) struct XdsLoader {
+    defaults: DomainDefaults,
     accepted: HashMap<PathBuf, String>,
 }
 
 impl XdsLoader {
+    /// `defaults` apply to all domains.
+    pub(super) fn new(defaults: DomainDefaults) -> Self {
+        Self {
+            defaults,
+            accepted: HashMap::new(),
+        }
+    }
+
     /// Compiles texts. Returns the configuration, and the reason for the server if some of it was rejected.
     pub(super) fn load(
         &mut self,
         mut texts: Vec<PolicyText>,
         version: &str,
     ) -> (Received, Option<String>) {
-        let mut loaded = policy::load_texts(pairs(&texts));
+        let mut loaded = policy::load_texts(pairs(&texts), &self.defaults);
         let mut rejected = None;
         if !loaded.rejected.is_empty() {
             rejected = Some(reason(&loaded.rejected, &loaded.diagnostics));
             let diagnostics = std::mem::take(&mut loaded.diagnostics);
             texts.retain_mut(|text| self.restore(text, &loaded.rejected));
-            loaded = policy::load_texts(pairs(&texts));
+            loaded = policy::load_texts(pairs(&texts), &self.defaults);
             loaded.diagnostics = diagnostics;
         }
         let checksum = checksum(&texts);

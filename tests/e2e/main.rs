@@ -25,6 +25,7 @@ mod partner_v1;
 mod peeker;
 mod platform;
 mod protocol;
+mod ratelimit;
 mod readme;
 mod rejections;
 mod skakio;

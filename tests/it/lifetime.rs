@@ -131,7 +131,7 @@ async fn a_server_that_is_dropped_closes_its_connections() {
 async fn a_port_in_use_is_refused_with_a_way_out() {
     let running = Running::start().await;
     let taken: ListenConfig = running.address().parse().unwrap();
-    let error = Listener::bind(&taken).await.unwrap_err().to_string();
+    let error = Listener::bind(&taken).unwrap_err().to_string();
     assert_eq!(
         error,
         format!(
@@ -150,9 +150,9 @@ async fn a_unix_socket_is_taken_over_only_from_the_dead() {
     drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
     assert!(path.exists());
 
-    let listener = Listener::bind(&address).await.unwrap();
+    let listener = Listener::bind(&address).unwrap();
     UnixStream::connect(&path).await.unwrap();
-    let error = Listener::bind(&address).await.unwrap_err().to_string();
+    let error = Listener::bind(&address).unwrap_err().to_string();
     assert!(error.contains("in use"), "{error}");
     UnixStream::connect(&path).await.unwrap();
 
@@ -165,9 +165,7 @@ async fn a_file_that_is_not_a_socket_is_not_removed() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("notes.txt");
     std::fs::write(&path, "precious").unwrap();
-    Listener::bind(&ListenConfig::Unix(path.clone()))
-        .await
-        .unwrap_err();
+    Listener::bind(&ListenConfig::Unix(path.clone())).unwrap_err();
     assert_eq!(std::fs::read_to_string(&path).unwrap(), "precious");
 }
 
@@ -176,9 +174,9 @@ async fn a_socket_file_of_a_successor_is_left_alone() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("weir.sock");
     let address = ListenConfig::Unix(path.clone());
-    let first = Listener::bind(&address).await.unwrap();
+    let first = Listener::bind(&address).unwrap();
     std::fs::rename(&path, folder.path().join("old.sock")).unwrap();
-    let second = Listener::bind(&address).await.unwrap();
+    let second = Listener::bind(&address).unwrap();
     drop(first);
     assert!(path.exists());
     drop(second);

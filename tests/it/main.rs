@@ -16,6 +16,7 @@
 //! - `overview`: rates and heavy hitters
 //! - `policies`: files that load, and files that are rejected, each with its diagnostics
 //! - `query`: `weir query`, against a server in this process
+//! - `ratelimit`: `weir ratelimit`, in the place of envoyproxy/ratelimit
 //! - `reload`: policies that change while they are served
 //! - `replay`: recorded traffic through policies
 //! - `response`: headers and bodies for the client
@@ -51,6 +52,7 @@ mod operator_log;
 mod overview;
 mod policies;
 mod query;
+mod ratelimit;
 mod reload;
 mod replay;
 mod replay_logs;

@@ -11,7 +11,7 @@ use weir::clock::Clock;
 use weir::server::admin::ENDPOINTS;
 use weir::server::http2::Rejection;
 use weir::server::tls::TlsFiles;
-use weir::settings::ServeArgs;
+use weir::settings::{ServeArgs, variable_table};
 use weir::telemetry::{FAMILIES, MetricKind};
 use weir_harness::Authority;
 
@@ -108,6 +108,11 @@ fn the_tables_of_the_documentation_are_those_of_the_program() {
         (operations, "endpoints", endpoints()),
         (operations, "metrics", metrics()),
         ("docs/http2.md", "rejections", rejections()),
+        (
+            "docs/migrating-from-envoyproxy-ratelimit.md",
+            "variables",
+            variable_table(),
+        ),
     ];
     for (name, table, expected) in generated {
         let text = read(name);

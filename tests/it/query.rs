@@ -216,7 +216,7 @@ async fn a_unix_socket_can_be_asked() {
     use weir::server::{App, ListenConfig, Listener};
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("weir.sock");
-    let listener = Listener::bind(&ListenConfig::Unix(path.clone())).await;
+    let listener = Listener::bind(&ListenConfig::Unix(path.clone()));
     let policy = policy::load_text(&folder.path().join("t.yaml"), POLICY).policy;
     let store = Store::memory(MemoryConfig::default()).unwrap();
     let engine = Arc::new(Engine::new(policy.unwrap(), store, Clock::System));

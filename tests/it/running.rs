@@ -63,9 +63,13 @@ impl Running {
         Self::start_app(app).await
     }
 
+    #[expect(
+        clippy::unused_async,
+        reason = "a listener needs a runtime, and those who wait have one"
+    )]
     async fn start_app(app: App) -> Self {
         let listen = ListenConfig::Tcp("127.0.0.1:0".to_owned());
-        let listener = Listener::bind(&listen).await.unwrap();
+        let listener = Listener::bind(&listen).unwrap();
         let address = listener.address().to_string();
         let (shutdown, asked) = oneshot::channel();
         let server = tokio::spawn(weir::server::run(listener, app, async {

@@ -11,7 +11,7 @@ use weir::api::ServingStage;
 use weir::clock::{Clock, ManualClock, Timestamp};
 use weir::engine::Engine;
 use weir::policy::LoadOptions;
-use weir::server::admin::{self, Admin, AdminConfig, JsonAccess, TokenFile};
+use weir::server::admin::{self, Admin, AdminConfig, HttpPort, HttpPurpose, JsonAccess, TokenFile};
 use weir::server::reload::{PolicyFiles, PolicySource, Reloader};
 use weir::server::tls::{TlsFiles, TlsPort};
 use weir::server::{App, ListenConfig, Listener};
@@ -62,13 +62,16 @@ impl Site {
         let config = AdminConfig {
             hosts: Vec::new(),
             json: JsonAccess::default(),
-            address: "127.0.0.1:0".to_owned(),
+            ports: vec![HttpPort {
+                address: "127.0.0.1:0".to_owned(),
+                purpose: HttpPurpose::Main,
+            }],
             token_file: token,
             envoy_ratelimit_metrics: options.envoy_ratelimit_metrics,
             step: Duration::from_millis(20),
             max_connections: 32,
         };
-        let bound = admin::AdminListener::new(&config).unwrap();
+        let bound = admin::AdminListeners::bind(&config).unwrap();
         let admin = Admin {
             engine: Arc::clone(&app.engine),
             metrics: Arc::clone(&app.metrics),
@@ -91,7 +94,7 @@ impl Site {
         };
         let admin = admin::AdminServer::start(bound, admin).unwrap();
         let listen = ListenConfig::Tcp("127.0.0.1:0".to_owned());
-        let listener = Listener::bind(&listen).await.unwrap();
+        let listener = Listener::bind(&listen).unwrap();
         let grpc = listener.address().to_string();
         let readiness = app.readiness.clone();
         let (stop, stopped) = tokio::sync::oneshot::channel();
@@ -117,7 +120,7 @@ impl Site {
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
-        self.admin.address()
+        self.admin.addresses()[0]
     }
 
     pub(crate) fn get(&self, path: &str) -> Answer {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use crate::cli::check::Summary;
+use crate::error_text::with_sources;
 use crate::policy::{LoadOptions, Policy};
 use crate::server::reload::{self, PolicyFiles, PolicySource};
 use crate::server::threads;
@@ -19,6 +20,14 @@ pub(super) struct InitialPolicy {
     pub(super) source: PolicySource,
     pub(super) policy: Policy,
     pub(super) diagnostics: Vec<String>,
+    /// Why the policy is only awaited, if its files could not be loaded.
+    pub(super) error: Option<String>,
+}
+
+/// A policy and its diagnostics as text.
+struct FirstLoad {
+    policy: Policy,
+    diagnostics: Vec<String>,
 }
 
 impl InitialPolicy {
@@ -32,52 +41,87 @@ impl InitialPolicy {
                 source: PolicySource::Xds(String::new()),
                 policy: Policy::awaited(),
                 diagnostics: Vec::new(),
+                error: None,
             });
         }
-        let options = LoadOptions {
-            merge_domains: settings.merge_domains,
-            ..LoadOptions::default()
-        };
-        let files = PolicyFiles::new(settings.policies.clone(), options);
-        let loaded = load_in_thread(files).await?;
-        if loaded.policy.domain_count() == 0 && !settings.allow_empty {
-            return Err("the policies define no domain, so nothing would be limited; name policy files or folders with \
-                        --policies, or permit this with --allow-empty"
-                .into());
+        let (files, loaded) = load_in_thread(files(settings)).await?;
+        let source = PolicySource::Files(files);
+        match loaded {
+            Ok(FirstLoad { policy, .. }) if policy.domain_count() == 0 && !settings.allow_empty => {
+                Err("the policies define no domain, so nothing would be limited; name policy files or folders with \
+                     --policies, or permit this with --allow-empty"
+                    .into())
+            }
+            Ok(FirstLoad {
+                policy,
+                diagnostics,
+            }) => Ok(Self {
+                source,
+                policy,
+                diagnostics,
+                error: None,
+            }),
+            Err(reason) if settings.lenient_files => {
+                tracing::error!("no policy is in force, and calls are answered with UNAVAILABLE: {reason}");
+                Ok(Self {
+                    source,
+                    policy: Policy::awaited(),
+                    diagnostics: Vec::new(),
+                    error: Some(reason),
+                })
+            }
+            Err(reason) => Err(reason.into()),
         }
-        Ok(loaded)
+    }
+}
+
+fn files(settings: &ServeSettings) -> PolicyFiles {
+    let options = LoadOptions {
+        merge_domains: settings.merge_domains,
+        any_name: settings.lenient_files,
+        defaults: settings.domain_defaults.clone(),
+        ..LoadOptions::default()
+    };
+    let files = PolicyFiles::new(settings.policies.clone(), options);
+    match settings.lenient_files {
+        true => files.accepting_empty(),
+        false => files,
     }
 }
 
 /// Loads the files in a thread of its own: a file system that hangs must hold up no signal, and is
 /// reported.
-async fn load_in_thread(files: PolicyFiles) -> Result<InitialPolicy, Box<dyn Error>> {
+async fn load_in_thread(
+    mut files: PolicyFiles,
+) -> Result<(PolicyFiles, Result<FirstLoad, String>), Box<dyn Error>> {
     let (send, mut loaded) = oneshot::channel();
     threads::spawn("weir-load", move || {
+        let first = load(&mut files);
         // The receiver may have stopped waiting.
-        let _ = send.send(load(files).map_err(|reason| reason.to_string()));
+        let _ = send.send((files, first));
     })?;
     loop {
         tokio::select! {
-            loaded = &mut loaded => return Ok(loaded??),
+            loaded = &mut loaded => return Ok(loaded?),
             () = tokio::time::sleep(PATIENCE) => tracing::warn!("policy files are still being read, nothing is served yet"),
         }
     }
 }
 
-fn load(mut files: PolicyFiles) -> Result<InitialPolicy, Box<dyn Error>> {
+fn load(files: &mut PolicyFiles) -> Result<FirstLoad, String> {
     let loaded = files.load().map_err(|error| match error.source() {
-        Some(reason) => format!("{error}: {reason}; name policy files or folders with --policies"),
+        Some(_) => format!(
+            "{}; name policy files or folders with --policies",
+            with_sources(&error)
+        ),
         None => error.to_string(),
     })?;
     loaded.diagnostics.iter().for_each(reload::log);
     let summary = Summary::new(&loaded);
     let rejected = || format!("the policies are not served: {summary}");
     let diagnostics = reload::describe(&loaded.diagnostics);
-    let policy = loaded.policy.ok_or_else(rejected)?;
-    Ok(InitialPolicy {
-        source: PolicySource::Files(files),
-        policy,
+    Ok(FirstLoad {
+        policy: loaded.policy.ok_or_else(rejected)?,
         diagnostics,
     })
 }

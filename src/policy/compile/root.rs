@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use super::on_store_error;
 use crate::document::{Field, FilePosition, PathElement, Position, Report, Spanned, Text};
-use crate::policy::OnStoreError;
 use crate::policy::PolicyCode;
 use crate::policy::raw::{RawDomain, RawResponse};
+use crate::policy::{DomainDefaults, OnStoreError};
 
 /// One file of a domain.
 #[derive(Debug)]
@@ -31,18 +31,27 @@ pub(super) struct RootSettings {
 
 impl RootSettings {
     /// Merges the roots of the parts: each key may be in one of them, or be identical in several.
-    pub(super) fn merge(parts: &mut [DomainFile], report: &mut Report) -> Self {
+    /// `defaults` can only add modes.
+    pub(super) fn merge(
+        parts: &mut [DomainFile],
+        defaults: &DomainDefaults,
+        report: &mut Report,
+    ) -> Self {
         let mut root = Self::default();
         let mut merge = RootMerge { parts, report };
         root.shadow_mode = merge
             .single_value("shadow_mode", |raw| &mut raw.shadow_mode)
-            .is_some_and(|(_, is_set)| is_set);
+            .map_or(defaults.shadow_mode, |(_, is_set)| {
+                is_set || defaults.shadow_mode
+            });
         root.quota_mode = merge
             .single_value("quota_mode", |raw| &mut raw.quota_mode)
-            .is_some_and(|(_, is_set)| is_set);
+            .map_or(defaults.quota_mode, |(_, is_set)| {
+                is_set || defaults.quota_mode
+            });
         root.atomic = merge
             .single_value("atomic", |raw| &mut raw.atomic)
-            .is_some_and(|(_, is_set)| is_set);
+            .map_or(defaults.atomic, |(_, is_set)| is_set || defaults.atomic);
         let lease_entry = merge.single_value("lease_entry", |raw| &mut raw.lease_entry);
         root.lease_entry = lease_entry.map(|(_, name)| name);
         root.response = merge.single_value("response", |raw| &mut raw.response);

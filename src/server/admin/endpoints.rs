@@ -76,7 +76,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
     endpoint(
         Access::Anybody,
         "GET",
-        "/metrics",
+        metrics::PATH,
         "all metrics in Prometheus' text format",
         || get(metrics::metrics),
     ),

@@ -6,14 +6,13 @@
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{ConnectInfo, Request};
-use axum::http::StatusCode;
+use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -26,7 +25,7 @@ use tokio::task::{AbortHandle, JoinSet};
 use tower_service::Service;
 
 use super::super::tls::{self, HandshakeFailure, TlsPort};
-use super::{Peer, health};
+use super::{HttpPurpose, Peer, health, metrics};
 use crate::clock::Clock;
 use crate::telemetry::{Metrics, Recorder};
 
@@ -56,6 +55,8 @@ pub(super) struct Front {
     pub(super) metrics: Arc<Metrics>,
     /// The certificate of the port; `None` to serve without TLS.
     pub(super) tls: Option<Arc<TlsPort>>,
+    /// Which requests are answered.
+    pub(super) purpose: HttpPurpose,
     /// Records handshakes that failed.
     pub(super) recorder: Arc<Recorder>,
     pub(super) max_connections: usize,
@@ -66,12 +67,16 @@ pub(super) struct Front {
 impl Front {
     /// Takes connections forever.
     pub(super) async fn serve(self, listener: TcpListener) -> Infallible {
+        let is_on_loopback = listener
+            .local_addr()
+            .is_ok_and(|address| address.ip().is_loopback());
         let mut tasks = JoinSet::new();
         let mut open: VecDeque<AbortHandle> = VecDeque::new();
         loop {
             tokio::select! {
                 accepted = listener.accept() => match accepted {
-                    Ok((stream, peer)) => {
+                    Ok((stream, address)) => {
+                        let peer = Peer { address, is_encrypted: self.tls.is_some(), is_on_loopback };
                         while open.len() >= self.max_connections.max(1) {
                             if let Some(oldest) = open.pop_front() {
                                 oldest.abort();
@@ -91,16 +96,12 @@ impl Front {
         }
     }
 
-    async fn connection(self, stream: TcpStream, address: SocketAddr) {
-        let peer = |is_encrypted| Peer {
-            address,
-            is_encrypted,
-        };
+    async fn connection(self, stream: TcpStream, peer: Peer) {
         let Some(port) = &self.tls else {
-            return self.serve_http(stream, peer(false)).await;
+            return self.serve_http(stream, peer).await;
         };
         match tls::accept(port, stream).await {
-            Ok(stream) => self.serve_http(stream, peer(true)).await,
+            Ok(stream) => self.serve_http(stream, peer).await,
             Err(HandshakeFailure::Silent) => {}
             Err(HandshakeFailure::Rejected(reason)) => {
                 self.recorder.rejected(reason, Clock::System.now());
@@ -141,6 +142,12 @@ impl Front {
 
     async fn handled(mut self, request: hyper::Request<Incoming>, peer: Peer) -> Response {
         let mut request = request.map(Body::new);
+        if let HttpPurpose::Metrics { path } = &self.purpose {
+            if request.uri().path() != path {
+                return (StatusCode::NOT_FOUND, "not found\n").into_response();
+            }
+            *request.uri_mut() = Uri::from_static(metrics::PATH);
+        }
         request.extensions_mut().insert(ConnectInfo(peer));
         if health::PATHS.contains(&request.uri().path()) {
             return match self.health.call(request).await {
@@ -198,6 +205,8 @@ mod tests {
     use axum::routing::get;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
+    use std::net::SocketAddr;
+
     use super::*;
 
     /// A server with 2 connections whose handlers never come to a request.
@@ -219,6 +228,7 @@ mod tests {
                 handlers,
                 metrics: Arc::clone(&metrics),
                 tls: None,
+                purpose: HttpPurpose::Main,
                 recorder: Arc::new(metrics.admin_recorder()),
                 max_connections: 2,
                 head_timeout,

@@ -18,6 +18,9 @@ use super::{Access, AdminState, JsonAccess, Peer};
 /// The longest body of a request, in bytes.
 const MAX_BODY_BYTES: usize = 1 << 20;
 
+/// The name that stands for every host.
+const ANY_HOST: &str = "*";
+
 /// How long the body of a request may take.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -31,7 +34,7 @@ pub(super) async fn guard(
 ) -> Response {
     let headers = request.headers();
     let hosts = (access != Access::Anybody).then_some(&*state.admin.config.hosts);
-    if let Err(reason) = check_origin(headers, hosts, state.is_loopback) {
+    if let Err(reason) = check_origin(headers, hosts, peer.is_on_loopback) {
         return (StatusCode::FORBIDDEN, reason).into_response();
     }
     if let Err(denied) = check_access(&state, access, headers, peer) {
@@ -81,7 +84,7 @@ fn check_access(
             JsonAccess::Everybody => true,
             JsonAccess::Nobody => false,
         },
-        Access::Clients => state.admin.token.is_none() && state.is_loopback,
+        Access::Clients => state.admin.token.is_none() && peer.is_on_loopback,
         Access::Token => false,
     };
     match is_open {
@@ -128,7 +131,8 @@ fn is_permitted(host: &str, hosts: &[String], is_loopback: bool) -> bool {
     let address = name.trim_start_matches('[').trim_end_matches(']');
     let leads_here = |address: IpAddr| !is_loopback || address.is_loopback();
     let mut names = hosts.iter().map(String::as_str).chain(["localhost"]);
-    names.any(|known| name.eq_ignore_ascii_case(known)) || address.parse().is_ok_and(leads_here)
+    names.any(|known| known == ANY_HOST || name.eq_ignore_ascii_case(known))
+        || address.parse().is_ok_and(leads_here)
 }
 
 /// Permits requests with the token, from other machines only with TLS: neither the token nor the value of a secret
@@ -247,6 +251,11 @@ mod tests {
             let checked = check_origin(&headers, Some(&known), is_loopback);
             assert_eq!(checked.is_ok(), is_fine, "{host}");
             assert!(check_origin(&headers, None, is_loopback).is_ok(), "{host}");
+            let any = [ANY_HOST.to_owned()];
+            assert!(
+                check_origin(&headers, Some(&any), is_loopback).is_ok(),
+                "{host}"
+            );
         }
     }
 }

@@ -13,6 +13,9 @@ use tokio_stream::wrappers::ReceiverStream;
 
 use super::AdminState;
 
+/// The path of the endpoint.
+pub(super) const PATH: &str = "/metrics";
+
 const TEXT_FORMAT: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// A piece has at least this many bytes, except the last one.

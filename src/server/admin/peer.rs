@@ -7,6 +7,8 @@ use std::net::SocketAddr;
 pub(super) struct Peer {
     pub(super) address: SocketAddr,
     pub(super) is_encrypted: bool,
+    /// Whether only this machine can reach the port, so that only its names are valid hosts.
+    pub(super) is_on_loopback: bool,
 }
 
 impl Peer {

@@ -48,12 +48,14 @@ impl Health {
         (Self(reporter), service)
     }
 
-    /// From now on NOT_SERVING, for watchers too.
-    pub async fn leave(&self) {
+    /// From now on SERVING or NOT_SERVING, for watchers too.
+    pub async fn report(&self, is_serving: bool) {
+        let status = match is_serving {
+            true => ServingStatus::Serving,
+            false => ServingStatus::NotServing,
+        };
         for name in NAMES {
-            self.0
-                .set_service_status(name, ServingStatus::NotServing)
-                .await;
+            self.0.set_service_status(name, status).await;
         }
     }
 

@@ -11,15 +11,31 @@ use crate::policy::{self, LoadError, LoadOptions, LoadedPolicy};
 pub struct PolicyFiles {
     files: WatchedFiles,
     options: LoadOptions,
+    accepts_empty: bool,
 }
 
 impl PolicyFiles {
     /// These files and folders, not loaded yet.
     pub fn new(paths: Vec<PathBuf>, options: LoadOptions) -> Self {
         Self {
-            files: WatchedFiles::new(paths),
+            files: WatchedFiles::new(paths, options.any_name),
             options,
+            accepts_empty: false,
         }
+    }
+
+    /// The same files; no domain in them is a policy too, which limits nothing.
+    #[must_use]
+    pub fn accepting_empty(self) -> Self {
+        Self {
+            accepts_empty: true,
+            ..self
+        }
+    }
+
+    /// Whether no domain is a policy too.
+    pub(super) fn accepts_empty(&self) -> bool {
+        self.accepts_empty
     }
 
     /// Loads them.
@@ -27,7 +43,9 @@ impl PolicyFiles {
     /// # Errors
     /// If a path cannot be read, or the files keep changing; everything else is a diagnostic.
     pub fn load(&mut self) -> Result<LoadedPolicy, LoadError> {
-        let loaded = self.files.read(|paths| policy::load(paths, self.options));
+        let loaded = self
+            .files
+            .read(|paths| policy::load(paths, self.options.clone()));
         loaded.unwrap_or_else(|kept_changing| {
             Err(LoadError {
                 path: self.files.paths().first().cloned().unwrap_or_default(),

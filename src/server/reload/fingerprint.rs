@@ -22,6 +22,8 @@ pub(super) struct Fingerprint(u128);
 /// Computes fingerprints, and reads only files that may have changed.
 #[derive(Debug, Default)]
 pub(super) struct Fingerprints {
+    /// Whether every file of a folder counts, whatever its name is.
+    any_name: bool,
     last: Option<Last>,
 }
 
@@ -34,6 +36,13 @@ struct Last {
 }
 
 impl Fingerprints {
+    pub(super) fn new(any_name: bool) -> Self {
+        Self {
+            any_name,
+            last: None,
+        }
+    }
+
     /// The fingerprint of the contents; the metadata are ignored.
     pub(super) fn fresh(&mut self, paths: &[PathBuf]) -> Fingerprint {
         self.last = None;
@@ -42,7 +51,7 @@ impl Fingerprints {
 
     /// The fingerprint of the contents; they are not read if the metadata have been the same for a while.
     pub(super) fn now(&mut self, paths: &[PathBuf]) -> Fingerprint {
-        let metadata = fingerprint(paths, |file, hash| {
+        let metadata = fingerprint(paths, self.any_name, |file, hash| {
             // This follows symlinks: if one points to another file, the inode differs.
             let found = fs::metadata(file).map_err(|error| error.kind())?;
             identify(&found, hash);
@@ -55,7 +64,7 @@ impl Fingerprints {
             return last.contents;
         }
         let mut alone = SipHasher13::new();
-        let contents = fingerprint(paths, |file, hash| {
+        let contents = fingerprint(paths, self.any_name, |file, hash| {
             let mut opened = regular_file::open(file).map_err(|error| match error {
                 OpenError::Irregular(_) => io::ErrorKind::InvalidInput,
                 OpenError::Io(error) => error.kind(),
@@ -115,10 +124,11 @@ fn identify(file: &Metadata, hash: &mut SipHasher13) {
 /// Hashes the name of each file and what `add` adds for it.
 fn fingerprint(
     paths: &[PathBuf],
+    any_name: bool,
     mut add: impl FnMut(&PathBuf, &mut SipHasher13) -> Result<(), io::ErrorKind>,
 ) -> Fingerprint {
     let mut hash = SipHasher13::new();
-    match policy::files(paths) {
+    match policy::files(paths, any_name) {
         Ok(files) => {
             for file in files {
                 file.hash(&mut hash);
@@ -180,7 +190,7 @@ mod tests {
         write(&file, "bb");
         let handle = fs::File::options().write(true).open(&file).unwrap();
         handle.set_modified(modified).unwrap();
-        let metadata = fingerprint(&paths, |file, hash| {
+        let metadata = fingerprint(&paths, false, |file, hash| {
             identify(&fs::metadata(file).unwrap(), hash);
             Ok(())
         });

@@ -30,11 +30,11 @@ pub(in crate::server) struct WatchedFiles {
 pub struct KeptChanging;
 
 impl WatchedFiles {
-    /// These files and folders, not read yet.
-    pub(in crate::server) fn new(paths: Vec<PathBuf>) -> Self {
+    /// These files and folders, not read yet. Only policy files of folders count, by their names, unless `any_name`.
+    pub(in crate::server) fn new(paths: Vec<PathBuf>, any_name: bool) -> Self {
         Self {
             paths,
-            fingerprints: Fingerprints::default(),
+            fingerprints: Fingerprints::new(any_name),
             tried: None,
             seen: None,
             unsettled: 0,

@@ -42,7 +42,7 @@ impl TlsPort {
         files: TlsFiles,
         metrics: Arc<Metrics>,
     ) -> Result<Self, TlsFilesError> {
-        let mut watched = WatchedFiles::new(files.paths());
+        let mut watched = WatchedFiles::new(files.paths(), false);
         let loaded = watched.read(|_| files.load(protocol(port)))??;
         let tls = Self {
             port,

@@ -3,12 +3,16 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use thiserror::Error;
 
 use crate::client::TlsOptions;
 use crate::pem::{self, IdentityText, PemError};
-use crate::store::{HashKey, Identity, InvalidAddress, Login, Password, RedisConfig, RedisTls};
+use crate::settings::ratelimit::{RedisServer, UserPassword};
+use crate::store::{
+    HashKey, Identity, InvalidAddress, Login, Password, RedisAddress, RedisConfig, RedisTls,
+};
 
 /// The settings for Redis, with files not read yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +29,15 @@ pub struct RedisSettings {
     pub files: RedisFiles,
 }
 
+impl From<UserPassword> for Login {
+    fn from(login: UserPassword) -> Self {
+        Self {
+            user: login.user,
+            password: Some(Password::new(login.password)),
+        }
+    }
+}
+
 /// Files with secrets for Redis.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RedisFiles {
@@ -37,6 +50,43 @@ pub struct RedisFiles {
 }
 
 impl RedisSettings {
+    /// The same settings for another server.
+    pub(in crate::settings) fn with_server(self, server: RedisServer) -> Self {
+        let address = server.address.parse::<RedisAddress>();
+        let address = address.map(|address| match server.login {
+            Some(login) => address.with_login(login.into()),
+            None => address,
+        });
+        let address = address.map(|address| match server.sentinel_login {
+            Some(login) => {
+                let with_login = address.clone().with_sentinel_login(login.into());
+                with_login.unwrap_or(address)
+            }
+            None => address,
+        });
+        let config = |address| {
+            let base = self.config?;
+            Ok(RedisConfig {
+                address,
+                prefix: server.prefix,
+                over_limit_cache_ttl: match server.has_local_cache {
+                    true => base.over_limit_cache_ttl,
+                    false => Duration::ZERO,
+                },
+                ..base
+            })
+        };
+        Self {
+            config: address.and_then(config),
+            tls: TlsOptions {
+                ca: server.ca.or(self.tls.ca),
+                identity: server.identity.or(self.tls.identity),
+                ..self.tls
+            },
+            ..self
+        }
+    }
+
     /// Reads the files.
     ///
     /// # Errors
@@ -103,7 +153,7 @@ fn first_line(path: &Path) -> Result<String, RedisSettingsError> {
 #[derive(Debug, Error)]
 pub enum RedisSettingsError {
     /// `--store` is not a valid address.
-    #[error("invalid --store")]
+    #[error("invalid --store, or REDIS_URL of `weir ratelimit`")]
     Address(#[from] InvalidAddress),
     /// A file cannot be read.
     #[error("cannot read {}", path.display())]

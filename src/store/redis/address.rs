@@ -106,6 +106,12 @@ impl RedisAddress {
         Self { login, ..self }
     }
 
+    /// The same address with another login.
+    #[must_use]
+    pub fn with_login(self, login: Login) -> Self {
+        Self { login, ..self }
+    }
+
     /// The same address with a login for its sentinels, which never receive the one for Redis;
     /// `None` if the address has no sentinels.
     #[must_use]

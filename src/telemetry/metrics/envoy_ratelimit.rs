@@ -1,8 +1,8 @@
-//! Metrics under the names of envoyproxy/ratelimit's Prometheus mapping, so that existing
-//! dashboards keep working.
+//! What envoyproxy/ratelimit counts, under its names: those of statsd, and those of its Prometheus mapping, so that
+//! existing dashboards keep working.
 //!
-//! That server names a rule by the first two levels of its path, as `key` or `key_value` if the
-//! policy has a value. Rules with deeper paths are summed.
+//! That server names a rule by its path, with a dot between levels, a level being `key`, or `key_value` if the policy has
+//! a value. Its mapping cuts this text at the dots, and makes labels of the first three pieces; what is deeper is summed.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
@@ -16,7 +16,7 @@ use crate::policy::{LevelName, Limits};
 /// The RPC, as the interceptor of envoyproxy/ratelimit labels it.
 const METHOD: (&str, &str) = ("grpc_method", "ShouldRateLimit");
 
-/// Domain, first level, second level.
+/// Domain, first level, second level: the first pieces of a name.
 type RulePath = (String, String, Option<String>);
 
 type ReadHits = fn(&RuleHits) -> u64;
@@ -34,52 +34,118 @@ const RULE_METRICS: [(&str, ReadHits); 5] = [
     }),
 ];
 
-/// Writes all of them.
+/// Writes them for Prometheus. What is zero has no series, as there.
 pub(super) fn expose(scrape: &Scrape<'_>, text: &mut PrometheusText) {
-    let by_path = sum_by_path(scrape);
+    let metrics = scrape.metrics;
+    let extra = metrics.extra_labels.get().map_or(&[][..], Vec::as_slice);
+    let extra: Vec<_> = extra
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.as_str()))
+        .collect();
+    let mut by_path: BTreeMap<RulePath, RuleHits> = BTreeMap::new();
+    for (name, hits) in sum_by_name(scrape) {
+        by_path.entry(path(&name)).or_default().add(&hits);
+    }
     for (what, value) in RULE_METRICS {
         let name = format!("ratelimit_service_rate_limit_{what}");
         text.begin(&name, MetricKind::Counter);
         for ((domain, first, second), hits) in &by_path {
             let mut labels = vec![("domain", domain.as_str()), ("key1", first)];
             labels.extend(second.iter().map(|second| ("key2", second.as_str())));
-            text.sample(&name, &labels, value(hits));
+            labels.extend(&extra);
+            match value(hits) {
+                0 => {}
+                count => text.sample(&name, &labels, count),
+            }
         }
     }
-    let metrics = scrape.metrics;
-    let errors = metrics.sum(|thread| thread.errors.iter().map(|count| count.get()).sum());
-    let store_errors = metrics.sum(|thread| thread.failed.get());
-    let decisions = scrape.decisions();
-    let decided: u64 = decisions.map(|(_, one)| one.ok + one.over_limit).sum();
-
+    let calls = CallCounts::new(scrape);
+    let method = [&[METHOD], &extra[..]].concat();
     let name = "ratelimit_service_total_requests";
     text.begin(name, MetricKind::Counter);
-    text.sample(name, &[METHOD], decided + errors);
+    text.sample(name, &method, calls.requests);
     let name = "ratelimit_service_response_time_seconds";
     text.begin(name, MetricKind::Histogram);
-    text.histogram(name, &[METHOD], &metrics.decision_time());
+    text.histogram(name, &method, &metrics.decision_time());
     let name = "ratelimit_service_should_rate_limit_error";
     text.begin(name, MetricKind::Counter);
-    let service_errors = errors.saturating_sub(store_errors);
-    text.sample(name, &[("err_type", "service_error")], service_errors);
-    text.sample(name, &[("err_type", "redis_error")], store_errors);
+    for (kind, count) in [
+        ("service_error", calls.service_errors),
+        ("redis_error", calls.store_errors),
+    ] {
+        text.sample(name, &[&[("err_type", kind)], &extra[..]].concat(), count);
+    }
     for (name, count) in [
-        (
-            "ratelimit_service_config_load_success",
-            &metrics.reloads.successes,
-        ),
-        (
-            "ratelimit_service_config_load_error",
-            &metrics.reloads.failures,
-        ),
+        ("ratelimit_service_config_load_success", calls.loads),
+        ("ratelimit_service_config_load_error", calls.failed_loads),
     ] {
         text.begin(name, MetricKind::Counter);
-        text.sample(name, &[], count.load(Ordering::Relaxed));
+        text.sample(name, &extra, count);
     }
 }
 
-fn sum_by_path(scrape: &Scrape<'_>) -> BTreeMap<RulePath, RuleHits> {
-    let mut sums: BTreeMap<RulePath, RuleHits> = BTreeMap::new();
+/// All counters by their names in statsd, since the start.
+pub(super) fn statsd_counters(scrape: &Scrape<'_>) -> Vec<(String, u64)> {
+    let mut counters = Vec::new();
+    for (name, hits) in sum_by_name(scrape) {
+        for (what, value) in RULE_METRICS {
+            let name = format!("ratelimit.service.rate_limit.{name}.{what}");
+            counters.push((name, value(&hits)));
+        }
+    }
+    let calls = CallCounts::new(scrape);
+    let shadowed = scrape.decisions().map(|(_, one)| one.shadow).sum();
+    for (name, count) in [
+        (
+            "ratelimit_server.ShouldRateLimit.total_requests",
+            calls.requests,
+        ),
+        (
+            "ratelimit.service.call.should_rate_limit.service_error",
+            calls.service_errors,
+        ),
+        (
+            "ratelimit.service.call.should_rate_limit.redis_error",
+            calls.store_errors,
+        ),
+        ("ratelimit.service.config_load_success", calls.loads),
+        ("ratelimit.service.config_load_error", calls.failed_loads),
+        ("ratelimit.service.global_shadow_mode", shadowed),
+    ] {
+        counters.push((name.to_owned(), count));
+    }
+    counters
+}
+
+/// What is counted of calls and loads.
+struct CallCounts {
+    requests: u64,
+    service_errors: u64,
+    store_errors: u64,
+    loads: u64,
+    failed_loads: u64,
+}
+
+impl CallCounts {
+    fn new(scrape: &Scrape<'_>) -> Self {
+        let metrics = scrape.metrics;
+        let errors = metrics.sum(|thread| thread.errors.iter().map(|count| count.get()).sum());
+        let store_errors = metrics.sum(|thread| thread.failed.get());
+        let decisions = scrape.decisions();
+        let decided: u64 = decisions.map(|(_, one)| one.ok + one.over_limit).sum();
+        Self {
+            requests: decided + errors,
+            service_errors: errors.saturating_sub(store_errors),
+            store_errors,
+            loads: metrics.reloads.successes.load(Ordering::Relaxed),
+            failed_loads: metrics.reloads.failures.load(Ordering::Relaxed),
+        }
+    }
+}
+
+/// The hits of each rule, by the domain and the path.
+fn sum_by_name(scrape: &Scrape<'_>) -> BTreeMap<String, RuleHits> {
+    let mut sums: BTreeMap<String, RuleHits> = BTreeMap::new();
     for series in &scrape.rules {
         // envoyproxy/ratelimit does not count hits at unlimited rules.
         if !matches!(series.rule.limits, Limits::Counted(_)) {
@@ -87,20 +153,16 @@ fn sum_by_path(scrape: &Scrape<'_>) -> BTreeMap<RulePath, RuleHits> {
         }
         let levels = &*series.rule.name.levels;
         let mut add = |values: Option<&Detail>, hits: &RuleHits| {
-            let level = |index: usize| {
+            let mut name = series.domain.name.to_string();
+            for (index, level) in levels.iter().enumerate() {
                 let value = values.and_then(|values| values.get(index));
-                let level = levels.get(index)?;
                 let is_shown = series.rule.metric.detailed && !level.is_shared && !level.is_secret;
                 // An empty value is part of the name as well.
                 let keeps_empty = is_shown && value.is_some();
-                Some(label(level, value.map(AsRef::as_ref), keeps_empty))
-            };
-            let path = (
-                sanitized(&series.domain.name),
-                level(0).unwrap_or_default(),
-                level(1),
-            );
-            sums.entry(path).or_default().add(hits);
+                name.push('.');
+                name.push_str(&label(level, value.map(AsRef::as_ref), keeps_empty));
+            }
+            sums.entry(sanitized(&name)).or_default().add(hits);
         };
         match &series.details {
             None => add(None, &series.hits),
@@ -114,12 +176,23 @@ fn sum_by_path(scrape: &Scrape<'_>) -> BTreeMap<RulePath, RuleHits> {
     sums
 }
 
+/// The labels that the mapping makes of a name.
+fn path(name: &str) -> RulePath {
+    let mut pieces = name.split('.').map(str::to_owned);
+    let mut next = || pieces.next();
+    (
+        next().unwrap_or_default(),
+        next().unwrap_or_default(),
+        next(),
+    )
+}
+
 /// `key` or `key_value`.
 fn label(level: &LevelName, sent: Option<&str>, keeps_empty: bool) -> String {
     let sent = sent.filter(|value| keeps_empty || !value.is_empty());
     match sent.or(level.matcher_text.as_deref()) {
-        Some(value) => sanitized(&format!("{}_{value}", level.key)),
-        None => sanitized(&level.key),
+        Some(value) => format!("{}_{value}", level.key),
+        None => level.key.to_string(),
     }
 }
 
@@ -159,6 +232,21 @@ fn address_len(text: &[u8]) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn other_dots_separate_labels() {
+        let path = |name: &str| {
+            let (domain, first, second) = path(name);
+            (domain, first, second.unwrap_or_default())
+        };
+        let expected = |domain: &str, first: &str, second: &str| {
+            (domain.to_owned(), first.to_owned(), second.to_owned())
+        };
+        assert_eq!(path("shop.user"), expected("shop", "user", ""));
+        assert_eq!(path("shop.a.b.c"), expected("shop", "a", "b"));
+        // A Gateway called my.gw.
+        assert_eq!(path("ns/my.gw/http.a.b"), expected("ns/my", "gw/http", "a"));
+    }
 
     #[test]
     fn dots_of_addresses_are_replaced_wherever_they_are() {

@@ -4,9 +4,6 @@ use super::thread::RuleCounters;
 use crate::engine::DescriptorResult;
 use crate::policy::{Limits, Rule};
 
-/// A hit is near a limit if more than this many tenths of the capacity are used after it.
-const NEAR_TENTHS: u64 = 8;
-
 /// How the hits of a descriptor are counted at its rule.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct HitClass {
@@ -24,8 +21,14 @@ pub(super) struct HitClass {
 }
 
 impl HitClass {
-    /// `hits` at `rule`, with this result.
-    pub(super) fn new(rule: &Rule, result: &DescriptorResult<'_>, hits: u32) -> Self {
+    /// `hits` at `rule`, with this result. A hit is near a limit if more than `near_limit_ratio` of the capacity is used
+    /// after it.
+    pub(super) fn new(
+        rule: &Rule,
+        result: &DescriptorResult<'_>,
+        hits: u32,
+        near_limit_ratio: f32,
+    ) -> Self {
         let mut class = Self {
             hits,
             ..Self::default()
@@ -37,7 +40,9 @@ impl HitClass {
             match set.limits.get(usize::from(outcome.limit)) {
                 Some(limit) if !limit.shadow_mode => {
                     let capacity = limit.capacity();
-                    let near_from = (u64::from(capacity) * NEAR_TENTHS / 10) as u32;
+                    // With 32 bits, as envoyproxy/ratelimit does.
+                    let near_from = (capacity as f32 * near_limit_ratio).floor() as u32;
+                    let near_from = near_from.min(capacity);
                     let used = capacity.saturating_sub(outcome.available);
                     class.near = class.near.max(hits.min(used.saturating_sub(near_from)));
                     if outcome.over {

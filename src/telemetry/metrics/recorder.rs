@@ -39,6 +39,7 @@ pub struct Recorder {
     hitters: HitterRecorder,
     unmatched: UnmatchedRecorder,
     refused_log: Arc<RefusedLog>,
+    near_limit_ratio: f32,
     port: ServerPort,
     rejection_log: Arc<RejectionLog>,
     registry: Arc<Mutex<Registry>>,
@@ -65,6 +66,7 @@ pub(super) struct RecorderParts {
     pub(super) hitters: HitterRecorder,
     pub(super) unmatched: UnmatchedRecorder,
     pub(super) refused_log: Arc<RefusedLog>,
+    pub(super) near_limit_ratio: f32,
     pub(super) port: ServerPort,
     pub(super) rejection_log: Arc<RejectionLog>,
 }
@@ -101,6 +103,7 @@ impl Recorder {
             hitters: parts.hitters,
             unmatched: parts.unmatched,
             refused_log: parts.refused_log,
+            near_limit_ratio: parts.near_limit_ratio,
             port: parts.port,
             rejection_log: parts.rejection_log,
             registry: parts.registry,
@@ -204,7 +207,7 @@ impl CallRecorder<'_> {
         else {
             return;
         };
-        let class = HitClass::new(rule, result, hits);
+        let class = HitClass::new(rule, result, hits, self.recorder.near_limit_ratio);
         if let Some(counters) = thread.rules.get_or_insert(number) {
             class.count(counters);
         }
