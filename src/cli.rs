@@ -6,6 +6,7 @@ mod admin;
 mod check;
 mod completions;
 mod explain;
+mod init;
 mod keys;
 mod output;
 mod pairs;
@@ -59,6 +60,10 @@ enum Command {
     /// A program that is called `ratelimit` always does this. Arguments are ignored.
     /// docs/migrating-from-envoyproxy-ratelimit.md lists the variables. Exits as `serve` does.
     Ratelimit(ratelimit::RatelimitArgs),
+    /// Write a policy, its tests and an Envoy bootstrap to begin with
+    ///
+    /// Exits with 0, or with 2 if a file exists already or cannot be written.
+    Init(init::InitArgs),
     /// Check policy files and report every problem
     ///
     /// Exits with 0 if there are no errors, with 1 if there are (or warnings, with --deny-warnings), and with 2 if a
@@ -124,6 +129,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> Result<ExitCode, CliErro
     match cli.command {
         Command::Serve(args) => serve::run(args.resolve()),
         Command::Ratelimit(_) => ratelimit::run(),
+        Command::Init(args) => init::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Schema(args) => schema::run(&args),
         Command::Query(args) => query::run(args),

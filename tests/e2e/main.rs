@@ -19,6 +19,7 @@ mod clients;
 mod getting_started;
 mod h2spec;
 mod imports;
+mod init;
 mod llm_tokens;
 mod page;
 mod partner_v1;

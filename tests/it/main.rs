@@ -43,6 +43,7 @@ mod commands;
 mod discovery;
 mod docs;
 mod examples;
+mod init;
 mod keys;
 mod leases;
 mod lifetime;
