@@ -42,7 +42,7 @@ mod limits {
 
     fn bench(bencher: Bencher<'_, '_>, kinds: &[LimitKind]) {
         let set = LimitSet {
-            limits: kinds.iter().copied().map(Limit::new).collect(),
+            limits: kinds.iter().cloned().map(Limit::new).collect(),
             charge: Charge::Allowed,
         };
         let mut states = States::fresh(&set);

@@ -7,12 +7,14 @@
 //! that were counted in two places.
 
 mod active;
+mod calendar;
 mod check;
 mod concurrency;
 mod count;
 mod delta;
 pub(crate) mod encoding;
 mod fixed_window;
+mod penalty;
 mod rate;
 mod sliding_window;
 mod state;
@@ -21,20 +23,22 @@ mod token_bucket;
 mod window;
 
 pub use active::Active;
+pub use calendar::{Calendar, CalendarStart, CalendarZone, Weekday};
 pub use check::{LeaseOutcome, Operation, Outcome, Outcomes, Scope, apply, check, check_and_apply};
 pub use concurrency::{LeaseTable, MAX_IN_FLIGHT};
 pub use delta::Delta;
 pub use encoding::InvalidStates;
 pub use fixed_window::FixedWindowState;
+pub use penalty::{BlockOutcome, Penalty};
 pub use rate::{Quota, Rate};
 pub use sliding_window::SlidingWindowState;
-pub use state::{State, States};
+pub use state::{PenalizedState, State, States};
 pub use token_bucket::{InvalidBucket, TokenBucket, TokenBucketState};
 pub use window::Window;
 
 use std::sync::Arc;
 
-use crate::clock::Micros;
+use crate::clock::{Micros, Timestamp};
 
 use serde::{Deserialize, Serialize};
 
@@ -66,13 +70,17 @@ pub struct Limit {
     pub shadow_mode: bool,
     /// How hits are counted, and how many are allowed.
     pub kind: LimitKind,
+    /// What a breach costs besides the refusal; always `None` for a concurrency limit.
+    pub penalty: Option<Penalty>,
 }
 
 /// How a limit counts, with the numbers of its algorithm.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum LimitKind {
     /// Windows aligned to the Unix epoch, each starting from 0.
     FixedWindow(Rate),
+    /// Windows of a calendar, each starting from 0.
+    Calendar(CalendarRate),
     /// A window that slides in sixteenths of its length.
     SlidingWindow(Rate),
     /// A bucket of tokens that is filled at a rate (GCRA).
@@ -86,11 +94,20 @@ pub enum LimitKind {
     },
 }
 
+/// Requests per window of a calendar.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct CalendarRate {
+    /// Hits per window; 0 refuses all.
+    pub requests: u32,
+    /// The windows that they are counted in.
+    pub calendar: Arc<Calendar>,
+}
+
 /// The name of an algorithm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Algorithm {
-    /// See [`LimitKind::FixedWindow`].
+    /// See [`LimitKind::FixedWindow`] and [`LimitKind::Calendar`].
     FixedWindow,
     /// See [`LimitKind::SlidingWindow`].
     SlidingWindow,
@@ -125,13 +142,14 @@ impl Limit {
             name: None,
             shadow_mode: false,
             kind,
+            penalty: None,
         }
     }
 
     /// The name of its algorithm.
     pub const fn algorithm(&self) -> Algorithm {
         match self.kind {
-            LimitKind::FixedWindow(_) => Algorithm::FixedWindow,
+            LimitKind::FixedWindow(_) | LimitKind::Calendar(_) => Algorithm::FixedWindow,
             LimitKind::SlidingWindow(_) => Algorithm::SlidingWindow,
             LimitKind::TokenBucket(_) => Algorithm::TokenBucket,
             LimitKind::Concurrency { .. } => Algorithm::Concurrency,
@@ -139,26 +157,40 @@ impl Limit {
     }
 
     /// What it allows over time, or at once: all of it but the algorithm, the burst and the lease.
-    pub const fn quota(&self) -> Quota {
-        match self.kind {
-            LimitKind::FixedWindow(rate) | LimitKind::SlidingWindow(rate) => Quota::Rate(rate),
+    pub fn quota(&self) -> Quota {
+        match &self.kind {
+            LimitKind::FixedWindow(rate) | LimitKind::SlidingWindow(rate) => Quota::Rate(*rate),
+            LimitKind::Calendar(rate) => Quota::Rate(Rate {
+                requests: rate.requests,
+                window: rate.calendar.window(),
+            }),
             LimitKind::TokenBucket(bucket) => Quota::Rate(bucket.rate()),
-            LimitKind::Concurrency { max_in_flight, .. } => Quota::Concurrent(max_in_flight),
+            LimitKind::Concurrency { max_in_flight, .. } => Quota::Concurrent(*max_in_flight),
         }
     }
 
     /// The hits that a client that has sent none can send at once: requests, burst or slots.
     pub const fn capacity(&self) -> u32 {
-        match self.kind {
+        match &self.kind {
             LimitKind::FixedWindow(rate) | LimitKind::SlidingWindow(rate) => rate.requests,
+            LimitKind::Calendar(rate) => rate.requests,
             LimitKind::TokenBucket(bucket) => bucket.burst(),
-            LimitKind::Concurrency { max_in_flight, .. } => max_in_flight,
+            LimitKind::Concurrency { max_in_flight, .. } => *max_in_flight,
         }
     }
 
-    /// The window in which hits are counted; `None` for a concurrency limit.
-    pub const fn window(&self) -> Option<Window> {
+    /// The window in which hits are counted; `None` for a concurrency limit. Of a calendar only the unit and the multiplier
+    /// are those of its windows: [`Limit::window_secs_at`] has their length.
+    pub fn window(&self) -> Option<Window> {
         self.quota().window()
+    }
+
+    /// The length in seconds of the window around `now`; `None` for a concurrency limit.
+    pub fn window_secs_at(&self, now: Timestamp) -> Option<u32> {
+        match &self.kind {
+            LimitKind::Calendar(rate) => Some(rate.calendar.secs_at(now)),
+            _ => self.window().map(Window::secs),
+        }
     }
 
     /// Whether it limits how many requests are in flight, rather than how many come in a time.
@@ -198,6 +230,12 @@ impl LimitSet {
             _ => None,
         });
         lengths.max()
+    }
+
+    /// Whether the states of its limits can grow: by leases, or by the first block.
+    pub fn can_grow(&self) -> bool {
+        let can_grow = |limit: &Limit| limit.is_concurrency() || limit.penalty.is_some();
+        self.limits.iter().any(can_grow)
     }
 
     /// Whether one of its limits is a concurrency limit.

@@ -348,6 +348,7 @@ mod tests {
                 over_capacity: false,
                 available: 0,
                 reset_after: end.since(time),
+                block: crate::limit::BlockOutcome::None,
             }],
             ..Outcomes::default()
         };

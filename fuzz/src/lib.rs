@@ -19,7 +19,8 @@ use prost::Message;
 use weir::clock::{Clock, ManualClock, Timestamp};
 use weir::engine::Engine;
 use weir::limit::{
-    Active, Charge, Limit, LimitKind, LimitSet, Operation, Rate, States, TokenBucket,
+    Active, Calendar, CalendarRate, CalendarStart, CalendarZone, Charge, Limit, LimitKind, LimitSet,
+    Operation, Penalty, Rate, States, TokenBucket,
     check_and_apply,
 };
 use weir::proto::envoy::service::ratelimit::v3::{RateLimitRequest, RateLimitResponse};
@@ -128,6 +129,7 @@ pub fn states(data: &[u8]) {
 /// The limits whose bits are set, one of each kind.
 fn limit_set(kinds: u8) -> LimitSet {
     let minute = Rate::parse("60 per minute").unwrap();
+    let calendar = Calendar::new(CalendarStart::Month(31), 1, CalendarZone::UTC);
     let all = [
         LimitKind::FixedWindow(minute),
         LimitKind::SlidingWindow(minute),
@@ -136,10 +138,17 @@ fn limit_set(kinds: u8) -> LimitSet {
             max_in_flight: 8,
             lease_secs: 60,
         },
+        LimitKind::Calendar(CalendarRate {
+            requests: 60,
+            calendar: calendar.unwrap().into(),
+        }),
     ];
     let chosen = all.into_iter().enumerate();
     let chosen = chosen.filter(|(index, _)| kinds >> index & 1 == 1);
     let mut limits: Vec<_> = chosen.map(|(_, kind)| Limit::new(kind)).collect();
+    for limit in limits.iter_mut().filter(|limit| !limit.is_concurrency()) {
+        limit.penalty = Penalty::new(&[60, 600]).filter(|_| kinds & 0x40 != 0);
+    }
     if limits.is_empty() {
         limits.push(Limit::new(LimitKind::FixedWindow(minute)));
     }

@@ -172,6 +172,7 @@ fn row(limit: &ExplainedLimit) -> [String; 5] {
     let notes = [
         (state.is_none(), "replaced"),
         (state.is_some_and(|state| state.over_limit), "over"),
+        (state.is_some_and(|state| state.is_blocked), "blocked"),
         (limit.shadow_mode, "shadow"),
     ];
     let notes = notes.iter().filter(|(applies, _)| *applies);

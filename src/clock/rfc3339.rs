@@ -1,4 +1,4 @@
-//! Timestamps as RFC 3339 text: the one place that knows the calendar.
+//! Timestamps as RFC 3339 text.
 
 use super::Timestamp;
 

@@ -92,6 +92,27 @@ pub fn is_set(node: &Node, report: &mut Report) -> bool {
     boolean(node, report) == Some(true)
 }
 
+/// A whole number, or a list of them.
+pub fn numbers(node: &Node, report: &mut Report) -> Field<Vec<Spanned<u32>>> {
+    let single = [node];
+    let nodes: Vec<&Node> = match &node.kind {
+        Kind::List(_) => list(node, report).unwrap_or_default().iter().collect(),
+        _ => single.into(),
+    };
+    let mut numbers = Vec::with_capacity(nodes.len());
+    for one in &nodes {
+        match number(one, report) {
+            Field::Given(number) => numbers.push(number),
+            Field::Absent => wrong_type(one, "a whole number", report),
+            Field::Invalid => {}
+        }
+    }
+    if numbers.len() < nodes.len() {
+        return Field::Invalid;
+    }
+    Field::Given(spanned(node, numbers))
+}
+
 /// A whole number from 0 to 2³²−1.
 pub fn number(node: &Node, report: &mut Report) -> Field<u32> {
     let Kind::Scalar(text, Style::Plain) = &node.kind else {

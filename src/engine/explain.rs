@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Code, Header};
 use crate::clock::Timestamp;
-use crate::limit::{Algorithm, Limit, LimitKind, Quota};
+use crate::limit::{Algorithm, CalendarStart, Limit, LimitKind, Quota};
 use crate::policy::TracedLevel;
 use crate::request::Cost;
 
@@ -161,9 +161,24 @@ pub struct LimitNumbers {
     /// The length of the window in units.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unit_multiplier: Option<u32>,
+    /// True for windows of a calendar.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub calendar: Option<bool>,
+    /// The time zone of the calendar.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub time_zone: Option<String>,
+    /// The day on which weeks begin.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub week_starts: Option<String>,
+    /// The day of the month on which months begin.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub anchor: Option<u8>,
     /// The size of the bucket.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub burst: Option<u32>,
+    /// How long a breach blocks, in seconds.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub block_seconds: Vec<u32>,
     /// Slots.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_in_flight: Option<u32>,
@@ -187,6 +202,9 @@ pub struct LimitState {
     pub over_capacity: bool,
     /// Whether the request exceeds the limit.
     pub over_limit: bool,
+    /// Whether a breach of the limit has begun a block that is in force, or this request would.
+    #[serde(default)]
+    pub is_blocked: bool,
     /// Seconds, rounded up, until the limit has room again.
     pub reset_after_secs: u64,
 }
@@ -236,10 +254,24 @@ impl From<&Limit> for LimitNumbers {
             }
             Quota::Concurrent(slots) => numbers.max_in_flight = Some(slots),
         }
-        match limit.kind {
+        match &limit.kind {
             LimitKind::TokenBucket(bucket) => numbers.burst = Some(bucket.burst()),
-            LimitKind::Concurrency { lease_secs, .. } => numbers.lease_seconds = Some(lease_secs),
+            LimitKind::Concurrency { lease_secs, .. } => numbers.lease_seconds = Some(*lease_secs),
+            LimitKind::Calendar(rate) => {
+                numbers.calendar = Some(true);
+                numbers.time_zone = Some(rate.calendar.zone().name().to_owned());
+                match rate.calendar.start() {
+                    CalendarStart::Week(first) => {
+                        numbers.week_starts = Some(first.name().to_owned());
+                    }
+                    CalendarStart::Month(anchor) => numbers.anchor = Some(anchor),
+                    CalendarStart::Day | CalendarStart::Year => {}
+                }
+            }
             LimitKind::FixedWindow(_) | LimitKind::SlidingWindow(_) => {}
+        }
+        if let Some(penalty) = &limit.penalty {
+            numbers.block_seconds = penalty.block_secs().to_vec();
         }
         numbers
     }

@@ -44,7 +44,7 @@ pub(super) fn counts_like(found: &MatchedNode<'_>, set: &LimitSet) -> bool {
     let Some(Limits::Counted(own)) = found.rule.map(|rule| &rule.limits) else {
         return false;
     };
-    let alike = |a: &Limit, b: &Limit| match (a.kind, b.kind) {
+    let alike = |a: &Limit, b: &Limit| match (&a.kind, &b.kind) {
         (LimitKind::FixedWindow(a), LimitKind::FixedWindow(b)) => {
             a.window.secs() == b.window.secs()
         }

@@ -82,9 +82,10 @@ impl Values for TemplateContext<'_> {
         let outcome = self.reported.outcome;
         let number = match operator {
             Operator::Limit => limit.quota().number().into(),
-            Operator::Burst => match limit.kind {
+            Operator::Burst => match &limit.kind {
                 LimitKind::TokenBucket(bucket) => bucket.burst().into(),
                 LimitKind::FixedWindow(_)
+                | LimitKind::Calendar(_)
                 | LimitKind::SlidingWindow(_)
                 | LimitKind::Concurrency { .. } => return false,
             },
@@ -94,8 +95,8 @@ impl Values for TemplateContext<'_> {
             Operator::ResetAfter => outcome.reset_after.secs_ceil(),
             Operator::RetryAfter if outcome.over_capacity => return false,
             Operator::RetryAfter => outcome.reset_after.secs_ceil().max(1),
-            Operator::Window => match limit.window() {
-                Some(window) => window.secs().into(),
+            Operator::Window => match limit.window_secs_at(self.now) {
+                Some(secs) => secs.into(),
                 None => return false,
             },
             Operator::Name => return append(out, limit.name.as_deref()),
@@ -155,6 +156,7 @@ struct EnforcedLimits<'a> {
     reported: usize,
     outcome: Outcome,
     remaining: u32,
+    now: Timestamp,
 }
 
 #[derive(Debug)]
@@ -174,6 +176,7 @@ impl<'a> EnforcedLimits<'a> {
             reported: 0,
             outcome: *context.reported.outcome,
             remaining: context.reported.remaining(),
+            now: context.now,
         };
         let limits = context.targets.iter().filter_map(Target::limits);
         for limit in limits.flat_map(super::target::MatchedLimits::enforced) {
@@ -203,9 +206,11 @@ impl<'a> EnforcedLimits<'a> {
 
     /// The name of the limit, else its window; with a number if that is used already.
     fn free_name(&self, limit: &Limit) -> String {
-        let window = match limit.window() {
-            Some(window) => format!("{}s", window.secs()),
-            None => "concurrency".to_owned(),
+        let window = match (&limit.kind, limit.window()) {
+            // Its seconds change.
+            (LimitKind::Calendar(_), Some(window)) => window.to_string(),
+            (_, Some(window)) => format!("{}s", window.secs()),
+            (_, None) => "concurrency".to_owned(),
         };
         let name = escape(limit.name.as_deref().unwrap_or(&window));
         let is_used = |name: &str| self.limits.iter().any(|other| other.name == name);
@@ -224,10 +229,8 @@ impl<'a> EnforcedLimits<'a> {
             let comma = if at == 0 { "" } else { ", " };
             let quota = limit.quota().number();
             // Writing to a Vec is infallible.
-            let _ = match limit.window() {
-                Some(window) => {
-                    write!(out, "{comma}\"{name}\";q={quota};w={}", window.secs())
-                }
+            let _ = match limit.window_secs_at(self.now) {
+                Some(secs) => write!(out, "{comma}\"{name}\";q={quota};w={secs}"),
                 None => write!(
                     out,
                     "{comma}\"{name}\";q={quota};qu=\"concurrent-requests\""
@@ -251,7 +254,11 @@ impl<'a> EnforcedLimits<'a> {
 fn is_alike(one: &Limit, other: &Limit) -> bool {
     one.name == other.name
         && one.quota().number() == other.quota().number()
-        && one.window().map(Window::secs) == other.window().map(Window::secs)
+        && match (&one.kind, &other.kind) {
+            (LimitKind::Calendar(one), LimitKind::Calendar(other)) => one == other,
+            (LimitKind::Calendar(_), _) | (_, LimitKind::Calendar(_)) => false,
+            _ => one.window().map(Window::secs) == other.window().map(Window::secs),
+        }
 }
 
 /// The content of an RFC 9651 string: printable ASCII with `"` and `\` escaped.

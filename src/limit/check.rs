@@ -7,7 +7,8 @@ use smallvec::SmallVec;
 
 use super::active::Active;
 use super::count::Count;
-use super::state::{State, States};
+use super::penalty::{BlockOutcome, Penalty};
+use super::state::{PenalizedState, State, States};
 use super::{Charge, Limit, LimitKind, LimitSet};
 use crate::clock::{Micros, Timestamp};
 use crate::request::{Cost, LeaseId};
@@ -25,8 +26,10 @@ pub struct Outcome {
     pub available: u32,
     /// The time until there is room again. Fixed window: until its end. Others: if over, until the
     /// hits of the operation are admitted; if nothing remains, until one hit is; else until nothing
-    /// is counted. Concurrency: a second, for releases cannot be predicted.
+    /// is counted. Concurrency: a second, for releases cannot be predicted. At least until the end of a block.
     pub reset_after: Micros,
+    /// What became of the limit's penalty.
+    pub block: BlockOutcome,
 }
 
 impl Outcomes {
@@ -130,6 +133,7 @@ pub fn check(
             over_capacity: false,
             available: 0,
             reset_after: Micros::ZERO,
+            block: BlockOutcome::None,
         });
     }
 }
@@ -158,9 +162,16 @@ pub fn apply(
             (Charge::Allowed, Scope::WithoutSlots) if limit.is_concurrency() => false,
             (Charge::Allowed, _) => !outcomes.refused && !outcome.over,
         };
+        let counted = match &mut *state {
+            State::Penalized(penalized) => &mut penalized.count,
+            count => count,
+        };
         // One dispatch by algorithm for all that is done: this is the hot path.
-        let over_until = match (state, &limit.kind) {
+        let mut over_until = match (counted, &limit.kind) {
             (State::FixedWindow { count, .. }, LimitKind::FixedWindow(rate)) => {
+                apply_one(rate, count, op, charged, outcome, &mut room)
+            }
+            (State::Calendar { count, .. }, LimitKind::Calendar(rate)) => {
                 apply_one(rate, count, op, charged, outcome, &mut room)
             }
             (State::SlidingWindow { segments, .. }, LimitKind::SlidingWindow(rate)) => {
@@ -195,6 +206,9 @@ pub fn apply(
             }
             _ => None,
         };
+        if let Some(penalty) = &limit.penalty {
+            over_until = over_until.max(penalize(penalty, state, op, outcome, &mut room));
+        }
         outcomes.blocked_until = outcomes.blocked_until.max(over_until);
     }
     outcomes.room = room.unwrap_or(0);
@@ -205,9 +219,9 @@ pub fn apply(
 
 /// Applies an operation to one limit, and reports on it. Returns until when a single hit is refused, if
 /// the operation was over the limit and a single hit would be too.
-fn apply_one<C: Count>(
-    params: &C::Params,
-    count: &mut C,
+fn apply_one<P>(
+    params: &P,
+    count: &mut impl Count<P>,
     op: Operation,
     charged: bool,
     outcome: &mut Outcome,
@@ -227,6 +241,32 @@ fn apply_one<C: Count>(
     report(params, count, op, outcome);
     let is_blocked = outcome.over && !count.admits(params, op.now, 1);
     is_blocked.then(|| op.now.plus(count.until_admitted(params, op.now, 1)))
+}
+
+/// Begins a block if hits were over the limit, and reports on the one that is in force. Returns its end, if the operation was
+/// over the limit.
+fn penalize(
+    penalty: &Penalty,
+    state: &mut State,
+    op: Operation,
+    outcome: &mut Outcome,
+    room: &mut Option<u32>,
+) -> Option<Timestamp> {
+    let is_breach = outcome.over && matches!(op.cost, Cost::Hits(_));
+    outcome.block = match state.blocked_until(op.now) {
+        Some(_) => BlockOutcome::InForce,
+        None if is_breach => BlockOutcome::Began,
+        None => BlockOutcome::None,
+    };
+    match outcome.block {
+        BlockOutcome::None => return None,
+        BlockOutcome::Began => state.penalize(penalty, op.now),
+        BlockOutcome::InForce => *room = room.map(|_| 0),
+    }
+    let until = state.blocked_until(op.now)?;
+    outcome.available = 0;
+    outcome.reset_after = outcome.reset_after.max(until.since(op.now));
+    outcome.over.then_some(until)
 }
 
 fn release(states: &mut States, now: Timestamp, lease: Option<LeaseId>) -> LeaseOutcome {
@@ -252,7 +292,7 @@ fn pairs<'a>(
 fn is_over(charge: Charge, limit: &Limit, state: &mut State, op: Operation) -> bool {
     // envoyproxy/ratelimit compares the count alone, so a peek at a limit just used up is OK.
     let peek = match (charge, &limit.kind) {
-        (Charge::Always, LimitKind::FixedWindow(_)) => 0,
+        (Charge::Always, LimitKind::FixedWindow(_) | LimitKind::Calendar(_)) => 0,
         _ => 1,
     };
     let hits = match op.cost {
@@ -263,6 +303,9 @@ fn is_over(charge: Charge, limit: &Limit, state: &mut State, op: Operation) -> b
     let now = op.now;
     let admits = match (state, &limit.kind) {
         (State::FixedWindow { count, .. }, LimitKind::FixedWindow(rate)) => {
+            corrected_admits(count, rate, now, hits)
+        }
+        (State::Calendar { count, .. }, LimitKind::Calendar(rate)) => {
             corrected_admits(count, rate, now, hits)
         }
         (State::SlidingWindow { segments, .. }, LimitKind::SlidingWindow(rate)) => {
@@ -281,15 +324,33 @@ fn is_over(charge: Charge, limit: &Limit, state: &mut State, op: Operation) -> b
             leases.correct_leases(now, Micros::from_secs(u64::from(*lease_secs)));
             corrected_admits(&mut **leases, max_in_flight, now, hits)
         }
+        (State::Penalized(penalized), _) => !is_over_penalized(charge, limit, penalized, op),
         _ => true,
     };
     !admits
 }
 
+/// Whether the operation exceeds the limit, or comes during a block.
+#[cold]
+fn is_over_penalized(
+    charge: Charge,
+    limit: &Limit,
+    state: &mut PenalizedState,
+    op: Operation,
+) -> bool {
+    let is_over = is_over(charge, limit, &mut state.count, op);
+    let Some(penalty) = &limit.penalty else {
+        return is_over;
+    };
+    state.block.correct(penalty, op.now);
+    let is_refund = matches!(op.cost, Cost::Refund(_));
+    is_over || (state.block.until > op.now && !is_refund)
+}
+
 /// Whether a refund, which has no hits, or this many hits are admitted by the state, once it is corrected.
-fn corrected_admits<C: Count>(
-    count: &mut C,
-    params: &C::Params,
+fn corrected_admits<P>(
+    count: &mut impl Count<P>,
+    params: &P,
     now: Timestamp,
     hits: Option<u64>,
 ) -> bool {
@@ -298,7 +359,7 @@ fn corrected_admits<C: Count>(
 }
 
 /// Reports on the limit as it is after the operation.
-fn report<C: Count>(params: &C::Params, count: &C, op: Operation, outcome: &mut Outcome) {
+fn report<P, C: Count<P>>(params: &P, count: &C, op: Operation, outcome: &mut Outcome) {
     let now = op.now;
     outcome.available = u32::try_from(count.available(params, now)).unwrap_or(u32::MAX);
     if outcome.over {

@@ -114,9 +114,7 @@ impl LeaseTable {
 
 /// The parameter is the number of slots, and hits are slots. Only [`LeaseTable::grant`] and
 /// [`LeaseTable::release`] change how many are in use.
-impl Count for LeaseTable {
-    type Params = u32;
-
+impl Count<u32> for LeaseTable {
     fn capacity(max_in_flight: &u32) -> u64 {
         (*max_in_flight).into()
     }

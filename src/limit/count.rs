@@ -5,37 +5,35 @@ use bytes::Buf as _;
 use super::MAX_COUNT;
 use crate::clock::{Micros, Timestamp};
 
-/// What every algorithm does with its state. `now` may stand still or go back.
-pub(super) trait Count {
-    /// The numbers of a limit that it counts by.
-    type Params;
-
+/// What every algorithm does with its state. `P` are the numbers of a limit that it counts by. `now` may stand still or go
+/// back.
+pub(super) trait Count<P> {
     /// The hits that are admitted at once while nothing is counted.
-    fn capacity(params: &Self::Params) -> u64;
+    fn capacity(params: &P) -> u64;
 
     /// Makes a state that is ahead of `now` by more than its window one of `now`, with its count.
     ///
     /// Such a state was written by a clock that was ahead and has been corrected. A state that is ahead by less may come
     /// from a clock that merely differs, and keeps its time.
-    fn correct(&mut self, params: &Self::Params, now: Timestamp);
+    fn correct(&mut self, params: &P, now: Timestamp);
 
     /// Whether this many more hits would be within the limit.
-    fn admits(&self, params: &Self::Params, now: Timestamp, hits: u64) -> bool;
+    fn admits(&self, params: &P, now: Timestamp, hits: u64) -> bool;
 
     /// Counts hits, within the limit or not.
-    fn add(&mut self, params: &Self::Params, now: Timestamp, hits: u64);
+    fn add(&mut self, params: &P, now: Timestamp, hits: u64);
 
     /// Gives hits back, at most those counted.
-    fn refund(&mut self, params: &Self::Params, now: Timestamp, hits: u64);
+    fn refund(&mut self, params: &P, now: Timestamp, hits: u64);
 
     /// Hits that would be admitted now.
-    fn available(&self, params: &Self::Params, now: Timestamp) -> u64;
+    fn available(&self, params: &P, now: Timestamp) -> u64;
 
     /// The time until this many hits are admitted; hits above the capacity count as all of it.
-    fn until_admitted(&self, params: &Self::Params, now: Timestamp, hits: u64) -> Micros;
+    fn until_admitted(&self, params: &P, now: Timestamp, hits: u64) -> Micros;
 
     /// The time until nothing is counted any more.
-    fn until_clear(&self, params: &Self::Params, now: Timestamp) -> Micros;
+    fn until_clear(&self, params: &P, now: Timestamp) -> Micros;
 }
 
 /// A state as bytes.

@@ -57,6 +57,16 @@ impl Delta {
         charge(&mut self.local, set, active, now, cost);
     }
 
+    /// Begins a block at those of the limits that have a penalty.
+    pub fn penalize(&mut self, set: &LimitSet, limits: Active, now: Timestamp) {
+        let states = set.limits.iter().zip(self.local.as_mut_slice());
+        for (_, (limit, state)) in states.enumerate().filter(|(at, _)| limits.contains(*at)) {
+            if let Some(penalty) = &limit.penalty {
+                state.penalize(penalty, now);
+            }
+        }
+    }
+
     /// Both states at once, so that the difference stays.
     fn correct(&mut self, set: &LimitSet, active: Active, now: Timestamp) {
         self.remote.correct(set, active, now);
@@ -142,8 +152,11 @@ impl Delta {
 fn charge(states: &mut States, set: &LimitSet, active: Active, now: Timestamp, cost: Cost) {
     let limits = set.limits.iter().zip(states.as_mut_slice()).enumerate();
     for (_, (limit, state)) in limits.filter(|(index, _)| active.contains(*index)) {
-        match (state, &limit.kind) {
+        match (state.counted_mut(), &limit.kind) {
             (State::FixedWindow { count, .. }, LimitKind::FixedWindow(rate)) => {
+                write(count, rate, now, cost);
+            }
+            (State::Calendar { count, .. }, LimitKind::Calendar(rate)) => {
                 write(count, rate, now, cost);
             }
             (State::SlidingWindow { segments, .. }, LimitKind::SlidingWindow(rate)) => {
@@ -157,7 +170,7 @@ fn charge(states: &mut States, set: &LimitSet, active: Active, now: Timestamp, c
     }
 }
 
-fn write<C: Count>(count: &mut C, params: &C::Params, now: Timestamp, cost: Cost) {
+fn write<P>(count: &mut impl Count<P>, params: &P, now: Timestamp, cost: Cost) {
     match cost {
         Cost::Peek => {}
         Cost::Hits(hits) => count.add(params, now, hits.into()),

@@ -1,9 +1,9 @@
-//! Windows aligned to the Unix epoch: at most the limit in each of them.
+//! Windows that follow each other, aligned to the Unix epoch or of a calendar: at most the limit in each of them.
 
 use bytes::BufMut;
 
 use super::count::{Count, Encode, StateDelta, take_count, take_time};
-use super::{MAX_COUNT, Rate};
+use super::{CalendarRate, MAX_COUNT, Rate};
 use crate::clock::{Micros, Timestamp};
 
 /// The hits of one window.
@@ -13,23 +13,63 @@ pub struct FixedWindowState {
     count: u64,
 }
 
+/// A number of hits in each of the windows that follow each other.
+pub(super) trait WindowRate {
+    fn requests(&self) -> u64;
+
+    /// The start and end of the window around `now`.
+    fn around(&self, now: Timestamp) -> (Timestamp, Timestamp);
+
+    /// The length of the window around `now`.
+    fn length_at(&self, now: Timestamp) -> Micros;
+}
+
+impl WindowRate for Rate {
+    fn requests(&self) -> u64 {
+        self.requests.into()
+    }
+
+    fn around(&self, now: Timestamp) -> (Timestamp, Timestamp) {
+        self.window.around(now)
+    }
+
+    fn length_at(&self, _now: Timestamp) -> Micros {
+        self.window.length()
+    }
+}
+
+impl WindowRate for CalendarRate {
+    fn requests(&self) -> u64 {
+        self.requests.into()
+    }
+
+    fn around(&self, now: Timestamp) -> (Timestamp, Timestamp) {
+        self.calendar.around(now)
+    }
+
+    fn length_at(&self, now: Timestamp) -> Micros {
+        let (start, end) = self.calendar.around(now);
+        end.since(start)
+    }
+}
+
 impl FixedWindowState {
     /// The hits counted in the window of `now`. If the clock went back, the later window is still current.
-    fn used(&self, rate: &Rate, now: Timestamp) -> u64 {
-        if self.start >= rate.window.around(now).0 {
+    fn used(&self, rate: &impl WindowRate, now: Timestamp) -> u64 {
+        if self.start >= rate.around(now).0 {
             self.count
         } else {
             0
         }
     }
 
-    fn until_end(&self, rate: &Rate, now: Timestamp) -> Micros {
-        let (_, end) = rate.window.around(now.max(self.start));
+    fn until_end(&self, rate: &impl WindowRate, now: Timestamp) -> Micros {
+        let (_, end) = rate.around(now.max(self.start));
         end.since(now)
     }
 
-    fn write(&mut self, rate: &Rate, now: Timestamp, count: u64) {
-        self.start = self.start.max(rate.window.around(now).0);
+    fn write(&mut self, rate: &impl WindowRate, now: Timestamp, count: u64) {
+        self.start = self.start.max(rate.around(now).0);
         self.count = count;
     }
 
@@ -44,43 +84,44 @@ impl FixedWindowState {
     }
 }
 
-impl Count for FixedWindowState {
-    type Params = Rate;
-
-    fn capacity(rate: &Rate) -> u64 {
-        rate.requests.into()
+impl<R: WindowRate> Count<R> for FixedWindowState {
+    fn capacity(rate: &R) -> u64 {
+        rate.requests()
     }
 
-    fn correct(&mut self, rate: &Rate, now: Timestamp) {
-        if self.start.since(now) > rate.window.length() {
-            self.start = rate.window.around(now).0;
+    fn correct(&mut self, rate: &R, now: Timestamp) {
+        if self.start.since(now) > rate.length_at(now) {
+            self.start = rate.around(now).0;
         }
     }
 
-    fn admits(&self, rate: &Rate, now: Timestamp, hits: u64) -> bool {
-        self.used(rate, now) + hits <= u64::from(rate.requests)
+    fn admits(&self, rate: &R, now: Timestamp, hits: u64) -> bool {
+        self.used(rate, now) + hits <= rate.requests()
     }
 
-    fn add(&mut self, rate: &Rate, now: Timestamp, hits: u64) {
+    fn add(&mut self, rate: &R, now: Timestamp, hits: u64) {
         let count = (self.used(rate, now) + hits).min(MAX_COUNT);
         self.write(rate, now, count);
     }
 
-    fn refund(&mut self, rate: &Rate, now: Timestamp, hits: u64) {
+    fn refund(&mut self, rate: &R, now: Timestamp, hits: u64) {
         let count = self.used(rate, now).saturating_sub(hits);
         self.write(rate, now, count);
     }
 
-    fn available(&self, rate: &Rate, now: Timestamp) -> u64 {
-        u64::from(rate.requests).saturating_sub(self.used(rate, now))
+    fn available(&self, rate: &R, now: Timestamp) -> u64 {
+        rate.requests().saturating_sub(self.used(rate, now))
     }
 
-    /// The end of the window, for any number of hits.
-    fn until_admitted(&self, rate: &Rate, now: Timestamp, _hits: u64) -> Micros {
-        self.until_end(rate, now)
+    /// The end of the window, for any number of hits for which there is no room now.
+    fn until_admitted(&self, rate: &R, now: Timestamp, hits: u64) -> Micros {
+        match self.admits(rate, now, hits) {
+            true => Micros::ZERO,
+            false => self.until_end(rate, now),
+        }
     }
 
-    fn until_clear(&self, rate: &Rate, now: Timestamp) -> Micros {
+    fn until_clear(&self, rate: &R, now: Timestamp) -> Micros {
         self.until_end(rate, now)
     }
 }

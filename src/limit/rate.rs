@@ -134,8 +134,9 @@ impl fmt::Display for Quota {
 /// The quota, with a burst that is not the rate's, and with the lease of slots.
 impl fmt::Display for LimitKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match *self {
+        match self {
             Self::FixedWindow(rate) | Self::SlidingWindow(rate) => rate.fmt(f),
+            Self::Calendar(rate) => write!(f, "{} per {}", rate.requests, rate.calendar),
             Self::TokenBucket(bucket) if bucket.burst() == bucket.rate().requests => {
                 bucket.rate().fmt(f)
             }
@@ -148,10 +149,19 @@ impl fmt::Display for LimitKind {
     }
 }
 
-/// As its kind is displayed: neither the name nor the algorithm is part of it.
+/// As its kind is displayed, and its penalty: `5 per minute, then blocked for 60, 600 s`. Neither the name nor the algorithm
+/// is part of it.
 impl fmt::Display for Limit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.kind.fmt(f)
+        self.kind.fmt(f)?;
+        let Some(penalty) = &self.penalty else {
+            return Ok(());
+        };
+        for (at, secs) in penalty.block_secs().iter().enumerate() {
+            let before = if at == 0 { ", then blocked for" } else { "," };
+            write!(f, "{before} {secs}")?;
+        }
+        f.write_str(" s")
     }
 }
 

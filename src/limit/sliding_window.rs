@@ -110,9 +110,7 @@ impl SlidingWindowState {
     }
 }
 
-impl Count for SlidingWindowState {
-    type Params = Rate;
-
+impl Count<Rate> for SlidingWindowState {
     fn capacity(rate: &Rate) -> u64 {
         rate.requests.into()
     }

@@ -4,13 +4,14 @@ use super::active::Active;
 use super::concurrency::LeaseTable;
 use super::count::{Count, StateDelta};
 use super::fixed_window::FixedWindowState;
+use super::penalty::{Block, Penalty};
 use super::sliding_window::SlidingWindowState;
 use super::token_bucket::TokenBucketState;
 use super::{Limit, LimitKind, LimitSet};
 use crate::clock::{Micros, Timestamp};
 use crate::request::LeaseId;
 
-/// What one limit remembers: plain data of a fixed size, but for leases.
+/// What one limit remembers: plain data of a fixed size, but for leases and blocks.
 ///
 /// A state belongs to the limits of its algorithm and window, so a limit whose number was changed
 /// keeps its state, and one whose algorithm or window was changed does not. Leases keep the length
@@ -20,6 +21,14 @@ pub enum State {
     /// Of a fixed window.
     FixedWindow {
         /// The length of the window in seconds.
+        window_secs: u32,
+        /// The hits of the current window.
+        count: FixedWindowState,
+    },
+    /// Of windows of a calendar.
+    Calendar {
+        /// The unit and the multiplier, as the seconds of a window of 30-day months and 365-day years. A change of the time
+        /// zone, or of the day on which windows begin, keeps the hits that were counted since then.
         window_secs: u32,
         /// The hits of the current window.
         count: FixedWindowState,
@@ -40,6 +49,16 @@ pub enum State {
     },
     /// Of a concurrency limit.
     Concurrency(Box<LeaseTable>),
+    /// Of any other limit, once a breach has begun a block.
+    Penalized(Box<PenalizedState>),
+}
+
+/// The state of a limit that has begun a block.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PenalizedState {
+    pub(super) block: Block,
+    /// What is counted.
+    pub(super) count: State,
 }
 
 /// The states of a rule's limits, in their order.
@@ -57,9 +76,13 @@ const ALLOCATION_BYTES: usize = 8;
 impl State {
     /// The state of a limit that has counted nothing.
     pub fn fresh(limit: &Limit) -> Self {
-        match limit.kind {
+        match &limit.kind {
             LimitKind::FixedWindow(rate) => Self::FixedWindow {
                 window_secs: rate.window.secs(),
+                count: FixedWindowState::default(),
+            },
+            LimitKind::Calendar(rate) => Self::Calendar {
+                window_secs: rate.calendar.window().secs(),
                 count: FixedWindowState::default(),
             },
             LimitKind::SlidingWindow(rate) => Self::SlidingWindow {
@@ -76,27 +99,43 @@ impl State {
 
     /// Whether it is of the algorithm and window of `limit`.
     pub fn belongs_to(&self, limit: &Limit) -> bool {
-        match (self, limit.kind) {
+        match (self, &limit.kind) {
             (Self::FixedWindow { window_secs, .. }, LimitKind::FixedWindow(rate))
             | (Self::SlidingWindow { window_secs, .. }, LimitKind::SlidingWindow(rate)) => {
                 *window_secs == rate.window.secs()
+            }
+            (Self::Calendar { window_secs, .. }, LimitKind::Calendar(rate)) => {
+                *window_secs == rate.calendar.window().secs()
             }
             (Self::TokenBucket { window_secs, .. }, LimitKind::TokenBucket(bucket)) => {
                 *window_secs == bucket.rate().window.secs()
             }
             (Self::Concurrency(_), LimitKind::Concurrency { .. }) => true,
+            (Self::Penalized(penalized), _) => penalized.count.belongs_to(limit),
             _ => false,
         }
     }
 
-    /// Adds a delta of the same algorithm. Leases are never counted delta.
+    /// Adds a delta of the same algorithm, and takes over its block if that ends later. Leases are never counted delta.
     pub(super) fn merge(&mut self, limit: &Limit, delta: StateDelta<'_, Self>) {
+        let ends = |block: Option<Block>| block.map_or(Timestamp::default(), |block| block.until);
+        if let Some(block) = delta.local.block()
+            && block.until > ends(self.block())
+        {
+            self.set_block(block);
+        }
         let at_least = delta.at_least;
-        match (self, delta.remote, delta.local) {
+        let (remote, local) = (delta.remote.counted(), delta.local.counted());
+        match (self.counted_mut(), remote, local) {
             (
                 Self::FixedWindow { count, .. },
                 Self::FixedWindow { count: remote, .. },
                 Self::FixedWindow { count: local, .. },
+            )
+            | (
+                Self::Calendar { count, .. },
+                Self::Calendar { count: remote, .. },
+                Self::Calendar { count: local, .. },
             ) => count.merge(&StateDelta {
                 remote,
                 local,
@@ -140,6 +179,9 @@ impl State {
             (Self::FixedWindow { count, .. }, LimitKind::FixedWindow(rate)) => {
                 count.correct(rate, now);
             }
+            (Self::Calendar { count, .. }, LimitKind::Calendar(rate)) => {
+                count.correct(rate, now);
+            }
             (Self::SlidingWindow { segments, .. }, LimitKind::SlidingWindow(rate)) => {
                 segments.correct(rate, now);
             }
@@ -149,7 +191,59 @@ impl State {
             (Self::Concurrency(leases), LimitKind::Concurrency { lease_secs, .. }) => {
                 leases.correct_leases(now, Micros::from_secs(u64::from(*lease_secs)));
             }
+            (Self::Penalized(penalized), _) => {
+                penalized.count.correct(limit, now);
+                if let Some(penalty) = &limit.penalty {
+                    penalized.block.correct(penalty, now);
+                }
+            }
             _ => {}
+        }
+    }
+
+    /// What is counted, without the block.
+    pub(super) fn counted(&self) -> &Self {
+        match self {
+            Self::Penalized(penalized) => &penalized.count,
+            count => count,
+        }
+    }
+
+    pub(super) fn counted_mut(&mut self) -> &mut Self {
+        match self {
+            Self::Penalized(penalized) => &mut penalized.count,
+            count => count,
+        }
+    }
+
+    /// The latest block, if there was one.
+    pub(super) fn block(&self) -> Option<Block> {
+        match self {
+            Self::Penalized(penalized) => Some(penalized.block),
+            _ => None,
+        }
+    }
+
+    pub(super) fn set_block(&mut self, block: Block) {
+        match self {
+            Self::Penalized(penalized) => penalized.block = block,
+            _ => {
+                let count = self.clone();
+                *self = Self::Penalized(Box::new(PenalizedState { block, count }));
+            }
+        }
+    }
+
+    /// The end of the block that is in force at `now`.
+    pub(super) fn blocked_until(&self, now: Timestamp) -> Option<Timestamp> {
+        let block = self.block().filter(|block| block.until > now);
+        block.map(|block| block.until)
+    }
+
+    /// Begins a block, unless one is in force.
+    pub(super) fn penalize(&mut self, penalty: &Penalty, now: Timestamp) {
+        if self.blocked_until(now).is_none() {
+            self.set_block(penalty.block(self.block(), now));
         }
     }
 
@@ -159,7 +253,10 @@ impl State {
             Self::Concurrency(leases) => {
                 size_of::<LeaseTable>() + leases.heap_bytes() + 2 * ALLOCATION_BYTES
             }
-            Self::FixedWindow { .. } | Self::TokenBucket { .. } => 0,
+            Self::Penalized(penalized) => {
+                size_of::<PenalizedState>() + penalized.count.heap_bytes() + ALLOCATION_BYTES
+            }
+            Self::FixedWindow { .. } | Self::Calendar { .. } | Self::TokenBucket { .. } => 0,
         }
     }
 }

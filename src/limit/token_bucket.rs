@@ -171,9 +171,7 @@ impl TokenBucketState {
     }
 }
 
-impl Count for TokenBucketState {
-    type Params = TokenBucket;
-
+impl Count<TokenBucket> for TokenBucketState {
     fn capacity(bucket: &TokenBucket) -> u64 {
         match bucket.rate.requests {
             0 => 0,

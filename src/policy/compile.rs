@@ -3,6 +3,7 @@
 //! It checks what one key alone cannot show, such as duplicates and nodes that can never match, and
 //! reports every fault that it finds. It does no I/O and does not know YAML.
 
+mod calendar;
 mod cidr;
 mod compiler;
 mod concurrency;
@@ -11,12 +12,14 @@ mod effect;
 mod level;
 mod limits;
 mod matcher;
+mod penalty;
 mod reach;
 mod response;
 mod root;
 mod standard;
 mod summary;
 mod unlikely;
+mod word;
 
 use super::raw::ON_STORE_ERROR;
 use super::tree::Domain;
@@ -129,7 +132,7 @@ pub(crate) fn on_store_error(field: &Field<Text>, report: &mut Report) -> Option
         return None;
     }
     let step = PathElement::Key("on_store_error");
-    match report.within(step, |report| limits::word(field, ON_STORE_ERROR, report))? {
+    match report.within(step, |report| word::word(field, ON_STORE_ERROR, report))? {
         "allow" => Some(OnStoreError::Allow),
         "deny" => Some(OnStoreError::Deny),
         "error" => Some(OnStoreError::Error),

@@ -16,7 +16,7 @@ use crate::document::{
 };
 use descriptor::Descriptors;
 use lazy::{Defaulted, Lazy};
-pub(super) use types::{ALGORITHMS, CHARGES, ON_STORE_ERROR, SETS};
+pub(super) use types::{ALGORITHMS, CHARGES, ON_STORE_ERROR, SETS, WEEKDAYS};
 
 /// One domain.
 #[derive(Debug)]
@@ -125,6 +125,11 @@ pub(super) struct RawLimitExtras {
     pub(super) charge: Field<Text>,
     pub(super) max_in_flight: Field<u32>,
     pub(super) lease_seconds: Field<u32>,
+    pub(super) calendar: Option<Spanned<bool>>,
+    pub(super) time_zone: Field<Text>,
+    pub(super) week_starts: Field<Text>,
+    pub(super) anchor: Field<u32>,
+    pub(super) block_seconds: Field<Vec<Spanned<u32>>>,
 }
 
 /// A `response` block.
@@ -203,6 +208,11 @@ impl Defaulted for RawLimitExtras {
         charge: Field::Absent,
         max_in_flight: Field::Absent,
         lease_seconds: Field::Absent,
+        calendar: None,
+        time_zone: Field::Absent,
+        week_starts: Field::Absent,
+        anchor: Field::Absent,
+        block_seconds: Field::Absent,
     };
 }
 

@@ -5,11 +5,15 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use proptest::prelude::*;
 use smallvec::SmallVec;
 use weir::clock::{Micros, Timestamp};
-use weir::limit::{Active, Charge, Limit, LimitKind, LimitSet, Window};
+use weir::limit::{
+    Active, CalendarStart, Charge, Limit, LimitKind, LimitSet, Penalty, Weekday, Window,
+};
 use weir::request::{Cost, LeaseId};
 use weir::store::{Batch, Enforcement, Hit, MemoryConfig, Store};
 
-use crate::stores::{NOW, bucket, fresh, key, limit, rule, runtime, slots};
+use crate::stores::{NOW, bucket, calendar, fresh, key, limit, rule, runtime, slots};
+
+const DAY: u64 = 86_400_000_000;
 
 /// A rule, and the same with other numbers, as a reload would bring them.
 type Versions = [LimitSet; 2];
@@ -32,22 +36,59 @@ struct AnyCall {
     hits: Vec<AnyHit>,
 }
 
-fn any_limit() -> impl Strategy<Value = [Limit; 2]> {
+fn any_kind() -> impl Strategy<Value = [Limit; 2]> {
     let secs = prop_oneof![Just(1u32), Just(7), Just(60), Just(86_400)];
-    let shadow = prop::bool::weighted(0.15);
-    (0u8..4, 0u32..12, 0u32..12, 1u32..24, secs, shadow).prop_map(
-        |(algorithm, requests, others, burst, secs, shadow_mode)| {
-            [requests, others].map(|requests| Limit {
-                shadow_mode,
-                ..match algorithm {
-                    0 => limit(LimitKind::FixedWindow, requests, secs),
-                    1 => limit(LimitKind::SlidingWindow, requests, secs),
-                    2 => bucket(requests, burst, secs),
-                    _ => slots(requests, secs),
-                }
+    (0u8..5, 0u32..12, 0u32..12, 1u32..24, secs, any_calendar()).prop_map(
+        |(algorithm, requests, others, burst, secs, (start, multiplier, zones))| {
+            [(requests, zones[0]), (others, zones[1])].map(|(requests, zone)| match algorithm {
+                0 => limit(LimitKind::FixedWindow, requests, secs),
+                1 => limit(LimitKind::SlidingWindow, requests, secs),
+                2 => bucket(requests, burst, secs),
+                3 => calendar(start, multiplier, zone, requests),
+                _ => slots(requests, secs),
             })
         },
     )
+}
+
+/// Where windows begin, how many units they have, and the time zones before and after a reload.
+fn any_calendar() -> impl Strategy<Value = (CalendarStart, u32, [&'static str; 2])> {
+    let start = prop_oneof![
+        3 => Just(CalendarStart::Day),
+        1 => Just(CalendarStart::Week(Weekday::Sunday)),
+        2 => (1u8..=31).prop_map(CalendarStart::Month),
+        1 => Just(CalendarStart::Year),
+    ];
+    let zone = prop::sample::select(&["UTC", "Europe/Berlin", "Asia/Kathmandu", "America/New_York"][..]);
+    let zones = prop_oneof![
+        4 => zone.clone().prop_map(|zone| [zone, zone]),
+        1 => [zone.clone(), zone],
+    ];
+    (start, 1u32..3, zones)
+}
+
+/// What a breach costs, before and after a reload.
+fn any_penalties() -> impl Strategy<Value = [Option<Penalty>; 2]> {
+    let secs = prop_oneof![1u32..5, 30u32..120];
+    let blocks = prop::collection::vec(secs, 1..4).prop_map(|secs| Penalty::new(&secs));
+    let penalty = prop_oneof![2 => Just(None), 1 => blocks];
+    prop_oneof![
+        4 => penalty.clone().prop_map(|penalty| [penalty.clone(), penalty]),
+        1 => [penalty.clone(), penalty],
+    ]
+}
+
+fn any_limit() -> impl Strategy<Value = [Limit; 2]> {
+    let shadow = prop::bool::weighted(0.15);
+    (any_kind(), any_penalties(), shadow).prop_map(|(limits, penalties, shadow_mode)| {
+        let both = limits.into_iter().zip(penalties).map(|(limit, penalty)| Limit {
+            shadow_mode,
+            penalty: penalty.filter(|_| !limit.is_concurrency()),
+            ..limit
+        });
+        let both: Vec<Limit> = both.collect();
+        both.try_into().unwrap()
+    })
 }
 
 fn any_rule() -> impl Strategy<Value = Versions> {
@@ -90,7 +131,14 @@ fn any_hit(rules: usize) -> impl Strategy<Value = AnyHit> {
 }
 
 fn any_call(rules: usize) -> impl Strategy<Value = AnyCall> {
-    let pause = prop_oneof![Just(0), 1..250_000u64, 1..3_000_000u64, 1..90_000_000u64];
+    let pause = prop_oneof![
+        3 => Just(0),
+        3 => 1..250_000u64,
+        3 => 1..3_000_000u64,
+        3 => 1..90_000_000u64,
+        // Over the bounds of a calendar.
+        1 => 1..10 * DAY,
+    ];
     let back = prop_oneof![9 => Just(0), 1 => 1..120_000_000u64];
     let hits = prop::collection::vec(any_hit(rules), 1..4);
     (pause, back, any::<bool>(), hits).prop_map(|(pause, back, atomic, hits)| AnyCall {

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use tokio::runtime::Runtime;
 use weir::clock::Timestamp;
-use weir::limit::{Active, Charge, Limit, LimitKind, LimitSet, Rate, TokenBucket, Window};
+use weir::limit::{
+    Active, Calendar, CalendarRate, CalendarStart, CalendarZone, Charge, Limit, LimitKind, LimitSet, Rate, TokenBucket, Window,
+};
 use weir::request::{Cost, LeaseId, Unit};
 use weir::store::{
     Batch, BatchOutcome, CounterKey, Enforcement, Hit, KeyBuilder, MemoryConfig, RedisAddress,
@@ -114,6 +116,12 @@ pub(crate) fn slots(max_in_flight: u32, lease_secs: u32) -> Limit {
         max_in_flight,
         lease_secs,
     })
+}
+
+pub(crate) fn calendar(start: CalendarStart, multiplier: u32, zone: &str, requests: u32) -> Limit {
+    let zone = CalendarZone::named(zone).unwrap();
+    let calendar = Calendar::new(start, multiplier, zone).unwrap().into();
+    Limit::new(LimitKind::Calendar(CalendarRate { requests, calendar }))
 }
 
 pub(crate) fn bucket(requests: u32, burst: u32, secs: u32) -> Limit {

@@ -10,7 +10,7 @@ use crate::engine::overrides::Overrides;
 use crate::engine::plan::Plan;
 use crate::engine::target::{Match, Target};
 use crate::engine::{CountingStatus, Engine, Status};
-use crate::limit::{Operation, Outcomes, States, check_and_apply};
+use crate::limit::{BlockOutcome, Operation, Outcomes, States, check_and_apply};
 use crate::policy::{Domain, Policy, Redactor, Rule};
 use crate::request::{Cost, Descriptor, LeaseId, Request};
 use crate::store::{Batch, Hit, KeyHasher, StoreError};
@@ -217,6 +217,7 @@ fn limits(target: &Target<'_>, before: &Outcomes, after: &Outcomes) -> Vec<Expla
                 available: after.available,
                 over_capacity: after.over_capacity,
                 over_limit: after.over,
+                is_blocked: after.block != BlockOutcome::None,
                 reset_after_secs: after.reset_after.secs_ceil(),
             }),
         }

@@ -186,6 +186,9 @@ fn fmt_limit(f: &mut Formatter<'_>, limit: &ExplainedLimit) -> fmt::Result {
     if state.over_capacity {
         f.write_str(NEVER)?;
     }
+    if state.is_blocked {
+        f.write_str("; blocked")?;
+    }
     writeln!(f, "; resets in {}s", state.reset_after_secs)
 }
 

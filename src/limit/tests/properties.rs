@@ -72,6 +72,87 @@ proptest! {
     }
 
     #[test]
+    fn a_window_of_a_calendar_never_passes_more_than_the_limit_and_starts_from_zero(
+        requests in 1u32..12,
+        calls in prop::collection::vec((0..20 * 3_600 * SECOND, 1u32..4), 1..120),
+    ) {
+        let zone = CalendarZone::named("Europe/Berlin").unwrap();
+        let calendar = Calendar::new(CalendarStart::Day, 1, zone).unwrap();
+        // The clock goes back on October 29.
+        let mut now = Timestamp::from_rfc3339("2023-10-28T12:00:00Z").unwrap().micros();
+        let kind = LimitKind::Calendar(CalendarRate { requests, calendar: Arc::new(calendar) });
+        for charge in [Charge::Always, Charge::Allowed] {
+            let mut counter = Counter::new([Limit::new(kind.clone())], charge);
+            let LimitKind::Calendar(CalendarRate { calendar, .. }) = &kind else { unreachable!() };
+            let (mut window, mut passed) = (Timestamp::default(), 0);
+            for (pause, hits) in &calls {
+                now += pause;
+                let (start, end) = calendar.around(Timestamp::from_micros(now));
+                if start != window {
+                    (window, passed) = (start, 0);
+                }
+                let used = counter.peek(now);
+                prop_assert_eq!(used.reset_after, end.since(Timestamp::from_micros(now)));
+                let fits = passed + hits <= requests;
+                if charge == Charge::Allowed {
+                    prop_assert_eq!(counter.passes(now, *hits), fits);
+                    passed += if fits { *hits } else { 0 };
+                } else if counter.passes(now, *hits) {
+                    passed += hits;
+                    prop_assert!(passed <= requests);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn blocks_are_those_of_a_model(
+        limit in any_limit(),
+        charge in prop_oneof![Just(Charge::Always), Just(Charge::Allowed)],
+        blocks in prop::collection::vec(prop_oneof![1u32..4, 20u32..90], 1..4),
+        calls in calls(),
+    ) {
+        let penalty = Penalty::new(&blocks);
+        let mut alone = Counter::new([limit.clone()], charge);
+        let mut counter = Counter::new([Limit { penalty, ..limit }], charge);
+        let longest = u64::from(*blocks.iter().max().unwrap()) * SECOND;
+        let (mut ends, mut level) = (0, None);
+        let mut now = 1_700_000_000 * SECOND;
+        for (pause, hits) in calls {
+            now += pause;
+            let is_blocked = now < ends;
+            prop_assert!(!is_blocked || counter.peek(now).over);
+            let outcome = counter.hit(now, hits);
+            let is_over = match is_blocked && charge == Charge::Allowed {
+                true => true,
+                false => alone.hit(now, hits).over || is_blocked,
+            };
+            prop_assert_eq!(outcome.over, is_over);
+            if !is_over {
+                prop_assert_eq!(outcome.block, BlockOutcome::None);
+                continue;
+            }
+            if is_blocked {
+                prop_assert_eq!(outcome.block, BlockOutcome::InForce);
+            } else {
+                prop_assert_eq!(outcome.block, BlockOutcome::Began);
+                let next = level.filter(|_| now < ends + longest).map_or(0, |level: usize| level + 1);
+                let next = next.min(blocks.len() - 1);
+                level = Some(next);
+                ends = now + u64::from(blocks[next]) * SECOND;
+            }
+            prop_assert_eq!(outcome.available, 0);
+            prop_assert!(outcome.reset_after.get() >= ends - now);
+            // Who waits that long is admitted.
+            let mut states = counter.states.clone();
+            let at = now + outcome.reset_after.get();
+            let retry = call_at(at, Cost::Hits(hits));
+            let admitted = !check_and_apply(&counter.set, Active::ALL, &mut states, retry).refused;
+            prop_assert!(admitted || outcome.over_capacity);
+        }
+    }
+
+    #[test]
     fn a_sliding_window_never_passes_more_than_the_limit_in_any_interval(
         requests in 1u32..12,
         calls in calls(),

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::{calendar, penalty};
 use crate::document::{DocumentCode, Field, PathElement, Position, Report};
 use crate::limit::{Limit, LimitKind, MAX_IN_FLIGHT, Window};
 use crate::policy::PolicyCode;
@@ -25,6 +26,7 @@ pub(super) fn compile(raw: &RawLimit, report: &mut Report) -> Option<Limit> {
         },
         name: raw.extras.name.given().map(|name| Arc::from(&*name.value)),
         shadow_mode: raw.shadow_mode,
+        penalty: None,
     })
 }
 
@@ -100,7 +102,8 @@ fn reject_rate(raw: &RawLimit, report: &mut Report) {
         ("unit_multiplier", position(&raw.extras.unit_multiplier)),
         ("burst", position(&raw.extras.burst)),
     ];
-    for (key, position) in of_rates {
+    let of_rates = of_rates.into_iter().chain(calendar::positions(raw));
+    for (key, position) in of_rates.chain([penalty::position(raw)]) {
         if let Some(position) = position {
             let message = format!("`{key}` has no meaning with `algorithm: concurrency`");
             let help = "use `max_in_flight`; write a rate as another limit of a list";

@@ -2,12 +2,15 @@
 
 use std::sync::Arc;
 
-use super::concurrency;
 use super::summary::DomainSummary;
+use super::word::word;
+use super::{calendar, concurrency, penalty};
 use crate::document::{
-    DiagnosticCode, DocumentCode, Field, PathElement, Position, Report, Text, did_you_mean, quoted,
+    DiagnosticCode, DocumentCode, Field, PathElement, Position, Report, did_you_mean, quoted,
 };
-use crate::limit::{Charge, InvalidBucket, Limit, LimitKind, LimitSet, Rate, TokenBucket, Window};
+use crate::limit::{
+    CalendarRate, Charge, InvalidBucket, Limit, LimitKind, LimitSet, Rate, TokenBucket, Window,
+};
 use crate::policy::raw::{ALGORITHMS, CHARGES, RawLimit, RawRateLimit};
 use crate::policy::{Limits, PolicyCode};
 use crate::request::Unit;
@@ -181,6 +184,8 @@ fn check_unlimited(raw: &RawLimit, is_list: bool, report: &mut Report) {
             raw.extras.lease_seconds.given().map(|f| f.position),
         ),
     ];
+    let others = others.into_iter().chain(calendar::positions(raw));
+    let others = others.chain([penalty::position(raw)]);
     for (key, position) in others {
         if let Some(position) = position {
             let message = format!("`{key}` has no effect next to `unlimited`");
@@ -201,6 +206,7 @@ fn counted(raw: &RawLimit, report: &mut Report) -> Option<Limit> {
         return None;
     }
     let unit = unit(raw, report);
+    let has_calendar = calendar::check_place(raw, unit, algorithm, report);
     if raw.is_sound && raw.requests_per_unit.is_absent() {
         let message = "`requests_per_unit` is missing and defaults to 0: every hit is refused";
         let help = "write `requests_per_unit: 0` if this is intended";
@@ -222,10 +228,18 @@ fn counted(raw: &RawLimit, report: &mut Report) -> Option<Limit> {
     report.within(PathElement::Key("burst"), |report| {
         check_burst(raw, algorithm, report);
     });
+    let penalty = report.within(PathElement::Key("block_seconds"), |report| {
+        penalty::compile(raw, report)
+    });
     let requests = requests_per_unit?;
-    let window = window(raw, unit?, multiplier?, report)?;
+    let (unit, multiplier) = (unit?, multiplier?);
+    let window = window(raw, unit, multiplier, report)?;
     let rate = Rate { requests, window };
     let kind = match algorithm? {
+        _ if has_calendar? => {
+            let calendar = calendar::compile(raw, unit, multiplier, report)?.into();
+            LimitKind::Calendar(CalendarRate { requests, calendar })
+        }
         "token_bucket" => LimitKind::TokenBucket(bucket(raw, rate, report)?),
         "sliding_window" => LimitKind::SlidingWindow(rate),
         _ => LimitKind::FixedWindow(rate),
@@ -234,6 +248,7 @@ fn counted(raw: &RawLimit, report: &mut Report) -> Option<Limit> {
         kind,
         name: raw.extras.name.given().map(|name| Arc::from(&*name.value)),
         shadow_mode: raw.shadow_mode,
+        penalty: penalty?,
     })
 }
 
@@ -343,7 +358,10 @@ fn charge(
     report: &mut Report,
 ) -> Option<Charge> {
     let is_lone_window = match limits {
-        Some([limit]) => matches!(limit.kind, LimitKind::FixedWindow(_)),
+        Some([limit]) => matches!(
+            limit.kind,
+            LimitKind::FixedWindow(_) | LimitKind::Calendar(_)
+        ),
         _ => false,
     };
     let default = match is_lone_window && !summary.atomic {
@@ -398,25 +416,4 @@ fn warn_of_refunds(raw: &RawLimit, summary: &DomainSummary, report: &mut Report)
             );
         });
     }
-}
-
-/// One of the words that are valid for a key, by default the first; `None` if an error was reported.
-pub(super) fn word(
-    field: &Field<Text>,
-    words: &[&'static str],
-    report: &mut Report,
-) -> Option<&'static str> {
-    let written = match field {
-        Field::Absent => return words.first().copied(),
-        Field::Invalid => return None,
-        Field::Given(written) => written,
-    };
-    let known = words.iter().find(|word| ***word == *written.value).copied();
-    if known.is_none() {
-        let message = format!("unknown value {}", quoted(&written.value));
-        let near = did_you_mean(&written.value, words.iter().copied());
-        let help = near.unwrap_or_else(|| format!("use one of {}", words.join(", ")));
-        report.add_with_help(DocumentCode::InvalidValue, written.position, message, help);
-    }
-    known
 }

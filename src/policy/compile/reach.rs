@@ -27,8 +27,8 @@ pub(super) fn check(
         let Some((_, other)) = set.limits.iter().enumerate().find(precedes) else {
             continue;
         };
-        // A limit in shadow mode is there to be compared.
-        if limit.shadow_mode {
+        // A limit in shadow mode is there to be compared, and one with a penalty refuses for longer.
+        if limit.shadow_mode || limit.penalty.is_some() {
             continue;
         }
         let position = raw.limits.get(at).and_then(|raw| raw.position);
@@ -42,11 +42,15 @@ pub(super) fn check(
 
 /// Whether `limit` cannot refuse anything that `other` does not refuse.
 fn covers(other: &Limit, limit: &Limit, charge: Charge) -> bool {
+    // Windows of a calendar have no fixed length to compare.
+    if let (LimitKind::Calendar(other), LimitKind::Calendar(rate)) = (&other.kind, &limit.kind) {
+        return other.calendar == rate.calendar && other.requests <= rate.requests;
+    }
     // Hits that were refused are charged to both, so only equal counts compare.
     if charge == Charge::Always {
-        return match (other.kind, limit.kind) {
+        return match (&other.kind, &limit.kind) {
             (LimitKind::FixedWindow(other), LimitKind::FixedWindow(rate)) => {
-                secs(other).is_multiple_of(secs(rate)) && other.requests <= rate.requests
+                secs(*other).is_multiple_of(secs(*rate)) && other.requests <= rate.requests
             }
             _ => false,
         };
@@ -65,13 +69,13 @@ fn covers(other: &Limit, limit: &Limit, charge: Charge) -> bool {
                 LimitKind::FixedWindow(other) => (other, 2 * u64::from(other.requests)),
                 LimitKind::SlidingWindow(other) => (other, other.requests.into()),
                 LimitKind::TokenBucket(other) => (other.rate(), other.burst().into()),
-                LimitKind::Concurrency { .. } => return false,
+                LimitKind::Calendar(_) | LimitKind::Concurrency { .. } => return false,
             };
             let is_slower =
                 product(other.requests, secs(rate)) <= product(rate.requests, secs(other));
             at_once <= burst && is_slower
         }
-        LimitKind::Concurrency { .. } => false,
+        LimitKind::Calendar(_) | LimitKind::Concurrency { .. } => false,
     }
 }
 
@@ -106,7 +110,7 @@ fn most_in_span(limit: &Limit, length: u64) -> Option<u64> {
             let refilled = product(bucket.rate().requests, length).div_ceil(secs(bucket.rate()));
             Some(u64::from(bucket.burst()) + refilled)
         }
-        LimitKind::Concurrency { .. } => None,
+        LimitKind::Calendar(_) | LimitKind::Concurrency { .. } => None,
     }
 }
 

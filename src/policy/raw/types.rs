@@ -3,7 +3,7 @@
 use serde_json::{Value as Json, json};
 
 use crate::document::{ValueType, Visibility};
-use crate::limit::LimitSet;
+use crate::limit::{LimitSet, Penalty, Window};
 use crate::request::Unit;
 
 /// The algorithms of a limit; the first is the default.
@@ -16,6 +16,17 @@ pub(in crate::policy) const ALGORITHMS: &[&str] = &[
 
 /// Whether a refused hit is charged.
 pub(in crate::policy) const CHARGES: &[&str] = &["always", "allowed"];
+
+/// The days on which a week can begin; the first is the default.
+pub(in crate::policy) const WEEKDAYS: &[&str] = &[
+    "monday",
+    "tuesday",
+    "wednesday",
+    "thursday",
+    "friday",
+    "saturday",
+    "sunday",
+];
 
 /// The response when hits cannot be counted; the first is the default.
 pub(in crate::policy) const ON_STORE_ERROR: &[&str] = &["local", "allow", "deny", "error"];
@@ -86,6 +97,22 @@ pub(super) const UNIT: ValueType = ValueType::new(unit);
 pub(super) const ALGORITHM: ValueType = ValueType::new(|| or_null(json!({"enum": ALGORITHMS})));
 
 pub(super) const CHARGE: ValueType = ValueType::new(|| or_null(json!({"enum": CHARGES})));
+
+/// A name of the IANA database.
+pub(super) const TIME_ZONE: ValueType = ValueType::new(|| json!({"type": ["string", "null"]}));
+
+pub(super) const WEEKDAY: ValueType = ValueType::new(|| or_null(json!({"enum": WEEKDAYS})));
+
+pub(super) const DAY_OF_MONTH: ValueType =
+    ValueType::new(|| json!({"type": ["integer", "null"], "minimum": 1, "maximum": 31}));
+
+/// A number of seconds, or a list of them.
+pub(super) const BLOCKS: ValueType = ValueType::new(|| {
+    let secs = json!({"type": "integer", "minimum": 1, "maximum": Window::MAX_SECS});
+    let mut several = some_of(&secs);
+    several["maxItems"] = Penalty::MAX_LEVELS.into();
+    or_null(json!({"anyOf": [secs, several]}))
+});
 
 pub(super) const STORE_ERROR: ValueType =
     ValueType::new(|| or_null(json!({"enum": ON_STORE_ERROR})));

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::extract::State;
 
 use super::AdminState;
-use crate::limit::LimitKind;
+use crate::limit::{CalendarRate, LimitKind, Rate};
 use crate::policy::{Limits, Policy, Rule};
 
 pub(super) async fn rlconfig(State(state): State<Arc<AdminState>>) -> String {
@@ -32,7 +32,7 @@ fn text(policy: &Policy) -> String {
                 Limits::Exempt => line("unit=UNKNOWN requests_per_unit=0, exempt: true".to_owned()),
                 Limits::Counted(set) => {
                     for limit in &set.limits {
-                        line(words(limit.kind));
+                        line(words(&limit.kind));
                     }
                 }
             }
@@ -42,10 +42,16 @@ fn text(policy: &Policy) -> String {
 }
 
 /// envoyproxy/ratelimit has fixed windows only: what it has no words for follows its own.
-fn words(limit: LimitKind) -> String {
+fn words(limit: &LimitKind) -> String {
     let (rate, rest) = match limit {
-        LimitKind::FixedWindow(rate) => (rate, String::new()),
-        LimitKind::SlidingWindow(rate) => (rate, ", algorithm: sliding_window".to_owned()),
+        LimitKind::FixedWindow(rate) => (*rate, String::new()),
+        LimitKind::Calendar(rate) => {
+            let CalendarRate { requests, calendar } = rate;
+            let rest = format!(", calendar: true, time_zone: {}", calendar.zone().name());
+            let (requests, window) = (*requests, calendar.window());
+            (Rate { requests, window }, rest)
+        }
+        LimitKind::SlidingWindow(rate) => (*rate, ", algorithm: sliding_window".to_owned()),
         LimitKind::TokenBucket(bucket) => {
             let burst = bucket.burst();
             let rest = format!(", algorithm: token_bucket, burst: {burst}");

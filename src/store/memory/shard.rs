@@ -99,7 +99,7 @@ impl CounterShard {
             return;
         };
         counter.used |= found.is_some();
-        let may_resize = hit.set.has_leases() || !counter.states.is_aligned(hit.set);
+        let may_resize = hit.set.can_grow() || !counter.states.is_aligned(hit.set);
         let before = may_resize.then(|| counter.bytes());
         if may_resize {
             counter.states.align(hit.set);

@@ -64,7 +64,8 @@ impl Redis {
         group: &SlotGroup<'_>,
     ) -> Result<CallReply, Undelivered> {
         let (firsts, at) = group.batch.by_counter();
-        let batch = script::encode(now, &group.batch, &at, firsts.len());
+        let store_now = self.shared.redis_time(now);
+        let batch = script::encode(now, store_now, &group.batch, &at, firsts.len());
         let counters = firsts.iter().map(|hit| hit.key).collect();
         let (call, delivery) = ScriptCall::new(counters, batch);
         self.with_connection(|connection| {

@@ -112,11 +112,14 @@ pub(super) fn is_blocked(outcomes: &Outcomes) -> bool {
     outcomes.refused && outcomes.blocked_until.is_some()
 }
 
-/// Twice the longest window: nothing counted before that matters.
+/// Twice the longest window or block: nothing counted before that matters.
 fn lifetime(set: &LimitSet) -> Duration {
     let windows = set.limits.iter().filter_map(|limit| limit.window());
-    let longest = windows.map(|window| window.secs()).max().unwrap_or(1);
-    Duration::from_secs(2 * u64::from(longest))
+    let windows = windows.map(|window| window.length());
+    let penalties = set.limits.iter().filter_map(|limit| limit.penalty.as_ref());
+    let blocks = penalties.map(|penalty| penalty.longest());
+    let longest = windows.chain(blocks).max().unwrap_or(Micros::from_secs(1));
+    Duration::from_micros(2 * longest.get())
 }
 
 #[derive(Debug)]

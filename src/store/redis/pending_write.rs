@@ -2,7 +2,7 @@
 
 use std::mem;
 
-use crate::limit::{Active, Charge, Delta, LeaseOutcome, LimitSet, Outcomes, States};
+use crate::limit::{Active, BlockOutcome, Charge, Delta, LeaseOutcome, LimitSet, Outcomes, States};
 use crate::request::Cost;
 use crate::store::Hit;
 
@@ -35,12 +35,14 @@ pub(super) enum Certainty {
 pub(super) struct LocalCharge {
     /// The limits that it was charged to.
     active: Active,
+    /// The limits at which it began a block.
+    blocked: Active,
     cost: Cost,
     at: RedisTime,
 }
 
 impl LocalCharge {
-    /// What a hit has charged; `None` if nothing. Slots are left out: they are never written back,
+    /// What a hit has charged, and the blocks that it began; `None` if nothing. Slots are left out: they are never written back,
     /// because their lease ends by itself. `is_withheld` is whether its request was refused as a
     /// whole.
     pub(super) fn new(
@@ -54,7 +56,7 @@ impl LocalCharge {
             true => hit.lease.is_none(),
             false => outcomes.lease != LeaseOutcome::NotHeld,
         };
-        let mut bits = 0;
+        let (mut bits, mut blocked) = (0, 0);
         for outcome in &outcomes.limits {
             let is_charged = match hit.cost {
                 Cost::Peek => false,
@@ -63,9 +65,11 @@ impl LocalCharge {
             };
             let is_slots = hit.set.limits[usize::from(outcome.limit)].is_concurrency();
             bits |= u16::from(is_charged && !is_slots) << outcome.limit;
+            blocked |= u16::from(outcome.block == BlockOutcome::Began) << outcome.limit;
         }
-        (bits != 0).then_some(Self {
+        (bits | blocked != 0).then_some(Self {
             active: Active::from_bits(bits),
+            blocked: Active::from_bits(blocked),
             cost: hit.cost,
             at,
         })
@@ -87,7 +91,12 @@ impl PendingWrite {
     /// Adds a charge against `set`.
     pub(super) fn charge(&mut self, set: &LimitSet, charge: LocalCharge, certainty: Certainty) {
         self.align(set);
-        let LocalCharge { active, cost, at } = charge;
+        let LocalCharge {
+            active,
+            blocked,
+            cost,
+            at,
+        } = charge;
         match certainty {
             Certainty::Unwritten | Certainty::NotApplied => {
                 self.delta.charge(set, active, at.timestamp(), cost);
@@ -97,8 +106,11 @@ impl PendingWrite {
                     .charge_maybe_applied(set, active, at.timestamp(), cost);
             }
         }
+        self.delta.penalize(set, blocked, at.timestamp());
         self.charged_at = self.charged_at.max(at);
-        if let Cost::Hits(hits) = cost {
+        if let Cost::Hits(hits) = cost
+            && active.bits() != 0
+        {
             self.hits += u64::from(hits);
         }
     }

@@ -23,6 +23,7 @@ pub(super) const SOURCE: &str = concat!(
     include_str!("script/token_bucket.lua"),
     include_str!("script/concurrency.lua"),
     include_str!("script/counter.lua"),
+    include_str!("script/penalty.lua"),
     include_str!("script/batch.lua"),
 );
 
@@ -47,8 +48,15 @@ mod kind {
     pub(super) const MERGE: u8 = 4;
 }
 
-/// A batch of hits. `at` has, for each hit, the index of its counter among `counters`.
-pub(super) fn encode(now: Timestamp, batch: &Batch<'_>, at: &[usize], counters: usize) -> Vec<u8> {
+/// A batch of hits. `at` has, for each hit, the index of its counter among `counters`. `store_now` is when the script is
+/// expected to count them.
+pub(super) fn encode(
+    now: Timestamp,
+    store_now: RedisTime,
+    batch: &Batch<'_>,
+    at: &[usize],
+    counters: usize,
+) -> Vec<u8> {
     let mut out = Vec::with_capacity(16 + 64 * batch.hits.len());
     put_batch(&mut out, batch.atomic, batch.is_joint(), counters, now);
     for (hit, at) in batch.hits.iter().zip(at) {
@@ -67,7 +75,7 @@ pub(super) fn encode(now: Timestamp, batch: &Batch<'_>, at: &[usize], counters: 
             Enforcement::Ignored => 2,
         });
         out.put_u32_le(hits);
-        put_limits(&mut out, hit.active, hit.lease, hit.set);
+        put_limits(&mut out, hit.active, hit.lease, hit.set, store_now);
     }
     out
 }
@@ -79,13 +87,13 @@ pub(super) fn encode_merge(charged_at: RedisTime, set: &LimitSet, delta: &Delta)
     out.put_u16_le(1);
     out.put_slice(&[kind::MERGE, 0, 2]);
     out.put_u32_le(0);
-    put_limits(&mut out, Active::ALL, None, set);
+    put_limits(&mut out, Active::ALL, None, set, charged_at);
     out.put_u8(delta.at_least().into());
     for states in [delta.remote(), delta.local()] {
         let length = out.len();
         out.put_u32_le(0);
         states.encode(&mut out);
-        // A few states, of at most 149 bytes each.
+        // A few states, of at most 162 bytes each.
         let bytes = (out.len() - length - 4) as u32;
         out[length..length + 4].copy_from_slice(&bytes.to_le_bytes());
     }
@@ -124,10 +132,16 @@ fn put_batch(out: &mut Vec<u8>, atomic: bool, joint: bool, counters: usize, now:
     out.put_u64_le(now.micros());
 }
 
-fn put_limits(out: &mut Vec<u8>, active: Active, lease: Option<LeaseId>, set: &LimitSet) {
+fn put_limits(
+    out: &mut Vec<u8>,
+    active: Active,
+    lease: Option<LeaseId>,
+    set: &LimitSet,
+    store_now: RedisTime,
+) {
     put_lease(out, active, set.limits.len(), lease);
     for limit in &set.limits {
-        put_limit(out, limit);
+        put_limit(out, limit, store_now);
     }
 }
 
@@ -141,9 +155,15 @@ fn put_lease(out: &mut Vec<u8>, active: Active, limits: usize, lease: Option<Lea
     }
 }
 
-fn put_limit(out: &mut Vec<u8>, limit: &Limit) {
-    let (number, secs, quota) = match limit.kind {
+/// Of a calendar the script gets the window around `store_now`, the one before it and the one after it: its clock may be a
+/// little behind or ahead.
+fn put_limit(out: &mut Vec<u8>, limit: &Limit, store_now: RedisTime) {
+    let (number, secs, quota) = match &limit.kind {
         LimitKind::FixedWindow(rate) => (number::FIXED_WINDOW, rate.window.secs(), rate.requests),
+        LimitKind::Calendar(rate) => {
+            let window = rate.calendar.window();
+            (number::CALENDAR, window.secs(), rate.requests)
+        }
         LimitKind::SlidingWindow(rate) => {
             (number::SLIDING_WINDOW, rate.window.secs(), rate.requests)
         }
@@ -154,16 +174,32 @@ fn put_limit(out: &mut Vec<u8>, limit: &Limit) {
         LimitKind::Concurrency {
             max_in_flight,
             lease_secs,
-        } => (number::CONCURRENCY, lease_secs, max_in_flight),
+        } => (number::CONCURRENCY, *lease_secs, *max_in_flight),
     };
     out.put_u8(number);
-    out.put_u8(limit.shadow_mode.into());
+    let has_penalty = limit.penalty.is_some();
+    out.put_u8(u8::from(limit.shadow_mode) | u8::from(has_penalty) << 1);
     out.put_u32_le(secs);
     out.put_u32_le(quota);
-    if let LimitKind::TokenBucket(bucket) = limit.kind {
-        out.put_u64_le(bucket.units_per_hit());
-        out.put_u64_le(bucket.refill_per_micro());
-        out.put_u64_le(bucket.capacity_units());
+    match &limit.kind {
+        LimitKind::TokenBucket(bucket) => {
+            out.put_u64_le(bucket.units_per_hit());
+            out.put_u64_le(bucket.refill_per_micro());
+            out.put_u64_le(bucket.capacity_units());
+        }
+        LimitKind::Calendar(rate) => {
+            for bound in rate.calendar.bounds_around(store_now.timestamp()) {
+                out.put_u64_le(bound.micros());
+            }
+        }
+        LimitKind::FixedWindow(_) | LimitKind::SlidingWindow(_) | LimitKind::Concurrency { .. } => {}
+    }
+    if let Some(penalty) = &limit.penalty {
+        // At most Penalty::MAX_LEVELS.
+        out.put_u8(penalty.block_secs().len() as u8);
+        for secs in penalty.block_secs() {
+            out.put_u32_le(*secs);
+        }
     }
 }
 

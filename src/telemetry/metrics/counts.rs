@@ -16,6 +16,9 @@ pub struct RuleHits {
     /// Part of `over`: let through, because the limits are soft.
     #[serde(default)]
     pub allowed: u64,
+    /// Blocks that penalties began.
+    #[serde(default)]
+    pub blocks: u64,
     /// Part of `over`: hits for which there was room.
     #[serde(skip)]
     pub room: HitsWithRoom,
@@ -64,6 +67,7 @@ impl RuleHits {
         self.over += other.over;
         self.shadow += other.shadow;
         self.allowed += other.allowed;
+        self.blocks += other.blocks;
         self.room.hits += other.room.hits;
         self.room.near += other.room.near;
         self.room.shadow += other.room.shadow;
@@ -75,5 +79,6 @@ impl RuleHits {
         self.over = self.over.saturating_sub(other.over);
         self.shadow = self.shadow.saturating_sub(other.shadow);
         self.allowed = self.allowed.saturating_sub(other.allowed);
+        self.blocks = self.blocks.saturating_sub(other.blocks);
     }
 }

@@ -9,7 +9,7 @@ use super::match_kind::MatchKind;
 use super::scrape::Scrape;
 use super::text::{MetricKind, Samples};
 use crate::clock::system_clock_jumps;
-use crate::limit::{Quota, Window};
+use crate::limit::Quota;
 use crate::server::http2::Rejection;
 use crate::telemetry::ServerPort;
 use crate::telemetry::logs::DroppedLines;
@@ -169,6 +169,12 @@ pub const FAMILIES: &[MetricFamily] = &[
         |scrape, out| scrape.rule_samples(out, |hits| hits.allowed),
     ),
     counter(
+        "weir_rule_blocks_total",
+        RULE,
+        "Blocks that began because a limit of the rule with block_seconds was exceeded.",
+        |scrape, out| scrape.rule_samples(out, |hits| hits.blocks),
+    ),
+    counter(
         "weir_limit_over_total",
         LIMIT,
         "Hits over one limit of a rule that has several, limits in shadow mode included.",
@@ -188,8 +194,8 @@ pub const FAMILIES: &[MetricFamily] = &[
     gauge(
         "weir_limit_window_seconds",
         LIMIT,
-        "Length of the window of a limit.",
-        |scrape, out| scrape.limit_samples(out, |limit| limit.window().map(Window::secs)),
+        "Length of the window of a limit; of a calendar the present one.",
+        |scrape, out| scrape.limit_samples(out, |limit| limit.window_secs_at(scrape.now)),
     ),
     gauge(
         "weir_limit_slots",

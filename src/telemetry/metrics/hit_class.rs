@@ -2,6 +2,7 @@
 
 use super::thread::RuleCounters;
 use crate::engine::DescriptorResult;
+use crate::limit::BlockOutcome;
 use crate::policy::{Limits, Rule};
 
 /// How the hits of a descriptor are counted at its rule.
@@ -12,6 +13,8 @@ pub(super) struct HitClass {
     shadow: bool,
     /// Let through over a soft limit.
     allowed: bool,
+    /// Began a block.
+    blocks: bool,
     /// Hits that are near a limit, if the request is within all of them.
     near: u32,
     /// Hits for which there was room, if the request is over a limit, …
@@ -46,6 +49,7 @@ impl HitClass {
                     let used = capacity.saturating_sub(outcome.available);
                     class.near = class.near.max(hits.min(used.saturating_sub(near_from)));
                     if outcome.over {
+                        class.blocks |= outcome.block == BlockOutcome::Began;
                         class.over = true;
                         class.room = result.room;
                         class.near_room = result.room.min(capacity - near_from);
@@ -73,6 +77,9 @@ impl HitClass {
         counters.over.add(hits);
         if self.shadow {
             counters.shadow.add(hits);
+        }
+        if self.blocks {
+            counters.blocks.add(1);
         }
         if self.allowed {
             counters.allowed.add(hits);

@@ -24,6 +24,8 @@ pub(super) struct RuleCounters {
     pub(super) shadow: ThreadCounter,
     /// Part of `over`: let through over a soft limit.
     pub(super) allowed: ThreadCounter,
+    /// Blocks that penalties began.
+    pub(super) blocks: ThreadCounter,
     /// Part of `over`: hits of a request of several hits for which there was room …
     pub(super) room: ThreadCounter,
     /// … and which would have been near the limit, …
@@ -39,6 +41,7 @@ impl RuleCounters {
         self.over.add(hits.over);
         self.shadow.add(hits.shadow);
         self.allowed.add(hits.allowed);
+        self.blocks.add(hits.blocks);
     }
 }
 
@@ -50,6 +53,7 @@ impl From<&RuleCounters> for RuleHits {
             over: counters.over.get(),
             shadow: counters.shadow.get(),
             allowed: counters.allowed.get(),
+            blocks: counters.blocks.get(),
             room: HitsWithRoom {
                 hits: counters.room.get(),
                 near: counters.near_room.get(),

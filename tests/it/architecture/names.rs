@@ -9,7 +9,7 @@ const CRATE_VISIBLE: &[(&str, usize)] = &[
     ("backoff", 5),
     ("document", 2),
     ("error_text", 1),
-    ("limit", 11),
+    ("limit", 12),
     ("pem", 9),
     ("policy", 121),
     ("regular_file", 4),

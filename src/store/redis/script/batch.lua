@@ -1,13 +1,33 @@
 -- A batch
 
+local function read_blocks(raw, position)
+    local count
+    count, position = unpack_from('<B', raw, position)
+    local blocks = { unpack_from('<' .. string.rep('I4', count), raw, position) }
+    position = table.remove(blocks)
+    local longest = 0
+    for at, secs in ipairs(blocks) do
+        blocks[at] = secs * 1000000
+        longest = max(longest, blocks[at])
+    end
+    return blocks, longest, position
+end
+
 local function read_limits(raw, position, count, active)
     local limits = { has_leases = false }
     for i = 1, count do
-        local limit = {}
-        limit.number, limit.shadow, limit.secs, limit.requests, position = unpack_from('<BBI4I4', raw, position)
+        local limit, flags = {}, nil
+        limit.number, flags, limit.secs, limit.requests, position = unpack_from('<BBI4I4', raw, position)
+        limit.shadow = flags % 2
         limit.length = limit.secs * 1000000
         if limit.number == TOKEN_BUCKET then
             limit.units, limit.refill, limit.capacity, position = unpack_from('<I8I8I8', raw, position)
+        elseif limit.number == CALENDAR then
+            limit.bounds = { unpack_from('<I8I8I8I8', raw, position) }
+            position = table.remove(limit.bounds)
+        end
+        if flags >= 2 then
+            limit.blocks, limit.longest, position = read_blocks(raw, position)
         end
         limit.active = floor(active / 2 ^ (i - 1)) % 2 == 1
         limits.has_leases = limits.has_leases or limit.number == CONCURRENCY
@@ -41,9 +61,14 @@ local function read_batch(raw)
 end
 
 -- What a clock that was ahead by more than a window has written is of now, with its count; see src/limit/count.rs.
+local function correct_state(state, limit, now)
+    local is_changed = ALGORITHMS[limit.number].correct(state, limit, now)
+    return correct_block(state, limit, now) or is_changed
+end
+
 local function correct(hit, counter, now)
     for i, limit in ipairs(hit.limits) do
-        if limit.active and ALGORITHMS[limit.number].correct(counter.states[i], limit, now) then
+        if limit.active and correct_state(counter.states[i], limit, now) then
             counter.written = true
         end
     end
@@ -92,6 +117,16 @@ local function charge(hit, counter, now, scope)
     end
 end
 
+local function penalize(hit, counter, now)
+    for i, limit in ipairs(hit.limits) do
+        local state = counter.states[i]
+        if limit.active and limit.blocks and hit.over[i] and not is_blocked(state, limit, now) then
+            begin_block(state, limit, now)
+            counter.written = true
+        end
+    end
+end
+
 local function try(hit, counter, now, released)
     hit.refused = false
     if hit.kind == REFUND then
@@ -100,11 +135,14 @@ local function try(hit, counter, now, released)
         hit.over = {}
         for i, limit in ipairs(hit.limits) do
             if limit.active then
-                hit.over[i] = not ALGORITHMS[limit.number].admits(counter.states[i], limit, now, hit.hits)
+                local state = counter.states[i]
+                hit.over[i] = is_blocked(state, limit, now)
+                    or not ALGORITHMS[limit.number].admits(state, limit, now, hit.hits)
                 hit.refused = hit.refused or (hit.over[i] and limit.shadow == 0)
             end
         end
         charge(hit, counter, now, WHOLE)
+        penalize(hit, counter, now)
         -- A counter that is hit is there from then on, charged or not.
         counter.is_there, counter.written = true, counter.written or not counter.is_there
     end
@@ -115,8 +153,10 @@ local function peek(hit, counter, now)
     hit.refused = false
     for i, limit in ipairs(hit.limits) do
         if limit.active and limit.shadow == 0 then
-            local asked = (hit.always == 1 and limit.number == FIXED_WINDOW) and 0 or 1
-            if not ALGORITHMS[limit.number].admits(counter.states[i], limit, now, asked) then
+            local is_window = limit.number == FIXED_WINDOW or limit.number == CALENDAR
+            local asked = (hit.always == 1 and is_window) and 0 or 1
+            local state = counter.states[i]
+            if is_blocked(state, limit, now) or not ALGORITHMS[limit.number].admits(state, limit, now, asked) then
                 hit.refused = true
             end
         end
@@ -166,6 +206,7 @@ local function apply_refused(batch, counters, now)
             refund(hit, counter, now, released)
         elseif hit.kind == HITS then
             charge(hit, counter, now, scope)
+            penalize(hit, counter, now)
         end
     end
 end
@@ -196,7 +237,11 @@ local function merge(hit, counter, now)
     local remote, here = read_states(hit.remote), read_states(hit.here)
     for i, limit in ipairs(hit.limits) do
         for _, state in ipairs({ counter.states[i], remote[i], here[i] }) do
-            ALGORITHMS[limit.number].correct(state, limit, now)
+            correct_state(state, limit, now)
+        end
+        local state, block = counter.states[i], here[i].block
+        if block and block.ends > (state.block and state.block.ends or 0) then
+            state.block = block
         end
         local delta = { remote = remote[i], here = here[i], at_least = hit.at_least == 1 }
         -- A time later than now is from a clock that is not trusted.
@@ -211,7 +256,8 @@ local function lifetime(counter, now)
     end
     local ends = now
     for i, limit in ipairs(counter.limits) do
-        ends = max(ends, ALGORITHMS[limit.number].ends(counter.states[i], limit, now))
+        local state = counter.states[i]
+        ends = max(ends, ALGORITHMS[limit.number].ends(state, limit, now), block_ends(state, limit, now))
     end
     return 'PX', string.format('%.0f', ceil((ends - now) / 1000) + grace)
 end

@@ -1,11 +1,16 @@
 -- A counter: the states of a rule's limits
 
-local ALGORITHMS = { fixed_window, sliding_window, token_bucket, concurrency }
+local ALGORITHMS = { fixed_window, sliding_window, token_bucket, concurrency, fixed_window }
 
 local function read_state(raw, position)
     local number, secs
     number, secs, position = unpack_from('<BI4', raw, position)
-    local state
+    local state, block
+    if number == BLOCK then
+        block = { level = secs }
+        block.ends, number, secs, position = unpack_from('<I8BI4', raw, position)
+        assert(block.level < MAX_LEVELS and block.ends <= MAX_TIME and number ~= CONCURRENCY)
+    end
     if number == CONCURRENCY then
         local slots, latest, length
         slots, latest, length, position = unpack_from('<I8I8I4', raw, position)
@@ -17,7 +22,7 @@ local function read_state(raw, position)
         position = table.remove(state)
     end
     assert(ALGORITHMS[number].is_valid(state))
-    state.number, state.secs = number, secs
+    state.number, state.secs, state.block = number, secs, block
     return state, position
 end
 
@@ -44,6 +49,9 @@ local function write_states(states)
                 .. state.held
         else
             raw[i] = pack('<BI4', state.number, state.secs) .. pack(ALGORITHMS[state.number].form, unpack(state))
+        end
+        if state.block then
+            raw[i] = pack('<BI4I8', BLOCK, state.block.level, state.block.ends) .. raw[i]
         end
     end
     return table.concat(raw)
