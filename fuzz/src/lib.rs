@@ -19,9 +19,8 @@ use prost::Message;
 use weir::clock::{Clock, ManualClock, Timestamp};
 use weir::engine::Engine;
 use weir::limit::{
-    Active, Calendar, CalendarRate, CalendarStart, CalendarZone, Charge, Limit, LimitKind, LimitSet,
-    Operation, Penalty, Rate, States, TokenBucket,
-    check_and_apply,
+    Active, Calendar, CalendarRate, CalendarStart, CalendarZone, Charge, Limit, LimitKind,
+    LimitSet, Operation, Penalty, Rate, States, TokenBucket, check_and_apply,
 };
 use weir::proto::envoy::service::ratelimit::v3::{RateLimitRequest, RateLimitResponse};
 use weir::request::{Cost, LeaseId};

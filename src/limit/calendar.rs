@@ -329,7 +329,10 @@ impl PackedBounds {
     fn unpack(self) -> (Timestamp, Timestamp) {
         let start = self.0 >> LENGTH_BITS;
         let length = self.0 & ((1 << LENGTH_BITS) - 1);
-        (Timestamp::from_secs(start), Timestamp::from_secs(start + length))
+        (
+            Timestamp::from_secs(start),
+            Timestamp::from_secs(start + length),
+        )
     }
 }
 

@@ -77,6 +77,41 @@ async fn a_counter_that_was_over_can_be_reset() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_block_is_shown_and_lifted_by_a_reset() {
+    let policy = "
+domain: login
+descriptors:
+  - {key: user, rate_limit: {unit: minute, requests_per_unit: 2, block_seconds: [600, 3600]}}
+";
+    let options = Options {
+        token: true,
+        ..Options::default()
+    };
+    let site = Site::start(policy, fixed_clock(), options).await;
+    let user = &[("user", "ann")];
+    let statuses: Vec<u16> = (0..5).map(|_| site.hit("login", user)).collect();
+    assert_eq!(statuses, [200, 200, 429, 429, 429]);
+    let blocks = "weir_rule_blocks_total{domain=\"login\",rule=\"user\"}";
+    assert_eq!(site.get("/metrics").sample(blocks), Some(1));
+
+    let body = request("login", user);
+    let shown = site.post_as_admin("/api/keys/show", &body).json();
+    let limit = &shown["descriptors"][0]["limits"][0];
+    assert_eq!(limit["text"], "2 per minute, then blocked for 600, 3600 s");
+    assert_eq!(limit["block_seconds"], serde_json::json!([600, 3600]));
+    assert_eq!(limit["state"]["is_blocked"], true);
+    assert_eq!(limit["state"]["reset_after_secs"], 600);
+
+    let reset = site.post_as_admin("/api/keys/reset", &body).json();
+    assert_eq!(
+        reset["descriptors"][0]["limits"][0]["state"]["is_blocked"],
+        false
+    );
+    assert_eq!(site.hit("login", user), 200);
+    assert_eq!(site.get("/metrics").sample("weir_store_pinned"), Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn changes_require_the_token() {
     let open = site(true).await;
     let closed = site(false).await;

@@ -59,7 +59,8 @@ fn any_calendar() -> impl Strategy<Value = (CalendarStart, u32, [&'static str; 2
         2 => (1u8..=31).prop_map(CalendarStart::Month),
         1 => Just(CalendarStart::Year),
     ];
-    let zone = prop::sample::select(&["UTC", "Europe/Berlin", "Asia/Kathmandu", "America/New_York"][..]);
+    let zone =
+        prop::sample::select(&["UTC", "Europe/Berlin", "Asia/Kathmandu", "America/New_York"][..]);
     let zones = prop_oneof![
         4 => zone.clone().prop_map(|zone| [zone, zone]),
         1 => [zone.clone(), zone],
@@ -81,11 +82,14 @@ fn any_penalties() -> impl Strategy<Value = [Option<Penalty>; 2]> {
 fn any_limit() -> impl Strategy<Value = [Limit; 2]> {
     let shadow = prop::bool::weighted(0.15);
     (any_kind(), any_penalties(), shadow).prop_map(|(limits, penalties, shadow_mode)| {
-        let both = limits.into_iter().zip(penalties).map(|(limit, penalty)| Limit {
-            shadow_mode,
-            penalty: penalty.filter(|_| !limit.is_concurrency()),
-            ..limit
-        });
+        let both = limits
+            .into_iter()
+            .zip(penalties)
+            .map(|(limit, penalty)| Limit {
+                shadow_mode,
+                penalty: penalty.filter(|_| !limit.is_concurrency()),
+                ..limit
+            });
         let both: Vec<Limit> = both.collect();
         both.try_into().unwrap()
     })

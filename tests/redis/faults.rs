@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use weir::clock::{Micros, Timestamp};
 use weir::engine::{Code, CountingStatus, Engine};
-use weir::limit::{Charge, LeaseOutcome, LimitKind, LimitSet, Outcomes};
+use weir::limit::{BlockOutcome, Charge, LeaseOutcome, LimitKind, LimitSet, Outcomes, Penalty};
 use weir::request::Cost;
 use weir::store::{Batch, Hit, Password, RedisAddress, RedisConfig, Store};
 
@@ -370,6 +370,33 @@ fn fallback_hits_are_added_at_their_own_time_for_every_algorithm() {
             let later = NOW.plus(Micros::from_secs(180));
             assert_eq!(remaining(&store, later, hit).await, 100, "{set:?}");
         }
+    });
+}
+
+#[test]
+fn a_block_that_began_without_redis_is_in_force_for_all_afterwards() {
+    with_redis(|mut redis| async move {
+        let config = exact(address(redis.url()));
+        let store = stores::connected(config.clone()).await;
+        let mut limit = stores::limit(LimitKind::FixedWindow, 2, 60);
+        limit.penalty = Penalty::new(&[600, 3_600]);
+        let set = stores::rule([limit], Charge::Allowed);
+        let hit = |cost| stores::hit(stores::key(&store, "k"), &set, cost);
+        apply_or_fall_back(&store, NOW, hit(Cost::Hits(2))).await;
+        redis.kill();
+        let refused = apply_or_fall_back(&store, NOW, hit(Cost::Hits(1))).await;
+        assert_eq!(refused.limits[0].block, BlockOutcome::Began);
+        redis.restart();
+        assert_eq!(remaining(&store, NOW, hit(Cost::Peek)).await, 0);
+        let store_too = stores::connected(config).await;
+        let peek = hit(Cost::Peek);
+        let at = |secs| NOW.plus(Micros::from_secs(secs));
+        assert_eq!(remaining(&store_too, at(599), peek).await, 0);
+        assert_eq!(remaining(&store_too, at(600), peek).await, 2);
+        // The next breach is a repeated one.
+        apply_or_fall_back(&store_too, at(600), hit(Cost::Hits(2))).await;
+        let refused = apply_or_fall_back(&store_too, at(600), hit(Cost::Hits(1))).await;
+        assert_eq!(refused.limits[0].reset_after, Micros::from_secs(3_600));
     });
 }
 

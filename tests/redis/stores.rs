@@ -7,7 +7,8 @@ use std::time::Duration;
 use tokio::runtime::Runtime;
 use weir::clock::Timestamp;
 use weir::limit::{
-    Active, Calendar, CalendarRate, CalendarStart, CalendarZone, Charge, Limit, LimitKind, LimitSet, Rate, TokenBucket, Window,
+    Active, Calendar, CalendarRate, CalendarStart, CalendarZone, Charge, Limit, LimitKind,
+    LimitSet, Rate, TokenBucket, Window,
 };
 use weir::request::{Cost, LeaseId, Unit};
 use weir::store::{

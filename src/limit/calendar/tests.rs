@@ -36,11 +36,31 @@ fn around(calendar: &Calendar, now: &str) -> [String; 2] {
 fn days_have_23_to_25_hours() {
     let day = calendar(CalendarStart::Day, 1, "Europe/Berlin");
     for (now, start, end) in [
-        ("2026-01-15T12:00:00Z", "2026-01-14T23:00:00Z", "2026-01-15T23:00:00Z"),
-        ("2026-03-29T12:00:00Z", "2026-03-28T23:00:00Z", "2026-03-29T22:00:00Z"),
-        ("2026-10-25T00:30:00Z", "2026-10-24T22:00:00Z", "2026-10-25T23:00:00Z"),
-        ("2026-10-25T22:59:59Z", "2026-10-24T22:00:00Z", "2026-10-25T23:00:00Z"),
-        ("2026-10-25T23:00:00Z", "2026-10-25T23:00:00Z", "2026-10-26T23:00:00Z"),
+        (
+            "2026-01-15T12:00:00Z",
+            "2026-01-14T23:00:00Z",
+            "2026-01-15T23:00:00Z",
+        ),
+        (
+            "2026-03-29T12:00:00Z",
+            "2026-03-28T23:00:00Z",
+            "2026-03-29T22:00:00Z",
+        ),
+        (
+            "2026-10-25T00:30:00Z",
+            "2026-10-24T22:00:00Z",
+            "2026-10-25T23:00:00Z",
+        ),
+        (
+            "2026-10-25T22:59:59Z",
+            "2026-10-24T22:00:00Z",
+            "2026-10-25T23:00:00Z",
+        ),
+        (
+            "2026-10-25T23:00:00Z",
+            "2026-10-25T23:00:00Z",
+            "2026-10-26T23:00:00Z",
+        ),
     ] {
         assert_eq!(around(&day, now), [start, end], "{now}");
     }
@@ -48,7 +68,10 @@ fn days_have_23_to_25_hours() {
     assert_eq!(day.secs_at(at("2026-10-25T12:00:00Z")), 25 * 3_600);
     // The first hour of that day does not exist.
     let day = calendar(CalendarStart::Day, 1, "America/Sao_Paulo");
-    assert_eq!(around(&day, "2015-10-18T03:00:00Z")[0], "2015-10-18T03:00:00Z");
+    assert_eq!(
+        around(&day, "2015-10-18T03:00:00Z")[0],
+        "2015-10-18T03:00:00Z"
+    );
     // The clock went back from 00:01 on the 5th to 23:01 on the 4th.
     let day = calendar(CalendarStart::Day, 1, "America/St_Johns");
     let expected = ["2006-10-29T02:30:00Z", "2006-10-30T03:30:00Z"];
@@ -57,7 +80,10 @@ fn days_have_23_to_25_hours() {
     let day = calendar(CalendarStart::Day, 1, "Pacific/Apia");
     let skipped = "2011-12-30T10:00:00Z";
     assert_eq!(around(&day, "2011-12-30T09:59:59Z")[1], skipped);
-    assert_eq!(around(&day, "2011-12-30T10:00:00Z"), [skipped, "2011-12-31T10:00:00Z"]);
+    assert_eq!(
+        around(&day, "2011-12-30T10:00:00Z"),
+        [skipped, "2011-12-31T10:00:00Z"]
+    );
 }
 
 #[test]
@@ -66,21 +92,62 @@ fn weeks_begin_on_any_day() {
     let sunday = calendar(CalendarStart::Week(Weekday::Sunday), 1, "UTC");
     // A Saturday.
     let now = "2026-02-28T10:00:00Z";
-    assert_eq!(around(&monday, now), ["2026-02-23T00:00:00Z", "2026-03-02T00:00:00Z"]);
-    assert_eq!(around(&sunday, now), ["2026-02-22T00:00:00Z", "2026-03-01T00:00:00Z"]);
+    assert_eq!(
+        around(&monday, now),
+        ["2026-02-23T00:00:00Z", "2026-03-02T00:00:00Z"]
+    );
+    assert_eq!(
+        around(&sunday, now),
+        ["2026-02-22T00:00:00Z", "2026-03-01T00:00:00Z"]
+    );
 }
 
 #[test]
 fn months_begin_on_the_anchor_or_on_the_last_day() {
     let month = |anchor| calendar(CalendarStart::Month(anchor), 1, "UTC");
     for (anchor, now, start, end) in [
-        (1, "2024-02-29T23:59:59Z", "2024-02-01T00:00:00Z", "2024-03-01T00:00:00Z"),
-        (15, "2026-01-14T23:59:59Z", "2025-12-15T00:00:00Z", "2026-01-15T00:00:00Z"),
-        (15, "2026-01-15T00:00:00Z", "2026-01-15T00:00:00Z", "2026-02-15T00:00:00Z"),
-        (31, "2026-02-15T00:00:00Z", "2026-01-31T00:00:00Z", "2026-02-28T00:00:00Z"),
-        (31, "2026-02-28T00:00:00Z", "2026-02-28T00:00:00Z", "2026-03-31T00:00:00Z"),
-        (31, "2024-02-28T23:00:00Z", "2024-01-31T00:00:00Z", "2024-02-29T00:00:00Z"),
-        (30, "2026-04-30T00:00:00Z", "2026-04-30T00:00:00Z", "2026-05-30T00:00:00Z"),
+        (
+            1,
+            "2024-02-29T23:59:59Z",
+            "2024-02-01T00:00:00Z",
+            "2024-03-01T00:00:00Z",
+        ),
+        (
+            15,
+            "2026-01-14T23:59:59Z",
+            "2025-12-15T00:00:00Z",
+            "2026-01-15T00:00:00Z",
+        ),
+        (
+            15,
+            "2026-01-15T00:00:00Z",
+            "2026-01-15T00:00:00Z",
+            "2026-02-15T00:00:00Z",
+        ),
+        (
+            31,
+            "2026-02-15T00:00:00Z",
+            "2026-01-31T00:00:00Z",
+            "2026-02-28T00:00:00Z",
+        ),
+        (
+            31,
+            "2026-02-28T00:00:00Z",
+            "2026-02-28T00:00:00Z",
+            "2026-03-31T00:00:00Z",
+        ),
+        (
+            31,
+            "2024-02-28T23:00:00Z",
+            "2024-01-31T00:00:00Z",
+            "2024-02-29T00:00:00Z",
+        ),
+        (
+            30,
+            "2026-04-30T00:00:00Z",
+            "2026-04-30T00:00:00Z",
+            "2026-05-30T00:00:00Z",
+        ),
     ] {
         assert_eq!(around(&month(anchor), now), [start, end], "{anchor} {now}");
     }
@@ -95,7 +162,10 @@ fn months_begin_on_the_anchor_or_on_the_last_day() {
 #[test]
 fn windows_before_and_after_all_calendars_exist() {
     let month = calendar(CalendarStart::Month(1), 1, "Europe/Berlin");
-    assert_eq!(month.around(at("1970-01-01T00:00:00Z")).0, Timestamp::default());
+    assert_eq!(
+        month.around(at("1970-01-01T00:00:00Z")).0,
+        Timestamp::default()
+    );
     let far = Timestamp::from_micros(u64::MAX / 2);
     let (start, end) = month.around(far);
     assert!(start <= far && far < end);
@@ -104,9 +174,19 @@ fn windows_before_and_after_all_calendars_exist() {
 
 #[test]
 fn zones_have_names() {
-    assert_eq!(CalendarZone::named("europe/berlin").unwrap().name(), "Europe/Berlin");
+    assert_eq!(
+        CalendarZone::named("europe/berlin").unwrap().name(),
+        "Europe/Berlin"
+    );
     assert_eq!(CalendarZone::UTC.name(), "UTC");
-    for unknown in ["", "Europe/Berlim", "Etc/Unknown", "CET-1CEST", "+01:00", "../UTC"] {
+    for unknown in [
+        "",
+        "Europe/Berlim",
+        "Etc/Unknown",
+        "CET-1CEST",
+        "+01:00",
+        "../UTC",
+    ] {
         assert_eq!(CalendarZone::named(unknown), None, "{unknown}");
     }
     let names = CalendarZone::names();

@@ -1,9 +1,7 @@
 //! `calendar: true`: days, weeks, months and years of a time zone.
 
 use super::word::word;
-use crate::document::{
-    DocumentCode, Field, PathElement, Position, Report, did_you_mean, quoted,
-};
+use crate::document::{DocumentCode, Field, PathElement, Position, Report, did_you_mean, quoted};
 use crate::limit::{Calendar, CalendarStart, CalendarZone, Weekday};
 use crate::policy::PolicyCode;
 use crate::policy::raw::{RawLimit, WEEKDAYS};
@@ -14,8 +12,14 @@ pub(super) fn positions(raw: &RawLimit) -> [(&'static str, Option<Option<Positio
     let more = &raw.extras;
     [
         ("calendar", more.calendar.as_ref().map(|flag| flag.position)),
-        ("time_zone", more.time_zone.given().map(|zone| zone.position)),
-        ("week_starts", more.week_starts.given().map(|day| day.position)),
+        (
+            "time_zone",
+            more.time_zone.given().map(|zone| zone.position),
+        ),
+        (
+            "week_starts",
+            more.week_starts.given().map(|day| day.position),
+        ),
         ("anchor", more.anchor.given().map(|day| day.position)),
     ]
 }
@@ -95,7 +99,9 @@ fn zone(raw: &RawLimit, report: &mut Report) -> Option<CalendarZone> {
         let message = format!("unknown time zone {}", quoted(&written.value));
         let names = CalendarZone::names();
         let near = did_you_mean(&written.value, names.iter().map(String::as_str));
-        let help = near.unwrap_or_else(|| "use a name of the IANA database, such as `Europe/Berlin`".to_owned());
+        let help = near.unwrap_or_else(|| {
+            "use a name of the IANA database, such as `Europe/Berlin`".to_owned()
+        });
         report.add_with_help(PolicyCode::UnknownTimeZone, written.position, message, help);
     }
     zone

@@ -28,7 +28,10 @@ pub(super) fn compile(raw: &RawLimit, report: &mut Report) -> Option<Option<Pena
         report.add(DocumentCode::EmptyList, written.position, message);
     }
     if written.value.len() > Penalty::MAX_LEVELS {
-        let message = format!("`block_seconds` has at most {} numbers", Penalty::MAX_LEVELS);
+        let message = format!(
+            "`block_seconds` has at most {} numbers",
+            Penalty::MAX_LEVELS
+        );
         let help = "remove some: the last one is also for all breaches that follow";
         report.add_with_help(DocumentCode::InvalidValue, written.position, message, help);
     }

@@ -192,7 +192,8 @@ fn put_limit(out: &mut Vec<u8>, limit: &Limit, store_now: RedisTime) {
                 out.put_u64_le(bound.micros());
             }
         }
-        LimitKind::FixedWindow(_) | LimitKind::SlidingWindow(_) | LimitKind::Concurrency { .. } => {}
+        LimitKind::FixedWindow(_) | LimitKind::SlidingWindow(_) | LimitKind::Concurrency { .. } => {
+        }
     }
     if let Some(penalty) = &limit.penalty {
         // At most Penalty::MAX_LEVELS.
