@@ -18,6 +18,12 @@ const GRPCURL_VERSION: &str = "v1.9.4";
 const GRPCIO_VERSION: &str = "1.85.3";
 const GRPC_JS_VERSION: &str = "1.14.7";
 const H2SPEC_VERSION: &str = "v2.2.1+incompatible";
+const ENVOY_GATEWAY_VERSION: &str = "v1.9.0";
+const HELM_VERSION: &str = "v3.22.0";
+const KUBECONFORM_VERSION: &str = "v0.8.0";
+const KUSTOMIZE_VERSION: &str = "v5.7.1";
+/// Of the package that contains the schemas of this version of Kubernetes.
+const KUBERNETES_VERSION: &str = "1.37.0";
 /// The module has no releases; this is its state in January 2026.
 const RATELIMIT_VERSION: &str = "v1.4.1-0.20260122083618-3fb702589d36";
 
@@ -42,6 +48,48 @@ pub static H2SPEC: Program = Program::new("h2spec", || {
             "github.com/summerwind/h2spec/cmd/h2spec",
             H2SPEC_VERSION,
             folder,
+        )
+    })
+});
+/// Envoy Gateway, installed by `go install`, which takes 12 minutes on two cores.
+pub static ENVOY_GATEWAY: Program = Program::new("Envoy Gateway", || {
+    install_once("envoy-gateway", ENVOY_GATEWAY_VERSION, |folder| {
+        let package = "github.com/envoyproxy/gateway/cmd/envoy-gateway";
+        go_install(package, ENVOY_GATEWAY_VERSION, folder)
+    })
+});
+/// helm, installed by `go install`.
+pub static HELM: Program = Program::new("helm", || {
+    install_once("helm", HELM_VERSION, |folder| {
+        go_install("helm.sh/helm/v3/cmd/helm", HELM_VERSION, folder)
+    })
+});
+/// kustomize, installed by `go install`.
+pub static KUSTOMIZE: Program = Program::new("kustomize", || {
+    install_once("kustomize", KUSTOMIZE_VERSION, |folder| {
+        let package = "sigs.k8s.io/kustomize/kustomize/v5";
+        go_install(package, KUSTOMIZE_VERSION, folder)?;
+        // Named after the path without its version.
+        Ok(folder.join("kustomize"))
+    })
+});
+/// kubeconform, installed by `go install`.
+pub static KUBECONFORM: Program = Program::new("kubeconform", || {
+    install_once("kubeconform", KUBECONFORM_VERSION, |folder| {
+        let package = "github.com/yannh/kubeconform/cmd/kubeconform";
+        go_install(package, KUBECONFORM_VERSION, folder)
+    })
+});
+/// JSON Schemas of all objects of Kubernetes that permit no unknown fields, in one file, from a Python package that contains
+/// them: kubeconform's own are on GitHub, which a build machine may not reach.
+pub static KUBERNETES_SCHEMAS: Program = Program::new("schemas of Kubernetes", || {
+    install_once("kubernetes-schemas", KUBERNETES_VERSION, |folder| {
+        let package = "kubernetes-validate";
+        pip_install(package, KUBERNETES_VERSION, &["--no-deps"], folder)?;
+        let schemas = format!("v{KUBERNETES_VERSION}-local-strict/_definitions.json");
+        packaged_file(
+            folder,
+            &format!("kubernetes_validate/kubernetes-json-schema/{schemas}"),
         )
     })
 });
@@ -79,6 +127,12 @@ pub static GRPC_JS: Program = Program::new("grpc-js", || {
 pub static NODE: Program = Program::new("Node.js", || find_on_path("node"));
 /// h2load of nghttp2, from the path.
 pub static H2LOAD: Program = Program::new("h2load", || find_on_path("h2load"));
+/// umoci, which unpacks images, from the path.
+pub static UMOCI: Program = Program::new("umoci", || find_on_path("umoci"));
+/// runc, which runs containers, from the path.
+pub static RUNC: Program = Program::new("runc", || find_on_path("runc"));
+/// Python, from the path.
+pub static PYTHON: Program = Program::new("Python", || find_on_path("python3"));
 /// OpenSSL, from the path.
 pub static OPENSSL: Program = Program::new("openssl", || find_on_path("openssl"));
 /// envoyproxy/ratelimit, installed by `go install`.

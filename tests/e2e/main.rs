@@ -20,6 +20,7 @@ mod getting_started;
 mod h2spec;
 mod imports;
 mod init;
+mod kubernetes;
 mod llm_tokens;
 mod page;
 mod partner_v1;

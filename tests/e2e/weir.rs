@@ -46,17 +46,23 @@ impl Weir {
 
     /// Serves with flags that say where policies come from.
     pub(crate) fn serve_with(flags: &[&str]) -> Self {
-        let mut process = Process::start(
+        Self::run(
             Command::new(env!("CARGO_BIN_EXE_weir"))
                 .current_dir(env!("CARGO_MANIFEST_DIR"))
                 .arg("serve")
                 .args(["--grpc", "127.0.0.1:0", "--http", "127.0.0.1:0"])
                 .args(["--log-format", "json", "--drain", "120"])
                 .args(flags),
-        );
+        )
+    }
+
+    /// Runs a command that starts weir with a log in JSON.
+    pub(crate) fn run(command: &mut Command) -> Self {
+        let mut process = Process::start(command);
         let (address, http) = process.wait_for(|line| {
             let event: Value = serde_json::from_str(line).ok()?;
-            let address = |of: &str| event.get(of)?.as_str()?.parse().ok();
+            // There may be several HTTP ports.
+            let address = |of: &str| event.get(of)?.as_str()?.split(", ").next()?.parse().ok();
             Some((address("grpc")?, address("http")?))
         });
         Self {
@@ -132,13 +138,25 @@ impl Weir {
     /// # Errors
     /// What it prints on stderr, if there is no answer.
     pub(crate) fn query(&self, domain: &str, entries: &[&str]) -> Result<Value, String> {
-        let output = Command::new(env!("CARGO_BIN_EXE_weir"))
-            .args(["query", "--domain", domain, "--format", "json"])
-            .args(["--server", &self.address.to_string()])
-            .args(entries)
-            .output()
-            .expect("weir starts");
-        serde_json::from_slice(&output.stdout)
-            .map_err(|_| String::from_utf8_lossy(&output.stderr).into_owned())
+        query(&self.address.to_string(), domain, entries)
     }
+
+    /// The same over TLS, with the flags for it among the entries.
+    ///
+    /// # Errors
+    /// The same.
+    pub(crate) fn query_over_tls(&self, domain: &str, entries: &[&str]) -> Result<Value, String> {
+        query(&format!("https://{}", self.address), domain, entries)
+    }
+}
+
+fn query(server: &str, domain: &str, entries: &[&str]) -> Result<Value, String> {
+    let output = Command::new(env!("CARGO_BIN_EXE_weir"))
+        .args(["query", "--domain", domain, "--format", "json"])
+        .args(["--server", server])
+        .args(entries)
+        .output()
+        .expect("weir starts");
+    serde_json::from_slice(&output.stdout)
+        .map_err(|_| String::from_utf8_lossy(&output.stderr).into_owned())
 }

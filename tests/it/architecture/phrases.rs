@@ -126,6 +126,7 @@ fn documents() -> Vec<PathBuf> {
     ];
     for folder in [
         "src", "tests", "bench", "codegen", "fuzz", "harness", "docs", "examples", "config",
+        "deploy",
     ] {
         for extension in [
             "rs", "md", "toml", "yaml", "lua", "html", "js", "snap", "json",
