@@ -1,4 +1,4 @@
-//! Envoy with a bootstrap of `examples/envoy`, in front of an instance with the policy of the same name.
+//! Envoy with a bootstrap of `examples/envoy`, in front of an instance with the policy of the same name, or with another one.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -10,8 +10,8 @@ use tempfile::TempDir;
 
 use crate::http::{Client, Request};
 use crate::weir::Weir;
-use weir_harness::Process;
-use weir_harness::program;
+use crate::window::now_secs;
+use weir_harness::{PATIENCE, Process, program};
 
 pub(crate) struct Envoy {
     /// Where clients connect to.
@@ -20,6 +20,8 @@ pub(crate) struct Envoy {
     pub(crate) weir: Weir,
     process: Process,
     folder: TempDir,
+    /// The name of its listener for clients.
+    listener: String,
 }
 
 /// How a bootstrap differs from the one that is shipped.
@@ -45,19 +47,11 @@ impl Envoy {
         name: &str,
         setup: &Setup<'_>,
     ) -> Option<Self> {
-        let binary = program::ENVOY.or_skip()?;
+        program::ENVOY.or_skip()?;
         let weir = weir();
         let folder = tempfile::tempdir().expect("a folder");
         let bootstrap = rewritten(name, setup, (folder.path(), weir.address));
-        fs::write(folder.path().join(BOOTSTRAP), bootstrap).expect("written");
-        let (process, admin) = run(binary, folder.path());
-        let envoy = Self {
-            address: listener(admin),
-            admin,
-            weir,
-            process,
-            folder,
-        };
+        let envoy = Self::with_bootstrap(&bootstrap, "edge", weir, folder)?;
         assert!(
             envoy.clusters().contains("health_flags::healthy"),
             "Envoy does not hold weir for healthy:\n{}",
@@ -66,12 +60,33 @@ impl Envoy {
         Some(envoy)
     }
 
+    /// Envoy with a bootstrap that names a free port, before that weir; none if the test is to be skipped. It is written
+    /// into the folder.
+    pub(crate) fn with_bootstrap(
+        bootstrap: &str,
+        listener: &str,
+        weir: Weir,
+        folder: TempDir,
+    ) -> Option<Self> {
+        let binary = program::ENVOY.or_skip()?;
+        fs::write(folder.path().join(BOOTSTRAP), bootstrap).expect("written");
+        let (process, admin) = run(binary, folder.path());
+        Some(Self {
+            address: listening(admin, listener),
+            admin,
+            weir,
+            process,
+            folder,
+            listener: listener.to_owned(),
+        })
+    }
+
     /// Kills it, without a chance to say good-bye, and starts another one.
     pub(crate) fn kill_and_start_again(&mut self) {
         self.process.kill();
         let binary = program::ENVOY.or_skip().expect("it was there before");
         (self.process, self.admin) = run(binary, self.folder.path());
-        self.address = listener(self.admin);
+        self.address = listening(self.admin, &self.listener);
     }
 
     /// A new connection.
@@ -82,6 +97,21 @@ impl Envoy {
     /// What the admin says of the clusters.
     pub(crate) fn clusters(&self) -> String {
         text(self.admin, "/clusters")
+    }
+
+    /// Waits until that many instances of weir are healthy.
+    pub(crate) fn wait_until_healthy(&self, instances: usize) {
+        let start = now_secs();
+        loop {
+            let clusters = self.clusters();
+            let healthy = clusters.lines().filter(|line| {
+                line.starts_with("weir::") && line.ends_with("::health_flags::healthy")
+            });
+            if healthy.count() == instances {
+                return;
+            }
+            assert!(now_secs() - start < PATIENCE.as_secs(), "{clusters}");
+        }
     }
 
     /// Bytes that it has sent to weir so far, health checks included.
@@ -151,15 +181,15 @@ fn rewritten(name: &str, setup: &Setup<'_>, (folder, weir): (&Path, SocketAddr))
     })
 }
 
-/// Where the listener for clients got its port.
-fn listener(admin: SocketAddr) -> SocketAddr {
+/// Where that listener got its port.
+fn listening(admin: SocketAddr, name: &str) -> SocketAddr {
     let listeners: Value =
         serde_json::from_str(&text(admin, "/listeners?format=json")).expect("JSON");
     let edge = listeners["listener_statuses"]
         .as_array()
         .expect("a list")
         .iter()
-        .find(|listener| listener["name"] == "edge")
+        .find(|listener| listener["name"] == name)
         .expect("the listener for clients");
     let port = edge["local_address"]["socket_address"]["port_value"]
         .as_u64()
