@@ -21,6 +21,7 @@ mod getting_started;
 mod h2spec;
 mod imports;
 mod init;
+mod istio;
 mod kubernetes;
 mod llm_tokens;
 mod page;
