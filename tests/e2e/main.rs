@@ -19,6 +19,7 @@ mod wire;
 mod clients;
 mod getting_started;
 mod h2spec;
+mod image;
 mod imports;
 mod init;
 mod istio;
