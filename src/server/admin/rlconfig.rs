@@ -18,9 +18,10 @@ fn text(policy: &Policy) -> String {
     let mut text = String::new();
     for domain in policy.domains() {
         for rule in domain.rules() {
-            let mut line = |limit: String| {
+            let mut line = |limit: String, is_shadow: bool| {
                 let (name, path) = (&domain.name, path(rule));
-                let (shadow, quota) = (rule.shadow_mode, rule.quota_mode);
+                let shadow = is_shadow || rule.shadow_mode || domain.shadow_mode;
+                let quota = rule.quota_mode || domain.quota_mode;
                 // Writing to a String never fails.
                 let _ = writeln!(
                     text,
@@ -28,11 +29,18 @@ fn text(policy: &Policy) -> String {
                 );
             };
             match &rule.limits {
-                Limits::Unlimited { .. } => line("unit=UNKNOWN requests_per_unit=0".to_owned()),
-                Limits::Exempt => line("unit=UNKNOWN requests_per_unit=0, exempt: true".to_owned()),
+                Limits::Unlimited { .. } => {
+                    line("unit=UNKNOWN requests_per_unit=0".to_owned(), false);
+                }
+                Limits::Exempt => {
+                    line(
+                        "unit=UNKNOWN requests_per_unit=0, exempt: true".to_owned(),
+                        false,
+                    );
+                }
                 Limits::Counted(set) => {
                     for limit in &set.limits {
-                        line(words(&limit.kind));
+                        line(words(&limit.kind), limit.shadow_mode);
                     }
                 }
             }
@@ -94,6 +102,33 @@ mod tests {
 
     use super::*;
     use crate::policy::load_text;
+
+    #[test]
+    fn the_modes_are_those_that_apply_to_the_limit() {
+        let lines = |modes: &str| {
+            let yaml = format!(
+                "
+domain: shop
+{modes}
+descriptors:
+  - key: k
+    rate_limit:
+      - {{unit: day, requests_per_unit: 1}}
+      - {{unit: hour, requests_per_unit: 1, shadow_mode: true}}"
+            );
+            let policy = load_text(Path::new("shop.yaml"), &yaml).policy.unwrap();
+            let text = text(&policy);
+            let modes = text.lines().map(|line| line.split_once(", ").unwrap().1);
+            modes.map(str::to_owned).collect::<Vec<_>>()
+        };
+        let of = |shadow, quota| format!("shadow_mode: {shadow}, quota_mode: {quota}");
+        assert_eq!(lines(""), [of(false, false), of(true, false)]);
+        assert_eq!(
+            lines("shadow_mode: true"),
+            [of(true, false), of(true, false)]
+        );
+        assert_eq!(lines("quota_mode: true"), [of(false, true), of(true, true)]);
+    }
 
     #[test]
     fn a_line_for_each_limit_and_no_secret() {
