@@ -46,8 +46,8 @@ impl RefusedLog {
         tracing::info!(
             target: "weir::refused",
             domain = result.domain.map(|domain| &*domain.name),
-            %client,
-            %rule,
+            client = &*client,
+            rule = &*rule,
             limit = result.status.limit.as_ref().and_then(|limit| limit.name.as_deref()),
             reset_secs = result.status.reset_after_secs,
             suppressed = self.suppressed.swap(0, Ordering::Relaxed),

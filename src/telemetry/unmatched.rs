@@ -151,7 +151,7 @@ impl UnmatchedRecorder {
         drop(unmatched);
         if domains.is_due(subject, now) {
             tracing::warn!(
-                domain = ?name(),
+                domain = &*name(),
                 "request for an unknown domain, nothing is limited; compare the domain of Envoy with the policies"
             );
         }
@@ -185,7 +185,7 @@ impl UnmatchedRecorder {
         if descriptors.is_due(subject, result.now) {
             let KeyPath { domain, keys } = path();
             tracing::info!(
-                %domain,
+                domain = &*domain,
                 keys = keys.join(", "),
                 "descriptor matches no rule and is not limited; weir explain shows why"
             );

@@ -1,5 +1,7 @@
 //! The log, as an operator reads it: traffic that is not limited, and changes of the policies.
 
+use std::process::{Command, Stdio};
+
 use crate::binary::{Serving, stderr, weir};
 use crate::site::{Options, Site, fixed_clock};
 
@@ -28,11 +30,40 @@ fn unlimited_traffic_is_logged_once_and_without_values() {
     };
     let unknown = lines("request for an unknown domain");
     assert_eq!(unknown.len(), 1, "{log}");
-    assert_eq!(unknown[0]["domain"], "\"nowhere\"");
+    assert_eq!(unknown[0]["domain"], "nowhere");
     let unmatched = lines("descriptor matches no rule");
     assert_eq!(unmatched.len(), 1, "{log}");
     assert_eq!(unmatched[0]["domain"], "t");
     assert_eq!(unmatched[0]["keys"], "plan, apikey");
+}
+
+#[test]
+fn values_with_spaces_are_quoted_in_the_text_format() {
+    let folder = tempfile::tempdir().unwrap();
+    let policy =
+        "domain: t\ndescriptors:\n  - {key: a b, rate_limit: {unit: day, requests_per_unit: 0}}\n";
+    std::fs::write(folder.path().join("t.yaml"), policy).unwrap();
+    let address = format!("unix:{}", folder.path().join("weir.sock").display());
+    let serving = weir(&["serve", "--http=off", "--drain=0", "--log-format=text"])
+        .args(["--log-refused-per-second=10", "--grpc", &address])
+        .arg("--policies")
+        .arg(folder.path())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // It is refused as soon as weir listens.
+    let query = ["query", "--server", &address, "--domain=t", "a b=GET /x"];
+    while weir(&query).output().unwrap().status.code() != Some(1) {}
+    let pid = serving.id().to_string();
+    let stopped = Command::new("kill").arg(&pid).status().unwrap();
+    assert!(stopped.success());
+    let output = serving.wait_with_output().unwrap();
+    let log = stderr(&output);
+    let line = log
+        .lines()
+        .find(|line| line.contains("request rate limited"));
+    let quoted = r#"domain="t" client="a b=GET /x" rule="a b" "#;
+    assert!(line.unwrap().contains(quoted), "{log}");
 }
 
 #[test]

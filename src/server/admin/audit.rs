@@ -23,5 +23,5 @@ pub(super) fn log_keys(peer: Peer, action: &str, outcome: &str, request: &Reques
         keys.join(", ")
     });
     let keys = descriptors.collect::<Vec<_>>().join("; ");
-    tracing::info!(target: "weir::audit", peer = %peer.address, action, %domain, %keys, outcome, "admin");
+    tracing::info!(target: "weir::audit", peer = %peer.address, action, domain = &*domain, keys, outcome, "admin");
 }
