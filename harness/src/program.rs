@@ -18,7 +18,6 @@ const GRPCURL_VERSION: &str = "v1.9.4";
 const GRPCIO_VERSION: &str = "1.85.3";
 const GRPC_JS_VERSION: &str = "1.14.7";
 const H2SPEC_VERSION: &str = "v2.2.1+incompatible";
-const ENVOY_GATEWAY_VERSION: &str = "v1.9.0";
 const HELM_VERSION: &str = "v3.22.0";
 const KUBECONFORM_VERSION: &str = "v0.8.0";
 const KUSTOMIZE_VERSION: &str = "v5.7.1";
@@ -49,13 +48,6 @@ pub static H2SPEC: Program = Program::new("h2spec", || {
             H2SPEC_VERSION,
             folder,
         )
-    })
-});
-/// Envoy Gateway, installed by `go install`, which takes 12 minutes on two cores.
-pub static ENVOY_GATEWAY: Program = Program::new("Envoy Gateway", || {
-    install_once("envoy-gateway", ENVOY_GATEWAY_VERSION, |folder| {
-        let package = "github.com/envoyproxy/gateway/cmd/envoy-gateway";
-        go_install(package, ENVOY_GATEWAY_VERSION, folder)
     })
 });
 /// helm, installed by `go install`.

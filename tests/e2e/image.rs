@@ -87,10 +87,11 @@ impl Bundle {
     }
 
     /// Runs it with a command of its own and these variables. It sees the network of this machine, and a folder `/policies`.
-    fn run(&self, name: &'static str, command: &[&str], variables: &[String]) -> Container {
+    fn run(&self, name: &'static str, command: &[&str], variables: &[&str]) -> Container {
         let policies = self.folder.path().join("policies");
-        fs::create_dir_all(&policies).expect("created");
-        fs::write(policies.join("shop.yaml"), POLICY).expect("written");
+        // Where envoyproxy/ratelimit has them, too.
+        fs::create_dir_all(policies.join("config")).expect("created");
+        fs::write(policies.join("config/shop.yaml"), POLICY).expect("written");
         let bundle = self.folder.path().join("bundle");
         let file = bundle.join("config.json");
         let text = fs::read_to_string(&file).expect("a configuration");
@@ -255,21 +256,44 @@ fn the_image_runs_without_privileges_on_a_root_that_is_read_only() {
         return;
     };
     assert!(bundle.root().join("bin/weir").exists());
-    let variables = [
+    let own = [
         "WEIR_POLICIES=/policies",
         "WEIR_GRPC=127.0.0.1:0",
         "WEIR_HTTP=127.0.0.1:0",
         "WEIR_LOG_FORMAT=json",
         "WEIR_DRAIN=0",
     ];
-    let mut container = bundle.run("weir-test-own", &[], &variables.map(str::to_owned));
+    expect_limits_and_an_end(bundle.run("weir-test-own", &[], &own));
+    // The command of Envoy Gateway's Deployment.
+    let of_ratelimit = [
+        "RUNTIME_ROOT=/",
+        "RUNTIME_SUBDIRECTORY=policies",
+        "RUNTIME_IGNOREDOTFILES=true",
+        "RUNTIME_WATCH_ROOT=false",
+        "BACKEND_TYPE=memory",
+        "USE_STATSD=false",
+        "HOST=127.0.0.1",
+        "PORT=0",
+        "GRPC_HOST=127.0.0.1",
+        "GRPC_PORT=0",
+        "DEBUG_HOST=127.0.0.1",
+        "DEBUG_PORT=0",
+        "LOG_LEVEL=info",
+        "LOG_FORMAT=json",
+        "WEIR_DRAIN=0",
+    ];
+    let command = ["/bin/ratelimit"];
+    expect_limits_and_an_end(bundle.run("weir-test-ratelimit", &command, &of_ratelimit));
+}
+
+/// Asks three times, and ends it as the kubelet does.
+fn expect_limits_and_an_end(mut container: Container) {
     let weir = &mut container.weir;
     let codes = [(); 3].map(|()| {
         let answer = weir.query("shop", &["api_key=k"]).expect("an answer");
         answer["code"].clone()
     });
     assert_eq!(codes, ["OK", "OK", "OVER_LIMIT"]);
-    // The end of a pod.
     weir.process.terminate();
     assert_eq!(weir.process.wait().code(), Some(0));
 }

@@ -17,6 +17,7 @@ mod window;
 mod wire;
 
 mod clients;
+mod envoy_gateway;
 mod getting_started;
 mod h2spec;
 mod image;
