@@ -23,6 +23,10 @@ pub(super) enum OpenApiError {
 #[derive(Deserialize)]
 struct Document {
     #[serde(default)]
+    #[expect(
+        clippy::zero_sized_map_values,
+        reason = "serde reads a set from a list only, and these are mappings"
+    )]
     paths: BTreeMap<String, BTreeMap<String, IgnoredAny>>,
     /// OpenAPI 3: addresses, which may end in a path.
     #[serde(default)]
