@@ -1,5 +1,7 @@
 //! Templates of a `response` block, with every check that does not need a request.
 
+mod body;
+
 use std::collections::HashSet;
 
 use super::standard::StandardHeaders;
@@ -8,12 +10,9 @@ use crate::document::{
     DocumentCode, PathElement, Position, Report, Spanned, Text, did_you_mean, quoted,
 };
 use crate::policy::PolicyCode;
-use crate::policy::raw::{RawBody, RawHeader, RawResponse};
+use crate::policy::raw::{RawHeader, RawResponse};
 use crate::policy::response::{HeaderTemplate, OverLimit, ResponseTemplate};
-use crate::policy::template::{
-    self, BodyError, BodyTemplate, Escaping, HeaderValueTemplate, Operator, TemplateError,
-    TemplatePiece,
-};
+use crate::policy::template::{self, HeaderValueTemplate, Operator, TemplateError, TemplatePiece};
 
 /// Headers that would break the answer.
 const FORBIDDEN: [&str; 3] = ["content-length", "transfer-encoding", "connection"];
@@ -80,7 +79,7 @@ fn compile_over_limit(
     });
     OverLimit {
         headers: headers.into(),
-        body: within("body", report, |report| compile_body(raw, summary, report)),
+        body: within("body", report, |report| body::compile(raw, summary, report)),
         allow,
         request_headers: request_headers.into(),
     }
@@ -219,49 +218,6 @@ fn check_not_content_type(header: &RawHeader, report: &mut Report) {
     }
 }
 
-fn compile_body(
-    raw: &RawResponse,
-    summary: &DomainSummary,
-    report: &mut Report,
-) -> Option<BodyTemplate> {
-    let body = raw.body.as_ref()?;
-    let text = &body.template.value;
-    let pieces = pieces(&body.template, |at| place(body, at), summary, report);
-    if !is_json(raw, text) {
-        let escaping = match is_markup(raw, text) {
-            true => Escaping::Markup,
-            false => Escaping::Plain,
-        };
-        let plain = pieces.into_iter().map(|piece| (piece, escaping));
-        return Some(BodyTemplate::new(plain.collect()));
-    }
-    match template::parse_body(text, pieces, |key| summary.is_number(key)) {
-        Ok(slots) => Some(BodyTemplate::new(slots)),
-        Err((at, fault)) => {
-            report_body_error(&fault, body, at, report);
-            None
-        }
-    }
-}
-
-/// The position in the file of a byte of a body; that of the body if it is not in the file to the letter.
-fn place(body: &RawBody, at: usize) -> Option<Position> {
-    let Some(start) = body.start else {
-        return body.template.position;
-    };
-    let inside = place_inside(body, at);
-    Some(Position {
-        line: start.line + inside.line - 1,
-        column: start.column + inside.column - 1,
-    })
-}
-
-/// The position of a byte of a body in the body.
-fn place_inside(body: &RawBody, at: usize) -> Position {
-    let text = &body.template.value;
-    Position::after(text.get(..at).unwrap_or(text))
-}
-
 /// The pieces of a template, without the invalid ones.
 fn pieces(
     text: &Spanned<Text>,
@@ -333,61 +289,6 @@ fn report_template_error(fault: &TemplateError, position: Option<Position>, repo
     );
 }
 
-fn report_body_error(fault: &BodyError, body: &RawBody, at: usize, report: &mut Report) {
-    let (message, help) = match fault {
-        BodyError::Json => {
-            let Position { line, column } = place_inside(body, at);
-            (
-                format!("the body is not valid JSON at its line {line}, column {column}"),
-                "it is checked with every operator replaced by 0",
-            )
-        }
-        BodyError::InEscape => (
-            "an operator is inside an escape sequence of the body".to_owned(),
-            "write the backslash twice",
-        ),
-        BodyError::NotWhole => (
-            "an operator outside quotes is part of a longer token of the body".to_owned(),
-            "put it in quotes, or make it a whole value",
-        ),
-        BodyError::NotNumber => (
-            "the value of an operator outside quotes may not be a number".to_owned(),
-            "put it in quotes",
-        ),
-    };
-    report.add_with_help(PolicyCode::InvalidBody, place(body, at), message, help);
-}
-
 fn is_content_type(header: &RawHeader) -> bool {
     header.name.value.eq_ignore_ascii_case("content-type")
-}
-
-/// The media type of refusals in lower case, without parameters.
-fn media_type(raw: &RawResponse) -> Option<String> {
-    let mut headers = raw.over_limit_headers.iter();
-    let header = headers.find(|header| is_content_type(header))?;
-    let value = header.value.value.to_ascii_lowercase();
-    Some(
-        value
-            .split(';')
-            .next()
-            .unwrap_or_default()
-            .trim()
-            .to_owned(),
-    )
-}
-
-/// Whether the body is JSON by its type or by its first character.
-fn is_json(raw: &RawResponse, body: &str) -> bool {
-    let by_type =
-        media_type(raw).is_some_and(|kind| kind == "application/json" || kind.ends_with("+json"));
-    by_type || body.trim_start().starts_with(['{', '['])
-}
-
-/// Whether the body is HTML or XML by its type or by its first character.
-fn is_markup(raw: &RawResponse, body: &str) -> bool {
-    let by_type = media_type(raw).is_some_and(|kind| {
-        matches!(&*kind, "text/html" | "text/xml" | "application/xml") || kind.ends_with("+xml")
-    });
-    by_type || body.trim_start().starts_with('<')
 }
