@@ -3,6 +3,7 @@
 //! Commands print through `output` and return a [`CliError`] if they cannot do their work.
 
 mod admin;
+mod assign;
 mod check;
 mod completions;
 mod explain;
@@ -80,6 +81,10 @@ enum Command {
     ///
     /// Needs the admin token. Exits with 0, or with 2 if the request failed.
     Keys(keys::KeysArgs),
+    /// Give one client other limits in a running server, perhaps for a time
+    ///
+    /// Needs the admin token. Exits with 0, or with 2 if the request failed.
+    Assign(assign::AssignArgs),
     /// Show the busiest and the most refused clients and rules, live
     ///
     /// Clients need the admin token if the server has one. Exits with 0, or with 2 if the first request failed.
@@ -134,6 +139,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> Result<ExitCode, CliErro
         Command::Schema(args) => schema::run(&args),
         Command::Query(args) => query::run(args),
         Command::Keys(args) => keys::run(&args),
+        Command::Assign(args) => assign::run(&args),
         Command::Top(args) => top::run(&args),
         Command::Replay(args) => replay::run(&args),
         Command::Test(args) => test::run(&args),

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
+pub use rfc3339::rfc3339_text;
 pub use system::ClockJump;
 use system::FollowedClock;
 

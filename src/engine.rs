@@ -21,8 +21,8 @@ mod target;
 
 pub use decision::{Code, CountingStatus, CurrentLimit, Decision, Grant, Header, Status};
 pub use explain::{
-    CounterSource, ExplainedDescriptor, ExplainedEntry, ExplainedLimit, ExplainedRule,
-    ExplainedStatus, Explanation, LimitNumbers, LimitState, MatchResult,
+    CounterSource, ExplainedAssignment, ExplainedDescriptor, ExplainedEntry, ExplainedLimit,
+    ExplainedRule, ExplainedStatus, Explanation, LimitNumbers, LimitState, MatchResult,
 };
 pub use lease::LeaseStats;
 pub use observe::DescriptorResult;
@@ -37,7 +37,7 @@ use crate::clock::{Clock, Timestamp};
 use crate::limit::Outcomes;
 use crate::policy::Policy;
 use crate::request::Request;
-use crate::store::{BatchOutcome, Stats, Store};
+use crate::store::{BatchOutcome, RecordStore, Stats, Store};
 use conclude::conclude;
 use degrade::degrade;
 use lease::{LeaseStatsCounter, ReleaseOnDrop};
@@ -108,7 +108,7 @@ impl LocalEngine<'_> {
         let overrides = Overrides::from_request(request);
         let mut plan = Plan::new(&policy, request);
         let new_lease = || engine.store.new_lease();
-        plan.match_descriptors(&overrides, &engine.store.hasher(), new_lease);
+        plan.match_descriptors(&overrides, &engine.store.hasher(), now, new_lease);
         let outcomes = engine.store.hit_local(now, &plan.batch, &[]);
         let counting_status = CountingStatus::of(&plan.batch);
         engine.conclude(&plan, &outcomes, now, counting_status, observe)
@@ -167,7 +167,7 @@ impl Engine {
         let overrides = Overrides::from_request(request);
         let mut plan = Plan::new(&policy, request);
         let new_lease = || self.store.new_lease();
-        plan.match_descriptors(&overrides, &self.store.hasher(), new_lease);
+        plan.match_descriptors(&overrides, &self.store.hasher(), now, new_lease);
         let release_on_drop = ReleaseOnDrop::new(self, &plan.batch);
         let mut outcome = self.store.hit(now, &plan.batch).await;
         release_on_drop.disarm();
@@ -252,6 +252,11 @@ impl Engine {
     /// decisions.
     pub fn slots_in_use(&self) -> SlotsInUse {
         self.granted_slots.in_use(self.clock.now())
+    }
+
+    /// What instances share beside counters; `None` if counters are in memory.
+    pub fn records(&self) -> Option<RecordStore<'_>> {
+        self.store.records()
     }
 
     /// Statistics of the store.

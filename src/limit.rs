@@ -8,6 +8,7 @@
 
 mod active;
 mod calendar;
+mod changed_rate;
 mod check;
 mod concurrency;
 mod count;

@@ -1,8 +1,9 @@
 //! Policies: from YAML files to the tree that decisions walk.
 //!
-//! load (files) → raw (tree with positions) → compile → tree. Loading never stops at the first fault, and no
+//! load (files) → raw (tree with positions) → compile → tree. Tables of assignments (`assignments`) join the tree. Loading never stops at the first fault, and no
 //! diagnostic quotes the value of a descriptor.
 
+mod assignments;
 mod byte_map;
 mod code;
 mod compile;
@@ -18,11 +19,15 @@ mod redact;
 mod response;
 mod rule;
 mod template;
+mod terms;
 mod trace;
 mod tree;
 
 pub use crate::document::{
     Diagnostic, DiagnosticCode, Excerpt, Metadata, Position, SecretKeys, Severity, Value, merge,
+};
+pub use assignments::{
+    AddedAssignment, Assignment, AssignmentId, AssignmentOrigin, UnusableAssignment,
 };
 pub use code::PolicyCode;
 pub use defaults::DomainDefaults;
@@ -39,8 +44,9 @@ pub use rule::{
     CounterIdentity, IdentityPart, Limits, MatchedNode, MetricDetail, OnStoreError, Rule,
 };
 pub use template::{BodyTemplate, HeaderValueTemplate, Operator, Values};
+pub use terms::Terms;
 pub use trace::{Candidate, CountedBy, MatcherKind, TracedLevel, Verdict};
-pub use tree::{Domain, Policy};
+pub use tree::{Domain, Policy, TableSummary};
 
 #[cfg(test)]
 mod tests;

@@ -40,4 +40,4 @@ pub use test_file::{
     Expectation, ExpectedCode, ExpectedCounts, ExpectedStatus, StepAction, Test, TestFile,
     TestRequest, TestStep,
 };
-pub use time::parse_timestamp;
+pub use time::{parse_duration, parse_timestamp};

@@ -5,6 +5,7 @@
 
 pub mod admin;
 mod ages;
+pub mod assignments;
 mod connection;
 mod file_limit;
 pub mod grpc;

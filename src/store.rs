@@ -23,6 +23,8 @@ pub use error::{Incompatible, RngError, StoreError};
 pub use key::{CounterKey, HashKey, KeyBuilder, KeyHasher};
 pub use memory::MemoryConfig;
 
+use std::collections::BTreeMap;
+
 use smallvec::SmallVec;
 
 use crate::clock::Timestamp;
@@ -93,6 +95,45 @@ pub struct NotCounted {
     pub index: usize,
     /// Whether the store may have counted it nevertheless.
     pub maybe_applied: bool,
+}
+
+/// Small texts that all instances share, beside the counters.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SharedRecords {
+    /// A number that increases with every change.
+    pub version: u64,
+    /// By name.
+    pub texts: BTreeMap<String, String>,
+}
+
+/// Access to what instances share.
+#[derive(Clone, Copy, Debug)]
+pub struct RecordStore<'s>(&'s self::redis::Redis);
+
+impl RecordStore<'_> {
+    /// The version of the records; 0 if there have never been any.
+    ///
+    /// # Errors
+    /// Redis is unavailable.
+    pub async fn version(self) -> Result<u64, StoreError> {
+        self.0.records_version().await
+    }
+
+    /// All records.
+    ///
+    /// # Errors
+    /// Redis is unavailable.
+    pub async fn read(self) -> Result<SharedRecords, StoreError> {
+        self.0.records().await
+    }
+
+    /// Writes a record, or deletes it, and returns the new version. The name is not empty.
+    ///
+    /// # Errors
+    /// Redis is unavailable.
+    pub async fn write(self, name: &str, record: Option<&str>) -> Result<u64, StoreError> {
+        self.0.write_record(name, record).await
+    }
 }
 
 /// Statistics of a store.
@@ -307,6 +348,15 @@ impl Store {
             Self::Memory(_) => None,
             Self::Redis(redis) => redis.error().map(|error| error.to_string()),
             Self::RedisPair(pair) => pair.error().map(|error| error.to_string()),
+        }
+    }
+
+    /// What instances share beside counters; `None` for a store in memory.
+    pub fn records(&self) -> Option<RecordStore<'_>> {
+        match self {
+            Self::Memory(_) => None,
+            Self::Redis(redis) => Some(RecordStore(redis)),
+            Self::RedisPair(pair) => Some(RecordStore(&pair.main)),
         }
     }
 

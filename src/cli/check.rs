@@ -16,6 +16,7 @@ use clap::{Args, ValueEnum};
 
 use super::output::print;
 use super::{CliError, DONE, FAILED};
+use crate::clock::Clock;
 use crate::policy::{
     self, Diagnostic, Excerpt, LoadOptions, LoadedPolicy, Position, SecretKeys, Severity, excerpts,
 };
@@ -74,6 +75,7 @@ pub(super) fn run(args: &CheckArgs) -> Result<ExitCode, CliError> {
     let options = LoadOptions {
         merge_domains: args.merge_domains,
         keep_texts: true,
+        now: Some(Clock::System.now()),
         ..LoadOptions::default()
     };
     let loaded = policy::load(&args.paths, options).map_err(CliError::new)?;

@@ -147,7 +147,8 @@ fn descriptor(descriptor: &ExplainedDescriptor) -> String {
         MatchResult::Rule => "",
     };
     let place = descriptor.rule.as_ref().map(|rule| rule.to_string());
-    let lines = [place.as_deref().unwrap_or_default(), result];
+    let plan = plan(descriptor);
+    let lines = [place.as_deref().unwrap_or_default(), &plan, result];
     let lines: Vec<&str> = lines.into_iter().filter(|line| !line.is_empty()).collect();
     let rule = lines.join("\n");
     let mut text = format!("{}\n{rule}\n", entries.join(" "));
@@ -165,6 +166,15 @@ fn descriptor(descriptor: &ExplainedDescriptor) -> String {
         text.push_str(&table.to_string());
     }
     text
+}
+
+/// The plan of the client, and who gave it one.
+fn plan(descriptor: &ExplainedDescriptor) -> String {
+    let of_rule = || descriptor.rule.as_ref()?.plan.clone();
+    match &descriptor.assignment {
+        Some(assignment) => format!("plan {assignment}"),
+        None => of_rule().map_or_else(String::new, |plan| format!("plan {plan}")),
+    }
 }
 
 fn row(limit: &ExplainedLimit) -> [String; 5] {

@@ -7,6 +7,7 @@ mod initial_policy;
 use std::convert::Infallible;
 use std::error::Error;
 use std::io;
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -19,6 +20,7 @@ use crate::engine::Engine;
 use crate::error_text::with_sources;
 use crate::policy::{DomainDefaults, Policy};
 use crate::server::admin::{self, Admin, AdminConfig, TokenFile};
+use crate::server::assignments::{AssignmentFile, AssignmentWatch, Assignments};
 use crate::server::reload::Reloader;
 use crate::server::tls::{CertificateWatch, TlsPort};
 use crate::server::{self, App, FileLimit, Listener, RunError, Shutdown};
@@ -61,6 +63,8 @@ struct Started {
     listener: Listener,
     app: App,
     reloader: Arc<Reloader>,
+    // Looks for assignments of other instances until this is dropped.
+    _assignments: Option<AssignmentWatch>,
     certificates: CertificateWatch,
     // Follows the configuration server until this is dropped.
     _xds: Option<XdsClient>,
@@ -117,6 +121,8 @@ async fn start(settings: ServeSettings, log: &Log) -> Result<Started, Box<dyn Er
     let statsd = statsd.transpose()?;
     let reloader = Reloader::start(source, engine, metrics, settings.reload_interval)?;
     let reloader = Arc::new(reloader);
+    let assignments = assignments(&app, &reloader, None).await?;
+    let watch = assignments.watch()?;
     let defaults = settings.domain_defaults;
     let xds = settings
         .xds
@@ -128,7 +134,7 @@ async fn start(settings: ServeSettings, log: &Log) -> Result<Started, Box<dyn Er
             max_connections: config.max_connections.min(file_limit.http_connections),
             ..config
         })
-        .map(|config| start_admin(config, &app, &reloader, tls.http))
+        .map(|config| start_admin(config, &app, &reloader, assignments, tls.http))
         .transpose()?;
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
@@ -144,6 +150,7 @@ async fn start(settings: ServeSettings, log: &Log) -> Result<Started, Box<dyn Er
         listener,
         app,
         reloader,
+        _assignments: watch,
         certificates,
         _xds: xds,
         _statsd: statsd,
@@ -170,6 +177,18 @@ fn engine(
         Some(incompatibility) => Err(incompatibility.into()),
         None => Ok(Arc::new(engine)),
     }
+}
+
+/// Puts in force what was assigned before this start.
+async fn assignments(
+    app: &App,
+    reloader: &Arc<Reloader>,
+    state: Option<&Path>,
+) -> Result<Arc<Assignments>, Box<dyn Error>> {
+    let file = state.map(AssignmentFile::new);
+    let assignments = Assignments::new(Arc::clone(&app.engine), Arc::clone(reloader), file);
+    assignments.load().await?;
+    Ok(Arc::new(assignments))
 }
 
 /// TLS of each port; none where it is plaintext.
@@ -230,6 +249,7 @@ fn start_admin(
     config: AdminConfig,
     app: &App,
     reloader: &Arc<Reloader>,
+    assignments: Arc<Assignments>,
     tls: Option<Arc<TlsPort>>,
 ) -> Result<admin::AdminServer, Box<dyn Error>> {
     let bound = admin::AdminListeners::bind(&config)?;
@@ -238,6 +258,7 @@ fn start_admin(
         engine: Arc::clone(&app.engine),
         metrics: Arc::clone(&app.metrics),
         reloader: Arc::clone(reloader),
+        assignments,
         readiness: app.readiness.clone(),
         token: token.transpose()?,
         tls,

@@ -97,6 +97,14 @@ impl AdminClient {
         self.call(Method::POST, path, accept, body).await
     }
 
+    /// Posts a body in JSON to `path`, such as `/api/assignments/set`.
+    ///
+    /// # Errors
+    /// If the server cannot be reached, or does not answer with 200.
+    pub async fn post_json(&self, path: &str, body: String) -> Result<String, AdminError> {
+        self.call(Method::POST, path, MediaType::Json, body).await
+    }
+
     async fn call(
         &self,
         method: Method,

@@ -24,6 +24,37 @@ impl Timestamp {
     }
 }
 
+/// Times as RFC 3339 text in data, for serde.
+pub mod rfc3339_text {
+    use serde::{Deserialize, Deserializer, Serializer, de};
+
+    use super::Timestamp;
+
+    /// Writes the time, if there is one.
+    ///
+    /// # Errors
+    /// Those of the serializer.
+    pub fn serialize<S: Serializer>(time: &Option<Timestamp>, to: S) -> Result<S::Ok, S::Error> {
+        match time {
+            Some(time) => to.serialize_str(&time.to_rfc3339()),
+            None => to.serialize_none(),
+        }
+    }
+
+    /// Reads a time.
+    ///
+    /// # Errors
+    /// If it is not in RFC 3339.
+    pub fn deserialize<'d, D: Deserializer<'d>>(from: D) -> Result<Option<Timestamp>, D::Error> {
+        let Some(text) = Option::<String>::deserialize(from)? else {
+            return Ok(None);
+        };
+        let time = Timestamp::from_rfc3339(&text);
+        let wrong = || de::Error::custom("not a time in RFC 3339");
+        time.map(Some).ok_or_else(wrong)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

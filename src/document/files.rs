@@ -58,6 +58,21 @@ pub fn find(
     Ok(files)
 }
 
+/// The files in the folder of `path` that are not hidden, by path; none if it cannot be listed.
+pub fn beside(path: &Path) -> Vec<PathBuf> {
+    let folder = path.parent().unwrap_or(Path::new(""));
+    let listed = match folder.as_os_str().is_empty() {
+        true => fs::read_dir("."),
+        false => fs::read_dir(folder),
+    };
+    let entries = listed.into_iter().flatten().take(MAX_ENTRIES).flatten();
+    let names = entries.map(|entry| entry.file_name());
+    let visible = names.filter(|name| !name.as_encoded_bytes().starts_with(b"."));
+    let mut files: Vec<PathBuf> = visible.map(|name| folder.join(name)).collect();
+    files.sort();
+    files
+}
+
 /// Reads a whole file; `None` and a finding if it is not a regular file.
 ///
 /// # Errors

@@ -68,6 +68,9 @@ pub struct ExplainedDescriptor {
     pub result: MatchResult,
     /// The rule that was found.
     pub rule: Option<ExplainedRule>,
+    /// The row of a table that gives the client other limits than the rule's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub assignment: Option<ExplainedAssignment>,
     /// The limits that it counts against.
     pub limits: Vec<ExplainedLimit>,
     /// Its status in the response.
@@ -116,10 +119,13 @@ pub struct ExplainedRule {
     pub path: String,
     /// Its file.
     pub file: Option<PathBuf>,
-    /// The line of its `rate_limit`, from 1.
+    /// The line of its `rate_limit` or `plan`, from 1.
     pub line: Option<u32>,
-    /// The column of its `rate_limit`, from 1.
+    /// The column of its `rate_limit` or `plan`, from 1.
     pub column: Option<u32>,
+    /// The name of the plan that its limits are of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan: Option<String>,
     /// Counted and reported, never refused.
     pub shadow_mode: bool,
     /// Refuses only when every quota of the request is over limit.
@@ -127,6 +133,23 @@ pub struct ExplainedRule {
     /// Requests over the limit are let through, as the response says.
     #[serde(default)]
     pub is_soft: bool,
+}
+
+/// The row of a table that is in force for a client.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExplainedAssignment {
+    /// The name of the plan; `None` for limits of its own.
+    pub plan: Option<String>,
+    /// When it ends, in RFC 3339; `None` if it does not.
+    pub until: Option<String>,
+    /// Why the client has it.
+    pub note: Option<String>,
+    /// Who wrote it.
+    pub author: Option<String>,
+    /// Its file; `None` if it was added while weir served.
+    pub file: Option<PathBuf>,
+    /// Its line in the file, from 1.
+    pub line: Option<u32>,
 }
 
 /// A limit and its state.

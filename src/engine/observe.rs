@@ -6,7 +6,7 @@ use super::decision::Status;
 use super::plan::Plan;
 use super::target::{Match, Target};
 use crate::clock::Timestamp;
-use crate::limit::{Outcome, Outcomes};
+use crate::limit::{LimitSet, Outcome, Outcomes};
 use crate::policy::{Domain, Rule};
 
 /// What one descriptor matched, and how it was decided.
@@ -21,6 +21,10 @@ pub struct DescriptorResult<'a> {
     /// The rule that applies; `None` if none matched, if it was replaced, or if the limit came with
     /// the request.
     pub rule: Option<&'a Arc<Rule>>,
+    /// The limits that count: those of the rule, or of an assignment; `None` if there are none.
+    pub limits: Option<&'a LimitSet>,
+    /// Whether a request over the limits is let through, as the response says.
+    pub is_soft: bool,
     /// Whether a rule matched all of whose limits other rules of the request replace.
     pub is_replaced: bool,
     /// Whether another descriptor exempts the request, so that the rule that matched does not apply.
@@ -49,6 +53,8 @@ pub(super) fn observe_each(
             domain: plan.domain,
             descriptor,
             rule: rule(target),
+            limits: target.limits().map(|limits| limits.set),
+            is_soft: target.is_soft(plan.domain),
             is_replaced: matches!(target.matched, Match::Replaced),
             is_exempted: matches!(target.matched, Match::Exempted),
             outcomes: counted.map_or(&[], |outcomes| &outcomes.limits),

@@ -8,14 +8,16 @@ use super::enforcement::RequestEnforcement;
 use super::identity::{self, Parts};
 use super::overrides::{self, Overrides};
 use super::target::{Match, MatchedLimits, Target};
+use crate::clock::Timestamp;
 use crate::limit::{Active, LimitSet};
-use crate::policy::{Domain, Limits, Policy, Rule};
+use crate::policy::{Assignment, Domain, Limits, Policy, Rule, Terms};
 use crate::request::{Cost, Descriptor, Entry, LeaseId, Request};
 use crate::store::{Batch, Enforcement, Hit, KeyBuilder, KeyHasher};
 
 /// A request with what its descriptors match.
 #[derive(Debug)]
 pub(super) struct Plan<'a> {
+    policy: &'a Policy,
     pub(super) request: &'a Request,
     /// `None` if no policy defines the request's domain.
     pub(super) domain: Option<&'a Domain>,
@@ -36,6 +38,7 @@ impl<'a> Plan<'a> {
     pub(super) fn new(policy: &'a Policy, request: &'a Request) -> Self {
         let domain = policy.domain(&request.domain);
         Self {
+            policy,
             request,
             domain,
             targets: SmallVec::new(),
@@ -48,12 +51,13 @@ impl<'a> Plan<'a> {
         }
     }
 
-    /// Matches the descriptors. `overrides` are the limits that came with the request; `new_lease`
-    /// makes the lease, if the request acquires slots.
+    /// Matches the descriptors, by the assignments in force at `now`. `overrides` are the limits that came with the
+    /// request; `new_lease` makes the lease, if the request acquires slots.
     pub(super) fn match_descriptors(
         &mut self,
         overrides: &'a Overrides,
         hasher: &KeyHasher,
+        now: Timestamp,
         new_lease: impl FnOnce() -> LeaseId,
     ) {
         let descriptors = &self.request.descriptors;
@@ -61,7 +65,7 @@ impl<'a> Plan<'a> {
             Some(domain) => {
                 let begun = identity::of_domain(domain, hasher);
                 for (index, descriptor) in descriptors.iter().enumerate() {
-                    self.match_one(domain, descriptor, overrides.get(index), &begun);
+                    self.match_one(domain, descriptor, overrides.get(index), &begun, now);
                 }
             }
             None => self
@@ -82,16 +86,31 @@ impl<'a> Plan<'a> {
         descriptor: &'a Descriptor,
         own: Option<&'a LimitSet>,
         begun: &KeyBuilder,
+        now: Timestamp,
     ) {
         let (entries, released) = released_lease(domain, descriptor);
         let mut identity = *begun;
-        let node = domain.walk(entries, &mut Parts(&mut identity));
+        let mut node = domain.walk(entries, &mut Parts(&mut identity));
         let rule = node.and_then(|node| node.rule);
-        let (rule, set) = match (own, rule.map(|rule| (rule, &rule.limits))) {
+        let terms = match (own, rule) {
+            (None, Some(rule)) if rule.has_assignments() => {
+                self.assigned_terms(domain, rule, entries, now)
+            }
+            _ => None,
+        };
+        if let (Some(node), Some(terms)) = (&mut node, terms) {
+            node.metadata = terms.metadata.as_ref().or(node.metadata);
+            node.response = terms.response.as_ref().or(node.response);
+        }
+        let limits = rule.map(|rule| (rule, terms.map_or(&rule.limits, |terms| &terms.limits)));
+        let (rule, set) = match (own, limits) {
             (_, Some((_, Limits::Exempt))) => {
                 self.is_exempt = true;
-                let matched = Match::Exempt;
-                return self.targets.push(Target { node, matched });
+                return self.targets.push(Target {
+                    node,
+                    terms,
+                    matched: Match::Exempt,
+                });
             }
             (Some(set), _) => {
                 if !node.is_some_and(|node| overrides::counts_like(&node, set)) {
@@ -102,17 +121,27 @@ impl<'a> Plan<'a> {
             }
             (None, Some((rule, Limits::Counted(set)))) => (Some(&**rule), set),
             (None, Some((_, Limits::Unlimited { .. }))) => {
-                let matched = Match::Unlimited;
-                return self.targets.push(Target { node, matched });
+                return self.targets.push(Target {
+                    node,
+                    terms,
+                    matched: Match::Unlimited,
+                });
             }
             (None, None) => {
-                let matched = Match::None;
-                return self.targets.push(Target { node, matched });
+                return self.targets.push(Target {
+                    node,
+                    terms,
+                    matched: Match::None,
+                });
             }
         };
         let active = Active::ALL;
         let matched = Match::Limits(MatchedLimits { rule, set, active });
-        self.targets.push(Target { node, matched });
+        self.targets.push(Target {
+            node,
+            terms,
+            matched,
+        });
         self.batch.hits.push(Hit {
             key: identity.key(),
             set,
@@ -143,15 +172,40 @@ impl<'a> Plan<'a> {
         }
     }
 
+    /// The row that a table has for the client of a descriptor.
+    pub(super) fn assignment(
+        &self,
+        target: &Target<'a>,
+        descriptor: &'a Descriptor,
+        now: Timestamp,
+    ) -> Option<Assignment<'a>> {
+        target.terms?;
+        let domain = self.domain?;
+        let (entries, _) = released_lease(domain, descriptor);
+        let rule = target.node?.rule?;
+        self.policy
+            .assignment(domain, rule, &entries.last()?.value, now)
+    }
+
+    /// What the tables of a rule say of the client, which the last entry names.
+    #[inline(never)]
+    fn assigned_terms(
+        &self,
+        domain: &'a Domain,
+        rule: &Rule,
+        entries: &[Entry],
+        now: Timestamp,
+    ) -> Option<&'a Terms> {
+        let client = entries.last()?;
+        let found = self.policy.assignment(domain, rule, &client.value, now)?;
+        Some(found.terms)
+    }
+
     /// Removes the limits whose names another rule of the request replaces, even if that rule is
     /// itself replaced: the order of descriptors does not matter.
     fn replace(&mut self) {
-        let replacing: SmallVec<[&'a Rule; 4]> = self
-            .targets
-            .iter()
-            .filter_map(|target| target.rule())
-            .filter(|rule| !rule.replaces.is_empty())
-            .collect();
+        let replacing: SmallVec<[Replacing<'a>; 4]> =
+            self.targets.iter().filter_map(Replacing::of).collect();
         if replacing.is_empty() {
             return;
         }
@@ -204,14 +258,29 @@ impl<'a> Plan<'a> {
     }
 }
 
+/// A rule that replaces limits of others.
+struct Replacing<'a> {
+    rule: &'a Rule,
+    /// The names of the limits.
+    names: &'a [Arc<str>],
+}
+
+impl<'a> Replacing<'a> {
+    fn of(target: &Target<'a>) -> Option<Self> {
+        let rule = target.rule()?;
+        let names = target.replaces(rule);
+        (!names.is_empty()).then_some(Self { rule, names })
+    }
+}
+
 /// Whether a rule other than `rule` replaces limits of that name.
-fn is_replaced(rule: &Rule, name: Option<&Arc<str>>, replacing: &[&Rule]) -> bool {
+fn is_replaced(rule: &Rule, name: Option<&Arc<str>>, replacing: &[Replacing<'_>]) -> bool {
     name.is_some_and(|name| {
         let others = replacing
             .iter()
-            .filter(|other| !std::ptr::eq(**other, rule));
+            .filter(|other| !std::ptr::eq(other.rule, rule));
         others
-            .flat_map(|other| &other.replaces)
+            .flat_map(|other| other.names)
             .any(|replaced| replaced == name)
     })
 }

@@ -3,13 +3,17 @@
 use std::sync::Arc;
 
 use crate::limit::{Active, Limit, LimitSet};
-use crate::policy::{Domain, Limits, MatchedNode, Metadata, OnStoreError, ResponseTemplate, Rule};
+use crate::policy::{
+    Domain, Limits, MatchedNode, Metadata, OnStoreError, ResponseTemplate, Rule, Terms,
+};
 
 /// A descriptor, matched.
 #[derive(Debug)]
 pub(super) struct Target<'a> {
     /// The node that matched the last entry.
     pub(super) node: Option<MatchedNode<'a>>,
+    /// What a table says of the client, in place of what the rule says.
+    pub(super) terms: Option<&'a Terms>,
     pub(super) matched: Match<'a>,
 }
 
@@ -44,6 +48,7 @@ impl<'a> Target<'a> {
     /// A descriptor that matches no rule.
     pub(super) const UNMATCHED: Self = Self {
         node: None,
+        terms: None,
         matched: Match::None,
     };
 
@@ -63,6 +68,11 @@ impl<'a> Target<'a> {
             Match::Unlimited | Match::Exempt => self.node?.rule.map(Arc::as_ref),
             Match::Limits(limits) => limits.rule,
         }
+    }
+
+    /// The names of limits of other rules that its limits replace; `rule` is the target's own.
+    pub(super) fn replaces(&self, rule: &'a Rule) -> &'a [Arc<str>] {
+        self.terms.map_or(&rule.replaces, |terms| &terms.replaces)
     }
 
     /// Whether it refuses only together with all other quotas of the request.
@@ -104,7 +114,10 @@ impl<'a> Target<'a> {
             return false;
         };
         match limits.rule {
-            Some(rule) => rule.is_soft,
+            Some(rule) => {
+                let response = self.terms.and_then(|terms| terms.response.as_ref());
+                response.map_or(rule.is_soft, |response| response.over_limit.allow)
+            }
             // An override has the response of the node that it matches.
             None => domain
                 .and_then(|domain| self.response(domain))
@@ -114,7 +127,7 @@ impl<'a> Target<'a> {
 
     /// Deactivates the limits of `rule`, which is the target's own, whose names `is_replaced`.
     pub(super) fn replace(&mut self, rule: &Rule, is_replaced: impl Fn(Option<&Arc<str>>) -> bool) {
-        let mut left = match &rule.limits {
+        let mut left = match self.terms.map_or(&rule.limits, |terms| &terms.limits) {
             Limits::Unlimited { name } => usize::from(!is_replaced(name.as_ref())),
             Limits::Exempt => return,
             Limits::Counted(set) => set.limits.len(),

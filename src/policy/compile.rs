@@ -12,7 +12,9 @@ mod effect;
 mod level;
 mod limits;
 mod matcher;
+mod own_limits;
 mod penalty;
+mod plans;
 mod reach;
 mod response;
 mod root;
@@ -21,12 +23,16 @@ mod summary;
 mod unlikely;
 mod word;
 
+use super::assignments::{Assigned, TableFiles};
 use super::raw::ON_STORE_ERROR;
 use super::tree::Domain;
 use super::{DomainDefaults, MetricIds, OnStoreError};
 use crate::document::{Field, PathElement, Report, Spanned, Text};
 use crate::policy::PolicyCode;
 use compiler::{Compiler, LevelContext};
+pub(super) use own_limits::{OwnLimits, own_limits};
+use plans::CompiledPlans;
+pub(super) use plans::unknown as unknown_plan;
 pub(crate) use root::DomainFile;
 use root::RootSettings;
 use summary::DomainSummary;
@@ -39,13 +45,15 @@ const LEASE_ENTRY: &str = "lease";
 
 /// Compiles one domain; `None` if it has no name.
 ///
-/// `report` must be of the files of these parts. Use the domain only if no error was reported.
+/// `tables` are those that have files. `report` must be of the files of these parts. Use the domain only if no error was
+/// reported.
 pub(crate) fn compile(
     mut parts: Vec<DomainFile>,
+    tables: &TableFiles,
     defaults: &DomainDefaults,
     report: &mut Report,
 ) -> Option<Domain> {
-    let mut summary = DomainSummary::gather(parts.iter().map(|part| &part.raw.descriptors[..]));
+    let mut summary = DomainSummary::gather(parts.iter().map(|part| &part.raw));
     for (file, part) in parts.iter().enumerate() {
         if part.raw.name.is_absent() {
             let help = "begin the file with `domain: name`";
@@ -69,7 +77,13 @@ pub(crate) fn compile(
     summary.atomic = root.atomic;
     let lease_entry = root.lease_entry.as_deref().unwrap_or(LEASE_ENTRY);
     let lease_entry = summary.has_leases.then(|| lease_entry.as_bytes().into());
-    let mut compiler = Compiler::new(summary);
+    let mut plans = Vec::new();
+    for (file, part) in parts.iter_mut().enumerate() {
+        let of_file = std::mem::take(&mut part.raw.plans);
+        plans.extend(of_file.into_iter().map(|plan| (file as u32, plan)));
+    }
+    let plans = CompiledPlans::compile(plans, &summary, report);
+    let mut compiler = Compiler::new(summary, plans, tables);
     let response = root
         .response
         .as_ref()
@@ -88,6 +102,9 @@ pub(crate) fn compile(
     if let Some((file, _)) = root.response {
         report.in_file(file, |report| compiler.end_response(report));
     }
+    if compiler.tables.is_empty() {
+        compiler.plans.report_unused(report);
+    }
     Some(Domain {
         name: (*root.name?).into(),
         shadow_mode: root.shadow_mode,
@@ -96,7 +113,12 @@ pub(crate) fn compile(
         atomic: root.atomic,
         lease_entry,
         response,
+        plans: compiler.plans.into_terms(),
         secrets: compiler.summary.secrets,
+        tables: compiler.tables.into(),
+        assigned_rules: compiler.assigned_rules.into(),
+        assigned: Assigned::default(),
+        index: 0,
         rules: compiler.rules,
         nodes: compiler.nodes,
         levels: compiler.levels,

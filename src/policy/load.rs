@@ -4,10 +4,12 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::assignments::{self, TableFiles};
 use super::compile::{self, DomainFile};
 use super::raw::{self, RawDomain};
 use super::tree::Domain;
 use super::{DomainDefaults, Policy, PolicyCode};
+use crate::clock::Timestamp;
 pub use crate::document::files::LoadError;
 use crate::document::{self, Diagnostic, PathElement, Position, Report, Severity, Text, quoted};
 
@@ -36,9 +38,13 @@ pub struct LoadOptions {
     pub any_name: bool,
     /// What applies to all domains.
     pub defaults: DomainDefaults,
+    /// The time, to warn of assignments that have ended; `None` not to.
+    pub now: Option<Timestamp>,
 }
 
 /// Loads files, and the policy files in folders and below (`*.yaml` and `*.yml`, not `*.test.yaml`, by path).
+///
+/// The files of tables (`*.assignments.csv` and `*.assignments.jsonl`) are those in the folders of policies.
 ///
 /// # Errors
 /// When a path cannot be read; any other fault is a diagnostic.
@@ -48,13 +54,22 @@ pub fn load(paths: &[PathBuf], options: LoadOptions) -> Result<LoadedPolicy, Loa
         ..Load::default()
     };
     let files = load.find(paths)?;
-    for file in files {
-        load.read(&file)?;
+    for file in &files {
+        load.tables.add(file);
     }
+    for file in files {
+        if TableFiles::table_name(&file).is_none() {
+            load.read(&file)?;
+        }
+    }
+    load.compile_deferred();
+    let found = assignments::assign(&mut load.tables, &mut load.domains, load.options.now)?;
+    load.diagnostics.extend(found);
     Ok(load.finish())
 }
 
-/// The files that [`load`] would read, in its order; with `any_name` those of [`LoadOptions::any_name`].
+/// The files that [`load`] would read, in its order, with those of tables; with `any_name` those of
+/// [`LoadOptions::any_name`].
 ///
 /// # Errors
 /// When a path cannot be read.
@@ -89,7 +104,8 @@ pub fn load_text(file: &Path, text: &str) -> LoadedPolicy {
 }
 
 /// Warnings about what a domain lacks as a whole.
-const CONSEQUENCES: [PolicyCode; 4] = [
+const CONSEQUENCES: [PolicyCode; 5] = [
+    PolicyCode::UnusedPlan,
     PolicyCode::NoLimit,
     PolicyCode::MissingCatchAll,
     PolicyCode::UnreachableLimit,
@@ -152,24 +168,40 @@ struct Load {
     diagnostics: Vec<Diagnostic>,
     files: Vec<PathBuf>,
     texts: HashMap<PathBuf, String>,
+    tables: TableFiles,
 }
 
 impl Load {
+    /// The files of policies, and of the tables next to them.
     fn find(&mut self, paths: &[PathBuf]) -> Result<Vec<PathBuf>, LoadError> {
-        match self.options.any_name {
-            true => document::files::find(paths, |_, files| files),
-            false => document::files::find(paths, |folder, files| self.select(folder, files)),
+        let mut files = match self.options.any_name {
+            true => document::files::find(paths, |_, files| files)?,
+            false => document::files::find(paths, |folder, files| self.select(folder, files))?,
+        };
+        // The files of a folder are listed already.
+        let single = paths.iter().filter(|path| files.contains(path));
+        let beside: Vec<PathBuf> = single
+            .flat_map(|path| document::files::beside(path))
+            .filter(|path| TableFiles::table_name(path).is_some())
+            .collect();
+        for path in beside {
+            if !files.contains(&path) {
+                files.push(path);
+            }
         }
+        Ok(files)
     }
 
-    /// The policy files among those of a folder.
+    /// The files of policies and tables among those of a folder.
     fn select(&mut self, folder: &Path, files: Vec<PathBuf>) -> Vec<PathBuf> {
         const HELP: &str = "a policy file is named `*.yaml` or `*.yml`";
         let mut policies = Vec::new();
+        let mut tables = Vec::new();
         for path in files {
             match FileKind::of(&path) {
                 FileKind::Test => {}
                 FileKind::Policy => policies.push(path),
+                FileKind::Table => tables.push(path),
                 FileKind::Other => {
                     self.warn(&path, PolicyCode::SkippedFile, "the file is skipped", HELP);
                 }
@@ -179,6 +211,7 @@ impl Load {
             let message = "the folder has no policy file";
             self.warn(folder, PolicyCode::EmptyFolder, message, HELP);
         }
+        policies.extend(tables);
         policies
     }
 
@@ -208,9 +241,12 @@ impl Load {
             let part = DomainFile { file, raw };
             if let Some(name) = name.filter(|_| self.options.merge_domains) {
                 self.defer(name.value, part);
-            } else if let Some(domain) =
-                compile::compile(vec![part], &self.options.defaults, &mut report)
-            {
+            } else if let Some(domain) = compile::compile(
+                vec![part],
+                &self.tables,
+                &self.options.defaults,
+                &mut report,
+            ) {
                 self.add_domain(domain, position, &mut report);
             }
         }
@@ -239,7 +275,7 @@ impl Load {
         for parts in std::mem::take(&mut self.deferred) {
             let files = parts.iter().map(|part| part.file.clone()).collect();
             let mut report = Report::of_files(files);
-            let domain = compile::compile(parts, &self.options.defaults, &mut report);
+            let domain = compile::compile(parts, &self.tables, &self.options.defaults, &mut report);
             self.domains.extend(domain);
             self.extend(report);
         }
@@ -287,11 +323,15 @@ impl Load {
 enum FileKind {
     Test,
     Policy,
+    Table,
     Other,
 }
 
 impl FileKind {
     fn of(path: &Path) -> Self {
+        if TableFiles::table_name(path).is_some() {
+            return Self::Table;
+        }
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         match name
             .strip_suffix(".yaml")

@@ -7,12 +7,14 @@ mod descriptor;
 mod kubernetes;
 mod lazy;
 mod limit;
+mod plan;
 mod response;
 mod types;
 
 use super::PolicyCode;
 use crate::document::{
-    self, Field, Key, Language, Level, Metadata, Pair, Position, Report, Spanned, Text, scalar,
+    self, Field, Key, Language, Level, Metadata, Node, Pair, Position, Report, Spanned, Text,
+    scalar,
 };
 use descriptor::Descriptors;
 use lazy::{Defaulted, Lazy};
@@ -29,7 +31,19 @@ pub(super) struct RawDomain {
     pub(super) lease_entry: Option<Spanned<Text>>,
     pub(super) response: Option<Spanned<RawResponse>>,
     pub(super) on_store_error: Option<Spanned<Spanned<Text>>>,
+    pub(super) plans: Vec<RawPlan>,
     pub(super) descriptors: RawDescriptors,
+}
+
+/// One of `plans`.
+#[derive(Debug)]
+pub(super) struct RawPlan {
+    pub(super) name: Spanned<Text>,
+    /// False if it is not a mapping or has unknown keys, which is reported already.
+    pub(super) is_sound: bool,
+    pub(super) rate_limit: Option<RawRateLimit>,
+    pub(super) metadata: Option<Metadata>,
+    pub(super) response: Option<RawResponse>,
 }
 
 /// The nodes of a level, each freed when it is compiled.
@@ -78,6 +92,10 @@ pub(super) struct RawDescriptorExtras {
     pub(super) metadata: Option<Metadata>,
     pub(super) response: Option<RawResponse>,
     pub(super) on_store_error: Field<Text>,
+    /// The name of a plan.
+    pub(super) plan: Field<Text>,
+    /// The name of a table.
+    pub(super) assignments: Field<Text>,
 }
 
 /// A boolean key of a descriptor.
@@ -181,7 +199,16 @@ impl Defaulted for RawDescriptorExtras {
         metadata: None,
         response: None,
         on_store_error: Field::Absent,
+        plan: Field::Absent,
+        assignments: Field::Absent,
     };
+}
+
+impl RawDescriptor {
+    /// Whether it has limits, of its own or of a plan.
+    pub(super) fn is_rule(&self) -> bool {
+        self.rate_limit.is_some() || !self.extras.plan.is_absent()
+    }
 }
 
 impl RawDescriptorExtras {
@@ -240,6 +267,7 @@ pub(super) static LANGUAGE: Language = Language {
         &limit::LIMIT,
         &limit::LISTED_LIMIT,
         &limit::REPLACES,
+        &plan::PLAN,
         &response::RESPONSE,
         &response::OVER_LIMIT,
     ],
@@ -338,6 +366,8 @@ static ROOT: Level<RawDomain> = Level {
         Key::new("lease_entry", types::TEXT,
             "The key of the entry that names the lease to release; lease if left out.",
             |domain, pair, report| domain.lease_entry = text(pair, report).map(|it| pair.at_key(it.value))),
+        Key::new("plans", types::PLANS, "Named sets of limits, for `plan` and for assignments.",
+            |domain, pair, report| domain.plans = plan::read_all(&pair.node, report)),
     ],
 };
 
@@ -363,12 +393,18 @@ pub(super) fn read(text: &str, report: &mut Report) -> Option<RawDomain> {
         lease_entry: None,
         response: None,
         on_store_error: None,
+        plans: Vec::new(),
         descriptors: descriptors.into_top(),
     };
     if !root.is_null() {
         ROOT.read(&root, &mut domain, &LANGUAGE, report)?;
     }
     Some(domain)
+}
+
+/// Reads limits that are not in a policy.
+pub(super) fn read_rate_limit(node: &Node, report: &mut Report) -> RawRateLimit {
+    limit::read_at(node, node.position, report)
 }
 
 fn flag(pair: &Pair, report: &mut Report) -> Option<Spanned<bool>> {

@@ -1,5 +1,6 @@
 //! Rules: what a walk of the tree finds.
 
+use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -12,6 +13,10 @@ use crate::policy::{MetricIds, ResponseTemplate, RuleName};
 pub struct Rule {
     /// The limits.
     pub limits: Limits,
+    /// The name of the plan that they are of; `None` if they are the node's own.
+    pub plan: Option<Arc<str>>,
+    /// The table that gives single clients other limits.
+    pub(super) assigned_by: Option<AssignedBy>,
     /// Hits are counted and reported, never refused.
     pub shadow_mode: bool,
     /// It refuses only if every quota of the request is over limit.
@@ -32,17 +37,32 @@ pub struct Rule {
     pub metric_ids: MetricIds,
     /// The file it comes from.
     pub file: Option<Arc<Path>>,
-    /// The position of its `rate_limit` in that file, or of `exempt`.
+    /// The position of its `rate_limit`, of the name of its plan, or of `exempt`, in that file.
     pub position: Option<Position>,
 }
 
 impl Rule {
+    /// Whether a table may give single clients other limits.
+    #[inline]
+    pub fn has_assignments(&self) -> bool {
+        self.assigned_by.is_some()
+    }
+
     /// Its path in the file, such as `descriptors[2].descriptors[0]`.
     pub fn path(&self) -> String {
         let levels = self.name.levels.iter();
         let steps = levels.map(|level| format!("descriptors[{}]", level.index));
         steps.collect::<Vec<_>>().join(".")
     }
+}
+
+/// Which table changes a rule, and which of the rules with a table it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct AssignedBy {
+    /// The index of the table in the domain.
+    pub(super) table: u32,
+    /// The index of the rule in `assigned_rules` of the domain.
+    pub(super) slot: u32,
 }
 
 /// The answer when the store cannot count a hit.
@@ -69,7 +89,7 @@ pub struct MetricDetail {
 }
 
 /// The limits of a rule.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Limits {
     /// None: always within limit.
     Unlimited {
@@ -80,6 +100,23 @@ pub enum Limits {
     Exempt,
     /// Hits are counted against limits that act together.
     Counted(LimitSet),
+}
+
+/// `600 per minute; 10000 per day`, `unlimited` or `exempt`.
+impl fmt::Display for Limits {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unlimited { .. } => f.write_str("unlimited"),
+            Self::Exempt => f.write_str("exempt"),
+            Self::Counted(set) => {
+                for (at, limit) in set.limits.iter().enumerate() {
+                    let separator = if at == 0 { "" } else { "; " };
+                    write!(f, "{separator}{limit}")?;
+                }
+                Ok(())
+            }
+        }
+    }
 }
 
 /// A part of the identity of a counter; a walk adds them to a [`CounterIdentity`] in order.

@@ -4,24 +4,33 @@
 //! the number of rules. By design, a walk does not backtrack between levels, and the rule of an
 //! inner node does not apply to a longer descriptor.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::path::Path;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
+use crate::clock::Timestamp;
 use crate::document::Metadata;
+use crate::policy::assignments::{Assigned, Assignment, ClientKey};
 use crate::policy::byte_map::ByteMap;
 use crate::policy::matchers::cidr::CidrIndex;
 use crate::policy::matchers::path::{CaptureRef, PathTrie};
 use crate::policy::matchers::sha256::Sha256Hash;
 use crate::policy::matchers::wildcard::WildcardIndex;
+use crate::policy::rule::AssignedBy;
 use crate::policy::{
-    CounterIdentity, IdentityPart, MatchedNode, MetricIds, ResponseTemplate, Rule,
+    CounterIdentity, IdentityPart, MatchedNode, MetricIds, ResponseTemplate, Rule, Terms,
 };
 use crate::request::Entry;
 
 /// All domains, loaded together.
 #[derive(Debug, Default)]
 pub struct Policy {
-    domains: ByteMap<Domain>,
+    /// Policies that differ only in assignments that were added share them.
+    domains: Arc<ByteMap<Domain>>,
+    /// The assignments that were added to each domain, by its index; `None` if there are none.
+    added: Option<Arc<[Assigned]>>,
     rule_count: usize,
     is_awaited: bool,
 }
@@ -42,11 +51,41 @@ pub struct Domain {
     /// The key of the entry that names a lease; `None` if the domain has no limit with leases.
     pub(crate) lease_entry: Option<Box<[u8]>>,
     pub(crate) response: Option<Arc<ResponseTemplate>>,
+    pub(super) plans: BTreeMap<Arc<str>, Arc<Terms>>,
     pub(crate) secrets: HashSet<Box<[u8]>>,
+    /// The tables that its nodes name.
+    pub(super) tables: Box<[UsedTable]>,
+    /// The indices of the rules with a table.
+    pub(super) assigned_rules: Box<[u32]>,
+    /// What the files of the tables say.
+    pub(super) assigned: Assigned,
+    /// Its index in the policy.
+    pub(super) index: u32,
     pub(crate) rules: Vec<Arc<Rule>>,
     pub(crate) nodes: Vec<PolicyNode>,
     pub(crate) levels: Vec<PolicyLevel>,
     pub(crate) top: Option<u32>,
+}
+
+/// A table of assignments.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TableSummary {
+    /// Its domain.
+    pub domain: String,
+    /// Its name.
+    pub table: String,
+    /// The rows of its files.
+    pub rows: usize,
+}
+
+/// A table that nodes name.
+#[derive(Debug)]
+pub(super) struct UsedTable {
+    pub(super) name: Arc<str>,
+    /// The file of the policy; those of the table are next to it.
+    pub(super) file: Arc<Path>,
+    /// Whether it is for values of a secret key.
+    pub(super) is_secret: bool,
 }
 
 /// Where a walk can end.
@@ -128,15 +167,83 @@ impl Policy {
         self.is_awaited
     }
 
-    pub(crate) fn new(domains: Vec<Domain>) -> Self {
-        Self {
-            rule_count: domains.iter().map(|domain| domain.rules.len()).sum(),
-            domains: domains
-                .into_iter()
-                .map(|domain| (domain.name.as_bytes().into(), domain))
-                .collect(),
-            is_awaited: false,
+    pub(crate) fn new(mut domains: Vec<Domain>) -> Self {
+        for (index, domain) in domains.iter_mut().enumerate() {
+            domain.index = index as u32;
         }
+        let by_name: ByteMap<Domain> = domains
+            .into_iter()
+            .map(|domain| (domain.name.as_bytes().into(), domain))
+            .collect();
+        let mut policy = Self {
+            domains: Arc::new(by_name),
+            ..Self::default()
+        };
+        let rules = policy.domains().into_iter();
+        policy.rule_count = rules.map(|domain| domain.rules.len()).sum();
+        policy
+    }
+
+    /// The same policy with other assignments that were added.
+    pub(super) fn with_added(&self, added: Option<Arc<[Assigned]>>) -> Self {
+        Self {
+            domains: Arc::clone(&self.domains),
+            added,
+            rule_count: self.rule_count,
+            is_awaited: self.is_awaited,
+        }
+    }
+
+    /// The tables of all domains.
+    pub fn tables(&self) -> Vec<TableSummary> {
+        let domains = self.domains().into_iter();
+        let of_domain = |domain: &Domain| {
+            let rows = domain.assigned.row_counts();
+            let tables = domain.tables.iter().zip(rows);
+            let tables = tables.map(|(table, rows)| TableSummary {
+                domain: domain.name.to_string(),
+                table: table.name.to_string(),
+                rows,
+            });
+            tables.collect::<Vec<_>>()
+        };
+        domains.flat_map(of_domain).collect()
+    }
+
+    /// All domains, in the order of their indices.
+    pub(super) fn by_index(&self) -> Vec<&Domain> {
+        let mut domains = self.domains();
+        domains.sort_by_key(|domain| domain.index);
+        domains
+    }
+
+    /// The row for the value of a client that ends at `rule`, if a table of the rule has one that is in force at `now`.
+    ///
+    /// Rows that were added precede those of files.
+    pub fn assignment<'p>(
+        &'p self,
+        domain: &'p Domain,
+        rule: &Rule,
+        value: &[u8],
+        now: Timestamp,
+    ) -> Option<Assignment<'p>> {
+        let by = rule.assigned_by?;
+        self.find_row(domain, by, &ClientKey::new(value), now)
+    }
+
+    pub(super) fn find_row<'p>(
+        &'p self,
+        domain: &'p Domain,
+        by: AssignedBy,
+        client: &ClientKey<'_>,
+        now: Timestamp,
+    ) -> Option<Assignment<'p>> {
+        let added = self
+            .added
+            .as_deref()
+            .and_then(|added| added.get(domain.index as usize));
+        let added = added.and_then(|added| added.find(by, client, now));
+        added.or_else(|| domain.assigned.find(by, client, now))
     }
 
     /// The domain of that name.

@@ -3,6 +3,7 @@
 //! It applies defaults, loads policies, and checks what needs more than one key, such as lists with
 //! one element for each descriptor.
 
+mod assignment;
 mod request;
 
 use std::collections::HashSet;
@@ -156,6 +157,14 @@ fn compile_step(
         }
         RawAction::Wait(duration) => StepAction::Wait(duration),
         RawAction::At(time) => StepAction::At(time),
+        RawAction::Assign(raw) => {
+            let row = assignment::compile(raw, position, context, report)?;
+            StepAction::Assign(Box::new(row))
+        }
+        RawAction::Unassign(mut raw) => {
+            let id = assignment::id(&mut raw, "unassign", position, context, report)?;
+            StepAction::Unassign(id)
+        }
         RawAction::Reload(paths) => {
             let policy = report.within(PathElement::Key("reload"), |report| {
                 loader.load(paths, report)

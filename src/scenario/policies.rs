@@ -23,6 +23,7 @@ const MERGED: LoadOptions = LoadOptions {
     keep_texts: false,
     any_name: false,
     defaults: DomainDefaults::NONE,
+    now: None,
 };
 
 impl Policies {

@@ -3,6 +3,7 @@
 //! Reading needs no policy and does not stop at a fault. The form is checked and made into a
 //! [`TestFile`](super::TestFile) by `compile`, which loads the policies.
 
+mod assignment;
 mod expect;
 mod scalars;
 mod step;
@@ -18,6 +19,7 @@ use crate::document::{
     DocumentCode, Field, Key, Kind, Language, Level, Node, Pair, PathElement, Position, Report,
     Spanned, list, parse, wrong_type,
 };
+pub(super) use assignment::RawAssignment;
 pub(super) use expect::RawExpectation;
 pub(super) use step::{PerDescriptor, RawAction, RawRequest, RawStep};
 
@@ -55,6 +57,8 @@ pub(super) static LANGUAGE: Language = Language {
         &ROOT,
         &TEST,
         &step::STEP,
+        &assignment::ASSIGNED,
+        &assignment::ASSIGN,
         &expect::EXPECT,
         &expect::EXPECTED_STATUS,
     ],

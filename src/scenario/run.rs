@@ -1,6 +1,6 @@
 //! Runs tests on the real engine. Each test has its own counters and its own clock.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::path::Path;
 use std::pin::pin;
@@ -17,7 +17,9 @@ use crate::clock::{Clock, ManualClock, Micros};
 use crate::document::{Report, quoted};
 use crate::engine::{Decision, Engine};
 use crate::limit::Rate;
-use crate::policy::{Domain, HIDDEN, Policy, Position, Redactor, TracedLevel};
+use crate::policy::{
+    AddedAssignment, AssignmentId, Domain, HIDDEN, Policy, Position, Redactor, TracedLevel,
+};
 use crate::request::{Cost, Descriptor, Entry, LeaseId, Request};
 use crate::store::{MemoryConfig, RngError, Store};
 
@@ -44,6 +46,7 @@ fn run_test(test: &Test, file: &Path) -> Result<TestReport, RngError> {
         ),
         policy: &test.policy,
         clock,
+        added: BTreeMap::new(),
         leases: HashMap::new(),
         report: Report::new(file),
     };
@@ -53,8 +56,16 @@ fn run_test(test: &Test, file: &Path) -> Result<TestReport, RngError> {
             StepAction::Wait(span) => runner.advance(*span),
             StepAction::At(time) => runner.clock.set(*time),
             StepAction::Reload(policy) => {
-                runner.engine.replace_policy(Arc::clone(policy));
                 runner.policy = policy;
+                runner.put_in_force();
+            }
+            StepAction::Assign(row) => {
+                runner.added.insert(&row.id, row);
+                runner.put_in_force();
+            }
+            StepAction::Unassign(id) => {
+                runner.added.remove(id);
+                runner.put_in_force();
             }
             StepAction::Request(request) => failure = runner.send(request, step.position),
         }
@@ -80,6 +91,7 @@ struct Runner<'t> {
     engine: Engine,
     policy: &'t Policy,
     clock: ManualClock,
+    added: BTreeMap<&'t AssignmentId, &'t AddedAssignment>,
     /// Granted leases, by the name that `keep` gives them.
     leases: HashMap<&'t str, SavedLeases>,
     report: Report,
@@ -105,6 +117,14 @@ impl SavedLeases {
 impl<'t> Runner<'t> {
     fn advance(&self, span: Micros) {
         self.clock.set(self.clock.now().plus(span));
+    }
+
+    /// Puts the policy in force with what was assigned.
+    fn put_in_force(&self) {
+        let rows = self.added.values().copied().cloned();
+        let rows: Vec<AddedAssignment> = rows.collect();
+        let (policy, _) = self.policy.with_assignments(&rows);
+        self.engine.replace_policy(policy);
     }
 
     /// Sends the request `times` times; the first answer that is not as expected is a failure.

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use crate::clock::{Micros, Timestamp};
 use crate::document::{Metadata, Position, Value};
 use crate::limit::Quota;
-use crate::policy::Policy;
+use crate::policy::{AddedAssignment, AssignmentId, Policy};
 use crate::request::Descriptor;
 
 /// How the names of scenario files in a folder end.
@@ -61,6 +61,10 @@ pub enum StepAction {
     At(Timestamp),
     /// `reload`: replace the policy and keep the counters.
     Reload(Arc<Policy>),
+    /// `assign`: add a row to a table.
+    Assign(Box<AddedAssignment>),
+    /// `unassign`: remove the row that was added for a value.
+    Unassign(AssignmentId),
 }
 
 /// A request, and how often it is sent.

@@ -18,7 +18,7 @@ const UNITS: [(&str, &str, u64); 6] = [
 ];
 
 /// Parses a duration: `30s`, `1m30s`, `250ms`, `1.5h`, `2 minutes`.
-pub(super) fn parse_duration(text: &str) -> Option<Micros> {
+pub fn parse_duration(text: &str) -> Option<Micros> {
     let mut rest = text.trim();
     let mut total: u64 = 0;
     if rest.is_empty() {

@@ -6,6 +6,7 @@
 //! [`crate::api`].
 
 mod access;
+mod assignments;
 mod audit;
 mod endpoints;
 mod explain;
@@ -51,6 +52,7 @@ pub use token::{TokenError, TokenFile};
 use front::{Front, PendingRequest};
 use peer::Peer;
 
+use super::assignments::Assignments;
 use super::grpc::json::JsonProtocol;
 use super::readiness::Readiness;
 use super::reload::Reloader;
@@ -87,6 +89,8 @@ pub struct Admin {
     pub metrics: Arc<Metrics>,
     /// Reloads the policies.
     pub reloader: Arc<Reloader>,
+    /// Assignments that are added while weir serves.
+    pub assignments: Arc<Assignments>,
     /// Whether the server accepts calls.
     pub readiness: Readiness,
     /// The certificate of the main port; `None` to serve without TLS.

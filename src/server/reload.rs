@@ -26,9 +26,12 @@ use changes::PolicyChanges;
 use super::threads;
 use crate::clock::{Clock, Timestamp};
 use crate::engine::{Engine, IncompatiblePolicy};
-use crate::policy::{Diagnostic, LoadError, LoadedPolicy, Policy, Severity};
+use crate::policy::{AddedAssignment, Diagnostic, LoadError, LoadedPolicy, Policy, Severity};
 use crate::telemetry::{Metrics, PolicyLoad};
 use crate::xds::Received;
+
+/// Assignments without an effect that are logged of each load.
+const MAX_LOGGED: usize = 10;
 
 /// Interval for checking whether replaced policies are still in use.
 const FREE_AFTER: Duration = Duration::from_millis(100);
@@ -47,6 +50,7 @@ enum Work {
         Box<Received>,
         oneshot::Sender<Result<(), IncompatiblePolicy>>,
     ),
+    Assign(Arc<[AddedAssignment]>, oneshot::Sender<()>),
 }
 
 /// What the thread can do.
@@ -97,6 +101,8 @@ struct ReloadThread {
     clock: Clock,
     /// Number of the policy in force; the first is 1.
     generation: u64,
+    /// The assignments that were added, for this policy and those to come.
+    added: Arc<[AddedAssignment]>,
     /// Replaced policies that calls may still be using. Dropping the last reference frees all rules,
     /// which takes milliseconds, so this thread must do it.
     retired: Vec<Arc<Policy>>,
@@ -123,6 +129,7 @@ impl Reloader {
             metrics,
             clock: Clock::System,
             generation: 1,
+            added: Arc::default(),
             retired: Vec::new(),
         };
         threads::spawn("weir-reload", move || thread.run(&pending, interval))?;
@@ -157,6 +164,14 @@ impl Reloader {
         let _ = self.work.send(Work::Apply(Box::new(received), outcome));
         applied.await.unwrap_or(Ok(()))
     }
+
+    /// Puts these assignments in force, in place of those that were added before. They stay through reloads.
+    pub async fn assign(&self, added: Arc<[AddedAssignment]>) {
+        let (outcome, assigned) = oneshot::channel();
+        // As in `send`.
+        let _ = self.work.send(Work::Assign(added, outcome));
+        let _ = assigned.await;
+    }
 }
 
 impl ReloadThread {
@@ -175,6 +190,11 @@ impl ReloadThread {
                 }
                 Ok(Work::Apply(received, outcome)) => {
                     let _ = outcome.send(self.apply(*received));
+                }
+                Ok(Work::Assign(added, outcome)) => {
+                    self.added = added;
+                    self.put_in_force(&self.engine.policy());
+                    let _ = outcome.send(());
                 }
                 Err(RecvTimeoutError::Timeout) if interval.is_none() => {}
                 Err(RecvTimeoutError::Timeout) => {
@@ -290,12 +310,21 @@ impl ReloadThread {
             "policies reloaded"
         );
         self.metrics.register(&policy);
+        self.put_in_force(&policy);
+        self.record(None, diagnostics);
+        ReloadOutcome::Reloaded
+    }
+
+    /// Puts a policy in force, with the assignments that were added.
+    fn put_in_force(&mut self, policy: &Policy) {
+        let (policy, faults) = policy.with_assignments(&self.added);
+        for fault in faults.iter().take(MAX_LOGGED) {
+            tracing::warn!("an assignment that was added has no effect: {fault}");
+        }
         let before = self.engine.replace_policy(policy);
         if Arc::strong_count(&before) > 1 {
             self.retired.push(before);
         }
-        self.record(None, diagnostics);
-        ReloadOutcome::Reloaded
     }
 
     fn keep(&self, reason: String, diagnostics: Vec<String>) -> ReloadOutcome {

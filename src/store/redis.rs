@@ -22,6 +22,7 @@ mod local_cache;
 mod node_map;
 mod node_queue;
 mod pending_write;
+mod records;
 mod script;
 mod server_error;
 mod shared;
@@ -52,6 +53,7 @@ use crate::clock::{Micros, Timestamp};
 use crate::limit::{Outcomes, States};
 use crate::request::LeaseId;
 use call::ScriptCall;
+use connect::RedisConnection;
 use local_cache::LocalCache;
 use pending_write::{Certainty, LocalCharge};
 use shared::Shared;
@@ -72,6 +74,8 @@ pub struct Redis {
     /// Counts while Redis is unavailable.
     fallback: Memory,
     is_cluster: bool,
+    /// For what instances share beside counters; `None` until it is needed, and after a failure.
+    records_connection: tokio::sync::Mutex<Option<RedisConnection>>,
 }
 
 impl Redis {
@@ -86,6 +90,7 @@ impl Redis {
             write_back: Arc::new(WriteBack::new(cache, config.flush_interval)),
             shared: Arc::new(Shared::new(config)?),
             workers: ThreadLocal::new(),
+            records_connection: tokio::sync::Mutex::default(),
             fallback,
         })
     }

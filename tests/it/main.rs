@@ -37,6 +37,7 @@ mod shared;
 mod abandoned;
 mod admin;
 mod architecture;
+mod assignments;
 mod binary;
 mod calls;
 mod commands;

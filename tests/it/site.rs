@@ -12,6 +12,7 @@ use weir::clock::{Clock, ManualClock, Timestamp};
 use weir::engine::Engine;
 use weir::policy::LoadOptions;
 use weir::server::admin::{self, Admin, AdminConfig, HttpPort, HttpPurpose, JsonAccess, TokenFile};
+use weir::server::assignments::Assignments;
 use weir::server::reload::{PolicyFiles, PolicySource, Reloader};
 use weir::server::tls::{TlsFiles, TlsPort};
 use weir::server::{App, ListenConfig, Listener};
@@ -36,6 +37,8 @@ pub(crate) struct Site {
 pub(crate) struct Options {
     pub(crate) token: bool,
     pub(crate) envoy_ratelimit_metrics: bool,
+    /// The table `customers`, in CSV.
+    pub(crate) table: Option<&'static str>,
     /// The certificate of the gRPC port.
     pub(crate) grpc_tls: Option<TlsFiles>,
 }
@@ -47,6 +50,9 @@ impl Site {
         let policies = folder.path().join("policies");
         std::fs::create_dir(&policies).unwrap();
         std::fs::write(policies.join("t.yaml"), yaml).unwrap();
+        if let Some(table) = options.table {
+            std::fs::write(policies.join("customers.assignments.csv"), table).unwrap();
+        }
         let mut files = PolicyFiles::new(vec![policies], LoadOptions::default());
         let loaded = files.load().unwrap();
         let store = Store::memory(MemoryConfig::default()).unwrap();
@@ -72,18 +78,19 @@ impl Site {
             max_connections: 32,
         };
         let bound = admin::AdminListeners::bind(&config).unwrap();
+        let reloader = Reloader::start(
+            PolicySource::Files(files),
+            Arc::clone(&engine),
+            Arc::clone(&app.metrics),
+            None,
+        );
+        let reloader = Arc::new(reloader.unwrap());
+        let assignments = Assignments::new(engine, Arc::clone(&reloader), None);
         let admin = Admin {
             engine: Arc::clone(&app.engine),
             metrics: Arc::clone(&app.metrics),
-            reloader: Arc::new(
-                Reloader::start(
-                    PolicySource::Files(files),
-                    engine,
-                    Arc::clone(&app.metrics),
-                    None,
-                )
-                .unwrap(),
-            ),
+            reloader,
+            assignments: Arc::new(assignments),
             readiness: app.readiness.clone(),
             tls: None,
             token: config

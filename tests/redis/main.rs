@@ -1,6 +1,7 @@
 //! Counters in Redis, against real servers that the tests start and stop.
 //!
 //! - `shared`: the tests that the `it` binary runs with counters in memory
+//! - `assignments`: what was added on one instance is in force on all
 //! - `contract`: what both stores guarantee, through the API of `Store`
 //! - `equality`: the same random calls to both stores, with every answer compared
 //! - `rejections`: servers and proxies that answer, and do not count or do not know a command
@@ -22,6 +23,7 @@ mod stores;
 #[allow(dead_code, reason = "the other binary uses the rest")]
 mod shared;
 
+mod assignments;
 mod contract;
 mod equality;
 mod faults;

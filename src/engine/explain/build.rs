@@ -1,8 +1,8 @@
 //! How an explanation is made: a request is planned and decided, and every step is written down.
 
 use super::{
-    CounterSource, ExplainedDescriptor, ExplainedEntry, ExplainedLimit, ExplainedRule,
-    ExplainedStatus, Explanation, LimitState, MatchResult,
+    CounterSource, ExplainedAssignment, ExplainedDescriptor, ExplainedEntry, ExplainedLimit,
+    ExplainedRule, ExplainedStatus, Explanation, LimitState, MatchResult,
 };
 use crate::clock::Timestamp;
 use crate::engine::conclude::conclude;
@@ -11,7 +11,7 @@ use crate::engine::plan::Plan;
 use crate::engine::target::{Match, Target};
 use crate::engine::{CountingStatus, Engine, Status};
 use crate::limit::{BlockOutcome, Operation, Outcomes, States, check_and_apply};
-use crate::policy::{Domain, Policy, Redactor, Rule};
+use crate::policy::{Assignment, AssignmentOrigin, Domain, Policy, Redactor, Rule};
 use crate::request::{Cost, Descriptor, LeaseId, Request};
 use crate::store::{Batch, Hit, KeyHasher, StoreError};
 
@@ -90,7 +90,7 @@ impl<'a> Explainer<'a> {
         'a: 'p,
     {
         let mut plan = Plan::new(self.policy, request);
-        plan.match_descriptors(overrides, self.hasher, || LeaseId::NIL);
+        plan.match_descriptors(overrides, self.hasher, self.now, || LeaseId::NIL);
         plan
     }
 
@@ -153,6 +153,9 @@ impl<'a> Explainer<'a> {
                     .node
                     .and_then(|node| node.rule)
                     .map(|rule| rule.into()),
+                assignment: plan
+                    .assignment(target, descriptor, self.now)
+                    .map(|found| found.into()),
                 limits: limits.unwrap_or_default(),
                 status: status.into(),
             }
@@ -232,9 +235,27 @@ impl From<&std::sync::Arc<Rule>> for ExplainedRule {
             file: rule.file.as_ref().map(|file| file.to_path_buf()),
             line: rule.position.map(|position| position.line),
             column: rule.position.map(|position| position.column),
+            plan: rule.plan.as_deref().map(str::to_owned),
             shadow_mode: rule.shadow_mode,
             quota_mode: rule.quota_mode,
             is_soft: rule.is_soft,
+        }
+    }
+}
+
+impl From<Assignment<'_>> for ExplainedAssignment {
+    fn from(found: Assignment<'_>) -> Self {
+        let (file, line) = match found.origin() {
+            AssignmentOrigin::File(file, line) => (Some(file.to_path_buf()), Some(line)),
+            AssignmentOrigin::Added => (None, None),
+        };
+        Self {
+            plan: found.terms.plan.as_deref().map(str::to_owned),
+            until: found.until().map(Timestamp::to_rfc3339),
+            note: Some(found.note().to_owned()).filter(|note| !note.is_empty()),
+            author: found.author().map(str::to_owned),
+            file,
+            line,
         }
     }
 }

@@ -4,8 +4,8 @@ use std::borrow::Cow;
 use std::fmt::{self, Display, Formatter};
 
 use super::{
-    CounterSource, ExplainedDescriptor, ExplainedLimit, ExplainedRule, ExplainedStatus,
-    Explanation, MatchResult,
+    CounterSource, ExplainedAssignment, ExplainedDescriptor, ExplainedLimit, ExplainedRule,
+    ExplainedStatus, Explanation, MatchResult,
 };
 use crate::policy::{Candidate, CountedBy, HIDDEN, TracedLevel, Verdict};
 use crate::request::Cost;
@@ -43,6 +43,27 @@ impl Display for ExplainedRule {
     }
 }
 
+/// The plan, who gave it to the client, until when and why: `scale, assigned in shop.assignments.csv:2 by ann until …: …`.
+impl Display for ExplainedAssignment {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str(self.plan.as_deref().unwrap_or("limits of its own"))?;
+        f.write_str(", assigned")?;
+        if let (Some(file), Some(line)) = (&self.file, self.line) {
+            write!(f, " in {}:{line}", file.display())?;
+        }
+        if let Some(author) = &self.author {
+            write!(f, " by {author}")?;
+        }
+        if let Some(until) = &self.until {
+            write!(f, " until {until}")?;
+        }
+        match &self.note {
+            Some(note) => write!(f, ": {note}"),
+            None => Ok(()),
+        }
+    }
+}
+
 fn cost(cost: Cost) -> String {
     match cost {
         Cost::Hits(1) => "1 hit".to_owned(),
@@ -76,6 +97,9 @@ fn fmt_descriptor(f: &mut Formatter<'_>, descriptor: &ExplainedDescriptor) -> fm
     }
     if let Some(rule) = &descriptor.rule {
         writeln!(f, "  rule   {rule}")?;
+        if let (Some(plan), None) = (&rule.plan, &descriptor.assignment) {
+            writeln!(f, "  plan   {plan}")?;
+        }
         if rule.shadow_mode {
             writeln!(f, "         in shadow mode: it counts and never refuses")?;
         }
@@ -91,6 +115,9 @@ fn fmt_descriptor(f: &mut Formatter<'_>, descriptor: &ExplainedDescriptor) -> fm
                 "         soft: a request over it is let through, with a note to the upstream"
             )?;
         }
+    }
+    if let Some(assignment) = &descriptor.assignment {
+        writeln!(f, "  plan   {assignment}")?;
     }
     for limit in &descriptor.limits {
         fmt_limit(f, limit)?;

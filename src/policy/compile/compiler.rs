@@ -5,26 +5,34 @@ use std::sync::Arc;
 
 use super::coverage::ResponseCoverage;
 use super::level::LevelBuilder;
-use super::limits::CompiledRateLimit;
+use super::plans::CompiledPlans;
 use super::summary::DomainSummary;
 use super::{effect, limits, matcher, on_store_error, reach, response, unlikely};
-use crate::document::{Metadata, PathElement, Report, Text};
-use crate::policy::raw::{Flag, RawDescriptor, RawDescriptors, RawResponse};
-use crate::policy::tree::{Domain, PolicyLevel, PolicyNode};
+use crate::document::{FilePosition, PathElement, Position, Report, Spanned, Text};
+use crate::limit::LimitSet;
+use crate::policy::assignments::TableFiles;
+use crate::policy::raw::{Flag, RawDescriptor, RawDescriptors, RawRateLimit, RawResponse};
+use crate::policy::rule::AssignedBy;
+use crate::policy::tree::{Domain, PolicyLevel, PolicyNode, UsedTable};
 use crate::policy::{
     LevelName, Limits, MetricDetail, MetricIds, OnStoreError, PolicyCode, ResponseTemplate, Rule,
-    RuleName,
+    RuleName, Terms,
 };
 
 /// The most nodes and values of one domain; fewer in tests, which have to get there.
 const MAX_NODES: usize = if cfg!(test) { 10_000 } else { 4_000_000 };
 
 /// Compiles the nodes of a domain, level by level.
-pub(super) struct Compiler {
+pub(super) struct Compiler<'t> {
     pub(super) summary: DomainSummary,
     pub(super) nodes: Vec<PolicyNode>,
     pub(super) levels: Vec<PolicyLevel>,
     pub(super) rules: Vec<Arc<Rule>>,
+    pub(super) plans: CompiledPlans,
+    known_tables: &'t TableFiles,
+    pub(super) tables: Vec<UsedTable>,
+    /// The indices of the rules that a table changes.
+    pub(super) assigned_rules: Vec<u32>,
     /// The keys of all levels so far, for the names of rules.
     keys: HashMap<Text, Arc<str>>,
     /// The `response` blocks around the present descriptor, the nearest last.
@@ -45,10 +53,18 @@ pub(super) struct LevelContext {
     pub(super) name: Vec<LevelName>,
 }
 
-impl Compiler {
-    pub(super) fn new(summary: DomainSummary) -> Self {
+impl<'t> Compiler<'t> {
+    pub(super) fn new(
+        summary: DomainSummary,
+        plans: CompiledPlans,
+        known_tables: &'t TableFiles,
+    ) -> Self {
         Self {
             summary,
+            plans,
+            known_tables,
+            tables: Vec::new(),
+            assigned_rules: Vec::new(),
             nodes: Vec::new(),
             levels: Vec::new(),
             rules: Vec::new(),
@@ -131,6 +147,9 @@ impl Compiler {
             true => 1_u64.checked_shl(context.depth as u32).unwrap_or(0),
             false => 0,
         };
+        let counts_values = matcher
+            .as_ref()
+            .is_none_or(|matcher| matcher.counts_values());
         let mut name = context.name.clone();
         if let (Some(key), Some(matcher)) = (raw.key.given(), &matcher) {
             let key = self.shared(&key.value);
@@ -148,13 +167,21 @@ impl Compiler {
         let descriptors = std::mem::take(&mut raw.descriptors);
         let file = report.file_position(None).file;
         let metadata = raw.extras.written().and_then(|more| more.metadata.take());
-        let metadata = metadata.map(Arc::new);
-        self.nodes[node as usize] = PolicyNode {
-            rule: self.rule(&raw, metadata.as_ref(), &below, report),
-            metadata,
+        let mut compiled = PolicyNode {
+            metadata: metadata.map(Arc::new),
             response: below.response.clone(),
-            below: self.level(vec![(file, descriptors)], &below, report),
+            ..PolicyNode::default()
         };
+        let limits = self.limits(&raw, &below, report);
+        let table = self.table(&raw, counts_values, report);
+        if let Some(plan) = limits.as_ref().and_then(|limits| limits.plan.as_deref()) {
+            compiled.metadata = plan.metadata.clone().or(compiled.metadata);
+            compiled.response = plan.response.clone().or(compiled.response);
+        }
+        compiled.rule =
+            limits.map(|limits| self.rule(&raw, limits, table, &compiled, &below, report));
+        compiled.below = self.level(vec![(file, descriptors)], &below, report);
+        self.nodes[node as usize] = compiled;
         if has_own {
             self.end_response(report);
         }
@@ -163,27 +190,50 @@ impl Compiler {
         }
     }
 
-    fn rule(
+    /// The limits of a descriptor, its own or those of its plan.
+    fn limits(
         &mut self,
         raw: &RawDescriptor,
-        metadata: Option<&Arc<Metadata>>,
         below: &LevelContext,
         report: &mut Report,
-    ) -> Option<Arc<Rule>> {
+    ) -> Option<RuleLimits> {
         if let Some(exempt) = raw.extras.flag(Flag::Exempt) {
-            if let Some(rate_limit) = &raw.rate_limit {
-                let message = "`exempt` together with `rate_limit`";
-                report.add(PolicyCode::ExemptWithLimit, rate_limit.position, message);
+            let limit = raw.rate_limit.as_ref();
+            let limit = limit.map(|limit| ("`rate_limit`", limit.position));
+            let plan = raw.extras.plan.given();
+            let plan = plan.map(|plan| ("`plan`", plan.position));
+            if let Some((key, position)) = limit.or(plan) {
+                let message = format!("`exempt` together with {key}");
+                report.add(PolicyCode::ExemptWithLimit, position, message);
                 return None;
             }
-            let exempt = CompiledRateLimit {
+            return Some(RuleLimits {
                 limits: Limits::Exempt,
                 replaces: Box::default(),
+                plan: None,
                 position: exempt.position,
-            };
-            return Some(self.add_rule(exempt, raw, metadata, below, report));
+            });
         }
-        let rate_limit = raw.rate_limit.as_ref()?;
+        match (&raw.rate_limit, raw.extras.plan.given()) {
+            (Some(_), Some(plan)) => {
+                let message = "a descriptor with `plan` and `rate_limit`";
+                report.add(PolicyCode::PlanAndLimit, plan.position, message);
+                None
+            }
+            (Some(rate_limit), None) => self.own_limits(rate_limit, below, report),
+            (None, Some(plan)) => report.within(PathElement::Key("plan"), |report| {
+                self.planned_limits(plan, below, report)
+            }),
+            (None, None) => None,
+        }
+    }
+
+    fn own_limits(
+        &mut self,
+        rate_limit: &RawRateLimit,
+        below: &LevelContext,
+        report: &mut Report,
+    ) -> Option<RuleLimits> {
         let summary = &self.summary;
         let compiled = report.within(PathElement::Key("rate_limit"), |report| {
             limits::compile(rate_limit, summary, report)
@@ -193,46 +243,119 @@ impl Compiler {
                 let may_be_replaced = |name: &str| summary.replaced.contains(name);
                 reach::check(set, rate_limit, may_be_replaced, report);
             });
-            let reported = set.limits.iter().zip(&rate_limit.limits);
-            for (limit, raw) in reported.filter(|(limit, _)| !limit.shadow_mode) {
-                if let Some(response) = self.responses.last_mut() {
-                    response.add(limit, &below.name, report.file_position(raw.position));
-                }
-            }
+            let positions = rate_limit.limits.iter();
+            let positions = positions.map(|limit| report.file_position(limit.position));
+            cover(&mut self.responses, set, positions, &below.name);
         }
-        Some(self.add_rule(compiled, raw, metadata, below, report))
+        Some(RuleLimits {
+            limits: compiled.limits,
+            replaces: compiled.replaces,
+            plan: None,
+            position: rate_limit.position,
+        })
     }
 
-    fn add_rule(
+    fn planned_limits(
         &mut self,
-        compiled: CompiledRateLimit,
+        name: &Spanned<Text>,
+        below: &LevelContext,
+        report: &mut Report,
+    ) -> Option<RuleLimits> {
+        let plan = self.plans.find(name, report)?;
+        let terms = plan.terms.as_ref()?;
+        if let (Limits::Counted(set), None) = (&terms.limits, &terms.response) {
+            let positions = plan.limits_at.iter().copied();
+            cover(&mut self.responses, set, positions, &below.name);
+        }
+        Some(RuleLimits {
+            limits: terms.limits.clone(),
+            replaces: terms.replaces.clone(),
+            plan: Some(Arc::clone(terms)),
+            position: name.position,
+        })
+    }
+
+    /// The index of the table of a descriptor; `None` if it has none, or if an error was reported.
+    fn table(
+        &mut self,
         raw: &RawDescriptor,
-        metadata: Option<&Arc<Metadata>>,
+        counts_values: bool,
+        report: &mut Report,
+    ) -> Option<u32> {
+        let name = raw.extras.assignments.given()?;
+        if !raw.is_rule() {
+            let message =
+                "`assignments` without `plan` or `rate_limit` for the values that have no row";
+            report.add(PolicyCode::AssignmentsWithoutLimit, name.position, message);
+        }
+        if !counts_values {
+            let message = "`assignments` on a descriptor whose values share counters";
+            report.add(
+                PolicyCode::AssignmentsOfSharedCounters,
+                name.position,
+                message,
+            );
+        }
+        self.known_tables.check(name, report);
+        let file = report.file();
+        let is_same =
+            |table: &UsedTable| *table.name == *name.value && table.file.parent() == file.parent();
+        let is_secret = raw
+            .key
+            .given()
+            .is_some_and(|key| self.summary.is_secret(&key.value));
+        if let Some(at) = self.tables.iter().position(is_same) {
+            self.tables[at].is_secret |= is_secret;
+            return Some(at as u32);
+        }
+        self.tables.push(UsedTable {
+            name: (*name.value).into(),
+            file: file.clone(),
+            is_secret,
+        });
+        Some(self.tables.len() as u32 - 1)
+    }
+
+    fn rule(
+        &mut self,
+        raw: &RawDescriptor,
+        limits: RuleLimits,
+        table: Option<u32>,
+        node: &PolicyNode,
         below: &LevelContext,
         report: &Report,
     ) -> Arc<Rule> {
         let has = |flag| raw.extras.has(flag);
+        let assigned_by = table.map(|table| AssignedBy {
+            table,
+            slot: self.assigned_rules.len() as u32,
+        });
+        if assigned_by.is_some() {
+            self.assigned_rules.push(self.rules.len() as u32);
+        }
         let rule = Arc::new(Rule {
-            limits: compiled.limits,
+            limits: limits.limits,
+            assigned_by,
+            plan: limits.plan.and_then(|plan| plan.plan.clone()),
             shadow_mode: has(Flag::Shadow),
             quota_mode: has(Flag::Quota),
-            is_soft: below
+            is_soft: node
                 .response
                 .as_ref()
                 .is_some_and(|response| response.over_limit.allow),
-            replaces: compiled.replaces,
+            replaces: limits.replaces,
             on_store_error: below.on_store_error,
             metric: MetricDetail {
                 detailed: has(Flag::DetailedMetric),
                 value_levels: below.value_levels,
             },
-            metadata: metadata.cloned(),
+            metadata: node.metadata.clone(),
             name: RuleName {
                 levels: below.name.clone().into(),
             },
             metric_ids: MetricIds::default(),
             file: Some(report.file().clone()),
-            position: compiled.position,
+            position: limits.position,
         });
         self.rules.push(rule.clone());
         rule
@@ -273,6 +396,30 @@ impl Compiler {
             report.add(PolicyCode::TooManyDescriptors, next.position, message);
         }
         false
+    }
+}
+
+/// The limits of a rule, and where they come from.
+struct RuleLimits {
+    limits: Limits,
+    replaces: Box<[Arc<str>]>,
+    plan: Option<Arc<Terms>>,
+    position: Option<Position>,
+}
+
+/// Adds the limits that a response reports to the nearest `response`.
+fn cover(
+    responses: &mut [ResponseCoverage],
+    set: &LimitSet,
+    positions: impl Iterator<Item = FilePosition>,
+    name: &[LevelName],
+) {
+    let Some(response) = responses.last_mut() else {
+        return;
+    };
+    let reported = set.limits.iter().zip(positions);
+    for (limit, at) in reported.filter(|(limit, _)| !limit.shadow_mode) {
+        response.add(limit, name, at);
     }
 }
 

@@ -15,12 +15,12 @@ pub(super) fn check(raw: &RawDescriptor, shows_value: bool, report: &mut Report)
                 .any(|limit| limit.extras.unlimited.as_ref().is_some_and(is_true))
     });
     let is_exempt = raw.extras.has(Flag::Exempt);
-    let has_rule = raw.rate_limit.is_some() || is_exempt;
+    let has_rule = raw.is_rule() || is_exempt;
     for flag in &raw.extras.flags {
         let why = match flag.value {
             Flag::Shadow | Flag::Quota if is_exempt => "next to `exempt`",
             Flag::Shadow | Flag::Quota | Flag::DetailedMetric if !has_rule => {
-                "without `rate_limit` on the same descriptor"
+                "without `rate_limit` or `plan` on the same descriptor"
             }
             Flag::Shadow | Flag::Quota if is_unlimited => "on a rule that is `unlimited`",
             Flag::ValueToMetric if !shows_value => {
@@ -34,7 +34,7 @@ pub(super) fn check(raw: &RawDescriptor, shows_value: bool, report: &mut Report)
         let message = format!("`{}` has no effect {why}", flag.value.name());
         report.add(PolicyCode::NoEffect, flag.position, message);
     }
-    let is_leaf = raw.rate_limit.is_none() && raw.descriptors.is_empty();
+    let is_leaf = !raw.is_rule() && raw.descriptors.is_empty();
     if let (Some(written), true) = (raw.extras.on_store_error.given(), is_leaf) {
         let message = "`on_store_error` has no effect without `rate_limit` on this node or below";
         report.add(PolicyCode::NoEffect, written.position, message);

@@ -6,7 +6,7 @@ use super::summary::DomainSummary;
 use super::word::word;
 use super::{calendar, concurrency, penalty};
 use crate::document::{
-    DiagnosticCode, DocumentCode, Field, PathElement, Position, Report, did_you_mean, quoted,
+    DiagnosticCode, DocumentCode, Field, PathElement, Report, did_you_mean, quoted,
 };
 use crate::limit::{
     CalendarRate, Charge, InvalidBucket, Limit, LimitKind, LimitSet, Rate, TokenBucket, Window,
@@ -20,8 +20,6 @@ pub(super) struct CompiledRateLimit {
     pub(super) limits: Limits,
     /// The names of limits of other rules that it displaces.
     pub(super) replaces: Box<[Arc<str>]>,
-    /// The position of its key.
-    pub(super) position: Option<Position>,
 }
 
 /// `None` if an error was reported.
@@ -57,7 +55,6 @@ pub(super) fn compile(
         return Some(CompiledRateLimit {
             limits: Limits::Unlimited { name },
             replaces: replaces.into(),
-            position: raw.position,
         });
     }
     check_count(raw, report);
@@ -70,7 +67,6 @@ pub(super) fn compile(
     Some(CompiledRateLimit {
         limits: Limits::Counted(set),
         replaces: replaces.into(),
-        position: raw.position,
     })
 }
 

@@ -52,6 +52,15 @@ impl Matcher {
         }
     }
 
+    /// Whether each value, as it is sent, has a counter of its own.
+    pub(super) fn counts_values(&self) -> bool {
+        match self {
+            Self::Exact(_) | Self::Sha256(_) | Self::Any => true,
+            Self::Wildcard(matcher) => !matcher.is_shared,
+            Self::Pattern(_) | Self::Cidr(_) => false,
+        }
+    }
+
     /// This level in the names of rules; `index` is its index in the list of descriptors.
     pub(super) fn level_name(
         &self,

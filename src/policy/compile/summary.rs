@@ -2,8 +2,10 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::document::{Field, Text, Value, did_you_mean};
-use crate::policy::raw::{Flag, RawDescriptor};
+use crate::document::{Field, Metadata, Text, Value, did_you_mean};
+use crate::policy::Limits;
+use crate::policy::raw::{Flag, RawDescriptor, RawDomain, RawRateLimit};
+use crate::policy::tree::Domain;
 
 /// The facts.
 #[derive(Debug, Default)]
@@ -32,12 +34,35 @@ enum MetadataKind {
 
 impl DomainSummary {
     /// Gathers the facts from all files of a domain.
-    pub(super) fn gather<'r>(tops: impl Iterator<Item = &'r [Box<RawDescriptor>]>) -> Self {
+    pub(super) fn gather<'r>(files: impl Iterator<Item = &'r RawDomain>) -> Self {
         let mut summary = Self::default();
-        for descriptors in tops {
-            summary.add(descriptors);
+        for raw in files {
+            for plan in &raw.plans {
+                summary.add_limits(plan.rate_limit.as_ref());
+                summary.add_metadata(plan.metadata.as_ref());
+            }
+            summary.add(&raw.descriptors);
         }
         summary
+    }
+
+    /// The facts that limits need which are added to a domain.
+    pub(super) fn of_domain(domain: &Domain) -> Self {
+        let sets = domain.rules.iter().map(|rule| &rule.limits);
+        let limits = sets.flat_map(|limits| match limits {
+            Limits::Counted(set) => &set.limits[..],
+            Limits::Unlimited { .. } | Limits::Exempt => &[],
+        });
+        let replaced = domain.rules.iter().flat_map(|rule| &rule.replaces);
+        Self {
+            names: limits
+                .filter_map(|limit| Some(limit.name.as_deref()?.into()))
+                .collect(),
+            replaced: replaced.map(|name| (**name).into()).collect(),
+            atomic: domain.atomic,
+            has_leases: domain.lease_entry.is_some(),
+            ..Self::default()
+        }
     }
 
     fn add(&mut self, descriptors: &[Box<RawDescriptor>]) {
@@ -46,33 +71,37 @@ impl DomainSummary {
             if let Some(key) = raw.key.given().filter(|_| is_secret) {
                 self.secrets.insert(key.value.as_bytes().into());
             }
-            for limit in raw
-                .rate_limit
-                .iter()
-                .flat_map(|rate_limit| &*rate_limit.limits)
-            {
-                let is_word = |field: &Field<Text>, word| {
-                    field.given().is_some_and(|field| &*field.value == word)
-                };
-                self.has_leases |= is_word(&limit.extras.algorithm, "concurrency");
-                self.charges_always |= is_word(&limit.extras.charge, "always");
-                let replaced = limit.extras.replaces.iter();
-                self.replaced
-                    .extend(replaced.map(|name| name.value.clone()));
-                self.names
-                    .extend(limit.extras.name.given().map(|name| name.value.clone()));
-            }
-            for (key, value) in raw.extras.metadata.iter().flatten() {
-                let kind = match value {
-                    Value::Number(_) => MetadataKind::Numbers,
-                    _ => MetadataKind::Mixed,
-                };
-                let known = self.metadata.entry(key.clone()).or_insert(kind);
-                if kind == MetadataKind::Mixed {
-                    *known = kind;
-                }
-            }
+            self.add_limits(raw.rate_limit.as_ref());
+            self.add_metadata(raw.extras.metadata.as_ref());
             self.add(&raw.descriptors);
+        }
+    }
+
+    fn add_limits(&mut self, raw: Option<&RawRateLimit>) {
+        for limit in raw.iter().flat_map(|rate_limit| &*rate_limit.limits) {
+            let is_word = |field: &Field<Text>, word| {
+                field.given().is_some_and(|field| &*field.value == word)
+            };
+            self.has_leases |= is_word(&limit.extras.algorithm, "concurrency");
+            self.charges_always |= is_word(&limit.extras.charge, "always");
+            let replaced = limit.extras.replaces.iter();
+            self.replaced
+                .extend(replaced.map(|name| name.value.clone()));
+            self.names
+                .extend(limit.extras.name.given().map(|name| name.value.clone()));
+        }
+    }
+
+    fn add_metadata(&mut self, metadata: Option<&Metadata>) {
+        for (key, value) in metadata.into_iter().flatten() {
+            let kind = match value {
+                Value::Number(_) => MetadataKind::Numbers,
+                _ => MetadataKind::Mixed,
+            };
+            let known = self.metadata.entry(key.clone()).or_insert(kind);
+            if kind == MetadataKind::Mixed {
+                *known = kind;
+            }
         }
     }
 

@@ -29,6 +29,16 @@ impl Sha256Hash {
 }
 
 impl Sha256Hash {
+    /// Its bytes.
+    pub(in crate::policy) fn bytes(&self) -> &[u8; Self::LEN] {
+        &self.0
+    }
+
+    /// Its 64 digits, in lower case.
+    pub(in crate::policy) fn hex(&self) -> String {
+        self.0.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
     /// Its first eight digits.
     pub(crate) fn short(&self) -> String {
         self.0[..4]

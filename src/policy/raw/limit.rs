@@ -2,8 +2,8 @@
 
 use super::{LANGUAGE, Lazy, RawLimit, RawRateLimit, types};
 use crate::document::{
-    Field, Key, Kind, Level, Node, Pair, PathElement, Report, Spanned, Text, list, scalar,
-    shortened, wrong_type_with_help,
+    Field, Key, Kind, Level, Node, Pair, PathElement, Position, Report, Spanned, Text, list,
+    scalar, shortened, wrong_type_with_help,
 };
 
 #[rustfmt::skip]
@@ -76,7 +76,12 @@ pub(super) static REPLACES: Level<Field<Text>> = Level {
 
 /// Reads `rate_limit`.
 pub(super) fn read(pair: &Pair, report: &mut Report) -> RawRateLimit {
-    let (is_list, limits) = match &pair.node.kind {
+    read_at(&pair.node, pair.position, report)
+}
+
+/// Reads the value of a `rate_limit` at `position`.
+pub(super) fn read_at(node: &Node, position: Position, report: &mut Report) -> RawRateLimit {
+    let (is_list, limits) = match &node.kind {
         Kind::List(nodes) => {
             let read_at = |(at, node)| {
                 report.within(PathElement::Index(at), |report| {
@@ -85,10 +90,10 @@ pub(super) fn read(pair: &Pair, report: &mut Report) -> RawRateLimit {
             };
             (true, nodes.iter().enumerate().map(read_at).collect())
         }
-        _ => (false, [read_limit(&pair.node, &LIMIT, report)].into()),
+        _ => (false, [read_limit(node, &LIMIT, report)].into()),
     };
     RawRateLimit {
-        position: Some(pair.position),
+        position: Some(position),
         is_list,
         limits,
     }

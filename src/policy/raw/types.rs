@@ -37,6 +37,15 @@ pub(in crate::policy) const SETS: &[&str] = &["x-ratelimit", "ratelimit", "retry
 pub(super) const TEXT: ValueType =
     ValueType::new(|| json!({"type": ["string", "number", "boolean", "null"]}));
 
+/// The name of a plan or of a table.
+pub(super) const NAME: ValueType =
+    ValueType::new(|| json!({"type": ["string", "number", "boolean"]})).not_null();
+
+/// Plans by name.
+pub(super) const PLANS: ValueType = ValueType::new(
+    || json!({"type": ["object", "null"], "additionalProperties": reference("plan")}),
+);
+
 /// The value of an entry, perhaps with a wildcard.
 pub(super) const VALUE: ValueType = TEXT.visible(Visibility::UnlessSecret);
 

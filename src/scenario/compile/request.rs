@@ -58,7 +58,7 @@ pub(super) fn compile(
 }
 
 /// The domain of the step or of the test, or the only one of the policy.
-fn domain(
+pub(super) fn domain(
     written: Option<String>,
     position: Position,
     context: &TestContext,

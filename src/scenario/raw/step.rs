@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
-use super::{LANGUAGE, RawExpectation, expect, read_paths, scalars, types};
+use super::{
+    LANGUAGE, RawAssignment, RawExpectation, assignment, expect, read_paths, scalars, types,
+};
 use crate::clock::{Micros, Timestamp};
 use crate::document::{
     AnyLevel, DocumentCode, Field, Key, Kind, Level, Node, Pair, PathElement, Position, Report,
@@ -27,6 +29,8 @@ pub(in crate::scenario) enum RawAction {
     Wait(Micros),
     At(Timestamp),
     Reload(Field<Vec<PathBuf>>),
+    Assign(RawAssignment),
+    Unassign(RawAssignment),
 }
 
 /// A request, and everything that a step with `ask` can have.
@@ -67,10 +71,12 @@ pub(super) struct StepKeys {
     wait: Option<Micros>,
     at: Option<Timestamp>,
     reload: Field<Vec<PathBuf>>,
+    assign: Option<RawAssignment>,
+    unassign: Option<RawAssignment>,
 }
 
 /// The keys of which a step has exactly one.
-pub(super) const ACTIONS: [&str; 4] = ["ask", "wait", "at", "reload"];
+pub(super) const ACTIONS: [&str; 6] = ["ask", "wait", "at", "reload", "assign", "unassign"];
 
 #[rustfmt::skip]
 pub(super) static STEP: Level<StepKeys> = Level {
@@ -111,6 +117,10 @@ pub(super) static STEP: Level<StepKeys> = Level {
             |step, pair, report| step.at = scalars::timestamp(&pair.node, report)),
         Key::new("reload", types::PATHS, "Puts another policy in force; counters are kept.",
             |step, pair, report| step.reload = read_paths(&pair.node, report)),
+        Key::new("assign", types::ASSIGN, "Gives a value of a table a plan or limits, as `weir assign set` does.",
+            |step, pair, report| step.assign = assignment::read(&assignment::ASSIGN, &pair.node, report)),
+        Key::new("unassign", types::UNASSIGN, "Removes what was assigned to a value, as `weir assign remove` does.",
+            |step, pair, report| step.unassign = assignment::read(&assignment::ASSIGNED, &pair.node, report)),
     ],
 };
 
@@ -131,7 +141,7 @@ pub(super) fn read(node: &Node, report: &mut Report) -> Option<RawStep> {
                 0 => "a step without an action",
                 _ => "a step with more than one action",
             };
-            let help = "a step has one of `ask`, `wait`, `at` and `reload`";
+            let help = "a step has one of `ask`, `wait`, `at`, `reload`, `assign` and `unassign`";
             report.add_with_help(ScenarioCode::InvalidStep, Some(position), message, help);
         }
         return None;
@@ -150,6 +160,8 @@ pub(super) fn read(node: &Node, report: &mut Report) -> Option<RawStep> {
         "ask" => RawAction::Request(Box::new(keys.request)),
         "wait" => RawAction::Wait(keys.wait?),
         "at" => RawAction::At(keys.at?),
+        "assign" => RawAction::Assign(keys.assign?),
+        "unassign" => RawAction::Unassign(keys.unassign?),
         _ => RawAction::Reload(keys.reload),
     };
     Some(RawStep { position, action })

@@ -12,6 +12,16 @@ const fn value_type(schema: fn() -> Json) -> ValueType {
 
 pub(super) const TEXT: ValueType = value_type(|| json!({"type": ["string", "number", "boolean"]}));
 
+/// A value that an excerpt must not show.
+pub(super) const SECRET_TEXT: ValueType = TEXT.visible(Visibility::Hidden);
+
+/// A row that is assigned.
+pub(super) const ASSIGN: ValueType =
+    value_type(|| json!({"$ref": "#/$defs/assign"})).visible(Visibility::ByKey);
+
+pub(super) const UNASSIGN: ValueType =
+    value_type(|| json!({"$ref": "#/$defs/unassign"})).visible(Visibility::ByKey);
+
 /// A path, or a list of paths.
 pub(super) const PATHS: ValueType =
     value_type(|| one_or_more(&json!({"type": "string", "minLength": 1})));

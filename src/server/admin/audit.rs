@@ -1,6 +1,7 @@
 //! The audit log: who did what over the admin API. It is logged at every level.
 
 use super::Peer;
+use crate::policy::AssignmentId;
 use crate::request::Request;
 
 /// Logs an action.
@@ -24,4 +25,10 @@ pub(super) fn log_keys(peer: Peer, action: &str, outcome: &str, request: &Reques
     });
     let keys = descriptors.collect::<Vec<_>>().join("; ");
     tracing::info!(target: "weir::audit", peer = %peer.address, action, domain = &*domain, keys, outcome, "admin");
+}
+
+/// Logs an action on an assignment: the table, and the start of the hash of the value.
+pub(super) fn log_assignment(peer: Peer, action: &str, outcome: &str, id: &AssignmentId) {
+    let (domain, table, client) = (&id.domain, &id.table, id.short());
+    tracing::info!(target: "weir::audit", peer = %peer.address, action, domain, table, client, outcome, "admin");
 }

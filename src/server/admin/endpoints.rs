@@ -8,7 +8,8 @@ use std::sync::Arc;
 use axum::routing::{MethodRouter, any, get, post};
 
 use super::{
-    Access, AdminState, explain, health, json, keys, metrics, overview, page, reload, rlconfig, top,
+    Access, AdminState, assignments, explain, health, json, keys, metrics, overview, page, reload,
+    rlconfig, top,
 };
 
 /// An endpoint of the admin server.
@@ -142,6 +143,34 @@ pub const ENDPOINTS: &[Endpoint] = &[
         "/api/keys/credit",
         "refunds the hits that it would cost",
         || post(keys::credit),
+    ),
+    endpoint(
+        Access::Clients,
+        "GET",
+        "/api/assignments",
+        "the assignments that were added while weir serves, and the tables; values by the start of their SHA-256",
+        || get(assignments::list),
+    ),
+    endpoint(
+        Access::Token,
+        "POST",
+        "/api/assignments/show",
+        "the assignment that is in force for a value",
+        || post(assignments::show),
+    ),
+    endpoint(
+        Access::Token,
+        "POST",
+        "/api/assignments/set",
+        "gives a value of a table a plan or limits of its own, perhaps until a time",
+        || post(assignments::set),
+    ),
+    endpoint(
+        Access::Token,
+        "POST",
+        "/api/assignments/remove",
+        "removes an assignment that was added",
+        || post(assignments::remove),
     ),
     endpoint(
         Access::Token,

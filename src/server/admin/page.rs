@@ -10,12 +10,13 @@ const DOCUMENT: &str = include_str!("page/page.html");
 const STYLE: &str = include_str!("page/page.css");
 
 /// They share one scope, so a script can use what those before it define.
-const SCRIPTS: [&str; 6] = [
+const SCRIPTS: [&str; 7] = [
     include_str!("page/elements.js"),
     include_str!("page/plot.js"),
     include_str!("page/summary.js"),
     include_str!("page/rules.js"),
     include_str!("page/clients.js"),
+    include_str!("page/assignments.js"),
     include_str!("page/live.js"),
 ];
 

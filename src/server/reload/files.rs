@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use super::watched::WatchedFiles;
+use crate::clock::Clock;
 use crate::policy::{self, LoadError, LoadOptions, LoadedPolicy};
 
 /// Files and folders of policies, and what was last loaded of them.
@@ -43,9 +44,13 @@ impl PolicyFiles {
     /// # Errors
     /// If a path cannot be read, or the files keep changing; everything else is a diagnostic.
     pub fn load(&mut self) -> Result<LoadedPolicy, LoadError> {
+        let options = LoadOptions {
+            now: Some(Clock::System.now()),
+            ..self.options.clone()
+        };
         let loaded = self
             .files
-            .read(|paths| policy::load(paths, self.options.clone()));
+            .read(|paths| policy::load(paths, options.clone()));
         loaded.unwrap_or_else(|kept_changing| {
             Err(LoadError {
                 path: self.files.paths().first().cloned().unwrap_or_default(),

@@ -3,6 +3,7 @@
 //! Nothing here retries or reconnects: that is the business of
 //! [`connection_task`](super::connection_task).
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -58,6 +59,12 @@ impl AsyncDNSResolver for Renamed {
 pub(super) enum RedisConnection {
     Single(MultiplexedConnection),
     Cluster(ClusterConnection),
+}
+
+impl fmt::Debug for RedisConnection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("RedisConnection")
+    }
 }
 
 impl Connector {

@@ -86,6 +86,11 @@ impl Shared {
         format!("{}{}", self.prefix, key.hex())
     }
 
+    /// The name of a hash of records in Redis.
+    pub(super) fn records_key(&self, name: &str) -> String {
+        format!("{}{name}", self.prefix)
+    }
+
     /// The hash slot of a counter in a cluster.
     pub(super) fn hash_slot(&self, key: CounterKey) -> u16 {
         hash_slot(self.name(key).as_bytes())

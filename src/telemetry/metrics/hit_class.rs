@@ -3,7 +3,7 @@
 use super::thread::RuleCounters;
 use crate::engine::DescriptorResult;
 use crate::limit::BlockOutcome;
-use crate::policy::{Limits, Rule};
+use crate::policy::Rule;
 
 /// How the hits of a descriptor are counted at its rule.
 #[derive(Clone, Copy, Debug, Default)]
@@ -36,7 +36,7 @@ impl HitClass {
             hits,
             ..Self::default()
         };
-        let Limits::Counted(set) = &rule.limits else {
+        let Some(set) = result.limits else {
             return class;
         };
         for outcome in result.outcomes {
@@ -60,7 +60,7 @@ impl HitClass {
         }
         let is_shadow = rule.shadow_mode || result.domain.is_some_and(|domain| domain.shadow_mode);
         class.shadow = class.over && is_shadow;
-        class.allowed = class.over && rule.is_soft && !is_shadow;
+        class.allowed = class.over && result.is_soft && !is_shadow;
         class
     }
 

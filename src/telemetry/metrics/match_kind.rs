@@ -29,11 +29,9 @@ impl MatchKind {
     pub(super) fn new(result: &DescriptorResult<'_>) -> Self {
         match (result.rule, result.outcomes.is_empty()) {
             _ if result.domain.is_none() => Self::UnknownDomain,
-            (Some(rule), _) => match rule.limits {
-                Limits::Unlimited { .. } => Self::Unlimited,
-                Limits::Exempt => Self::Exempt,
-                Limits::Counted(_) => Self::Rule,
-            },
+            (Some(rule), _) if matches!(rule.limits, Limits::Exempt) => Self::Exempt,
+            (Some(_), _) if result.limits.is_none() => Self::Unlimited,
+            (Some(_), _) => Self::Rule,
             (None, _) if result.is_exempted => Self::Exempt,
             (None, false) => Self::Override,
             (None, true) if result.is_replaced => Self::Replaced,

@@ -13,8 +13,8 @@ use super::thread::ThreadMetrics;
 use super::{GRPC_UNKNOWN, UNKNOWN_DOMAIN};
 use crate::clock::{Stopwatch, Timestamp};
 use crate::engine::{Code, CountingStatus, Decision, DescriptorResult};
-use crate::limit::Outcome;
-use crate::policy::Rule;
+use crate::limit::{Limit, Window};
+use crate::policy::{Limits, Rule};
 use crate::request::{Cost, Descriptor, Request};
 use crate::server::http2::Rejection;
 use crate::telemetry::heavy_hitters::{ClientHits, HitterRecorder};
@@ -211,7 +211,7 @@ impl CallRecorder<'_> {
         if let Some(counters) = thread.rules.get_or_insert(number) {
             class.count(counters);
         }
-        for number in limits_over(limits, result.outcomes) {
+        for number in limits_over(rule, limits, result) {
             if let Some(over) = thread.limits.get_or_insert(number) {
                 over.add(hits.into());
             }
@@ -309,9 +309,31 @@ impl Drop for CallRecorder<'_> {
 }
 
 /// The metric IDs of those limits that the hits were over.
-fn limits_over(ids: &[u32], outcomes: &[Outcome]) -> impl Iterator<Item = u32> {
-    let over = outcomes.iter().filter(|outcome| outcome.over);
-    over.filter_map(|outcome| ids.get(usize::from(outcome.limit)).copied())
+///
+/// The limits of an assignment count as those limits of the rule that have their name, or else their window.
+fn limits_over<'r>(
+    rule: &'r Rule,
+    ids: &'r [u32],
+    result: &'r DescriptorResult<'_>,
+) -> impl Iterator<Item = u32> + 'r {
+    let over = result.outcomes.iter().filter(|outcome| outcome.over);
+    over.filter_map(move |outcome| {
+        let index = usize::from(outcome.limit);
+        let (Limits::Counted(own), Some(set)) = (&rule.limits, result.limits) else {
+            return None;
+        };
+        if std::ptr::eq(own, set) {
+            return ids.get(index).copied();
+        }
+        let limit = set.limits.get(index)?;
+        let secs = |limit: &Limit| limit.window().map(Window::secs);
+        let is_alike = |own: &Limit| match &limit.name {
+            Some(name) => own.name.as_ref() == Some(name),
+            None => own.name.is_none() && secs(own) == secs(limit),
+        };
+        let index = own.limits.iter().position(is_alike)?;
+        ids.get(index).copied()
+    })
 }
 
 /// The values at the levels that the policy shows in metrics, empty at the others.

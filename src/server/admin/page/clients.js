@@ -30,7 +30,8 @@ const loadTop = async () => {
   setText($("explain-counters"), isLive ? "The counters are those of the server, before any hit." : "Without the admin token, fresh counters are assumed.");
   if (answer.ok) {
     setText($("token-note"), "");
-    return drawTop(await answer.json());
+    drawTop(await answer.json());
+    return loadAssignments();
   }
   const why = (await answer.text()).trim();
   if (!isLocked) setText($("top-note"), `Not shown: ${why}.`);
