@@ -42,7 +42,7 @@ fn weir_test_ends_with_2_if_a_file_is_invalid_and_runs_the_others() {
     assert_eq!(code, Some(2));
     assert!(out.contains("unknown key `polices`"), "{out}");
     assert!(
-        out.ends_with("8 passed, 0 failed; 1 file could not be run\n"),
+        out.ends_with("11 passed, 0 failed; 1 file could not be run\n"),
         "{out}"
     );
     let bad_policy = "tests/scenario_faults/bad/bad-policy.test.yaml";
