@@ -114,6 +114,87 @@ mod lookup {
     }
 }
 
+/// What a table of a million clients says of one, and reading it.
+mod assignments {
+    use super::{Bencher, NOW, Path, Policy, black_box};
+    use weir::policy::{AssignmentId, LoadOptions, load};
+
+    const ROWS: u32 = 1_000_000;
+    const POLICY: &str = "
+domain: d
+plans:
+  standard: {rate_limit: {unit: minute, requests_per_unit: 600}}
+  scale: {rate_limit: {unit: minute, requests_per_unit: 6000}}
+descriptors: [{key: api_key, plan: standard, assignments: customers}]";
+
+    fn client(number: u32) -> String {
+        format!(
+            "pk_live_{:024x}",
+            u64::from(number).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+        )
+    }
+
+    /// A folder with the policy, and a table whose first column is `cell`.
+    fn folder(column: &str, cell: impl Fn(&str) -> String) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut table = format!("{column},plan,until,note\n");
+        for number in 0..ROWS {
+            let cell = cell(&client(number));
+            table.push_str(&format!(
+                "{cell},scale,2030-01-01T00:00:00Z,ticket {number}\n"
+            ));
+        }
+        let file = |name: &str| folder.path().join(name);
+        std::fs::write(file("d.yaml"), POLICY).expect("a policy");
+        std::fs::write(file("customers.assignments.csv"), table).expect("a table");
+        folder
+    }
+
+    fn read(folder: &Path) -> Policy {
+        let loaded = load(&[folder.to_owned()], LoadOptions::default()).expect("readable files");
+        loaded.policy.expect("a policy without errors")
+    }
+
+    /// Looks for other clients each time, in no order.
+    fn bench(bencher: Bencher<'_, '_>, policy: &Policy, first: u32) {
+        let clients =
+            (0..65_536_u32).map(|number| client(first + number.wrapping_mul(48_271) % ROWS));
+        let clients: Vec<String> = clients.collect();
+        let mut clients = clients.iter().cycle();
+        let domain = policy.domain(b"d").expect("the domain");
+        let rule = &domain.rules()[0];
+        bencher.bench_local(|| {
+            let client = clients.next()?.as_bytes();
+            policy.assignment(domain, rule, black_box(client), NOW)
+        });
+    }
+
+    #[divan::bench(sample_count = 3, sample_size = 1)]
+    fn load_a_million(bencher: Bencher<'_, '_>) {
+        let folder = folder("value", str::to_owned);
+        bencher.bench_local(|| read(folder.path()));
+    }
+
+    #[divan::bench(sample_size = 10_000)]
+    fn by_value(bencher: Bencher<'_, '_>) {
+        let folder = folder("value", str::to_owned);
+        bench(bencher, &read(folder.path()), 0);
+    }
+
+    #[divan::bench(sample_size = 10_000)]
+    fn without_a_row(bencher: Bencher<'_, '_>) {
+        let folder = folder("value", str::to_owned);
+        bench(bencher, &read(folder.path()), 2 * ROWS);
+    }
+
+    #[divan::bench(sample_size = 10_000)]
+    fn by_sha256(bencher: Bencher<'_, '_>) {
+        let hash = |value: &str| AssignmentId::of_value("d", "customers", value.as_bytes()).sha256;
+        let folder = folder("sha256", hash);
+        bench(bencher, &read(folder.path()), 0);
+    }
+}
+
 /// A whole decision, without the network.
 mod decide {
     use super::{Bencher, LIMIT, RULES, Request, decided, engine, many_rules, one_rule, request};
