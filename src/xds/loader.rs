@@ -13,7 +13,7 @@ use crate::policy::{self, Diagnostic, DomainDefaults, Policy, Severity};
 pub struct Received {
     /// The domains.
     pub policy: Policy,
-    /// All findings.
+    /// All errors.
     pub diagnostics: Vec<Diagnostic>,
     /// The version, as the server names it.
     pub version: String,
@@ -54,6 +54,9 @@ impl XdsLoader {
             loaded = policy::load_texts(pairs(&texts), &self.defaults);
             loaded.diagnostics = diagnostics;
         }
+        // Warnings are for those who write policies, and these are generated; `weir xds` shows them.
+        let is_error = |found: &Diagnostic| found.severity == Severity::Error;
+        loaded.diagnostics.retain(is_error);
         let checksum = checksum(&texts);
         let kept = texts.into_iter().map(|text| (text.file, text.text));
         self.accepted = kept.collect();

@@ -80,3 +80,20 @@ fn nothing_is_a_configuration() {
     assert_eq!((received.policy.domain_count(), rejected), (0, None));
     assert!(!received.policy.is_awaited());
 }
+
+#[test]
+fn warnings_are_for_those_who_write_policies() {
+    let generated = PolicyText {
+        file: "xds:a".into(),
+        text: "{domain: a, descriptors: [{key: 'route/*', rate_limit: {unit: day, requests_per_unit: 0}}]}"
+            .to_owned(),
+    };
+    let warned = policy::load_texts(
+        pairs(std::slice::from_ref(&generated)),
+        &DomainDefaults::NONE,
+    );
+    assert!(!warned.diagnostics.is_empty());
+    let (received, rejected) = XdsLoader::default().load(vec![generated], "1");
+    assert_eq!(rejected, None);
+    assert!(received.diagnostics.is_empty());
+}
