@@ -78,6 +78,7 @@ pub(super) fn expose(scrape: &Scrape<'_>, text: &mut PrometheusText) {
     for (name, count) in [
         ("ratelimit_service_config_load_success", calls.loads),
         ("ratelimit_service_config_load_error", calls.failed_loads),
+        ("ratelimit_service_global_shadow_mode", calls.shadowed),
     ] {
         text.begin(name, MetricKind::Counter);
         text.sample(name, &extra, count);
@@ -94,7 +95,6 @@ pub(super) fn statsd_counters(scrape: &Scrape<'_>) -> Vec<(String, u64)> {
         }
     }
     let calls = CallCounts::new(scrape);
-    let shadowed = scrape.decisions().map(|(_, one)| one.shadow).sum();
     for (name, count) in [
         (
             "ratelimit_server.ShouldRateLimit.total_requests",
@@ -110,7 +110,7 @@ pub(super) fn statsd_counters(scrape: &Scrape<'_>) -> Vec<(String, u64)> {
         ),
         ("ratelimit.service.config_load_success", calls.loads),
         ("ratelimit.service.config_load_error", calls.failed_loads),
-        ("ratelimit.service.global_shadow_mode", shadowed),
+        ("ratelimit.service.global_shadow_mode", calls.shadowed),
     ] {
         counters.push((name.to_owned(), count));
     }
@@ -124,6 +124,8 @@ struct CallCounts {
     store_errors: u64,
     loads: u64,
     failed_loads: u64,
+    /// Refusals that shadow mode of the domain turned into OK.
+    shadowed: u64,
 }
 
 impl CallCounts {
@@ -139,6 +141,7 @@ impl CallCounts {
             store_errors,
             loads: metrics.reloads.successes.load(Ordering::Relaxed),
             failed_loads: metrics.reloads.failures.load(Ordering::Relaxed),
+            shadowed: scrape.decisions().map(|(_, one)| one.shadow).sum(),
         }
     }
 }

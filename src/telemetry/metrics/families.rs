@@ -505,8 +505,18 @@ pub const FAMILIES: &[MetricFamily] = &[
         &[],
         "Resident memory of the process.",
         |_, out| {
-            if let Some(bytes) = resident_bytes() {
-                out.value(bytes);
+            if let Some([_, resident]) = memory_bytes() {
+                out.value(resident);
+            }
+        },
+    ),
+    gauge(
+        "process_virtual_memory_bytes",
+        &[],
+        "Virtual memory of the process.",
+        |_, out| {
+            if let Some([whole, _]) = memory_bytes() {
+                out.value(whole);
             }
         },
     ),
@@ -533,12 +543,13 @@ const GRPC_CODES: [&str; 17] = [
     "UNAUTHENTICATED",
 ];
 
-/// From `/proc`; `None` if it is not Linux.
-fn resident_bytes() -> Option<u64> {
+/// Virtual and resident memory, from `/proc`; `None` if it is not Linux.
+fn memory_bytes() -> Option<[u64; 2]> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmRSS:"))?;
-    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    Some(kib * 1024)
+    let bytes = |name| {
+        let line = status.lines().find_map(|line| line.strip_prefix(name))?;
+        let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+        Some(kib * 1024)
+    };
+    Some([bytes("VmSize:")?, bytes("VmRSS:")?])
 }
