@@ -1,5 +1,6 @@
 //! Spans, as a collector gets them; and refusals in the log.
 
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::SocketAddr;
 use std::sync::mpsc;
 
@@ -10,6 +11,7 @@ use opentelemetry_proto::tonic::collector::trace::v1::{
     ExportTraceServiceRequest, ExportTraceServiceResponse,
 };
 use opentelemetry_proto::tonic::trace::v1::Span;
+use prost::Message;
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic::transport::{Identity, Server, ServerTlsConfig};
 use tonic::{Request, Response, Status};
@@ -164,6 +166,62 @@ async fn spans_are_sent_over_tls_to_a_collector_that_the_ca_has_signed() {
             .unwrap();
         assert_eq!(code, Some(0), "{log}");
         assert_eq!(spans.try_iter().count(), expected, "{name}: {log}");
+    }
+}
+
+/// A collector over HTTP: the first line of each request, and its message.
+fn http_collector() -> (
+    SocketAddr,
+    mpsc::Receiver<(String, ExportTraceServiceRequest)>,
+) {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let (sender, requests) = mpsc::channel();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = BufReader::new(stream.unwrap());
+            let mut head = Vec::new();
+            loop {
+                let mut line = String::new();
+                stream.read_line(&mut line).unwrap();
+                match line.trim_end() {
+                    "" => break,
+                    line => head.push(line.to_ascii_lowercase()),
+                }
+            }
+            let length = head
+                .iter()
+                .find_map(|line| line.strip_prefix("content-length: "));
+            let mut body = vec![0; length.unwrap().parse().unwrap()];
+            stream.read_exact(&mut body).unwrap();
+            let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+            stream.get_mut().write_all(answer).unwrap();
+            let message = ExportTraceServiceRequest::decode(&*body).unwrap();
+            sender.send((head.remove(0), message)).unwrap();
+        }
+    });
+    (address, requests)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn spans_can_be_sent_over_http() {
+    let (address, requests) = http_collector();
+    let flags = ["--grpc=127.0.0.1:0", "--drain=0", "--otlp-sample-ratio=1"];
+    let collector = ["--otlp", &address.to_string(), "--otlp-protocol=http"];
+    let mut serving = Serving::start(&[&flags[..], &collector].concat());
+    let mut client = RateLimitServiceClient::new(serving.connect().await);
+    let asked = request(vec![descriptor(b"api_key", b"x")]);
+    client.should_rate_limit(asked).await.unwrap();
+    serving.signal("TERM");
+    let (code, log) = tokio::task::spawn_blocking(move || serving.end())
+        .await
+        .unwrap();
+    assert_eq!(code, Some(0), "{log}");
+    let (line, message) = requests.try_recv().unwrap();
+    assert_eq!(line, "post /v1/traces http/1.1");
+    let said = format!("{message:?}");
+    for part in ["\"ShouldRateLimit\"", "\"service.name\"", "\"weir\""] {
+        assert!(said.contains(part), "{part}: {said}");
     }
 }
 

@@ -8,6 +8,7 @@
 //! - `sharing`: what several instances share, and what they keep from Redis
 //! - `local_cache`: what is decided without Redis
 //! - `faults`: a Redis that is unavailable, slow, full or rejects the password
+//! - `pair`: two Redis, one of them for limits per second
 //! - `planted`: values in Redis that weir did not write
 //! - `program`: the `weir` binary with `--store`
 //! - `topology`: a cluster, sentinels and a failover, TLS, a Unix socket
@@ -28,6 +29,7 @@ mod contract;
 mod equality;
 mod faults;
 mod local_cache;
+mod pair;
 mod planted;
 mod program;
 mod rejections;
