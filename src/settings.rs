@@ -97,6 +97,8 @@ pub struct ServeSettings {
     pub reload_interval: Option<Duration>,
     /// Where to serve.
     pub listen: ListenConfig,
+    /// What chooses that address, for errors: a flag or a variable.
+    pub listen_setting: &'static str,
     /// How to serve the admin's pages; none if not at all.
     pub admin: Option<AdminConfig>,
     /// How to serve.
@@ -141,6 +143,7 @@ impl ServeArgs {
                 http: self.http.tls.files(),
             },
             listen: self.grpc.grpc,
+            listen_setting: "--grpc",
             admin: self.http.admin(),
             memory: MemoryConfig {
                 budget_bytes: self.memory,

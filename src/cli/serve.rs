@@ -93,7 +93,7 @@ async fn start(settings: ServeSettings, log: &Log) -> Result<Started, Box<dyn Er
         diagnostics: initial.diagnostics,
     };
     let (domains, rules) = (initial.policy.domain_count(), initial.policy.rule_count());
-    let listener = Listener::bind(&settings.listen)?;
+    let listener = Listener::bind_by(settings.listen_setting, &settings.listen)?;
     let redis = [settings.redis, settings.redis_per_second];
     let engine = engine(initial.policy, redis, settings.memory)?;
     let file_limit = FileLimit::raise();

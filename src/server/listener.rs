@@ -96,11 +96,19 @@ impl Listener {
     /// # Errors
     /// When the address is in use, is not this machine's, or is not allowed.
     pub fn bind(config: &ListenConfig) -> Result<Self, BindError> {
+        Self::bind_by("--grpc", config)
+    }
+
+    /// The same for an address that `setting` chooses: a flag or a variable, for errors.
+    ///
+    /// # Errors
+    /// As of [`Listener::bind`].
+    pub fn bind_by(setting: &'static str, config: &ListenConfig) -> Result<Self, BindError> {
         let bound = match config {
             ListenConfig::Tcp(address) => tcp(address),
             ListenConfig::Unix(path) => unix(path),
         };
-        bound.map_err(|source| BindError::new(config.clone(), source, "--grpc"))
+        bound.map_err(|source| BindError::new(config.clone(), source, setting))
     }
 
     /// Where it listens, with the real port.

@@ -89,12 +89,14 @@ impl HttpArgs {
         let main = self.http.clone().map(|address| HttpPort {
             address,
             purpose: HttpPurpose::Main,
+            setting: "--http",
         });
         let metrics = self.metrics.clone().map(|address| HttpPort {
             address,
             purpose: HttpPurpose::Metrics {
                 path: "/metrics".to_owned(),
             },
+            setting: "--metrics",
         });
         let ports: Vec<_> = main.into_iter().chain(metrics).collect();
         (!ports.is_empty()).then_some(AdminConfig {

@@ -19,7 +19,9 @@ use thiserror::Error;
 
 use super::{ServeArgs, ServeSettings};
 use environment::Environment;
-pub(super) use redis_server::{RedisServer, UserPassword};
+pub(super) use redis_server::RedisServer;
+#[cfg(feature = "redis")]
+pub(super) use redis_server::UserPassword;
 
 pub use value::InvalidValue;
 

@@ -10,7 +10,7 @@ use std::process::{Child, ChildStderr, Command, Stdio};
 use tempfile::TempDir;
 use weir::proto::envoy::service::ratelimit::v3::rate_limit_service_client::RateLimitServiceClient;
 
-use crate::binary::weir;
+use crate::binary::{Serving, weir};
 use crate::running::{descriptor, request};
 
 const POLICY: &str = "
@@ -324,6 +324,22 @@ fn a_bad_value_ends_the_start_with_its_name() {
 }
 
 #[test]
+fn a_port_that_is_in_use_is_named_by_its_variable() {
+    let taken = TcpListener::bind("0.0.0.0:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    for name in ["GRPC_PORT", "PORT", "DEBUG_PORT"] {
+        let folder = tempfile::tempdir().unwrap();
+        let output = ratelimit(&folder, &[(name, &port)]).output().unwrap();
+        assert_eq!(output.status.code(), Some(2));
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(
+            said.contains(&format!("choose another address with {name}")),
+            "{said}"
+        );
+    }
+}
+
+#[test]
 fn it_is_a_command_of_weir_too() {
     let output = weir(&["ratelimit", "--unknown", "x"])
         .env("GRPC_PORT", "many")
@@ -332,6 +348,17 @@ fn it_is_a_command_of_weir_too() {
     let said = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(2));
     assert!(said.starts_with("weir: invalid GRPC_PORT: "), "{said}");
+}
+
+#[test]
+fn serve_has_a_port_for_metrics_alone_too() {
+    let flags = ["--grpc=127.0.0.1:0", "--http=off", "--metrics=127.0.0.1:0"];
+    let serving = Serving::start(&flags);
+    let (status, metrics) = get(&serving.http, "/metrics");
+    assert_eq!(status, 200);
+    assert!(metrics.contains("weir_"), "{metrics}");
+    assert_eq!(get(&serving.http, "/").0, 404);
+    serving.signal("TERM");
 }
 
 #[tokio::test]

@@ -71,6 +71,7 @@ impl Site {
             ports: vec![HttpPort {
                 address: "127.0.0.1:0".to_owned(),
                 purpose: HttpPurpose::Main,
+                setting: "--http",
             }],
             token_file: token,
             envoy_ratelimit_metrics: options.envoy_ratelimit_metrics,

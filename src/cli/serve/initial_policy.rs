@@ -44,7 +44,7 @@ impl InitialPolicy {
                 error: None,
             });
         }
-        let (files, loaded) = load_in_thread(files(settings)).await?;
+        let (files, loaded) = load_in_thread(files(settings), hint(settings)).await?;
         let source = PolicySource::Files(files);
         match loaded {
             Ok(FirstLoad { policy, .. }) if policy.domain_count() == 0 && !settings.allow_empty => {
@@ -89,14 +89,23 @@ fn files(settings: &ServeSettings) -> PolicyFiles {
     }
 }
 
+/// How a user says which files these are.
+fn hint(settings: &ServeSettings) -> &'static str {
+    match settings.lenient_files {
+        true => "RUNTIME_ROOT, RUNTIME_SUBDIRECTORY and RUNTIME_APPDIRECTORY name the folder",
+        false => "name policy files or folders with --policies",
+    }
+}
+
 /// Loads the files in a thread of its own: a file system that hangs must hold up no signal, and is
 /// reported.
 async fn load_in_thread(
     mut files: PolicyFiles,
+    hint: &'static str,
 ) -> Result<(PolicyFiles, Result<FirstLoad, String>), Box<dyn Error>> {
     let (send, mut loaded) = oneshot::channel();
     threads::spawn("weir-load", move || {
-        let first = load(&mut files);
+        let first = load(&mut files, hint);
         // The receiver may have stopped waiting.
         let _ = send.send((files, first));
     })?;
@@ -108,12 +117,9 @@ async fn load_in_thread(
     }
 }
 
-fn load(files: &mut PolicyFiles) -> Result<FirstLoad, String> {
+fn load(files: &mut PolicyFiles, hint: &str) -> Result<FirstLoad, String> {
     let loaded = files.load().map_err(|error| match error.source() {
-        Some(_) => format!(
-            "{}; name policy files or folders with --policies",
-            with_sources(&error)
-        ),
+        Some(_) => format!("{}; {hint}", with_sources(&error)),
         None => error.to_string(),
     })?;
     loaded.diagnostics.iter().for_each(reload::log);

@@ -12,6 +12,8 @@ pub struct HttpPort {
     pub address: String,
     /// What it is for.
     pub purpose: HttpPurpose,
+    /// What chooses the address, for errors: a flag or a variable.
+    pub setting: &'static str,
 }
 
 /// What a port of the admin server is for.
@@ -28,17 +30,6 @@ pub enum HttpPurpose {
     },
 }
 
-impl HttpPurpose {
-    /// What chooses the address.
-    const fn setting(&self) -> &'static str {
-        match self {
-            Self::Main => "--http",
-            Self::Debug => "DEBUG_PORT",
-            Self::Metrics { .. } => "--metrics",
-        }
-    }
-}
-
 /// The bound sockets of the admin server.
 #[derive(Debug)]
 pub struct AdminListeners(pub(super) Vec<(HttpPurpose, TcpListener)>);
@@ -52,7 +43,7 @@ impl AdminListeners {
         let bind = |port: &HttpPort| {
             let listener = bind_tcp(&port.address).map_err(|source| {
                 let address = ListenConfig::Tcp(port.address.clone());
-                BindError::new(address, source, port.purpose.setting())
+                BindError::new(address, source, port.setting)
             });
             Ok((port.purpose.clone(), listener?))
         };

@@ -153,10 +153,15 @@ pub(super) const GROUP: VariableGroup<Ports> = VariableGroup {
             "`panic`, `fatal`, `error`, `warn`, `info`, `debug` or `trace`",
             |raw, value| set(&mut raw.log_level, level(value)),
         ),
-        used("LOG_FORMAT", "text", "`json`, else text", |raw, value| {
-            raw.log_as_json = value == "json";
-            Ok(())
-        }),
+        used(
+            "LOG_FORMAT",
+            "text",
+            "`json`, else text; the fields are those of `weir serve`",
+            |raw, value| {
+                raw.log_as_json = value == "json";
+                Ok(())
+            },
+        ),
     ],
 };
 
@@ -166,6 +171,7 @@ impl Ports {
             "" => ListenConfig::Tcp(address(&self.grpc_host, self.grpc_port)),
             path => ListenConfig::Unix(path.into()),
         };
+        settings.listen_setting = "GRPC_PORT";
         settings.server.max_connection_age =
             Some(self.max_connection_age).filter(|age| !age.is_zero());
         settings.log.level = self.log_level;
@@ -175,10 +181,12 @@ impl Ports {
                 HttpPort {
                     address: address(&self.http_host, self.http_port),
                     purpose: HttpPurpose::Main,
+                    setting: "PORT",
                 },
                 HttpPort {
                     address: address(&self.debug_host, self.debug_port),
                     purpose: HttpPurpose::Debug,
+                    setting: "DEBUG_PORT",
                 },
             ];
             // As in envoyproxy/ratelimit, which has no such rules.

@@ -133,6 +133,7 @@ impl Statistics {
                     purpose: HttpPurpose::Metrics {
                         path: self.prometheus_path,
                     },
+                    setting: "PROMETHEUS_ADDR",
                 });
             }
         }

@@ -6,7 +6,7 @@ use super::*;
 use crate::server::ListenConfig;
 use crate::server::ReadyCondition;
 use crate::server::admin::{HttpPort, HttpPurpose};
-use crate::telemetry::StatsdProtocol;
+use crate::telemetry::{StatsdProtocol, TraceProtocol};
 
 fn settings(variables: &[(&str, &str)]) -> Result<ServeSettings, RatelimitError> {
     let variables: HashMap<&str, &str> = variables.iter().copied().collect();
@@ -20,7 +20,7 @@ fn error(variables: &[(&str, &str)]) -> String {
 fn ports(settings: &ServeSettings) -> Vec<(&str, &HttpPurpose)> {
     let ports = settings.admin.iter().flat_map(|admin| &admin.ports);
     ports
-        .map(|HttpPort { address, purpose }| (address.as_str(), purpose))
+        .map(|port| (port.address.as_str(), &port.purpose))
         .collect()
 }
 
@@ -115,6 +115,7 @@ fn the_variables_of_envoy_gateway_are_taken() {
         Some(&HttpPort {
             address: ":19001".to_owned(),
             purpose: HttpPurpose::Metrics { path },
+            setting: "PROMETHEUS_ADDR",
         })
     );
     let ignored: Vec<&str> = settings
@@ -269,6 +270,44 @@ fn modes_and_headers_apply_to_all_domains() {
     assert_eq!(names, ["X-Limit", "RateLimit-Remaining", "RateLimit-Reset"]);
     assert_eq!(settings.near_limit_ratio, Some(0.5));
     assert!(settings.server.request_metadata && settings.merge_domains);
+}
+
+#[test]
+fn spans_are_sent_over_http_unless_grpc_is_asked_for() {
+    let traces = |variables: &[(&str, &str)]| {
+        let enabled = [("TRACING_ENABLED", "true")];
+        settings(&[&enabled, variables].concat()).unwrap().traces
+    };
+    let of_gateway = traces(&[
+        ("TRACING_SERVICE_NAME", "envoy-ratelimit"),
+        ("TRACING_SAMPLING_RATE", "0.5"),
+        (
+            "OTEL_EXPORTER_OTLP_ENDPOINT",
+            "http://otel.monitoring:4318/base/",
+        ),
+    ]);
+    let of_gateway = of_gateway.unwrap();
+    assert_eq!(
+        of_gateway.collector.to_string(),
+        "http://otel.monitoring:4318"
+    );
+    let path = "/base/v1/traces".to_owned();
+    assert_eq!(of_gateway.protocol, TraceProtocol::Http { path });
+    assert_eq!(of_gateway.service.name, "envoy-ratelimit");
+    assert_eq!(of_gateway.sample_ratio, 0.5);
+
+    let plain = traces(&[]).unwrap();
+    assert_eq!(plain.collector.to_string(), "http://localhost:4318");
+    assert_eq!(plain.protocol, TraceProtocol::http());
+
+    let grpc = traces(&[
+        ("TRACING_EXPORTER_PROTOCOL", "grpc"),
+        ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "https://otel"),
+    ]);
+    let grpc = grpc.unwrap();
+    assert_eq!(grpc.collector.to_string(), "https://otel:443");
+    assert_eq!(grpc.protocol, TraceProtocol::Grpc);
+    assert_eq!(settings(&[]).unwrap().traces, None);
 }
 
 #[test]
