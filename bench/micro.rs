@@ -251,6 +251,46 @@ mod decide {
     }
 }
 
+/// A decision whose counters survive a restart, for one client and for many in turn, beside one whose counters do not.
+#[divan::bench_group(sample_size = 10_000)]
+mod state {
+    use super::{
+        Bencher, Clock, Engine, MemoryConfig, Request, Store, decided, engine, one_rule, policy,
+        request,
+    };
+    use weir::state::{StateFolder, StateWriter, WriterConfig};
+
+    const CLIENTS: [usize; 2] = [1, 100_000];
+
+    fn bench(bencher: Bencher<'_, '_>, engine: &Engine, clients: usize) {
+        let client = |number: usize| request(&[&[("api_key", &number.to_string())]]);
+        let requests: Vec<Request> = (0..clients).map(client).collect();
+        let mut next = 0;
+        bencher.bench_local(|| {
+            next = (next + 1) % clients;
+            decided(engine, &requests[next])
+        });
+    }
+
+    #[divan::bench(args = CLIENTS)]
+    fn in_memory(bencher: Bencher<'_, '_>, clients: usize) {
+        bench(bencher, &engine(&one_rule()), clients);
+    }
+
+    #[divan::bench(args = CLIENTS)]
+    fn kept(bencher: Bencher<'_, '_>, clients: usize) {
+        let folder = tempfile::tempdir_in("target").expect("a folder on a disk");
+        let state = StateFolder::open(folder.path(), Clock::System.now()).expect("a folder");
+        let recorded = Store::recorded(MemoryConfig::default(), state.hash_key());
+        let (store, records) = recorded.expect("randomness");
+        let started = StateWriter::start(state, records, WriterConfig::default());
+        let (writer, _) = started.expect("a thread");
+        let engine = Engine::new(policy(&one_rule()), store, Clock::System);
+        bench(bencher, &engine, clients);
+        writer.flush().expect("it is written");
+    }
+}
+
 /// One engine, several threads.
 #[divan::bench_group(threads = [1, 2], sample_size = 10_000)]
 mod contention {

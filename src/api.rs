@@ -92,6 +92,8 @@ pub struct StoreStatus {
     pub evicted_over_limit: u64,
     /// `None` if counters are in memory.
     pub redis: Option<RedisStatus>,
+    /// The folder that they survive a restart in; `None` without `--state`.
+    pub disk: Option<DiskStatus>,
 }
 
 /// The status of the connections to Redis.
@@ -99,6 +101,17 @@ pub struct StoreStatus {
 pub struct RedisStatus {
     /// Why Redis is unavailable; `None` if it is available.
     pub unavailable_reason: Option<String>,
+}
+
+/// The status of the counters in the folder of `--state`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct DiskStatus {
+    /// Why counters are not written; `None` if they are.
+    pub problem: Option<String>,
+    /// Bytes of the counters on disk.
+    pub bytes: u64,
+    /// Counters that were restored at the start.
+    pub restored: u64,
 }
 
 /// Whether a server accepts calls.

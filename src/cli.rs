@@ -17,6 +17,7 @@ mod ratelimit;
 mod replay;
 mod schema;
 mod serve;
+mod state;
 mod table;
 mod test;
 mod top;
@@ -85,6 +86,10 @@ enum Command {
     ///
     /// Needs the admin token. Exits with 0, or with 2 if the request failed.
     Assign(assign::AssignArgs),
+    /// Look at the folder of `weir serve --state`
+    ///
+    /// Exits with 0, or with 2 if it is in use or cannot be read.
+    State(state::StateArgs),
     /// Show the busiest and the most refused clients and rules, live
     ///
     /// Clients need the admin token if the server has one. Exits with 0, or with 2 if the first request failed.
@@ -140,6 +145,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> Result<ExitCode, CliErro
         Command::Query(args) => query::run(args),
         Command::Keys(args) => keys::run(&args),
         Command::Assign(args) => assign::run(&args),
+        Command::State(args) => state::run(&args),
         Command::Top(args) => top::run(&args),
         Command::Replay(args) => replay::run(&args),
         Command::Test(args) => test::run(&args),

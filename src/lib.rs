@@ -61,6 +61,8 @@ pub mod policy;
 
 pub mod store;
 
+pub mod state;
+
 pub mod engine;
 
 pub mod scenario;

@@ -14,6 +14,7 @@ mod concurrency;
 mod count;
 mod delta;
 pub(crate) mod encoding;
+mod ends;
 mod fixed_window;
 mod penalty;
 mod rate;
@@ -29,6 +30,7 @@ pub use check::{LeaseOutcome, Operation, Outcome, Outcomes, Scope, apply, check,
 pub use concurrency::{LeaseTable, MAX_IN_FLIGHT};
 pub use delta::Delta;
 pub use encoding::InvalidStates;
+pub use ends::EndHint;
 pub use fixed_window::FixedWindowState;
 pub use penalty::{BlockOutcome, Penalty};
 pub use rate::{Quota, Rate};

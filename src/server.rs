@@ -218,6 +218,7 @@ pub async fn run(
         never = warnings::watch(&app.engine) => match never {},
         never = warnings::follow_clock() => match never {},
         never = warnings::watch_policy_checks(&app.metrics) => match never {},
+        never = warnings::watch_state(&app.metrics) => match never {},
         () = workers.failure() => return Err(RunError::WorkerEnded),
         () = leaving => {}
     }

@@ -60,6 +60,19 @@ pub struct ServeArgs {
         help_heading = "Counters"
     )]
     memory: u64,
+
+    /// Folder to keep counters in over a restart; nothing is lost when weir is stopped, and at most a second when it is
+    /// killed
+    ///
+    /// Created if it does not exist, and used by one process. Not for --store redis://, which survives a restart anyway.
+    #[arg(
+        long,
+        value_name = "DIR",
+        env = "WEIR_STATE",
+        help_heading = "Counters"
+    )]
+    state: Option<PathBuf>,
+
     #[command(flatten)]
     store: store::StoreArgs,
 
@@ -105,6 +118,8 @@ pub struct ServeSettings {
     pub server: ServerConfig,
     /// Memory for counters.
     pub memory: MemoryConfig,
+    /// The folder that counters survive a restart in; none if they do not.
+    pub state: Option<PathBuf>,
     /// Where to send spans; none if nowhere.
     pub traces: Option<TraceConfig>,
     /// How many refusals to log a second.
@@ -148,6 +163,7 @@ impl ServeArgs {
             memory: MemoryConfig {
                 budget_bytes: self.memory,
             },
+            state: self.state,
             redis: self.store.resolve(),
             redis_per_second: None,
             traces: self.telemetry.traces(),

@@ -8,6 +8,7 @@ mod error;
 mod key;
 mod lease_ids;
 mod memory;
+mod record;
 // A build without Redis has a stand-in that cannot be constructed.
 #[cfg_attr(not(feature = "redis"), path = "store/without_redis.rs")]
 mod redis;
@@ -21,7 +22,8 @@ pub use self::redis::{
 pub use batch::{Batch, Enforcement, Hit, RefusalTally};
 pub use error::{Incompatible, RngError, StoreError};
 pub use key::{CounterKey, HashKey, KeyBuilder, KeyHasher};
-pub use memory::MemoryConfig;
+pub use memory::{CounterRecords, MemoryConfig, RecordScope};
+pub use record::{CounterRecord, RECORD_FORMAT, RecordChange};
 
 use std::collections::BTreeMap;
 
@@ -213,6 +215,19 @@ impl Store {
     /// The system has no random bytes for the key of the counters' hash.
     pub fn memory(config: MemoryConfig) -> Result<Self, RngError> {
         memory::Memory::new(config).map(Self::Memory)
+    }
+
+    /// A store in this process, and its counters as records. Their keys are hashed with `hash_key`.
+    ///
+    /// # Errors
+    /// The system has no random bytes for the ids of leases.
+    pub fn recorded(
+        config: MemoryConfig,
+        hash_key: HashKey,
+    ) -> Result<(Self, CounterRecords), RngError> {
+        let memory = memory::Memory::recorded(config, hash_key)?;
+        let records = memory.records();
+        Ok((Self::Memory(memory), records))
     }
 
     /// A store in Redis, which need not be reachable yet. `fallback` is for hits that are counted

@@ -127,6 +127,8 @@ pub static RUNC: Program = Program::new("runc", || find_on_path("runc"));
 pub static PYTHON: Program = Program::new("Python", || find_on_path("python3"));
 /// OpenSSL, from the path.
 pub static OPENSSL: Program = Program::new("openssl", || find_on_path("openssl"));
+/// prlimit of util-linux, from the path: it changes the limits of a running process.
+pub static PRLIMIT: Program = Program::new("prlimit", || find_on_path("prlimit"));
 /// envoyproxy/ratelimit, installed by `go install`.
 pub static RATELIMIT: Program = Program::new("envoyproxy/ratelimit", || {
     install_once("ratelimit", RATELIMIT_VERSION, |folder| {

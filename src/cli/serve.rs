@@ -3,11 +3,12 @@
 //! All output is in the log on stderr, so that collected logs contain the reason for a failed start.
 
 mod initial_policy;
+mod kept_state;
 
 use std::convert::Infallible;
 use std::error::Error;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -29,6 +30,7 @@ use crate::store::{MemoryConfig, Store};
 use crate::telemetry::{self, Log, Metrics, PolicyLoad, ServerPort, StatsdSender, Traces};
 use crate::xds::{XdsClient, XdsConfig};
 use initial_policy::InitialPolicy;
+use kept_state::KeptState;
 
 pub(super) fn run(settings: ServeSettings) -> Result<ExitCode, CliError> {
     let log = telemetry::log(settings.log).map_err(CliError::new)?;
@@ -42,9 +44,13 @@ pub(super) fn run(settings: ServeSettings) -> Result<ExitCode, CliError> {
 
 async fn serve(settings: ServeSettings, log: &Log) -> u8 {
     match start(settings, log).await {
-        Ok(started) => {
+        Ok(mut started) => {
             let traces = started.app.traces.clone();
+            let state = started.state.take();
             let code = until_signalled(started).await;
+            if let Some(state) = state {
+                state.finish();
+            }
             if let Some(traces) = traces {
                 // It blocks, and this thread's runtime exports the spans. A panic in it has been printed.
                 let _ = tokio::task::spawn_blocking(move || traces.end()).await;
@@ -66,6 +72,7 @@ struct Started {
     // Looks for assignments of other instances until this is dropped.
     _assignments: Option<AssignmentWatch>,
     certificates: CertificateWatch,
+    state: Option<KeptState>,
     // Follows the configuration server until this is dropped.
     _xds: Option<XdsClient>,
     // Sends until this is dropped.
@@ -93,9 +100,10 @@ async fn start(settings: ServeSettings, log: &Log) -> Result<Started, Box<dyn Er
         diagnostics: initial.diagnostics,
     };
     let (domains, rules) = (initial.policy.domain_count(), initial.policy.rule_count());
-    let listener = Listener::bind_by(settings.listen_setting, &settings.listen)?;
     let redis = [settings.redis, settings.redis_per_second];
-    let engine = engine(initial.policy, redis, settings.memory)?;
+    let (store, state) = store(redis, settings.state, settings.memory)?;
+    let engine = engine(initial.policy, store)?;
+    let listener = Listener::bind_by(settings.listen_setting, &settings.listen)?;
     let file_limit = FileLimit::raise();
     let server = within_file_limit(settings.server, file_limit);
     let mut app = App::new(Arc::clone(&engine), server);
@@ -111,6 +119,9 @@ async fn start(settings: ServeSettings, log: &Log) -> Result<Started, Box<dyn Er
     }
     app.metrics.expose_dropped_lines(log.dropped_lines());
     app.metrics.loaded(loaded);
+    if let Some(state) = &state {
+        app.metrics.expose_state(Arc::clone(state.status()));
+    }
     let tls = TlsPorts::load(settings.tls, &app.metrics)?;
     let certificates = CertificateWatch::start(tls.all(), settings.reload_interval)?;
     app.tls = tls.grpc;
@@ -152,6 +163,7 @@ async fn start(settings: ServeSettings, log: &Log) -> Result<Started, Box<dyn Er
         reloader,
         _assignments: watch,
         certificates,
+        state,
         _xds: xds,
         _statsd: statsd,
         _admin: admin,
@@ -159,19 +171,37 @@ async fn start(settings: ServeSettings, log: &Log) -> Result<Started, Box<dyn Er
     })
 }
 
-/// Decides by the first policy, with counters in one Redis, in two, or in memory.
-fn engine(
-    policy: Policy,
+/// Counters cannot be in Redis and in a folder.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "--state keeps the counters of this process, and with --store redis:// they are in Redis, where they survive a \
+     restart, too: leave out one of the two"
+)]
+struct StateWithRedis;
+
+/// Counters in one Redis, in two, or in memory, and then in the folder of `--state` if there is one.
+fn store(
     redis: [Option<RedisSettings>; 2],
+    state: Option<PathBuf>,
     memory: MemoryConfig,
-) -> Result<Arc<Engine>, Box<dyn Error>> {
-    let store = match redis {
-        [Some(main), Some(per_second)] => {
+) -> Result<(Store, Option<KeptState>), Box<dyn Error>> {
+    let store = match (redis, state) {
+        ([Some(_), _], Some(_)) => return Err(StateWithRedis.into()),
+        ([Some(main), Some(per_second)], None) => {
             Store::redis_pair(main.read()?, per_second.read()?, memory)?
         }
-        [Some(redis), None] => Store::redis(redis.read()?, memory)?,
-        [None, _] => Store::memory(memory)?,
+        ([Some(redis), None], None) => Store::redis(redis.read()?, memory)?,
+        ([None, _], None) => Store::memory(memory)?,
+        ([None, _], Some(path)) => {
+            let (store, state) = KeptState::open(&path, memory)?;
+            return Ok((store, Some(state)));
+        }
     };
+    Ok((store, None))
+}
+
+/// Decides by the first policy.
+fn engine(policy: Policy, store: Store) -> Result<Arc<Engine>, Box<dyn Error>> {
     let engine = Engine::new(policy, store, Clock::System);
     match engine.incompatibility(&engine.policy()) {
         Some(incompatibility) => Err(incompatibility.into()),

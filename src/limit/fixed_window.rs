@@ -63,6 +63,14 @@ impl FixedWindowState {
         }
     }
 
+    /// The end of the window of its hits.
+    pub(super) fn ends_at(&self, window: Micros) -> Timestamp {
+        match self.count {
+            0 => Timestamp::default(),
+            _ => self.start.plus(window),
+        }
+    }
+
     fn until_end(&self, rate: &impl WindowRate, now: Timestamp) -> Micros {
         let (_, end) = rate.around(now.max(self.start));
         end.since(now)

@@ -49,6 +49,16 @@ impl SlidingWindowState {
         Timestamp::from_micros(end).since(now)
     }
 
+    /// When the hits of the newest segment no longer count.
+    pub(super) fn ends_at(&self, window: Micros) -> Timestamp {
+        let segment = window.get() / SEGMENTS_PER_WINDOW;
+        Timestamp::from_micros(
+            self.newest
+                .saturating_add(SEGMENTS_KEPT)
+                .saturating_mul(segment),
+        )
+    }
+
     /// The segments whose hits count now, oldest first. If the clock went back, the newest one is still current.
     fn live(&self, rate: &Rate, now: Timestamp) -> std::ops::RangeInclusive<u64> {
         let current = segment_at(rate, now).max(self.newest);

@@ -7,7 +7,7 @@ use super::fixed_window::FixedWindowState;
 use super::penalty::{Block, Penalty};
 use super::sliding_window::SlidingWindowState;
 use super::token_bucket::TokenBucketState;
-use super::{Limit, LimitKind, LimitSet};
+use super::{Algorithm, Limit, LimitKind, LimitSet};
 use crate::clock::{Micros, Timestamp};
 use crate::request::LeaseId;
 
@@ -94,6 +94,17 @@ impl State {
                 debt: TokenBucketState::default(),
             },
             LimitKind::Concurrency { .. } => Self::Concurrency(Box::default()),
+        }
+    }
+
+    /// The algorithm that it belongs to.
+    pub fn algorithm(&self) -> Algorithm {
+        match self {
+            Self::FixedWindow { .. } | Self::Calendar { .. } => Algorithm::FixedWindow,
+            Self::SlidingWindow { .. } => Algorithm::SlidingWindow,
+            Self::TokenBucket { .. } => Algorithm::TokenBucket,
+            Self::Concurrency(_) => Algorithm::Concurrency,
+            Self::Penalized(penalized) => penalized.count.algorithm(),
         }
     }
 

@@ -148,6 +148,16 @@ impl TokenBucketState {
         u64::try_from(units).unwrap_or(MAX_COUNT).min(MAX_COUNT)
     }
 
+    /// When the bucket is full again, if a hit takes this time to refill; a little later, for rounding.
+    pub(super) fn ends_at(&self, secs_per_hit: f32) -> Timestamp {
+        if self.debt == 0 {
+            return Timestamp::default();
+        }
+        let hits = self.debt as f64 / self.units_per_hit.max(1) as f64;
+        let micros = hits * f64::from(secs_per_hit) * (1.0 + 4e-6) * 1e6 + 1e3;
+        self.at.plus(Micros::new(micros as u64))
+    }
+
     fn until_refilled(&self, bucket: &TokenBucket, now: Timestamp, units: u64) -> Micros {
         let refill_per_micro = bucket.gcra.refill_per_micro;
         if units == 0 || refill_per_micro == 0 {

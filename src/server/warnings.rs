@@ -5,10 +5,12 @@
 //! `docs/operations.md`.
 
 use std::convert::Infallible;
+use std::mem;
 use std::time::Duration;
 
 use crate::clock::{Clock, follow_system_clock};
 use crate::engine::{Engine, LeaseStats};
+use crate::state::{StateProblem, StateStatus};
 use crate::store::Stats;
 use crate::telemetry::Metrics;
 
@@ -20,6 +22,12 @@ const CLOCK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Time between two looks at the check of the policy files.
 const CHECK_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Time between two looks at the writing of the state.
+const STATE_INTERVAL: Duration = Duration::from_secs(1);
+
+/// A state that is not written is reported this often, however often that begins and ends.
+const STATE_REPORT_SECS: u64 = 60;
 
 /// A check of the policy files that takes longer is reported.
 const MAX_CHECK_SECS: u64 = 10;
@@ -68,6 +76,59 @@ pub(super) async fn watch_policy_checks(metrics: &Metrics) -> Infallible {
             Some(CheckEvent::Over) => tracing::info!("policy files can be read again"),
             None => {}
         }
+    }
+}
+
+/// Reports that counters are not written to the disk, forever.
+pub(super) async fn watch_state(metrics: &Metrics) -> Infallible {
+    let mut ticks = tokio::time::interval(STATE_INTERVAL);
+    let mut watch = StateWatch::default();
+    loop {
+        ticks.tick().await;
+        let problem = metrics.state().and_then(StateStatus::problem);
+        match watch.observe(problem, Clock::System.now().secs_ceil()) {
+            Some(StateEvent::NotWritten(problem)) => tracing::warn!(
+                reason = %problem,
+                "counters cannot be written to --state; decisions continue, but a restart would lose them"
+            ),
+            Some(StateEvent::WrittenAgain) => {
+                tracing::info!("counters are written to --state again");
+            }
+            None => {}
+        }
+    }
+}
+
+/// What was reported of the writing of the state.
+#[derive(Debug, Default)]
+struct StateWatch {
+    /// When the last problem was reported, in seconds; `None` before the first.
+    reported_at_secs: Option<u64>,
+    /// Whether the last report was of a problem.
+    is_reported: bool,
+}
+
+/// What to report of the writing of the state.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum StateEvent {
+    NotWritten(StateProblem),
+    WrittenAgain,
+}
+
+impl StateWatch {
+    /// What to report, if this is the problem now.
+    fn observe(&mut self, problem: Option<StateProblem>, now_secs: u64) -> Option<StateEvent> {
+        let Some(problem) = problem else {
+            return mem::take(&mut self.is_reported).then_some(StateEvent::WrittenAgain);
+        };
+        let reported = self.reported_at_secs;
+        let is_due = reported.is_none_or(|at| now_secs.abs_diff(at) >= STATE_REPORT_SECS);
+        if !is_due {
+            return None;
+        }
+        self.reported_at_secs = Some(now_secs);
+        self.is_reported = true;
+        Some(StateEvent::NotWritten(problem))
     }
 }
 
@@ -138,6 +199,21 @@ fn warn_of_ignored_releases(before: &LeaseStats, now: &LeaseStats) {
 mod tests {
     use super::*;
     use crate::clock::Timestamp;
+
+    #[test]
+    fn a_state_that_is_not_written_is_reported_at_most_once_a_minute() {
+        let failed = || Some(StateProblem::Failed("disk full".to_owned()));
+        let mut watch = StateWatch::default();
+        assert_eq!(watch.observe(None, 100), None);
+        let reported = Some(StateEvent::NotWritten(failed().unwrap()));
+        assert_eq!(watch.observe(failed(), 101), reported);
+        assert_eq!(watch.observe(failed(), 102), None);
+        assert_eq!(watch.observe(None, 103), Some(StateEvent::WrittenAgain));
+        assert_eq!(watch.observe(failed(), 104), None);
+        assert_eq!(watch.observe(None, 105), None);
+        assert_eq!(watch.observe(failed(), 160), None);
+        assert_eq!(watch.observe(failed(), 161), reported);
+    }
 
     #[test]
     fn a_check_that_does_not_finish_is_reported_once_and_so_is_its_end() {

@@ -30,6 +30,20 @@ impl CounterKey {
         self.low as u32
     }
 
+    /// Its 16 bytes.
+    pub(super) fn to_bytes(self) -> [u8; 16] {
+        (u128::from(self.high) << 64 | u128::from(self.low)).to_be_bytes()
+    }
+
+    /// The key of these bytes.
+    pub(super) fn from_bytes(bytes: [u8; 16]) -> Self {
+        let bits = u128::from_be_bytes(bytes);
+        Self {
+            high: (bits >> 64) as u64,
+            low: bits as u64,
+        }
+    }
+
     /// Other bits, which select the table.
     pub(super) const fn high_bits(self) -> usize {
         (self.high >> 32) as usize
@@ -46,7 +60,10 @@ pub struct HashKey([u8; 16]);
 
 impl HashKey {
     /// A random key.
-    pub(super) fn random() -> Result<Self, RngError> {
+    ///
+    /// # Errors
+    /// The system has no random bytes.
+    pub fn random() -> Result<Self, RngError> {
         let mut key = [0; 16];
         getrandom::fill(&mut key).map_err(RngError)?;
         Ok(Self(key))
@@ -60,12 +77,12 @@ impl HashKey {
     }
 
     /// As [`HashKey::from_hex`] parses it.
-    pub(super) fn to_hex(self) -> String {
+    pub fn to_hex(self) -> String {
         format!("{:032x}", u128::from_be_bytes(self.0))
     }
 
     /// Identifies the key without revealing it.
-    pub(super) fn fingerprint(self) -> String {
+    pub fn fingerprint(self) -> String {
         let mut text = KeyBuilder::new(&KeyHasher::new(self));
         text.add(0, b"weir: which key is it");
         text.key().hex()

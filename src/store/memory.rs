@@ -5,18 +5,23 @@
 //!
 //! The tables do not know time: a state whose window has ended counts as fresh.
 
+mod changes;
+mod records;
 mod shard;
 mod slab;
+
+use std::sync::Arc;
 
 use parking_lot::Mutex;
 use smallvec::SmallVec;
 
 use super::batch::ReleasedLeases;
 use super::lease_ids::LeaseIds;
-use super::{Batch, CounterKey, Hit, KeyHasher, RngError, Stats};
+use super::{Batch, CounterKey, HashKey, Hit, KeyHasher, RngError, Stats};
 use crate::clock::Timestamp;
 use crate::limit::{Outcomes, States};
 use crate::request::LeaseId;
+pub use records::{CounterRecords, RecordScope};
 use shard::CounterShard;
 
 /// The settings of a store in memory.
@@ -47,7 +52,7 @@ pub struct Memory {
     hasher: KeyHasher,
     leases: LeaseIds,
     /// The number of shards is a power of two.
-    shards: Box<[AlignedShard]>,
+    shards: Arc<[AlignedShard]>,
 }
 
 /// A shard on cache lines of its own.
@@ -56,21 +61,42 @@ pub struct Memory {
 struct AlignedShard(Mutex<CounterShard>);
 
 impl Memory {
+    /// Counters that are only here.
     pub(super) fn new(config: MemoryConfig) -> Result<Self, RngError> {
+        Self::with_hasher(config, KeyHasher::random()?, false)
+    }
+
+    /// Counters that are recorded elsewhere, too, by keys that are hashed with `hash_key`.
+    pub(super) fn recorded(config: MemoryConfig, hash_key: HashKey) -> Result<Self, RngError> {
+        Self::with_hasher(config, KeyHasher::new(hash_key), true)
+    }
+
+    fn with_hasher(
+        config: MemoryConfig,
+        hasher: KeyHasher,
+        has_records: bool,
+    ) -> Result<Self, RngError> {
         let count = (config.budget_bytes / MIN_SHARD_BYTES).clamp(1, MAX_SHARDS);
         let shards = 1 << count.ilog2();
         let share = config.budget_bytes / shards;
         Ok(Self {
-            hasher: KeyHasher::random()?,
+            hasher,
             leases: LeaseIds::new()?,
             shards: (0..shards)
-                .map(|_| AlignedShard(Mutex::new(CounterShard::new(share))))
+                .map(|_| AlignedShard(Mutex::new(CounterShard::new(share, has_records))))
                 .collect(),
         })
     }
 
     pub(super) fn hasher(&self) -> KeyHasher {
         self.hasher
+    }
+
+    /// The counters as records. Changes are noted only if the counters are recorded.
+    pub(super) fn records(&self) -> CounterRecords {
+        CounterRecords {
+            shards: Arc::clone(&self.shards),
+        }
     }
 
     pub(super) fn new_lease(&self) -> LeaseId {
@@ -136,7 +162,7 @@ impl Memory {
 
     pub(super) fn stats(&self) -> Stats {
         let mut stats = Stats::default();
-        for AlignedShard(shard) in &self.shards {
+        for AlignedShard(shard) in &*self.shards {
             shard.lock().add_to(&mut stats);
         }
         stats

@@ -43,6 +43,7 @@ use super::unmatched::{UnknownDomain, UnmatchedDescriptors, UnmatchedTraffic};
 use crate::clock::{Clock, Timestamp};
 use crate::engine::Engine;
 use crate::policy::{Domain, Policy};
+use crate::state::StateStatus;
 use crate::xds::XdsStatus;
 use certificates::PortCertificates;
 use http_rejections::HttpRejections;
@@ -82,6 +83,7 @@ pub struct Metrics {
     unmatched: UnmatchedTraffic,
     dropped_lines: OnceLock<DroppedLines>,
     xds: OnceLock<Arc<XdsStatus>>,
+    state: OnceLock<Arc<StateStatus>>,
     near_limit_ratio: OnceLock<f32>,
     /// Labels of all metrics under the names of envoyproxy/ratelimit.
     extra_labels: OnceLock<Vec<(String, String)>>,
@@ -169,6 +171,16 @@ impl Metrics {
     /// Exposes what the client of a configuration server does; the first call counts.
     pub fn expose_xds(&self, status: Arc<XdsStatus>) {
         let _ = self.xds.set(status);
+    }
+
+    /// Exposes how counters are written to the folder of `--state`; the first call counts.
+    pub fn expose_state(&self, status: Arc<StateStatus>) {
+        let _ = self.state.set(status);
+    }
+
+    /// How counters are written to the folder of `--state`; `None` without it.
+    pub fn state(&self) -> Option<&StateStatus> {
+        self.state.get().map(Arc::as_ref)
     }
 
     /// A recorder for a worker thread, which has connections.

@@ -70,11 +70,32 @@ impl Serving {
 
     /// As [`Self::start`], with variables.
     pub(crate) fn start_with(flags: &[&str], variables: &[(&str, &str)]) -> Self {
-        let folder = folder(POLICY);
-        let mut process = weir(&["serve", "--workers=1", "--log-format=json"])
+        let mut command = weir(&[]);
+        command.envs(variables.iter().copied());
+        Self::start_command(command, POLICY, flags)
+    }
+
+    /// With another policy.
+    pub(crate) fn start_policy(policy: &str, flags: &[&str]) -> Self {
+        Self::start_command(weir(&[]), policy, flags)
+    }
+
+    /// As [`Self::start_policy`], by a script of the shell that starts the program `$0` with the arguments `$@`.
+    pub(crate) fn start_policy_by(script: &str, policy: &str, flags: &[&str]) -> Self {
+        let mut command = Command::new("sh");
+        command.args(["-c", script]);
+        command
+            .arg(env!("CARGO_BIN_EXE_weir"))
+            .env("WEIR_HTTP", "127.0.0.1:0");
+        Self::start_command(command, policy, flags)
+    }
+
+    fn start_command(mut command: Command, policy: &str, flags: &[&str]) -> Self {
+        let folder = folder(policy);
+        let mut process = command
+            .args(["serve", "--workers=1", "--log-format=json"])
             .args(["--policies", text(folder.path())])
             .args(flags)
-            .envs(variables.iter().copied())
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
@@ -109,6 +130,11 @@ impl Serving {
             line.clear();
         }
         panic!("weir ended before it said {message:?}");
+    }
+
+    /// The id of the process.
+    pub(crate) fn id(&self) -> u32 {
+        self.process.id()
     }
 
     pub(crate) fn signal(&self, name: &str) {

@@ -21,6 +21,7 @@
 //! - `replay`: recorded traffic through policies
 //! - `response`: headers and bodies for the client
 //! - `schema`: the JSON Schema for editors
+//! - `state`: counters that survive a restart, a kill and a bad disk
 //! - `scenarios`: policies and their tests, run as `weir test` runs them
 //! - `shared`: tests that the `redis` binary runs too, with counters in Redis
 //! - `terminal`: `weir top` on a screen, and processes that get no thread
@@ -63,6 +64,7 @@ mod running;
 mod scenarios;
 mod schema;
 mod site;
+mod state;
 mod stores;
 mod terminal;
 mod tls;

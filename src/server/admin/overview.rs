@@ -12,7 +12,7 @@ use tokio_stream::wrappers::BroadcastStream;
 
 use super::{AdminState, json_response};
 use crate::api::{
-    DomainOverview, LevelOverview, LimitOverview, Overview, RedisStatus, RuleOverview,
+    DiskStatus, DomainOverview, LevelOverview, LimitOverview, Overview, RedisStatus, RuleOverview,
     ServerStatus, StepEvent, StoreStatus,
 };
 use crate::engine::Engine;
@@ -130,6 +130,11 @@ fn server_status(state: &AdminState) -> ServerStatus {
             evicted_over_limit: stats.evicted_over_limit,
             redis: stats.shared.map(|_| RedisStatus {
                 unavailable_reason: engine.unavailable_reason(),
+            }),
+            disk: metrics.state().map(|state| DiskStatus {
+                problem: state.problem().map(|problem| problem.to_string()),
+                bytes: state.disk_bytes(),
+                restored: state.restored(),
             }),
         },
     }

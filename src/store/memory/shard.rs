@@ -8,13 +8,16 @@
 //! counter that holds leases, until the last one expires. Pinned counters may use half of the
 //! budget. Beyond that the one that resets soonest is unpinned first.
 
+mod recorded;
+
 use std::collections::BTreeSet;
 
 use hashbrown::HashTable;
 
+use super::changes::{ChangedCounter, ShardChanges};
 use super::slab::Slab;
 use crate::clock::Timestamp;
-use crate::limit::{Outcomes, States};
+use crate::limit::{EndHint, Outcomes, States};
 use crate::request::{Cost, LeaseId};
 use crate::store::batch::ReleasedLeases;
 use crate::store::{CounterKey, Hit, Stats};
@@ -44,6 +47,8 @@ pub(super) struct CounterShard {
     hand: u32,
     evicted: u64,
     evicted_over_limit: u64,
+    /// `None` if nobody makes records.
+    changes: Option<ShardChanges>,
 }
 
 /// The index of a counter in the slab, with the bits of its key that find it.
@@ -61,10 +66,14 @@ pub(super) struct CounterEntry {
     pinned_until_secs: u32,
     /// Whether it was used since it was inserted or the hand passed it.
     used: bool,
+    /// Whether it is in the list of changes, or there is none: then there is nothing to note.
+    is_noted: bool,
+    /// Whether it may have a record.
+    has_record: bool,
 }
 
 impl CounterShard {
-    pub(super) fn new(budget_bytes: u64) -> Self {
+    pub(super) fn new(budget_bytes: u64, has_records: bool) -> Self {
         Self {
             index: HashTable::new(),
             slab: Slab::default(),
@@ -75,6 +84,7 @@ impl CounterShard {
             hand: 0,
             evicted: 0,
             evicted_over_limit: 0,
+            changes: has_records.then(ShardChanges::default),
         }
     }
 
@@ -99,12 +109,16 @@ impl CounterShard {
             return;
         };
         counter.used |= found.is_some();
+        let is_noted = counter.is_noted || hit.cost == Cost::Peek;
         let may_resize = hit.set.can_grow() || !counter.states.is_aligned(hit.set);
         let before = may_resize.then(|| counter.bytes());
         if may_resize {
             counter.states.align(hit.set);
         }
         hit.step(now, &mut counter.states, released, outcomes);
+        if !is_noted {
+            self.note(index, EndHint::of(hit.set));
+        }
         let grown = before.is_some_and(|before| self.update_bytes(index, before));
         self.update_pin(now, index, hit, [&*outcomes]);
         if grown {
@@ -141,6 +155,7 @@ impl CounterShard {
             None if states == States::fresh(hit.set) => return,
             None => {
                 let index = self.insert(now, hit.key, states);
+                self.note(index, EndHint::of(hit.set));
                 self.update_pin(now, index, hit, outcomes);
                 return;
             }
@@ -151,6 +166,7 @@ impl CounterShard {
         let before = counter.bytes();
         counter.used = true;
         counter.states = states;
+        self.note(index, EndHint::of(hit.set));
         let grown = self.update_bytes(index, before);
         self.update_pin(now, index, hit, outcomes);
         if grown {
@@ -169,6 +185,19 @@ impl CounterShard {
         let before = counter.bytes();
         counter.states.release(now, lease);
         self.update_bytes(index, before);
+        self.note(index, EndHint::UNKNOWN);
+    }
+
+    /// Notes that a counter has changed.
+    fn note(&mut self, index: u32, hint: EndHint) {
+        let span = self.slab.span();
+        if let Some(changes) = &mut self.changes
+            && let Some(counter) = self.slab.get_mut(index)
+            && !counter.is_noted
+        {
+            counter.is_noted = true;
+            changes.push(ChangedCounter { index, hint }, span);
+        }
     }
 
     /// Pins a counter while it is over a limit or holds leases.
@@ -229,6 +258,8 @@ impl CounterShard {
             states,
             pinned_until_secs: 0,
             used: false,
+            is_noted: self.changes.is_none(),
+            has_record: false,
         };
         self.make_room(now, counter.bytes());
         self.bytes += counter.bytes();
@@ -275,6 +306,11 @@ impl CounterShard {
             return false;
         };
         self.bytes -= counter.bytes();
+        if counter.has_record
+            && let Some(changes) = &mut self.changes
+        {
+            changes.removed.push(counter.key);
+        }
         let hash = hash(counter.key.low_bits());
         if let Ok(place) = self.index.find_entry(hash, |place| place.index == index) {
             place.remove();

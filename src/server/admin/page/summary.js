@@ -50,6 +50,9 @@ const notices = () => {
   if (store.redis && store.redis.unavailable_reason) {
     list.push(notice("alarm", "Redis is unavailable", `${store.redis.unavailable_reason}. Each rule answers as its on_store_error says; by default, hits are counted in the memory of this instance.`));
   }
+  if (store.disk && store.disk.problem) {
+    list.push(notice("alarm", "Counters are not written to disk", `${store.disk.problem}. Decisions continue, but what is counted from now on will be lost if this instance ends. It keeps trying.`));
+  }
   if (unknown.length) {
     const names = unknown.slice(0, 3).map(domain => `“${domain.name}”`).join(", "), others = unknown.length - 3;
     list.push(notice("", "Requests for unknown domains are not limited", `No policy defines ${names}${others > 0 ? ` and ${plural(others, "other")}` : ""}. The domain in Envoy's configuration and in the policy must be the same.`));
@@ -86,6 +89,8 @@ const drawTiles = () => {
   if (store.redis) {
     const reason = store.redis.unavailable_reason;
     tiles.push(tile("Store", "Redis", reason ? "unavailable" : "connected", Boolean(reason)));
+  } else if (store.disk) {
+    tiles.push(tile("Store", "Memory", store.disk.problem ? "not written to disk" : `${bytes(store.disk.bytes)} on disk`, Boolean(store.disk.problem)));
   } else tiles.push(tile("Store", "Memory", "of this instance"));
   $("tiles").replaceChildren(...tiles);
 };
