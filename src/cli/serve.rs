@@ -132,7 +132,7 @@ async fn start(settings: ServeSettings, log: &Log) -> Result<Started, Box<dyn Er
     let statsd = statsd.transpose()?;
     let reloader = Reloader::start(source, engine, metrics, settings.reload_interval)?;
     let reloader = Arc::new(reloader);
-    let assignments = assignments(&app, &reloader, None).await?;
+    let assignments = assignments(&app, &reloader, state.as_ref().map(KeptState::folder)).await?;
     let watch = assignments.watch()?;
     let defaults = settings.domain_defaults;
     let xds = settings

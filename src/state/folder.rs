@@ -98,7 +98,7 @@ impl StateFolder {
     }
 
     /// The file for assignments of values to plans, which need not exist.
-    pub fn assignments_path(&self) -> PathBuf {
+    pub(super) fn assignments_path(&self) -> PathBuf {
         self.path.join(ASSIGNMENTS)
     }
 

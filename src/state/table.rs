@@ -35,7 +35,7 @@ impl fmt::Debug for CounterTable {
 }
 
 /// The key of a counter, as the table has it.
-pub(super) type TableKey = [u8; 16];
+pub(super) type RecordKey = [u8; 16];
 
 impl CounterTable {
     /// Opens the table in a folder, or creates one.
@@ -74,12 +74,12 @@ impl CounterTable {
     /// Calls `visit` with each record, in the order of keys.
     pub(super) fn read_all(
         &self,
-        mut visit: impl FnMut(TableKey, &[u8]),
+        mut visit: impl FnMut(RecordKey, &[u8]),
     ) -> Result<(), StateError> {
         guarded("read", || {
             for pair in self.counters.iter() {
                 let (key, record) = pair.into_inner()?;
-                if let Ok(key) = TableKey::try_from(&*key) {
+                if let Ok(key) = RecordKey::try_from(&*key) {
                     visit(key, &record);
                 }
             }
@@ -90,10 +90,10 @@ impl CounterTable {
     /// Calls `visit` with up to `count` records after a key, and returns the last of them; `None` at the end.
     pub(super) fn read_some(
         &self,
-        after: Option<TableKey>,
+        after: Option<RecordKey>,
         count: usize,
-        mut visit: impl FnMut(TableKey, &[u8]),
-    ) -> Result<Option<TableKey>, StateError> {
+        mut visit: impl FnMut(RecordKey, &[u8]),
+    ) -> Result<Option<RecordKey>, StateError> {
         use std::ops::Bound::{Excluded, Unbounded};
 
         guarded("read", || {
@@ -102,12 +102,12 @@ impl CounterTable {
             let mut left = count;
             for pair in self
                 .counters
-                .range::<TableKey, _>((from, Unbounded))
+                .range::<RecordKey, _>((from, Unbounded))
                 .take(count)
             {
                 let (key, record) = pair.into_inner()?;
                 left -= 1;
-                if let Ok(key) = TableKey::try_from(&*key) {
+                if let Ok(key) = RecordKey::try_from(&*key) {
                     visit(key, &record);
                     last = Some(key);
                 }

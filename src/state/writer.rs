@@ -9,7 +9,7 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread;
 use std::time::Duration;
 
-use super::table::{CounterTable, TableKey};
+use super::table::{CounterTable, RecordKey};
 use super::{StateError, StateFolder, StateStatus};
 use crate::backoff::Backoff;
 use crate::clock::{Clock, Timestamp};
@@ -86,7 +86,7 @@ struct WriterThread {
     /// Whether the table lacks changes that were taken from the counters.
     lacks_changes: bool,
     /// Where the cleaning continues.
-    cleaned_up_to: Option<TableKey>,
+    cleaned_up_to: Option<RecordKey>,
 }
 
 impl StateWriter {
@@ -262,7 +262,7 @@ impl WriterThread {
         table: &CounterTable,
         now: Timestamp,
         count: usize,
-    ) -> Result<Option<TableKey>, StateError> {
+    ) -> Result<Option<RecordKey>, StateError> {
         let mut removed = Vec::new();
         let last = table.read_some(self.cleaned_up_to, count, |key, record| {
             let is_over = CounterRecord::decode_end(record).is_none_or(|end| end <= now);

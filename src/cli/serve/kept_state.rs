@@ -1,6 +1,6 @@
 //! `--state`: opens the folder, restores the counters, and writes them for the last time.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,6 +15,7 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(super) struct KeptState {
     writer: StateWriter,
+    folder: PathBuf,
 }
 
 /// Why there are none.
@@ -31,6 +32,7 @@ impl KeptState {
     pub(super) fn open(path: &Path, memory: MemoryConfig) -> Result<(Store, Self), KeptStateError> {
         let start = Stopwatch::start();
         let folder = StateFolder::open(path, Clock::System.now())?;
+        let owned_path = folder.path().to_owned();
         let (store, records) = Store::recorded(memory, folder.hash_key())?;
         let (writer, restored) = StateWriter::start(folder, records, WriterConfig::default())?;
         match writer.status().problem() {
@@ -48,7 +50,18 @@ impl KeptState {
                 "counters cannot be restored now, serving without them"
             ),
         }
-        Ok((store, Self { writer }))
+        Ok((
+            store,
+            Self {
+                writer,
+                folder: owned_path,
+            },
+        ))
+    }
+
+    /// The folder, for the assignments of values to plans.
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
     }
 
     pub(super) fn status(&self) -> &Arc<StateStatus> {
