@@ -7,10 +7,11 @@ use std::error::Error;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
 use redb::{ReadableDatabase, ReadableTable, TableDefinition};
+use weir::clock::Stopwatch;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -140,7 +141,7 @@ impl Engine for Redb {
 
 fn measure_writes(engine: &impl Engine, folder: &Path) -> Outcome<()> {
     let all: Vec<u64> = (0..COUNTERS).collect();
-    let (before, cpu, start) = (written_bytes()?, processor_time()?, Instant::now());
+    let (before, cpu, start) = (written_bytes()?, processor_time()?, Stopwatch::start());
     for keys in all.chunks(LOAD) {
         engine.write(keys, 0)?;
     }
@@ -159,7 +160,7 @@ fn measure_writes(engine: &impl Engine, folder: &Path) -> Outcome<()> {
             let mut keys: Vec<u64> = (0..changed).map(|_| next(&mut random) % COUNTERS).collect();
             keys.sort_unstable();
             keys.dedup();
-            let start = Instant::now();
+            let start = Stopwatch::start();
             engine.write(&keys, round as u64)?;
             times.push(start.elapsed());
         }
@@ -195,7 +196,7 @@ fn report(what: &str, counters: usize, took: Duration, cpu: Duration, before: u6
 }
 
 fn measure_start<E: Engine>(open: impl FnOnce() -> Outcome<E>) -> Outcome<()> {
-    let start = Instant::now();
+    let start = Stopwatch::start();
     let engine = open()?;
     let opened = start.elapsed();
     let found = engine.read()?;

@@ -7,6 +7,7 @@ mod assign;
 mod check;
 mod completions;
 mod explain;
+mod import;
 mod init;
 mod keys;
 mod output;
@@ -66,6 +67,8 @@ enum Command {
     ///
     /// Exits with 0, or with 2 if a file exists already or cannot be written.
     Init(init::InitArgs),
+    /// Convert the limits of another rate limiter into a policy
+    Import(import::ImportArgs),
     /// Check policy files and report every problem
     ///
     /// Exits with 0 if there are no errors, with 1 if there are (or warnings, with --deny-warnings), and with 2 if a
@@ -140,6 +143,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> Result<ExitCode, CliErro
         Command::Serve(args) => serve::run(args.resolve()),
         Command::Ratelimit(_) => ratelimit::run(),
         Command::Init(args) => init::run(&args),
+        Command::Import(args) => import::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Schema(args) => schema::run(&args),
         Command::Query(args) => query::run(args),

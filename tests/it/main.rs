@@ -45,6 +45,7 @@ mod commands;
 mod discovery;
 mod docs;
 mod examples;
+mod import;
 mod init;
 mod keys;
 mod leases;
