@@ -287,3 +287,66 @@ fn the_commands_of_the_page_on_quotas_work() {
         stdout(&bob)
     );
 }
+
+/// Support raises a limit for a week; the server is restarted; the limit is still raised.
+#[test]
+fn an_assigned_limit_is_in_force_after_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("shop.yaml"), POLICY).unwrap();
+    std::fs::write(folder.path().join("customers.assignments.csv"), TABLE).unwrap();
+    let (token, kept) = (folder.path().join("token"), folder.path().join("state"));
+    std::fs::write(&token, "0123456789abcdef").unwrap();
+    let (token, kept) = (token.to_str().unwrap(), kept.to_str().unwrap());
+    let policies = folder.path().to_str().unwrap();
+    let start = || {
+        Serving::start(&[
+            "--grpc=127.0.0.1:0",
+            "--drain=0",
+            "--policies",
+            policies,
+            "--admin-token-file",
+            token,
+            "--state",
+            kept,
+        ])
+    };
+    let limit = |serving: &Serving| {
+        let output = weir(&["query", "--domain=shop", "api_key=s3cret"])
+            .env("WEIR_SERVER", &serving.address)
+            .output()
+            .unwrap();
+        let said = stdout(&output);
+        let line = said
+            .lines()
+            .find(|line| line.starts_with("X-RateLimit-Limit: "));
+        line.unwrap_or(said).to_owned()
+    };
+
+    let mut serving = start();
+    assert_eq!(limit(&serving), "X-RateLimit-Limit: 3");
+    let args = ["set", "--plan=scale", "--until=7d", "--note=launch", "-"];
+    let set = assign(&args, &serving.http, token, "s3cret");
+    let said = stdout(&set);
+    assert!(
+        said.starts_with("assigned, stored in the folder of --state\n"),
+        "{said}{}",
+        stderr(&set)
+    );
+    assert_eq!(limit(&serving), "X-RateLimit-Limit: 30");
+    serving.signal("TERM");
+    assert_eq!(serving.end().0, Some(0));
+
+    let serving = start();
+    assert_eq!(limit(&serving), "X-RateLimit-Limit: 30");
+    let list = assign(&["list"], &serving.http, token, "");
+    assert!(stdout(&list).contains("launch"), "{}", stdout(&list));
+    // Neither the key nor the note is lost, and the key is in no file.
+    for file in std::fs::read_dir(kept).unwrap() {
+        let path = file.unwrap().path();
+        if path.is_file() {
+            let bytes = std::fs::read(&path).unwrap();
+            let has_key = bytes.windows(6).any(|bytes| bytes == b"s3cret");
+            assert!(!has_key, "{}", path.display());
+        }
+    }
+}
