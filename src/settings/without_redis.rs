@@ -43,7 +43,7 @@ impl FromStr for StoreArg {
 }
 
 /// The wish for another store than memory.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RedisSettings;
 
 impl StoreArgs {
