@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 
 use bytes::{Buf, BufMut};
 
+use super::MAX_COUNT;
 use super::count::{Count, Encode, MAX_TIME, take_count, take_time};
 use crate::clock::{Micros, Timestamp};
 use crate::request::LeaseId;
@@ -51,7 +52,8 @@ impl LeaseTable {
                 slots,
             },
         );
-        self.slots += u64::from(slots);
+        // A stored table may claim as many as there can be.
+        self.slots = (self.slots + u64::from(slots)).min(MAX_COUNT);
     }
 
     /// Releases one grant of that lease, and returns whether it had one that has not expired.

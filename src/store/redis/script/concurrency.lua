@@ -59,7 +59,7 @@ local function grant(state, limit, now, lease, slots)
     local ends = state.latest + limit.length
     local place = expired_leases(state, ends) * LEASE
     state.held = state.held:sub(1, place) .. lease .. pack('<I8I4', ends, slots) .. state.held:sub(place + 1)
-    state.slots = state.slots + slots
+    state.slots = min(state.slots + slots, MAX_COUNT)
 end
 
 local function release(states, now, lease)
