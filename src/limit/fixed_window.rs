@@ -121,7 +121,7 @@ impl<R: WindowRate> Count<R> for FixedWindowState {
         rate.requests().saturating_sub(self.used(rate, now))
     }
 
-    /// The end of the window, for any number of hits for which there is no room now.
+    /// 0 if the hits fit now, otherwise the time until the window ends.
     fn until_admitted(&self, rate: &R, now: Timestamp, hits: u64) -> Micros {
         match self.admits(rate, now, hits) {
             true => Micros::ZERO,

@@ -144,7 +144,8 @@ fn tcp(address: &str) -> io::Result<Listener> {
 /// Connections that wait to be accepted, at most; the system may allow fewer. All proxies come back at once after a restart.
 const BACKLOG: i32 = 4096;
 
-/// Binds a port for an asynchronous runtime. Without a host, on all addresses, of IPv4 alone where there is no IPv6.
+/// Binds a port for an asynchronous runtime. `:PORT` is all addresses of IPv6 and IPv4, or of IPv4 alone on a system
+/// without IPv6.
 pub(super) fn bind_tcp(address: &str) -> io::Result<std::net::TcpListener> {
     if let Some(port) = address.strip_prefix(':') {
         let port = port.parse().map_err(io::Error::other)?;

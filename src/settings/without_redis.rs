@@ -56,7 +56,7 @@ impl StoreArgs {
 }
 
 impl RedisSettings {
-    /// The same: there is no server.
+    /// Ignores the server, as this build cannot connect to one.
     pub(super) fn with_server(self, _server: RedisServer) -> Self {
         self
     }

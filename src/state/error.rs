@@ -32,7 +32,7 @@ pub enum StateError {
         /// The reason.
         source: io::Error,
     },
-    /// There is no such folder, or it was never used.
+    /// The path is not a folder that `--state` has used.
     #[error("{} is not a state folder: it has no {missing}", path.display())]
     NoStateFolder {
         /// The path.

@@ -227,7 +227,7 @@ pub enum TraceError {
     /// The file with CA certificates cannot be used.
     #[error("invalid --otlp-ca")]
     Ca(#[from] PemError),
-    /// There is no TLS to the collector over HTTP.
+    /// TLS for the collector, over HTTP, cannot be set up.
     #[error("cannot export spans to the collector of --otlp")]
     Tls(#[source] TlsOptionsError),
     /// The address of the collector is not encrypted.

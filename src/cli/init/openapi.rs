@@ -19,7 +19,7 @@ pub(super) enum OpenApiError {
     Empty,
 }
 
-/// What is read of a document.
+/// The parts of a document that are read.
 #[derive(Deserialize)]
 struct Document {
     #[serde(default)]

@@ -154,7 +154,7 @@ impl Policy {
     /// The row in force for a value of a table, added or of a file.
     ///
     /// # Errors
-    /// If there is no such domain or table, or if the id has no SHA-256.
+    /// If the domain or the table is unknown, or if the `sha256` of the id is not a SHA-256.
     pub fn find_assignment(
         &self,
         id: &AssignmentId,
