@@ -286,8 +286,8 @@ impl ReloadThread {
         self.source = PolicySource::Xds(checksum);
         self.replace(policy, 0, texts.clone());
         if let Some(rejected) = rejected {
+            self.record(Some(rejected.clone()), texts);
             tracing::error!("domains with errors keep their previous policy: {rejected}");
-            self.record(Some(rejected), texts);
         }
         Ok(())
     }
@@ -295,6 +295,10 @@ impl ReloadThread {
     fn replace(&mut self, policy: Policy, load_ms: u64, diagnostics: Vec<String>) -> ReloadOutcome {
         self.generation += 1;
         let changes = PolicyChanges::new(&self.engine.policy(), &policy);
+        self.metrics.register(&policy);
+        self.put_in_force(&policy);
+        self.record(None, diagnostics);
+        // Last, since a reader of this line may rely on the new policy.
         tracing::info!(
             generation = self.generation,
             domains = policy.domain_count(),
@@ -309,9 +313,6 @@ impl ReloadThread {
             changed_rules = changes.changed.text(),
             "policies reloaded"
         );
-        self.metrics.register(&policy);
-        self.put_in_force(&policy);
-        self.record(None, diagnostics);
         ReloadOutcome::Reloaded
     }
 
@@ -328,11 +329,11 @@ impl ReloadThread {
     }
 
     fn keep(&self, reason: String, diagnostics: Vec<String>) -> ReloadOutcome {
+        self.record(Some(reason.clone()), diagnostics);
         tracing::error!(
             generation = self.generation,
             "policy reload failed, previous policy stays in force: {reason}"
         );
-        self.record(Some(reason), diagnostics);
         ReloadOutcome::Failed
     }
 
