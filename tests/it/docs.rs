@@ -8,15 +8,26 @@ use weir::scenario::{self, FileReport};
 fn markdown() -> Vec<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut files = vec![root.join("README.md")];
-    for entry in std::fs::read_dir(root.join("docs")).unwrap() {
-        let path = entry.unwrap().path();
-        files.extend(
-            path.extension()
-                .is_some_and(|end| end == "md")
-                .then_some(path),
-        );
-    }
+    files.extend(crate::architecture::files(&root.join("docs"), "md"));
     files
+}
+
+/// The book has each page of `docs` once, so none is written that no reader finds.
+#[test]
+fn every_page_is_in_the_table_of_contents_once() {
+    let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs");
+    let summary = std::fs::read_to_string(docs.join("SUMMARY.md")).unwrap();
+    let links = summary.split("](").skip(1);
+    let links = links.map(|rest| rest.split(')').next().unwrap());
+    let mut listed: Vec<PathBuf> = links
+        .filter(|link| !link.is_empty())
+        .map(|link| docs.join(link))
+        .collect();
+    listed.sort();
+    let mut pages = crate::architecture::files(&docs, "md");
+    pages.retain(|page| !page.ends_with("SUMMARY.md"));
+    pages.sort();
+    assert_eq!(listed, pages);
 }
 
 /// The text of each block in that language; one in a list loses its indentation.

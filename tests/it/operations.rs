@@ -25,9 +25,16 @@ fn read(name: &str) -> String {
     fs::read_to_string(path(name)).unwrap()
 }
 
-/// Text in a cell of a table.
+/// Text in a cell of a table. Forms of addresses are code, or they would become links.
 fn cell(text: &str) -> String {
-    text.replace('|', "\\|").replace('\n', " ")
+    let words = text.split_whitespace().map(|word| {
+        let form = word.trim_end_matches(',');
+        match form.contains("://") {
+            true => word.replace(form, &format!("`{form}`")),
+            false => word.to_owned(),
+        }
+    });
+    words.collect::<Vec<_>>().join(" ").replace('|', "\\|")
 }
 
 fn flags() -> String {
