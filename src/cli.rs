@@ -118,6 +118,12 @@ enum Command {
     Xds(xds::ShowXdsArgs),
 }
 
+/// The commands and their arguments, with help texts.
+#[must_use]
+pub fn command() -> clap::Command {
+    Cli::command()
+}
+
 /// Runs the command that `args` name; the first argument is the program's name.
 ///
 /// # Errors
@@ -154,7 +160,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> Result<ExitCode, CliErro
         Command::Replay(args) => replay::run(&args),
         Command::Test(args) => test::run(&args),
         Command::Explain(args) => explain::run(&args),
-        Command::Completions(args) => completions::run(&args, Cli::command()),
+        Command::Completions(args) => completions::run(&args, command()),
         Command::Xds(args) => xds::run(args),
     }
 }

@@ -1,4 +1,4 @@
-//! weir while Redis fails: the table of `docs/operations.md`.
+//! weir while Redis fails: the table of `docs/reference/redis-failures.md`.
 //!
 //! 20,000 calls arrive within four seconds, 10,000 of them within the limit. That is far below the throughput of weir,
 //! so slow answers and wrongly admitted hits are caused by the failure.

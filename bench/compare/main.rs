@@ -4,7 +4,7 @@
 //!
 //! Arguments select rows by words in their names: `cargo bench -p weir-bench --bench compare -- throughput memory`.
 //! `-- plots` draws the plots of `docs/performance.md`, `-- plots rules` or `-- plots keys` one of them. `-- faults`
-//! prints the table of Redis failures in `docs/operations.md`, `-- faults frozen` the rows that contain the word.
+//! prints the table of `docs/reference/redis-failures.md`, `-- faults frozen` the rows that contain the word.
 
 mod alone;
 mod connections;

@@ -90,6 +90,9 @@ macro_rules! diagnostic_codes {
         }
 
         impl $type {
+            /// All of them, in the order of the table.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
+
             /// Its name, severity, meaning and help.
             pub const fn code(self) -> $crate::document::DiagnosticCode {
                 use $crate::document::{DiagnosticCode, Severity};

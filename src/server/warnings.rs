@@ -2,7 +2,7 @@
 //!
 //! Each warning compares counters with those of one interval ago, so it is logged at most once per
 //! interval and only if something has happened since. The messages are listed in
-//! `docs/operations.md`.
+//! `docs/reference/events.md`.
 
 use std::convert::Infallible;
 use std::mem;
@@ -182,7 +182,7 @@ fn warn_of_ignored_releases(before: &LeaseStats, now: &LeaseStats) {
         tracing::warn!(
             calls = missing,
             "release ignored, no lease ID: send the `lease` of dynamic_metadata as the last entry, \
-             see docs/policy.md"
+             see docs/policy/concurrency.md"
         );
     }
     let unknown = now.unknown - before.unknown;

@@ -1,6 +1,6 @@
 //! Peeker's imports: never more at once than the policy allows, whatever goes wrong.
 //!
-//! As `docs/policy.md` says: weir's silence refuses, the lease is longer than the route's timeout, and the upstream stops
+//! As `docs/policy/concurrency.md` says: weir's silence refuses, the lease is longer than the route's timeout, and the upstream stops
 //! when its connection closes.
 
 use std::fs;

@@ -112,7 +112,7 @@ fn refused_requests_gain_nothing_by_a_settlement_that_is_charged_always() {
     }
 }
 
-/// Why the one above is charged always: what `docs/policy.md` warns of.
+/// Why the one above is charged always: what `docs/policy/costs.md` warns of.
 #[test]
 fn refused_requests_gain_by_a_settlement_where_they_cost_nothing() {
     let Some(envoy) = before(&policy(2_500, "allowed"), "llm_tokens_reserved") else {

@@ -145,7 +145,7 @@ fn every_policy_in_the_documentation_loads_without_a_word() {
     assert!(policies >= 5, "only {policies} policies found");
 }
 
-/// What `docs/policy.md` shows of Envoy is a part of a bootstrap that tests run.
+/// What the pages on the policy language show of Envoy is a part of a bootstrap that tests run.
 #[test]
 fn the_envoy_configurations_that_are_shown_are_run() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -153,8 +153,11 @@ fn the_envoy_configurations_that_are_shown_are_run() {
     let examples = std::fs::read_dir(root.join("examples/envoy")).unwrap();
     let examples = examples.map(|entry| std::fs::read_to_string(entry.unwrap().path()).unwrap());
     let examples: Vec<String> = examples.map(|example| plain(&example)).collect();
-    let page = std::fs::read_to_string(root.join("docs/policy.md")).unwrap();
-    let shown = blocks(&page, "yml");
+    let pages = crate::architecture::files(&root.join("docs/policy"), "md");
+    let pages = pages
+        .iter()
+        .map(|page| std::fs::read_to_string(page).unwrap());
+    let shown: Vec<String> = pages.flat_map(|page| blocks(&page, "yml")).collect();
     assert_eq!(shown.len(), 4);
     for block in shown {
         let block = plain(&block);

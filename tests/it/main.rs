@@ -12,11 +12,12 @@
 //! - `keys`: the counters of one client, and who may see and change them
 //! - `leases`: slots that are held, and what is charged together or not at all
 //! - `lifetime`: connections, workers and the server's end
-//! - `operations`: the page for operators, the dashboard and the alerts
+//! - `operations`: flags, endpoints, metrics and events as documented, the dashboard and the alerts
 //! - `overview`: rates and heavy hitters
 //! - `policies`: files that load, and files that are rejected, each with its diagnostics
 //! - `query`: `weir query`, against a server in this process
 //! - `ratelimit`: `weir ratelimit`, in the place of envoyproxy/ratelimit
+//! - `reference`: the pages on commands and diagnostics
 //! - `reload`: policies that change while they are served
 //! - `replay`: recorded traffic through policies
 //! - `response`: headers and bodies for the client
@@ -57,6 +58,7 @@ mod overview;
 mod policies;
 mod query;
 mod ratelimit;
+mod reference;
 mod reload;
 mod replay;
 mod replay_logs;

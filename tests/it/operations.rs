@@ -1,4 +1,4 @@
-//! `docs/operations.md` and the examples for Prometheus and Grafana match the program.
+//! What operators look up, and the examples for Prometheus and Grafana, match the program.
 //!
 //! `UPDATE_SNAPSHOTS=1 cargo test --test it operations` regenerates the tables.
 
@@ -26,7 +26,7 @@ fn read(name: &str) -> String {
 }
 
 /// Text in a cell of a table. Forms of addresses are code, or they would become links.
-fn cell(text: &str) -> String {
+pub(crate) fn cell(text: &str) -> String {
     let words = text.split_whitespace().map(|word| {
         let form = word.trim_end_matches(',');
         match form.contains("://") {
@@ -107,38 +107,34 @@ fn between(text: &str, name: &str, other: &str) -> (String, String) {
     (text[start..end].to_owned(), whole)
 }
 
+/// Compares what is between the marks of a page with what the program says; `UPDATE_SNAPSHOTS=1` writes it.
+pub(crate) fn hold(name: &str, mark: &str, expected: &str) {
+    let text = read(name);
+    let (found, blessed) = between(&text, mark, expected);
+    if std::env::var_os("UPDATE_SNAPSHOTS").is_some() {
+        fs::write(path(name), blessed).unwrap();
+    } else {
+        assert!(
+            found == expected,
+            "{name} is stale: run the test with UPDATE_SNAPSHOTS=1\n{expected}"
+        );
+    }
+}
+
 #[test]
 fn the_tables_of_the_documentation_are_those_of_the_program() {
-    let operations = "docs/operations.md";
-    let generated = [
-        (operations, "flags", flags()),
-        (operations, "endpoints", endpoints()),
-        (operations, "metrics", metrics()),
-        ("docs/http2.md", "rejections", rejections()),
-        (
-            "docs/migrating-from-envoyproxy-ratelimit.md",
-            "variables",
-            variable_table(),
-        ),
-    ];
-    for (name, table, expected) in generated {
-        let text = read(name);
-        let (found, blessed) = between(&text, table, &expected);
-        if std::env::var_os("UPDATE_SNAPSHOTS").is_some() {
-            fs::write(path(name), blessed).unwrap();
-        } else {
-            assert!(
-                found == expected,
-                "{name} is stale, see tests/it/operations.rs\n{expected}"
-            );
-        }
-    }
+    hold("docs/reference/flags.md", "flags", &flags());
+    hold("docs/reference/endpoints.md", "endpoints", &endpoints());
+    hold("docs/reference/metrics.md", "metrics", &metrics());
+    hold("docs/http2.md", "rejections", &rejections());
+    let migration = "docs/migrating-from-envoyproxy-ratelimit.md";
+    hold(migration, "variables", &variable_table());
 }
 
 /// The table that `cargo bench -p weir-bench --bench compare -- faults` prints names existing tests.
 #[test]
 fn every_fault_in_the_documentation_has_a_test() {
-    let (faults, _) = between(&read("docs/operations.md"), "faults", "");
+    let (faults, _) = between(&read("docs/reference/redis-failures.md"), "faults", "");
     let mut tests = 0;
     for name in faults.split('`').filter(|text| text.contains("::")) {
         let (module, function) = name.split_once("::").unwrap();
@@ -152,30 +148,22 @@ fn every_fault_in_the_documentation_has_a_test() {
     assert!(tests >= 10, "only {tests} tests");
 }
 
-/// The messages of all events that are logged as information or worse, up to a colon: the last text of each macro.
-fn messages() -> BTreeSet<String> {
-    let mut folders = vec![path("src")];
-    let mut messages = BTreeSet::new();
-    while let Some(folder) = folders.pop() {
-        for file in fs::read_dir(folder).unwrap() {
-            let file = file.unwrap().path();
-            if file.is_dir() {
-                folders.push(file);
-                continue;
-            }
-            let text = fs::read(&file).unwrap();
-            let text = String::from_utf8_lossy(&text);
-            for level in ["info", "warn", "error"] {
-                let opening = format!("tracing::{level}!(");
-                let macros = text.split(&opening).skip(1);
-                messages.extend(macros.filter_map(|text| {
-                    let message = last_text(text)?.split(['{', ':']).next()?.trim();
-                    (!message.is_empty()).then(|| message.to_owned())
-                }));
-            }
+/// The messages of all events that are logged as information or worse, up to a colon, each with its level: the last text of
+/// each macro.
+fn events() -> BTreeSet<(String, String)> {
+    let mut events = BTreeSet::new();
+    for file in crate::architecture::files(&path("src"), "rs") {
+        let text = fs::read_to_string(file).unwrap();
+        for level in ["info", "warn", "error"] {
+            let opening = format!("tracing::{level}!(");
+            let macros = text.split(&opening).skip(1);
+            events.extend(macros.filter_map(|text| {
+                let message = last_text(text)?.split(['{', ':']).next()?.trim();
+                (!message.is_empty()).then(|| (message.to_owned(), level.to_owned()))
+            }));
         }
     }
-    messages
+    events
 }
 
 /// The last text literal between here and the parenthesis that closes.
@@ -201,15 +189,13 @@ fn last_text(arguments: &str) -> Option<&str> {
 
 #[test]
 fn every_event_is_in_the_documentation_and_every_documented_one_exists() {
-    let text = read("docs/operations.md");
-    let (_, section) = text.split_once("\n## Events in the log").unwrap();
-    let (section, _) = section.split_once("\n## ").unwrap();
-    let documented: BTreeSet<String> = section
+    let text = read("docs/reference/events.md");
+    let documented: BTreeSet<(String, String)> = text
         .lines()
-        .filter_map(|line| line.strip_prefix("| `")?.split_once('`'))
-        .map(|(event, _)| event.to_owned())
+        .filter_map(|line| line.strip_prefix("| `")?.split_once("` | "))
+        .map(|(event, rest)| (event.to_owned(), rest.split(' ').next().unwrap().to_owned()))
         .collect();
-    assert_eq!(messages(), documented);
+    assert_eq!(events(), documented);
 }
 
 #[test]
@@ -296,7 +282,7 @@ descriptors:
     assert!(
         serde_yaml::from_str::<serde_yaml::Value>(&read("examples/prometheus/alerts.yaml")).is_ok()
     );
-    let documented = read("docs/operations.md");
+    let documented = read("docs/operations.md") + &read("docs/reference/metrics.md");
     for name in named(&documented) {
         let is_known = samples.contains(name) || FAMILIES.iter().any(|family| family.name == name);
         let is_stem =

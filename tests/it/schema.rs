@@ -146,7 +146,7 @@ fn selects(globs: &Value, path: &str) -> bool {
 
 #[test]
 fn the_documented_settings_give_each_file_its_schema() {
-    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/policy.md");
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/checking-policies.md");
     let page = std::fs::read_to_string(page).unwrap();
     let settings = page.split("```json\n").nth(1).unwrap();
     let settings: Value = serde_json::from_str(settings.split("```").next().unwrap()).unwrap();

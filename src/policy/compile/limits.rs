@@ -401,7 +401,7 @@ fn warn_of_refunds(raw: &RawLimit, summary: &DomainSummary, report: &mut Report)
     };
     if summary.has_leases || summary.charges_always {
         let message = "a refund for a refused request would return hits that were never charged";
-        let help = "settle with `charge: always`, or with a lease (docs/policy.md, \"Reserve and settle\"); \
+        let help = "settle with `charge: always`, or with a lease (docs/policy/costs.md, \"Reserve and settle\"); \
                     remove `charge` if there are no refunds";
         report.within(PathElement::Key("charge"), |report| {
             report.add_with_help(

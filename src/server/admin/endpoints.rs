@@ -1,7 +1,7 @@
 //! Every endpoint of the admin server: its path, its help text, and its handler.
 //!
 //! An endpoint is one row of [`ENDPOINTS`]. A row contains its handler, so an endpoint that is
-//! listed is served, and `docs/operations.md` is generated from the same rows.
+//! listed is served, and `docs/reference/endpoints.md` is generated from the same rows.
 
 use std::sync::Arc;
 

@@ -1,7 +1,7 @@
 //! Every metric of weir: its name, its labels, its help text, and the reader of its samples.
 //!
 //! A metric is one row of [`FAMILIES`]. A row contains its reader, so a metric that is listed is
-//! exposed, and `docs/operations.md` is generated from the same rows.
+//! exposed, and `docs/reference/metrics.md` is generated from the same rows.
 
 use std::sync::atomic::Ordering::Relaxed;
 
