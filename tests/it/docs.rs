@@ -145,6 +145,17 @@ fn every_policy_in_the_documentation_loads_without_a_word() {
     assert!(policies >= 5, "only {policies} policies found");
 }
 
+#[test]
+fn every_shipped_policy_is_presented() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = std::fs::read_to_string(root.join("docs/shipped-policies.md")).unwrap();
+    for file in crate::architecture::files(&root.join("config"), "yaml") {
+        let name = file.file_name().unwrap().to_str().unwrap();
+        let row = format!("| [{name}](../config/{name}) | ");
+        assert!(name.ends_with(".test.yaml") || page.contains(&row), "{row}");
+    }
+}
+
 /// What the pages on the policy language show of Envoy is a part of a bootstrap that tests run.
 #[test]
 fn the_envoy_configurations_that_are_shown_are_run() {
