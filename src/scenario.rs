@@ -2,7 +2,7 @@
 //!
 //! [`load`] parses a scenario file into a [`TestFile`], as strictly as policies are parsed; [`run`]
 //! runs each test on the real engine, with a clock that moves only when the test says so. The file
-//! format is described in `docs/testing-policies.md`.
+//! format is described in `docs/reference/scenarios.md`.
 //!
 //! ```
 //! use std::path::Path;
