@@ -1,4 +1,4 @@
-//! Resident memory of weir, and the time and memory of loading a policy.
+//! Resident memory of weir, and the time and memory of loading a policy and of restoring counters.
 
 use std::path::Path;
 use std::time::Instant;
@@ -72,4 +72,25 @@ pub(crate) fn load_megabytes() -> Result<Measured> {
         one / 1_000_000
     );
     Ok(Measured::of(many as f64 / 1e6, detail))
+}
+
+/// Seconds that a server takes to start with a million counters on disk.
+#[expect(clippy::disallowed_methods, reason = "a benchmark measures time")]
+pub(crate) fn restore_seconds() -> Result<Measured> {
+    const COUNTERS: u64 = 1_000_000;
+    // On a disk, which the folder for temporary files may not be.
+    let folder = tempfile::tempdir_in(concat!(env!("CARGO_MANIFEST_DIR"), "/../target"))?;
+    let folder = folder.path().to_str().ok_or("not UTF-8")?;
+    let policy = policies::of_rules(1);
+    let start = || Running::weir(&policy, &["--memory", "64G", "--state", folder]);
+    let filled = start()?;
+    let load = closed(&filled, &one_key(), Choice::Fresh, (COUNTERS, FOR_LONG));
+    Run::of(&filled, &load)?;
+    filled.terminate()?;
+    let started = Instant::now();
+    let restored = start()?;
+    let secs = started.elapsed().as_secs_f64();
+    let counters = restored.metric("weir_state_restored")?;
+    let detail = format!("until it serves, with {counters} counters");
+    Ok(Measured::of(secs, detail))
 }

@@ -104,6 +104,11 @@ pub(crate) const ALL: &[Row] = &[
         memory::load_megabytes,
     ),
     row(
+        "restore of 1,000,000 counters, s",
+        AtMost(2.0),
+        memory::restore_seconds,
+    ),
+    row(
         "flood of new keys, compared with the hot key",
         AtLeast(0.7),
         throughput::flood,

@@ -147,6 +147,16 @@ impl Running {
         })
     }
 
+    /// Ends the server as an orchestrator does, and waits for its end.
+    pub(crate) fn terminate(mut self) -> Result<(), Error> {
+        for child in &mut self.children {
+            let id = rustix::process::Pid::from_child(child);
+            rustix::process::kill_process(id, rustix::process::Signal::TERM)?;
+            child.wait()?;
+        }
+        Ok(())
+    }
+
     /// Processor time so far.
     pub(crate) fn processor(&self) -> Result<Duration, Error> {
         let each = self
