@@ -1,11 +1,16 @@
-//! The pages of `docs/reference` on commands and diagnostics are generated from the program.
+//! The pages on commands and diagnostics are generated from the program; others are compared with it.
 //!
 //! `UPDATE_SNAPSHOTS=1 cargo test --test it reference` writes them again.
 
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
 use clap::{Arg, Command};
+use serde_json::Value;
 use weir::cli;
 use weir::document::{DiagnosticCode, DocumentCode};
-use weir::policy::PolicyCode;
+use weir::policy::{self, PolicyCode};
 use weir::scenario::ScenarioCode;
 
 use crate::operations::{cell, hold};
@@ -156,6 +161,106 @@ fn diagnostics(codes: impl Iterator<Item = DiagnosticCode>) -> String {
         table.push_str(&format!("| `{name}` | {severity} | {meaning} | {help} |\n"));
     }
     table
+}
+
+fn read(name: &str) -> String {
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(name)).unwrap()
+}
+
+/// The keys in the first column of the table that follows the line.
+fn listed<'a>(page: &'a str, line: &str) -> BTreeSet<&'a str> {
+    let (_, rest) = page.split_once(&format!("\n{line}\n\n| key |")).unwrap();
+    let rows = rest.lines().skip(2).take_while(|row| row.starts_with("| "));
+    rows.flat_map(|row| {
+        row.split(" | ")
+            .next()
+            .unwrap()
+            .split('`')
+            .skip(1)
+            .step_by(2)
+    })
+    .collect()
+}
+
+#[test]
+fn every_key_of_the_policy_language_is_described() {
+    let schema = policy::json_schema();
+    let page = read("docs/policy.md");
+    let levels: [(&str, &Value); 6] = [
+        ("## The file", &schema),
+        ("Keys of a descriptor:", &schema["$defs"]["descriptor"]),
+        ("A limit:", &schema["$defs"]["listed_limit"]),
+        ("A [plan](policy/plans.md):", &schema["$defs"]["plan"]),
+        (
+            "A [response](policy/responses.md):",
+            &schema["$defs"]["response"],
+        ),
+        ("Its `over_limit`:", &schema["$defs"]["over_limit"]),
+    ];
+    for (line, level) in levels {
+        let keys = level["properties"].as_object().unwrap().keys();
+        let keys: BTreeSet<&str> = keys.map(String::as_str).collect();
+        assert_eq!(listed(&page, line), keys, "{line}");
+    }
+}
+
+/// Messages and examples point to pages that exist.
+#[test]
+fn every_page_that_is_named_exists() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut names = 0;
+    for folder in ["src", "config", "deploy", "examples", "bench", "tests"] {
+        for end in ["rs", "yaml", "csv"] {
+            for file in crate::architecture::files(&root.join(folder), end) {
+                let text = fs::read_to_string(&file).unwrap();
+                for (start, _) in text.match_indices("docs/") {
+                    let is_name =
+                        |letter: char| letter.is_ascii_alphanumeric() || "/-_.".contains(letter);
+                    let name = text[start..]
+                        .split(|letter| !is_name(letter))
+                        .next()
+                        .unwrap();
+                    if let Some((stem, _)) = name.split_once(".md") {
+                        let page = format!("{stem}.md");
+                        assert!(root.join(&page).is_file(), "{}: {page}", file.display());
+                        names += 1;
+                    }
+                }
+            }
+        }
+    }
+    assert!(names > 20, "only {names} names");
+}
+
+/// The page on compatibility names the versions that tests run with.
+#[test]
+fn the_versions_that_are_tested_are_listed() {
+    let page = read("docs/reference/compatibility.md");
+    let programs = read("harness/src/program.rs");
+    for program in [
+        "ENVOY",
+        "GRPCURL",
+        "GRPCIO",
+        "GRPC_JS",
+        "H2SPEC",
+        "KUBERNETES",
+        "RATELIMIT",
+    ] {
+        let opening = format!("const {program}_VERSION: &str = \"");
+        let (_, version) = programs.split_once(&opening).unwrap();
+        let version = version
+            .split(['"', '+'])
+            .next()
+            .unwrap()
+            .trim_start_matches('v');
+        // A state without a release is known by its commit.
+        let version = version.rsplit('-').next().unwrap();
+        assert!(page.contains(version), "{program} {version}");
+    }
+    let manifest = read("Cargo.toml");
+    let (_, rust) = manifest.split_once("rust-version = \"").unwrap();
+    let rust = rust.split('"').next().unwrap();
+    assert!(page.contains(&format!("| {rust} or later |")), "{rust}");
 }
 
 #[test]
