@@ -156,6 +156,27 @@ fn every_shipped_policy_is_presented() {
     }
 }
 
+/// Longer pages are split by subject. What is generated, between two marks, is looked up and not read.
+#[test]
+fn a_page_can_be_read_in_one_go() {
+    for file in markdown() {
+        let text = std::fs::read_to_string(&file).unwrap();
+        let mut written = 0;
+        let mut lines = text.lines();
+        while let Some(line) = lines.next() {
+            written += 1;
+            let mark = line
+                .strip_prefix("<!-- ")
+                .and_then(|rest| rest.strip_suffix(" -->"));
+            if let Some(mark) = mark.filter(|mark| !mark.starts_with('/')) {
+                let end = format!("<!-- /{mark} -->");
+                lines.by_ref().find(|line| *line == end);
+            }
+        }
+        assert!(written <= 250, "{}: {written} lines", file.display());
+    }
+}
+
 /// What the pages on the policy language show of Envoy is a part of a bootstrap that tests run.
 #[test]
 fn the_envoy_configurations_that_are_shown_are_run() {
