@@ -19,7 +19,7 @@ use super::{CliError, DONE, FAILED, UNUSABLE};
 use crate::clock::Clock;
 use crate::engine::Engine;
 use crate::error_text::with_sources;
-use crate::policy::{DomainDefaults, Policy};
+use crate::policy::{LoadOptions, Policy};
 use crate::server::admin::{self, Admin, AdminConfig, TokenFile};
 use crate::server::assignments::{AssignmentFile, AssignmentWatch, Assignments};
 use crate::server::reload::Reloader;
@@ -134,10 +134,14 @@ async fn start(settings: ServeSettings, log: &Log) -> Result<Started, Box<dyn Er
     let reloader = Arc::new(reloader);
     let assignments = assignments(&app, &reloader, state.as_ref().map(KeptState::folder)).await?;
     let watch = assignments.watch()?;
-    let defaults = settings.domain_defaults;
+    let options = LoadOptions {
+        merge_domains: settings.merge_domains,
+        defaults: settings.domain_defaults,
+        ..LoadOptions::default()
+    };
     let xds = settings
         .xds
-        .map(|config| follow(config, defaults, &app, &reloader));
+        .map(|config| follow(config, options, &app, &reloader));
     let xds = xds.transpose()?;
     let admin = settings
         .admin
@@ -262,12 +266,12 @@ fn within_file_limit(config: server::Config, limit: FileLimit) -> server::Config
 /// Puts in force what a configuration server sends.
 fn follow(
     config: XdsConfig,
-    defaults: DomainDefaults,
+    options: LoadOptions,
     app: &App,
     reloader: &Arc<Reloader>,
 ) -> io::Result<XdsClient> {
     let reloader = Arc::clone(reloader);
-    let client = XdsClient::start(config, defaults, async move |received| {
+    let client = XdsClient::start(config, options, async move |received| {
         let applied = reloader.apply(received).await;
         applied.map_err(|incompatibility| incompatibility.to_string())
     })?;

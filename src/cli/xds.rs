@@ -4,10 +4,11 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
+use clap::builder::BoolishValueParser;
 
 use super::output::{escape, print};
 use super::{CliError, DONE, FAILED};
-use crate::policy::{self, DomainDefaults};
+use crate::policy::{self, LoadOptions};
 use crate::settings::{XdsArgs, xds_server};
 use crate::xds::{self, PolicyText};
 
@@ -22,6 +23,10 @@ pub(super) struct ShowXdsArgs {
     #[arg(long, value_name = "SECONDS", default_value_t = 10)]
     timeout: u32,
 
+    /// Merge resources that define the same domain
+    #[arg(long, env = "WEIR_MERGE_DOMAINS", value_parser = BoolishValueParser::new())]
+    merge_domains: bool,
+
     #[command(flatten)]
     xds: XdsArgs,
 }
@@ -34,15 +39,19 @@ pub(super) fn run(args: ShowXdsArgs) -> Result<ExitCode, CliError> {
         .build()
         .map_err(CliError::new)?;
     let texts = runtime.block_on(xds::fetch(&config, timeout));
-    show(&texts.map_err(CliError::new)?)
+    let options = LoadOptions {
+        merge_domains: args.merge_domains,
+        ..LoadOptions::default()
+    };
+    show(&texts.map_err(CliError::new)?, &options)
 }
 
 /// Prints one document for each resource, with what was found in it as comments.
-fn show(texts: &[PolicyText]) -> Result<ExitCode, CliError> {
+fn show(texts: &[PolicyText], options: &LoadOptions) -> Result<ExitCode, CliError> {
     let pairs = texts
         .iter()
         .map(|text| (text.file.as_path(), text.text.as_str()));
-    let loaded = policy::load_texts(pairs, &DomainDefaults::NONE);
+    let loaded = policy::load_texts(pairs, options);
     for PolicyText { file, text } in texts {
         let mut document = format!("---\n# {}\n", escape(&file.display().to_string()));
         for found in loaded

@@ -113,12 +113,16 @@ const CONSEQUENCES: [PolicyCode; 5] = [
 ];
 
 /// Loads domains from texts; a text with an error leaves out its own domain only. Each comes with its name in diagnostics.
+///
+/// Of the options, those of files have no effect.
 pub fn load_texts<'t>(
     texts: impl IntoIterator<Item = (&'t Path, &'t str)>,
-    defaults: &DomainDefaults,
+    options: &LoadOptions,
 ) -> LoadedTexts {
-    let mut load = Load::default();
-    load.options.defaults.clone_from(defaults);
+    let mut load = Load {
+        options: options.clone(),
+        ..Load::default()
+    };
     let mut rejected = Vec::new();
     for (file, text) in texts {
         let (domains, found) = (load.domains.len(), load.diagnostics.len());
@@ -132,6 +136,19 @@ pub fn load_texts<'t>(
             }
         }
     }
+    // Texts that are merged are rejected together: a part of a domain might limit too much or too little.
+    for parts in std::mem::take(&mut load.deferred) {
+        let files: Vec<PathBuf> = parts.iter().map(|part| part.file.to_path_buf()).collect();
+        let (domains, found) = (load.domains.len(), load.diagnostics.len());
+        load.merge(parts);
+        let is_faulty = load.diagnostics[found..].iter().any(is_error);
+        if is_faulty || files.iter().any(|file| rejected.contains(file)) {
+            load.domains.truncate(domains);
+            rejected.extend(files);
+        }
+    }
+    rejected.sort_unstable();
+    rejected.dedup();
     LoadedTexts {
         policy: Policy::new(load.domains),
         diagnostics: load.diagnostics,
@@ -273,12 +290,17 @@ impl Load {
 
     fn compile_deferred(&mut self) {
         for parts in std::mem::take(&mut self.deferred) {
-            let files = parts.iter().map(|part| part.file.clone()).collect();
-            let mut report = Report::of_files(files);
-            let domain = compile::compile(parts, &self.tables, &self.options.defaults, &mut report);
-            self.domains.extend(domain);
-            self.extend(report);
+            self.merge(parts);
         }
+    }
+
+    /// Compiles the files of one domain.
+    fn merge(&mut self, parts: Vec<DomainFile>) {
+        let files = parts.iter().map(|part| part.file.clone()).collect();
+        let mut report = Report::of_files(files);
+        let domain = compile::compile(parts, &self.tables, &self.options.defaults, &mut report);
+        self.domains.extend(domain);
+        self.extend(report);
     }
 
     fn add_domain(&mut self, domain: Domain, position: Option<Position>, report: &mut Report) {

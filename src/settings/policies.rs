@@ -30,7 +30,7 @@ pub(super) struct PolicyArgs {
     #[arg(long, env = "WEIR_ALLOW_EMPTY", value_parser = BoolishValueParser::new())]
     pub(super) allow_empty: bool,
 
-    /// Merge files that define the same domain
+    /// Merge files, or resources of a configuration server, that define the same domain
     #[arg(long, env = "WEIR_MERGE_DOMAINS", value_parser = BoolishValueParser::new())]
     pub(super) merge_domains: bool,
 

@@ -19,7 +19,7 @@ use super::session::{Judgement, Session};
 use super::stream::{self, DiscoveryStream, StreamError};
 use crate::backoff::Backoff;
 use crate::error_text::with_sources;
-use crate::policy::DomainDefaults;
+use crate::policy::LoadOptions;
 use crate::proto::envoy::service::discovery::v3::{DiscoveryRequest, DiscoveryResponse};
 
 /// The client's thread; it ends soon after this is dropped.
@@ -56,12 +56,12 @@ impl XdsStatus {
 }
 
 impl XdsClient {
-    /// Starts to subscribe, on a thread of its own. `defaults` apply to all domains; `apply` puts a configuration in
+    /// Starts to subscribe, on a thread of its own. `options` apply to all domains; `apply` puts a configuration in
     /// force, or says why it cannot be.
     ///
     /// # Errors
     /// If the system provides no thread.
-    pub fn start<A>(config: XdsConfig, defaults: DomainDefaults, apply: A) -> io::Result<Self>
+    pub fn start<A>(config: XdsConfig, options: LoadOptions, apply: A) -> io::Result<Self>
     where
         A: AsyncFnMut(Received) -> Result<(), String> + Send + 'static,
     {
@@ -75,7 +75,7 @@ impl XdsClient {
             session: Session::new(stream::node(&config)),
             reconnects: Backoff::new(config.first_pause, config.longest_pause),
             config,
-            loader: XdsLoader::new(defaults),
+            loader: XdsLoader::new(options),
             apply,
             status: Arc::clone(&status),
             last_error: None,

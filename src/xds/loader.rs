@@ -1,12 +1,12 @@
 //! Compiles what a server sends. A domain with an error keeps what it had; the others are loaded.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
 use super::resource::PolicyText;
-use crate::policy::{self, Diagnostic, DomainDefaults, Policy, Severity};
+use crate::policy::{self, Diagnostic, LoadOptions, Policy, Severity};
 
 /// A configuration that a server has sent, compiled.
 #[derive(Debug)]
@@ -26,15 +26,15 @@ pub struct Received {
 /// The last text without an error of each resource.
 #[derive(Debug, Default)]
 pub(super) struct XdsLoader {
-    defaults: DomainDefaults,
+    options: LoadOptions,
     accepted: HashMap<PathBuf, String>,
 }
 
 impl XdsLoader {
-    /// `defaults` apply to all domains.
-    pub(super) fn new(defaults: DomainDefaults) -> Self {
+    /// `options` apply to all domains.
+    pub(super) fn new(options: LoadOptions) -> Self {
         Self {
-            defaults,
+            options,
             accepted: HashMap::new(),
         }
     }
@@ -45,13 +45,17 @@ impl XdsLoader {
         mut texts: Vec<PolicyText>,
         version: &str,
     ) -> (Received, Option<String>) {
-        let mut loaded = policy::load_texts(pairs(&texts), &self.defaults);
+        let mut loaded = policy::load_texts(pairs(&texts), &self.options);
         let mut rejected = None;
         if !loaded.rejected.is_empty() {
             rejected = Some(reason(&loaded.rejected, &loaded.diagnostics));
             let diagnostics = std::mem::take(&mut loaded.diagnostics);
-            texts.retain_mut(|text| self.restore(text, &loaded.rejected));
-            loaded = policy::load_texts(pairs(&texts), &self.defaults);
+            let mut restored = HashSet::new();
+            // What is restored may contradict what is new, if resources have changed their domains.
+            while !loaded.rejected.is_empty() {
+                texts.retain_mut(|text| self.restore(text, &loaded.rejected, &mut restored));
+                loaded = policy::load_texts(pairs(&texts), &self.options);
+            }
             loaded.diagnostics = diagnostics;
         }
         // Warnings are for those who write policies, and these are generated; `weir xds` shows them.
@@ -70,8 +74,13 @@ impl XdsLoader {
         (received, rejected)
     }
 
-    /// Puts the last text without an error in the place of a rejected one. Returns false if there was none.
-    fn restore(&self, text: &mut PolicyText, rejected: &[PathBuf]) -> bool {
+    /// Puts the last text without an error in the place of a rejected one, once. Returns false if there is none.
+    fn restore(
+        &self,
+        text: &mut PolicyText,
+        rejected: &[PathBuf],
+        restored: &mut HashSet<PathBuf>,
+    ) -> bool {
         if !rejected.contains(&text.file) {
             return true;
         }
@@ -79,7 +88,7 @@ impl XdsLoader {
         if let Some(before) = before {
             text.text.clone_from(before);
         }
-        before.is_some()
+        restored.insert(text.file.clone()) && before.is_some()
     }
 }
 

@@ -111,7 +111,7 @@ pub(super) const GROUP: VariableGroup<Source> = VariableGroup {
         used(
             "MERGE_DOMAIN_CONFIG",
             "false",
-            "files of one domain are merged; resources of a configuration server are not",
+            "files, or resources of a configuration server, of one domain are merged",
             |raw, value| set(&mut raw.merge_domains, boolean(value)),
         ),
         used(

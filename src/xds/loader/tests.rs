@@ -90,10 +90,87 @@ fn warnings_are_for_those_who_write_policies() {
     };
     let warned = policy::load_texts(
         pairs(std::slice::from_ref(&generated)),
-        &DomainDefaults::NONE,
+        &LoadOptions::default(),
     );
     assert!(!warned.diagnostics.is_empty());
     let (received, rejected) = XdsLoader::default().load(vec![generated], "1");
     assert_eq!(rejected, None);
     assert!(received.diagnostics.is_empty());
+}
+
+fn merging() -> XdsLoader {
+    XdsLoader::new(LoadOptions {
+        merge_domains: true,
+        ..LoadOptions::default()
+    })
+}
+
+/// A resource with one rule of the domain `a`.
+fn part(name: &str, key: &str, requests: &str) -> PolicyText {
+    let PolicyText { text, .. } = text("a", requests);
+    PolicyText {
+        file: format!("xds:{name}").into(),
+        text: text.replace("key: a", &format!("key: {key}")),
+    }
+}
+
+fn rules(received: &Received, domain: &str) -> Option<usize> {
+    let domain = received.policy.domain(domain.as_bytes());
+    domain.map(|domain| domain.rules.len())
+}
+
+#[test]
+fn resources_of_one_domain_are_merged_if_that_is_wanted() {
+    let texts = || vec![part("1", "a", "1"), part("2", "b", "2"), text("c", "3")];
+    let (received, rejected) = merging().load(texts(), "1");
+    assert_eq!(rejected, None);
+    assert_eq!(
+        (rules(&received, "a"), rules(&received, "c")),
+        (Some(2), Some(1))
+    );
+
+    let (received, rejected) = XdsLoader::default().load(texts(), "1");
+    assert_eq!(rules(&received, "a"), Some(1));
+    assert!(rejected.unwrap().contains("--merge-domains"));
+}
+
+#[test]
+fn merged_resources_keep_what_they_had_together() {
+    let mut loader = merging();
+    loader.load(
+        vec![part("1", "a", "1"), part("2", "b", "1"), text("c", "1")],
+        "1",
+    );
+    // One is in error; or both define the same node.
+    for second in [part("2", "b", "many"), part("2", "a", "3")] {
+        let texts = vec![part("1", "a", "2"), second, text("c", "2")];
+        let (received, rejected) = loader.load(texts, "2");
+        assert!(rejected.is_some());
+        assert_eq!(
+            (rules(&received, "a"), limit(&received, "a")),
+            (Some(2), Some(1))
+        );
+        assert_eq!(limit(&received, "c"), Some(2));
+    }
+    // A new domain is left out as a whole.
+    let texts = vec![part("1", "a", "1"), part("2", "b", "many"), text("c", "1")];
+    let (received, _) = merging().load(texts, "1");
+    assert_eq!(
+        (rules(&received, "a"), rules(&received, "c")),
+        (None, Some(1))
+    );
+}
+
+#[test]
+fn a_resource_that_moves_to_another_domain_and_is_faulty_keeps_nothing_that_contradicts() {
+    let mut loader = XdsLoader::default();
+    loader.load(vec![part("1", "a", "1")], "1");
+    // What the first had is the domain of the second now.
+    let moved = PolicyText {
+        file: "xds:1".into(),
+        ..text("b", "many")
+    };
+    let (received, rejected) = loader.load(vec![part("0", "a", "2"), moved], "2");
+    assert_eq!(limit(&received, "a"), Some(2));
+    assert!(rejected.is_some());
 }

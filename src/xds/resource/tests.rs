@@ -1,5 +1,5 @@
 use super::*;
-use crate::policy::{self, DomainDefaults};
+use crate::policy::{self, LoadOptions};
 use crate::proto::ratelimit::config::ratelimit::v3::RateLimitReplace;
 
 fn node(key: &str, value: &str) -> RateLimitDescriptor {
@@ -36,7 +36,7 @@ fn yaml(descriptors: Vec<RateLimitDescriptor>) -> String {
         .unwrap()
         .try_into()
         .unwrap();
-    let loaded = policy::load_texts([(file.as_path(), text.as_str())], &DomainDefaults::NONE);
+    let loaded = policy::load_texts([(file.as_path(), text.as_str())], &LoadOptions::default());
     assert!(
         loaded.diagnostics.is_empty(),
         "{text}\n{:?}",
@@ -114,7 +114,7 @@ descriptors:
     );
     let file = std::path::Path::new("d");
     assert!(
-        policy::load_texts([(file, text.as_str())], &DomainDefaults::NONE)
+        policy::load_texts([(file, text.as_str())], &LoadOptions::default())
             .rejected
             .is_empty()
     );
@@ -165,7 +165,7 @@ fn twins_with_different_limits_are_left_for_the_compiler_to_reject() {
     let texts = read(&[config("d", vec![limited(1), limited(2)])]).unwrap();
     let loaded = policy::load_texts(
         [(texts[0].file.as_path(), texts[0].text.as_str())],
-        &DomainDefaults::NONE,
+        &LoadOptions::default(),
     );
     assert_eq!(loaded.rejected, [PathBuf::from("xds:d")]);
 }
@@ -187,7 +187,7 @@ fn a_limit_without_a_unit_and_a_domain_without_a_name_are_rejected() {
         let texts = read(&[config(name, vec![node])]).unwrap();
         let loaded = policy::load_texts(
             [(texts[0].file.as_path(), texts[0].text.as_str())],
-            &DomainDefaults::NONE,
+            &LoadOptions::default(),
         );
         assert_eq!(loaded.rejected.len(), 1, "{}", texts[0].text);
     }
