@@ -66,6 +66,8 @@ pub struct ServerStatus {
     pub slots_in_use: BTreeMap<String, u64>,
     /// A checksum of the policy files in force; `None` if the policy comes from no files.
     pub policy_hash: Option<String>,
+    /// Where the policy comes from.
+    pub policy_origin: PolicyOrigin,
     /// The time of the last load, whether it succeeded or not.
     #[serde(rename = "loaded_at_micros")]
     pub loaded_at: Option<Timestamp>,
@@ -75,6 +77,22 @@ pub struct ServerStatus {
     pub unknown_domains: Vec<UnknownDomain>,
     /// The keys of recent descriptors that match no rule, the most frequent first; at most 50.
     pub unmatched: Vec<UnmatchedDescriptors>,
+}
+
+/// Where policies come from.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "kind")]
+pub enum PolicyOrigin {
+    /// Files.
+    #[default]
+    Files,
+    /// A configuration server.
+    Xds {
+        /// Its address, as `HOST:PORT`.
+        server: String,
+        /// Why there is no connection to it; `None` if there is one.
+        problem: Option<String>,
+    },
 }
 
 /// The status of the store.

@@ -173,6 +173,11 @@ impl Metrics {
         let _ = self.xds.set(status);
     }
 
+    /// What the client of a configuration server does; `None` if policies come from files.
+    pub fn xds(&self) -> Option<&XdsStatus> {
+        self.xds.get().map(Arc::as_ref)
+    }
+
     /// Exposes how counters are written to the folder of `--state`; the first call counts.
     pub fn expose_state(&self, status: Arc<StateStatus>) {
         let _ = self.state.set(status);

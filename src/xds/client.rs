@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::runtime;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -32,13 +33,37 @@ pub struct XdsClient {
 /// What the client has done so far.
 #[derive(Debug, Default)]
 pub struct XdsStatus {
+    server: String,
     is_connected: AtomicBool,
+    /// Why the last connection was not made, or has ended.
+    last_error: Mutex<Option<String>>,
     accepted: AtomicU64,
     unchanged: AtomicU64,
     rejected: AtomicU64,
 }
 
 impl XdsStatus {
+    fn new(server: &str) -> Self {
+        Self {
+            server: server.to_owned(),
+            ..Self::default()
+        }
+    }
+
+    /// The server, as `HOST:PORT`.
+    pub fn server(&self) -> &str {
+        &self.server
+    }
+
+    /// Why there is no connection to the server; `None` if there is one.
+    pub fn problem(&self) -> Option<String> {
+        if self.is_connected() {
+            return None;
+        }
+        let error = self.last_error.lock().clone();
+        Some(error.unwrap_or_else(|| "connecting".to_owned()))
+    }
+
     /// Whether there is a connection to the server.
     pub fn is_connected(&self) -> bool {
         self.is_connected.load(Ordering::Relaxed)
@@ -65,7 +90,7 @@ impl XdsClient {
     where
         A: AsyncFnMut(Received) -> Result<(), String> + Send + 'static,
     {
-        let status = Arc::new(XdsStatus::default());
+        let status = Arc::new(XdsStatus::new(&config.server));
         let stop = CancellationToken::new();
         let stopped = stop.clone();
         let runtime = runtime::Builder::new_current_thread()
@@ -78,7 +103,7 @@ impl XdsClient {
             loader: XdsLoader::new(options),
             apply,
             status: Arc::clone(&status),
-            last_error: None,
+            logged_error: None,
         };
         thread::Builder::new()
             .name("weir-xds".to_owned())
@@ -110,14 +135,13 @@ struct Subscription<A> {
     status: Arc<XdsStatus>,
     reconnects: Backoff,
     /// So that a trouble is logged once.
-    last_error: Option<String>,
+    logged_error: Option<String>,
 }
 
 impl<A: AsyncFnMut(Received) -> Result<(), String>> Subscription<A> {
     async fn run(mut self) {
         loop {
             let Err(error) = self.follow().await;
-            self.status.is_connected.store(false, Ordering::Relaxed);
             self.report(&error);
             tokio::time::sleep(self.reconnects.next_jittered_delay()).await;
         }
@@ -125,13 +149,25 @@ impl<A: AsyncFnMut(Received) -> Result<(), String>> Subscription<A> {
 
     fn report(&mut self, error: &StreamError) {
         let text = with_sources(error);
-        if self.last_error.as_ref() != Some(&text) {
+        *self.status.last_error.lock() = Some(text.clone());
+        self.status.is_connected.store(false, Ordering::Relaxed);
+        let is_new = self.logged_error.as_ref() != Some(&text);
+        let server = &self.config.server;
+        if matches!(error, StreamError::TooLong { .. }) {
+            self.status.rejected.fetch_add(1, Ordering::Relaxed);
+            if is_new {
+                tracing::error!(
+                    server,
+                    "configuration too long, the last one stays in force: {text}"
+                );
+            }
+        } else if is_new {
             tracing::warn!(
-                server = self.config.server,
+                server,
                 "no connection to the configuration server, the last configuration stays in force: {text}"
             );
         }
-        self.last_error = Some(text);
+        self.logged_error = Some(text);
     }
 
     /// Follows one stream until it fails.
@@ -153,7 +189,8 @@ impl<A: AsyncFnMut(Received) -> Result<(), String>> Subscription<A> {
             };
             tokio::select! {
                 response = responses.message() => {
-                    let response = response.map_err(stream::status)?.ok_or(StreamError::Ended)?;
+                    let response = response.map_err(|status| stream::error(status, &self.config))?;
+                    let response = response.ok_or(StreamError::Ended)?;
                     // Each response is answered, in order.
                     if let Some((request, _)) = held.take() {
                         stream::send(&requests, request).await?;
@@ -177,7 +214,7 @@ impl<A: AsyncFnMut(Received) -> Result<(), String>> Subscription<A> {
     /// The answer to a response, and how long to hold it back.
     async fn answer(&mut self, response: &DiscoveryResponse) -> (DiscoveryRequest, Duration) {
         self.reconnects.reset();
-        if self.last_error.take().is_some() {
+        if self.logged_error.take().is_some() {
             tracing::info!(
                 server = self.config.server,
                 "the configuration server answers again"

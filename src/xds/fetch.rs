@@ -36,7 +36,8 @@ pub enum FetchError {
 pub async fn fetch(config: &XdsConfig, patience: Duration) -> Result<Vec<PolicyText>, FetchError> {
     let first = async {
         let mut stream = stream::open(config).await?;
-        let response = stream.responses.message().await.map_err(stream::status)?;
+        let response = stream.responses.message().await;
+        let response = response.map_err(|status| stream::error(status, config))?;
         response.ok_or(FetchError::Stream(StreamError::Ended))
     };
     let response = timeout(patience, first)

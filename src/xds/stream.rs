@@ -45,6 +45,15 @@ pub enum StreamError {
     /// The server, or the connection, has ended the stream.
     #[error("{code}: {message}", code = .0.code(), message = .0.message())]
     Status(Box<tonic::Status>),
+    /// The server has sent more than is accepted.
+    #[error(
+        "the server has sent a configuration of more than {most} bytes; accept longer ones with --xds-max-message \
+         (XDS_CLIENT_MAX_MSG_SIZE_IN_BYTES of `weir ratelimit`)"
+    )]
+    TooLong {
+        /// The most that is accepted, in bytes.
+        most: usize,
+    },
     /// The server has ended the stream without an error.
     #[error("the server has ended the stream")]
     Ended,
@@ -92,7 +101,9 @@ pub(super) async fn subscribe(
     let responses = client.stream_aggregated_resources(call).await;
     Ok(DiscoveryStream {
         requests,
-        responses: responses.map_err(status)?.into_inner(),
+        responses: responses
+            .map_err(|status| error(status, config))?
+            .into_inner(),
     })
 }
 
@@ -103,7 +114,15 @@ pub(super) async fn send(
     requests.send(request).await.map_err(|_| StreamError::Ended)
 }
 
-pub(super) fn status(status: tonic::Status) -> StreamError {
+/// Why a stream has ended with a status.
+pub(super) fn error(status: tonic::Status, config: &XdsConfig) -> StreamError {
+    /// How tonic begins the message of a status of its own.
+    const TOO_LONG: &str = "Error, decoded message length too large";
+    if status.code() == tonic::Code::OutOfRange && status.message().starts_with(TOO_LONG) {
+        return StreamError::TooLong {
+            most: config.max_message_bytes,
+        };
+    }
     StreamError::Status(Box::new(status))
 }
 

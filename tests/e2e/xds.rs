@@ -202,3 +202,109 @@ fn certificates(folder: &Path) {
         fs::write(folder.join(format!("{file}.key")), key.serialize_pem()).expect("written");
     }
 }
+
+/// A configuration of that many bytes and a little more: the bulk is metadata of a limit.
+fn large(requests: u32, bytes: usize) -> Value {
+    const PART: usize = 1 << 20;
+    let parts = (0..bytes / PART).map(|part| (format!("part-{part}"), json!("x".repeat(PART))));
+    let metadata: serde_json::Map<String, Value> = parts.collect();
+    let mut domain = domain("shop", requests);
+    domain["descriptors"][0]["metadata"] = Value::Object(metadata);
+    domain
+}
+
+#[test]
+fn a_configuration_of_almost_64_mib_is_accepted_and_a_longer_one_reported() {
+    const MIB: usize = 1 << 20;
+    let Some(mut plane) = ControlPlane::start(&[]) else {
+        return;
+    };
+    let mut weir = weir(&plane, &[]);
+    plane.send(&[("shop", large(1, 63 * MIB))]);
+    assert_eq!(plane.answer(), accepted("1", "1"));
+    assert_eq!(limit(&weir, "shop"), Some(1));
+
+    plane.send(&[("shop", large(2, 64 * MIB))]);
+    let level = weir.process.wait_for(|line| {
+        let event: Value = serde_json::from_str(line).ok()?;
+        let text = event["message"].as_str()?;
+        let is_it = text.contains("a configuration of more than 67108864 bytes");
+        let names_the_flag = text.contains("--xds-max-message");
+        (is_it && names_the_flag).then(|| event["level"].as_str().unwrap_or_default().to_owned())
+    });
+    assert_eq!(level, "ERROR");
+    assert_eq!(limit(&weir, "shop"), Some(1));
+    let rejected = "weir_xds_responses_total{result=\"rejected\"} ";
+    assert!(weir.metric(rejected) >= 1);
+
+    // What comes afterwards is in force.
+    plane.send(&[("shop", domain("shop", 3))]);
+    while plane.answer().version != "3" {}
+    assert_eq!(limit(&weir, "shop"), Some(3));
+}
+
+const PLANS: &str = "
+domain: shop
+plans:
+  standard: {rate_limit: {unit: day, requests_per_unit: 3}}
+descriptors:
+- {key: user, plan: standard, assignments: customers}
+";
+
+/// A node has to name the table that a row is in, and those of a configuration server cannot.
+#[test]
+fn added_assignments_have_no_effect_on_what_a_server_sends_and_stay_stored() {
+    let Some(mut plane) = ControlPlane::start(&[]) else {
+        return;
+    };
+    let folder = tempfile::tempdir().expect("a folder");
+    let policies = folder.path().join("policies");
+    fs::create_dir(&policies).expect("created");
+    for (file, text) in [
+        ("policies/shop.yaml", PLANS),
+        ("policies/customers.assignments.csv", "value,plan\n"),
+        ("token", "0123456789abcdef"),
+    ] {
+        fs::write(folder.path().join(file), text).expect("written");
+    }
+    let [state, token] = ["state", "token"].map(|name| folder.path().join(name));
+    let [state, token] = [&state, &token].map(|path| path.to_str().expect("UTF-8"));
+    let flags = ["--state", state, "--admin-token-file", token];
+    let assign = |weir: &Weir| {
+        Command::new(env!("CARGO_BIN_EXE_weir"))
+            .args(["assign", "set", "--limit", "9 per day", "a"])
+            .args(["--server", &weir.http.to_string()])
+            .args(["--admin-token-file", token])
+            .output()
+            .expect("weir starts")
+    };
+    let end = |mut weir: Weir| {
+        weir.process.terminate();
+        assert_eq!(weir.process.wait().code(), Some(0));
+    };
+
+    let before = Weir::serve(&policies, &flags);
+    let output = assign(&before);
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(limit(&before, "shop"), Some(9));
+    end(before);
+
+    let mut weir = weir(&plane, &flags);
+    plane.send(&[("shop", domain("shop", 1))]);
+    weir.process.wait_for(|line| {
+        let is_it = line.contains("an assignment that was added has no effect: no table is named");
+        is_it.then_some(())
+    });
+    assert_eq!(plane.answer(), accepted("1", "1"));
+    assert_eq!(limit(&weir, "shop"), Some(1));
+    let refused = assign(&weir);
+    let said = String::from_utf8_lossy(&refused.stderr);
+    assert!(
+        !refused.status.success() && said.contains("table"),
+        "{said}"
+    );
+    end(weir);
+
+    let after = Weir::serve(&policies, &flags);
+    assert_eq!(limit(&after, "shop"), Some(9));
+}

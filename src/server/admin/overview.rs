@@ -12,8 +12,8 @@ use tokio_stream::wrappers::BroadcastStream;
 
 use super::{AdminState, json_response};
 use crate::api::{
-    DiskStatus, DomainOverview, LevelOverview, LimitOverview, Overview, RedisStatus, RuleOverview,
-    ServerStatus, StepEvent, StoreStatus,
+    DiskStatus, DomainOverview, LevelOverview, LimitOverview, Overview, PolicyOrigin, RedisStatus,
+    RuleOverview, ServerStatus, StepEvent, StoreStatus,
 };
 use crate::engine::Engine;
 use crate::limit::LimitKind;
@@ -120,6 +120,12 @@ fn server_status(state: &AdminState) -> ServerStatus {
         stage: state.admin.readiness.stage(),
         generation: metrics.generation(),
         policy_hash: metrics.policy_hash(),
+        policy_origin: metrics
+            .xds()
+            .map_or(PolicyOrigin::Files, |xds| PolicyOrigin::Xds {
+                server: xds.server().to_owned(),
+                problem: xds.problem(),
+            }),
         slots_in_use: slots_in_use(engine),
         loaded_at: metrics.last_load().map(|load| load.at),
         store: StoreStatus {

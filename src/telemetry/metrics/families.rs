@@ -252,12 +252,21 @@ pub const FAMILIES: &[MetricFamily] = &[
         },
     ),
     gauge(
+        "weir_policy_source_info",
+        &["source"],
+        "Where policies come from: files, or xds, a configuration server; always 1.",
+        |scrape, out| {
+            let source = scrape.metrics.xds().map_or("files", |_| "xds");
+            out.labelled(&[source], 1);
+        },
+    ),
+    gauge(
         "weir_xds_connected",
         &[],
         "1 if policies come from files or the configuration server is connected, 0 if it is not.",
         |scrape, out| {
-            let xds = scrape.metrics.xds.get();
-            out.value(u64::from(xds.is_none_or(|xds| xds.is_connected())));
+            let xds = scrape.metrics.xds();
+            out.value(u64::from(xds.is_none_or(XdsStatus::is_connected)));
         },
     ),
     counter(
@@ -265,9 +274,9 @@ pub const FAMILIES: &[MetricFamily] = &[
         &["result"],
         "Configurations from the configuration server: accepted, unchanged, or rejected because a domain has errors.",
         |scrape, out| {
-            let xds = scrape.metrics.xds.get();
+            let xds = scrape.metrics.xds();
             let none = XdsStatus::default;
-            for (result, count) in xds.map_or_else(|| none().responses(), |xds| xds.responses()) {
+            for (result, count) in xds.map_or_else(|| none().responses(), XdsStatus::responses) {
                 out.labelled(&[result], count);
             }
         },

@@ -10,7 +10,8 @@ const perSecond = steps => {
 const hasTraffic = domain => domain.decisions.ok + domain.decisions.over_limit > 0 || domain.steps.some(total);
 
 const drawHead = () => {
-  const loaded = overview.last_load.error ? "" : `, loaded at ${time(overview.loaded_at_micros)}`;
+  const { policy_origin: origin } = overview, from = origin.kind === "xds" ? ` from ${origin.server}` : "";
+  const loaded = overview.last_load.error ? from : `, loaded at ${time(overview.loaded_at_micros)}${from}`;
   setText($("version"), overview.version);
   setText($("policy"), `Policy ${overview.generation}${loaded}: ${plural(overview.rules, "rule")} in ${plural(overview.domains.length, "domain")}`);
 };
@@ -40,12 +41,15 @@ const exampleQuery = () => {
 };
 
 const notices = () => {
-  const { last_load: load, store, domains, unknown_domains: unknown = [] } = overview, list = [];
+  const { last_load: load, policy_origin: origin, store, domains, unknown_domains: unknown = [] } = overview, list = [];
   const found = load.diagnostics.length ? [diagnosticList(load.diagnostics)] : [];
   if (load.error) {
     list.push(notice("alarm", "The last reload failed", `${time(load.at_micros)}: ${load.error}. Policy ${overview.generation} stays in force.`, ...found));
   } else if (found.length) {
     list.push(notice("", "Policy warnings", `Policy ${overview.generation} is in force.`, ...found));
+  }
+  if (origin.problem) {
+    list.push(notice("alarm", "The configuration server is not connected", `${origin.server}: ${origin.problem}. The last configuration stays in force.`));
   }
   if (store.redis && store.redis.unavailable_reason) {
     list.push(notice("alarm", "Redis is unavailable", `${store.redis.unavailable_reason}. Each rule answers as its on_store_error says; by default, hits are counted in the memory of this instance.`));
@@ -57,7 +61,11 @@ const notices = () => {
     const names = unknown.slice(0, 3).map(domain => `“${domain.name}”`).join(", "), others = unknown.length - 3;
     list.push(notice("", "Requests for unknown domains are not limited", `No policy defines ${names}${others > 0 ? ` and ${plural(others, "other")}` : ""}. The domain in Envoy's configuration and in the policy must be the same.`));
   }
-  if (!domains.length) {
+  if (!domains.length && origin.kind === "xds") {
+    list.push(notice("hint", "No policy", overview.generation > 1
+      ? `Nothing is limited: the configuration of ${origin.server} has no domain.`
+      : `Calls are answered with UNAVAILABLE until ${origin.server} has sent a configuration. It sends none to a node ID that it does not know (--xds-node-id), and none if it has no limits.`));
+  } else if (!domains.length) {
     list.push(notice("hint", "No policy", "Nothing is limited. Put a policy into the folder of --policies; it is in force within a second. This one allows each API key 60 requests per minute:",
       make("pre", "", "domain: shop\ndescriptors:\n  - key: api_key\n    rate_limit:\n      unit: minute\n      requests_per_unit: 60\n")));
   } else if (!domains.some(hasTraffic) && !unknown.length) {
