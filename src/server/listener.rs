@@ -169,7 +169,7 @@ pub(super) fn bind_tcp(address: &str) -> io::Result<std::net::TcpListener> {
 }
 
 fn bind_address(address: SocketAddr) -> io::Result<std::net::TcpListener> {
-    let socket = Socket2::new(Domain::for_address(address), Type::STREAM, None)?;
+    let socket = new_socket(Domain::for_address(address))?;
     if address.ip() == Ipv6Addr::UNSPECIFIED {
         socket.set_only_v6(false)?;
     }
@@ -179,6 +179,15 @@ fn bind_address(address: SocketAddr) -> io::Result<std::net::TcpListener> {
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
     Ok(socket.into())
+}
+
+/// A socket; [`ErrorKind::Unsupported`] if there is none because the system has no IPv6.
+fn new_socket(family: Domain) -> io::Result<Socket2> {
+    let new = |family| Socket2::new(family, Type::STREAM, None);
+    new(family).map_err(|error| match family {
+        Domain::IPV6 if new(Domain::IPV4).is_ok() => io::Error::new(ErrorKind::Unsupported, error),
+        _ => error,
+    })
 }
 
 /// Whether IPv4 would fail in the same way.
@@ -326,6 +335,16 @@ pub enum BindError {
         /// The flag.
         flag: &'static str,
     },
+    /// It is an address of IPv6, which the system does not have.
+    #[error(
+        "cannot listen on {address}: this machine has no IPv6; {flag} with :PORT, without a host, listens on all addresses that it has"
+    )]
+    NoIpv6 {
+        /// The address.
+        address: ListenConfig,
+        /// The flag.
+        flag: &'static str,
+    },
     /// The system does not permit it, such as a port below 1024.
     #[error("cannot listen on {address}: not permitted; choose another address with {flag}")]
     NotPermitted {
@@ -351,6 +370,7 @@ impl BindError {
         match source.kind() {
             ErrorKind::AddrInUse => Self::InUse { address, flag },
             ErrorKind::AddrNotAvailable => Self::NotLocal { address, flag },
+            ErrorKind::Unsupported => Self::NoIpv6 { address, flag },
             ErrorKind::PermissionDenied => Self::NotPermitted { address, flag },
             _ => Self::Other {
                 address,

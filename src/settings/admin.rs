@@ -122,13 +122,15 @@ fn address(text: &str) -> Result<HttpAddress, &'static str> {
     }
     tcp(text)
         .map(Some)
-        .map_err(|_| "expected HOST:PORT, such as 0.0.0.0:8080, or off")
+        .map_err(|_| "expected HOST:PORT, or :PORT for all addresses, such as :8080, or off")
 }
 
 /// `HOST:PORT` or `:PORT`.
 fn tcp(text: &str) -> Result<String, &'static str> {
     match text.parse() {
         Ok(ListenConfig::Tcp(address)) => Ok(address),
-        Ok(ListenConfig::Unix(_)) | Err(_) => Err("expected HOST:PORT, such as 0.0.0.0:9090"),
+        Ok(ListenConfig::Unix(_)) | Err(_) => {
+            Err("expected HOST:PORT, or :PORT for all addresses, such as :9090")
+        }
     }
 }

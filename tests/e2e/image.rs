@@ -1,25 +1,18 @@
 //! What `deploy/image` builds: unpacked, and run as a container runtime runs it in Kubernetes.
 
+mod bundle;
+
 use std::collections::BTreeSet;
 use std::fs;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-use serde_json::{Value, json};
-use tempfile::TempDir;
+use serde_json::Value;
 use weir_harness::program;
 
-use crate::weir::Weir;
-
-const USER: u32 = 65534;
-
-const POLICY: &str = "
-domain: shop
-descriptors:
-- {key: api_key, rate_limit: {unit: hour, requests_per_unit: 2}}
-";
+use bundle::{Bundle, Container};
 
 fn succeed(command: &mut Command) -> String {
     let output = command.output().expect("it starts");
@@ -39,16 +32,20 @@ fn binary() -> &'static str {
     })
 }
 
+const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/image");
+
 /// The script, with the binary of the tests in the place of a static one, which takes minutes to build.
 fn build(folder: &Path, flags: &[&str]) -> String {
+    build_by(&mut Command::new(SCRIPT), folder, flags)
+}
+
+fn build_by(command: &mut Command, folder: &Path, flags: &[&str]) -> String {
     let binary = binary();
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/image");
-    let mut command = Command::new(script);
     command.arg(folder).args(["--binary", binary]).args(flags);
     for library in libraries(binary) {
         command.args(["--file", &format!("{library}={library}")]);
     }
-    succeed(&mut command)
+    succeed(command)
 }
 
 /// The shared libraries of a binary, with the loader.
@@ -58,106 +55,6 @@ fn libraries(binary: &str) -> Vec<String> {
         .filter_map(|line| line.split_whitespace().find(|word| word.starts_with('/')))
         .map(str::to_owned)
         .collect()
-}
-
-/// A container that has been unpacked and not yet run.
-struct Bundle {
-    folder: TempDir,
-}
-
-impl Bundle {
-    /// None if the test is to be skipped.
-    fn new() -> Option<Self> {
-        let umoci = program::UMOCI.or_skip()?;
-        program::RUNC.or_skip()?;
-        let folder = tempfile::tempdir().expect("a folder");
-        let layout = folder.path().join("layout");
-        build(&layout, &[]);
-        let image = format!("{}:latest", layout.display());
-        succeed(
-            Command::new(umoci)
-                .args(["unpack", "--image", &image])
-                .arg(folder.path().join("bundle")),
-        );
-        Some(Self { folder })
-    }
-
-    fn root(&self) -> PathBuf {
-        self.folder.path().join("bundle/rootfs")
-    }
-
-    /// Runs it with a command of its own and these variables. It sees the network of this machine, and a folder `/policies`.
-    fn run(&self, name: &'static str, command: &[&str], variables: &[&str]) -> Container {
-        let policies = self.folder.path().join("policies");
-        // Where envoyproxy/ratelimit has them, too.
-        fs::create_dir_all(policies.join("config")).expect("created");
-        fs::write(policies.join("config/shop.yaml"), POLICY).expect("written");
-        let bundle = self.folder.path().join("bundle");
-        let file = bundle.join("config.json");
-        let text = fs::read_to_string(&file).expect("a configuration");
-        let mut config: Value = serde_json::from_str(&text).expect("JSON");
-        restrict(&mut config, &policies);
-        let process = &mut config["process"];
-        if !command.is_empty() {
-            process["args"] = json!(command);
-        }
-        process["env"] = json!(variables);
-        fs::write(&file, config.to_string()).expect("written");
-        let state = self.folder.path().join("state");
-        let mut command = runc(&state);
-        command.args(["run", "--bundle"]).arg(&bundle).arg(name);
-        Container {
-            weir: Weir::run(&mut command),
-            state,
-            name,
-        }
-    }
-}
-
-/// A running container, which ends when dropped.
-struct Container {
-    weir: Weir,
-    state: PathBuf,
-    name: &'static str,
-}
-
-impl Drop for Container {
-    fn drop(&mut self) {
-        // It may have ended by itself.
-        let _ = runc(&self.state)
-            .args(["delete", "--force", self.name])
-            .output();
-    }
-}
-
-fn runc(state: &Path) -> Command {
-    let mut command = Command::new(program::RUNC.or_skip().expect("it was there before"));
-    command.arg("--root").arg(state);
-    command
-}
-
-/// What a restricted namespace of Kubernetes demands; and the network of the test.
-fn restrict(config: &mut Value, policies: &Path) {
-    let process = &mut config["process"];
-    process["terminal"] = json!(false);
-    process["noNewPrivileges"] = json!(true);
-    process["capabilities"] = json!({});
-    assert_eq!(process["user"]["uid"], USER);
-    assert_eq!(process["user"]["gid"], USER);
-    config["root"]["readonly"] = json!(true);
-    let namespaces = config["linux"]["namespaces"].as_array_mut();
-    namespaces
-        .expect("namespaces")
-        .retain(|namespace| namespace["type"] != "network");
-    let mounts = config["mounts"].as_array_mut().expect("mounts");
-    if mounts
-        .iter()
-        .all(|mount| mount["destination"] != "/policies")
-    {
-        mounts.push(json!({
-            "destination": "/policies", "type": "bind", "source": policies, "options": ["rbind", "ro"],
-        }));
-    }
 }
 
 /// The paths of all files below a folder.
@@ -210,6 +107,44 @@ fn the_image_has_two_names_for_one_program_and_no_shell() {
         "/usr/share/doc/weir/third-party-licenses.txt",
     ];
     assert_eq!(found, expected.map(str::to_owned).into());
+}
+
+/// The user of the image owns nothing in it, whatever the umask of the builder is.
+#[test]
+fn everybody_can_read_the_files_of_the_image() {
+    if !program::PYTHON.is_installed() {
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let root = folder.path().join("root");
+    let script = "umask 077; exec \"$0\" \"$@\"";
+    let mut command = Command::new("sh");
+    build_by(command.args(["-c", script, SCRIPT]), &root, &["--root"]);
+    let mode = |path: &Path| fs::metadata(path).expect("a file").permissions().mode() & 0o777;
+    for folder in ["", "bin", "etc", "usr/share/doc/weir"] {
+        assert_eq!(mode(&root.join(folder)), 0o755, "{folder}");
+    }
+    for file in files(&root) {
+        let expected = mode(&file) | 0o444;
+        assert_eq!(mode(&file), expected, "{}", file.display());
+    }
+    assert_eq!(mode(&root.join("bin/ratelimit")), 0o755);
+}
+
+#[test]
+fn a_binary_that_needs_a_loader_is_rejected_without_it() {
+    if !program::PYTHON.is_installed() {
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let output = Command::new(SCRIPT)
+        .arg(folder.path().join("layout"))
+        .args(["--binary", binary()])
+        .output()
+        .expect("it starts");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("is not static"), "{said}");
 }
 
 #[test]
@@ -284,6 +219,36 @@ fn the_image_runs_without_privileges_on_a_root_that_is_read_only() {
     ];
     let command = ["/bin/ratelimit"];
     expect_limits_and_an_end(bundle.run("weir-test-ratelimit", &command, &of_ratelimit));
+}
+
+#[test]
+fn without_ipv6_a_port_without_a_host_listens_and_an_address_of_ipv6_is_an_error() {
+    let Some(bundle) = Bundle::new() else {
+        return;
+    };
+    bundle.take_ipv6_away();
+    let variables = |grpc| {
+        [
+            "WEIR_POLICIES=/policies",
+            grpc,
+            "WEIR_HTTP=:0",
+            "WEIR_LOG_FORMAT=json",
+            "WEIR_DRAIN=0",
+        ]
+    };
+    let container = bundle.run("weir-test-ipv4", &[], &variables("WEIR_GRPC=:0"));
+    assert!(container.weir.address.is_ipv4() && container.weir.http.is_ipv4());
+    expect_limits_and_an_end(container);
+    let output = bundle
+        .command("weir-test-ipv6", &[], &variables("WEIR_GRPC=[::]:0"))
+        .output()
+        .expect("it starts");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(
+        said.contains("cannot listen on [::]:0: this machine has no IPv6; --grpc with :PORT"),
+        "{said}"
+    );
 }
 
 /// Asks three times, and ends it as the kubelet does.

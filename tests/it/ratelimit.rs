@@ -249,13 +249,30 @@ fn health_checks_can_be_good_before_that_and_bad_without_a_domain() {
 async fn ports_are_reached_by_both_families() {
     let map = ConfigMap::new(&[("config.yaml", POLICY)]);
     let running = Ratelimit::start(map.folder.path(), &[]);
-    if TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).is_err() {
-        return;
-    }
-    for address in [&running.grpc, &running.http[0], &running.http[1]] {
+    expect_both_families(&[&running.grpc, &running.http[0], &running.http[1]]);
+}
+
+/// Fails unless the ports are reached over IPv4, and over IPv6 where the machine has it.
+fn expect_both_families(addresses: &[&str]) {
+    let has_ipv6 = TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).is_ok();
+    for address in addresses {
+        TcpStream::connect(local(address)).unwrap();
         let (_, port) = address.rsplit_once(':').unwrap();
-        TcpStream::connect(format!("[::1]:{port}")).unwrap();
-        TcpStream::connect(format!("127.0.0.1:{port}")).unwrap();
+        if has_ipv6 {
+            TcpStream::connect(format!("[::1]:{port}")).unwrap();
+        }
+    }
+}
+
+#[test]
+fn ports_of_serve_without_a_host_are_reached_by_both_families_too() {
+    let serving = Serving::start(&["--grpc=:0", "--http=:0"]);
+    expect_both_families(&[&serving.address, &serving.http]);
+    serving.signal("TERM");
+    if TcpListener::bind((Ipv6Addr::UNSPECIFIED, 0)).is_ok() {
+        let serving = Serving::start(&["--grpc=[::]:0", "--http=[::]:0"]);
+        expect_both_families(&[&serving.address, &serving.http]);
+        serving.signal("TERM");
     }
 }
 

@@ -48,7 +48,7 @@ impl Pod {
         }
         let here = |argument: &str| {
             let (flag, value) = argument.split_once('=').unwrap_or(("", argument));
-            let value = match value.strip_prefix("0.0.0.0:") {
+            let value = match value.strip_prefix(':') {
                 Some(_) => "127.0.0.1:0".to_owned(),
                 None => relocated(value, &paths),
             };
@@ -96,7 +96,8 @@ pub(crate) fn expect_ports(manifests: &Manifests) {
         .collect();
     let arguments: Vec<&str> = list(&container["args"]).map(text).collect();
     for (name, port) in &ports {
-        let flag = format!("--{name}=0.0.0.0:{port}");
+        // Without a host: all addresses, of IPv6 and IPv4.
+        let flag = format!("--{name}=:{port}");
         assert!(arguments.contains(&flag.as_str()), "{arguments:?}");
     }
     let service = list(&manifests.one("Service")["spec"]["ports"])

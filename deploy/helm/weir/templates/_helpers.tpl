@@ -45,8 +45,8 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{- end }}
 {{- end }}
 {{- end }}
-- --grpc=0.0.0.0:{{ .Values.grpc.port }}
-- --http=0.0.0.0:{{ .Values.http.port }}
+- --grpc=:{{ .Values.grpc.port }}
+- --http=:{{ .Values.http.port }}
 - --memory={{ .Values.store.memory }}
 {{- if eq .Values.store.type "redis" }}
 {{- with .Values.store.redis }}
