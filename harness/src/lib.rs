@@ -22,7 +22,7 @@ mod strict_proxy;
 pub use authority::{Authority, Issued};
 pub use cluster::Cluster;
 pub use port::free_port;
-pub use process::{PATIENCE, Process};
+pub use process::{PATIENCE, Process, wait_until};
 pub use ratelimit::Ratelimit;
 pub use redis_server::RedisServer;
 pub use sentinels::{Passwords, Sentinels};

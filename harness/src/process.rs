@@ -5,10 +5,27 @@ use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Far more than any step takes: reached only if something is broken.
 pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Tries until something is so.
+///
+/// # Panics
+/// When it is not so after that time.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "for what no program reports: only trying shows it"
+)]
+pub fn wait_until(what: &str, patience: Duration, mut is_so: impl FnMut() -> bool) {
+    const PAUSE: Duration = Duration::from_millis(20);
+    let start = Instant::now();
+    while !is_so() {
+        assert!(start.elapsed() < patience, "waited in vain until {what}");
+        thread::sleep(PAUSE);
+    }
+}
 
 /// Killed when dropped.
 pub struct Process {

@@ -3,12 +3,10 @@
 use std::fs;
 use std::net::{SocketAddr, TcpStream};
 use std::process::Command;
-use std::thread;
-use std::time::Duration;
 
 use tempfile::TempDir;
 
-use crate::process::{PATIENCE, Process};
+use crate::process::{PATIENCE, Process, wait_until};
 use crate::{RedisServer, free_port, program};
 
 /// Killed when dropped.
@@ -61,7 +59,10 @@ impl Ratelimit {
                 .envs(environment.iter().copied()),
         );
         let address = SocketAddr::from(([127, 0, 0, 1], grpc));
-        wait_until_it_listens(address);
+        // It prints nothing when it listens.
+        wait_until("envoyproxy/ratelimit listens", PATIENCE, || {
+            TcpStream::connect(address).is_ok()
+        });
         Some(Self {
             address,
             metrics: SocketAddr::from(([127, 0, 0, 1], metrics)),
@@ -82,20 +83,4 @@ impl Ratelimit {
     pub fn metrics(&self) -> SocketAddr {
         self.metrics
     }
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "it prints nothing when it listens, so only trying shows it"
-)]
-fn wait_until_it_listens(address: SocketAddr) {
-    let pause = Duration::from_millis(20);
-    let tries = PATIENCE.as_millis() / pause.as_millis();
-    for _ in 0..tries {
-        if TcpStream::connect(address).is_ok() {
-            return;
-        }
-        thread::sleep(pause);
-    }
-    panic!("envoyproxy/ratelimit does not listen at {address}");
 }

@@ -8,6 +8,7 @@
 //! - `sharing`: what several instances share, and what they keep from Redis
 //! - `local_cache`: what is decided without Redis
 //! - `faults`: a Redis that is unavailable, slow, full or rejects the password
+//! - `health`: health checks of `weir ratelimit`
 //! - `pair`: two Redis, one of them for limits per second
 //! - `planted`: values in Redis that weir did not write
 //! - `program`: the `weir` binary with `--store`
@@ -28,6 +29,7 @@ mod assignments;
 mod contract;
 mod equality;
 mod faults;
+mod health;
 mod local_cache;
 mod pair;
 mod planted;
