@@ -2,8 +2,11 @@
 
 use std::process::Command;
 
+use serde_json::json;
+
 use super::{POLICY, Site};
 use crate::browser::Browser;
+use crate::control_plane::{ControlPlane, NODE};
 use crate::weir::Weir;
 use weir_harness::program;
 
@@ -130,4 +133,38 @@ fn an_unavailable_redis_is_shown() {
     );
     let tile = page.value("[...document.querySelectorAll('#tiles .bad')].pop().textContent");
     assert_eq!(tile, "StoreRedisunavailable");
+}
+
+#[test]
+fn the_configuration_server_is_named_and_so_is_its_absence() {
+    let Some(chromium) = program::CHROMIUM.or_skip() else {
+        return;
+    };
+    let Some(mut plane) = ControlPlane::start(&[]) else {
+        return;
+    };
+    let server = plane.address.clone();
+    let weir = Weir::serve_with(&["--xds", &server, "--xds-node-id", NODE]);
+    let mut page = Browser::open(chromium, &format!("http://{}/", weir.http));
+    let shows = |place: &str, text: &str| format!("$('{place}').textContent.includes('{text}')");
+    page.wait_for(&shows(
+        "notices",
+        &format!("UNAVAILABLE until {server} has sent a configuration"),
+    ));
+    let shop = json!({"name": "shop", "domain": "shop", "descriptors": [
+        {"key": "user", "rateLimit": {"unit": "DAY", "requestsPerUnit": 1}},
+    ]});
+    plane.send(&[("shop", shop)]);
+    plane.answer();
+    page.wait_for(&shows(
+        "policy",
+        &format!("from {server}: 1 rule in 1 domain"),
+    ));
+    assert_eq!(weir.metric("weir_policy_source_info{source=\"xds\"} "), 1);
+    drop(plane);
+    page.wait_for(&shows(
+        "notices",
+        "The configuration server is not connected",
+    ));
+    page.wait_for(&shows("notices", &server));
 }
