@@ -3,6 +3,9 @@
 pub(crate) mod manifests;
 mod pod;
 
+use std::fs;
+use std::process::Command;
+
 use serde_json::json;
 use weir_harness::{RedisServer, program};
 
@@ -77,6 +80,37 @@ fn the_overlays_are_valid() {
         let manifests = Manifests::of_folder(kustomize, folder).expect("manifests");
         manifests.expect_valid(kubeconform, schemas);
         expect_sound(&manifests);
+    }
+}
+
+/// What `docs/kubernetes.md` has users write into the base names the image of both overlays.
+#[test]
+fn the_image_is_named_once_for_both_overlays() {
+    let Some(kustomize) = program::KUSTOMIZE.or_skip() else {
+        return;
+    };
+    let page = fs::read_to_string("docs/kubernetes.md").expect("a page");
+    let (_, shown) = page
+        .split_once("# deploy/kustomize/base/kustomization.yaml\n")
+        .expect("a part of the file");
+    let (shown, _) = shown.split_once("```").expect("its end");
+    let folder = tempfile::tempdir().expect("a folder");
+    let copied = Command::new("cp")
+        .args(["-r", "deploy/kustomize"])
+        .arg(folder.path())
+        .status();
+    assert!(copied.expect("cp starts").success());
+    let base = folder.path().join("kustomize/base/kustomization.yaml");
+    let text = fs::read_to_string(&base).expect("a kustomization");
+    let images = "images:\n  - name: weir\n    newTag: \"0.1.0\"\n";
+    assert!(text.contains(images), "{text}");
+    fs::write(&base, text.replace(images, shown)).expect("written");
+    for overlay in ["memory", "redis"] {
+        let path = folder.path().join("kustomize").join(overlay);
+        let path = path.to_str().expect("UTF-8");
+        let manifests = Manifests::of_folder(kustomize, path).expect("manifests");
+        let container = &manifests.one("Deployment")["spec"]["template"]["spec"]["containers"][0];
+        assert_eq!(container["image"], "REGISTRY/weir:0.1.0");
     }
 }
 
