@@ -14,6 +14,7 @@ use std::sync::{Once, OnceLock};
 const ENVOY_VERSION: &str = "1.40.0";
 /// Of the package that contains axe-core, which is 4.12.1 in it.
 const AXE_VERSION: &str = "0.1.8";
+const ENVOY_GATEWAY_VERSION: &str = "v1.9.0";
 const GRPCURL_VERSION: &str = "v1.9.4";
 const GRPCIO_VERSION: &str = "1.85.3";
 const GRPC_JS_VERSION: &str = "1.14.7";
@@ -154,6 +155,23 @@ pub static RATELIMIT: Program = Program::new("envoyproxy/ratelimit", || {
             folder,
         )
     })
+});
+/// Envoy Gateway, installed by `go install`, which takes many minutes.
+pub static ENVOY_GATEWAY: Program = Program::new("Envoy Gateway", || {
+    install_once("envoy-gateway", ENVOY_GATEWAY_VERSION, |folder| {
+        let package = "github.com/envoyproxy/gateway/cmd/envoy-gateway";
+        go_install(package, ENVOY_GATEWAY_VERSION, folder)
+    })
+});
+/// The folder of Envoy Gateway's source, with its Helm chart, where Go keeps modules.
+pub static ENVOY_GATEWAY_SOURCE: Program = Program::new("the source of Envoy Gateway", || {
+    let module = format!("github.com/envoyproxy/gateway@{ENVOY_GATEWAY_VERSION}");
+    let printed = run(Command::new("go").args(["mod", "download", "-json", &module]))?;
+    let folder = printed
+        .lines()
+        .find_map(|line| line.trim().strip_prefix("\"Dir\": \"")?.strip_suffix("\","))
+        .ok_or_else(|| format!("go names no folder: {printed}"))?;
+    Ok(PathBuf::from(folder))
 });
 /// Chromium, from the path.
 pub static CHROMIUM: Program = Program::new("Chromium", || find_on_path("chromium"));
@@ -297,7 +315,8 @@ fn pip_install(package: &str, version: &str, flags: &[&str], folder: &Path) -> R
         .args(["-m", "pip", "install", "--quiet"])
         .args(["--disable-pip-version-check"])
         .args(flags)
-        .arg(format!("{package}=={version}")))
+        .arg(format!("{package}=={version}")))?;
+    Ok(())
 }
 
 /// Installs a package and what it needs into a folder, without running their scripts.
@@ -306,7 +325,8 @@ fn npm_install(package: &str, version: &str, folder: &Path) -> Result<(), String
         .args(["install", "--no-audit", "--no-fund", "--ignore-scripts"])
         .arg("--prefix")
         .arg(folder)
-        .arg(format!("{package}@{version}")))
+        .arg(format!("{package}@{version}")))?;
+    Ok(())
 }
 
 fn go_install(package: &str, version: &str, folder: &Path) -> Result<PathBuf, String> {
@@ -317,14 +337,15 @@ fn go_install(package: &str, version: &str, folder: &Path) -> Result<PathBuf, St
     Ok(folder.join(name))
 }
 
-fn run(command: &mut Command) -> Result<(), String> {
+/// What a command prints on stdout.
+fn run(command: &mut Command) -> Result<String, String> {
     let program = command.get_program().to_string_lossy().into_owned();
     let output = command
         .stdin(Stdio::null())
         .output()
         .map_err(|error| format!("{program}: {error}"))?;
     if output.status.success() {
-        return Ok(());
+        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
     }
     let stderr = String::from_utf8_lossy(&output.stderr);
     Err(format!("{program} ended with {}: {stderr}", output.status))

@@ -2,6 +2,7 @@
 //! what its end-to-end tests expect.
 
 mod cases;
+mod values;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -68,26 +69,30 @@ fn certificates(folder: &Path) {
     }
 }
 
+/// What Envoy Gateway sets, for a folder of certificates and a configuration server.
+fn environment(certs: &Path, control_plane: &str) -> impl Iterator<Item = (&'static str, String)> {
+    let in_certs = move |value: &str| match value.strip_prefix("/certs") {
+        Some(file) => format!("{}{file}", certs.display()),
+        None => value.to_owned(),
+    };
+    let set = ENVIRONMENT.iter();
+    set.map(move |(name, value)| (*name, in_certs(value)))
+        .chain([
+            ("CONFIG_GRPC_XDS_SERVER_URL", control_plane.to_owned()),
+            // In the cluster it is the name in the address.
+            ("CONFIG_GRPC_XDS_SERVER_TLS_SAN", "envoy-gateway".to_owned()),
+        ])
+}
+
 /// weir as `/bin/ratelimit`, with that environment and more. Returns where its metrics are, too.
 fn weir(certs: &Path, control_plane: &str, more: &[(&str, &str)]) -> (Weir, SocketAddr) {
     let ratelimit = certs.join("ratelimit");
     symlink(env!("CARGO_BIN_EXE_weir"), &ratelimit).expect("linked");
     let metrics = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()));
-    let in_certs = |value: &str| match value.strip_prefix("/certs") {
-        Some(file) => format!("{}{file}", certs.display()),
-        None => value.to_owned(),
-    };
     let mut command = Command::new(&ratelimit);
     command
         .env_clear()
-        .envs(
-            ENVIRONMENT
-                .iter()
-                .map(|(name, value)| (name, in_certs(value))),
-        )
-        .env("CONFIG_GRPC_XDS_SERVER_URL", control_plane)
-        // In the cluster it is the name in the address.
-        .env("CONFIG_GRPC_XDS_SERVER_TLS_SAN", "envoy-gateway")
+        .envs(environment(certs, control_plane))
         .env("PROMETHEUS_ADDR", metrics.to_string())
         .env("LOG_FORMAT", "json");
     for (host, port) in [

@@ -24,9 +24,18 @@ impl Manifests {
     /// # Errors
     /// What helm prints on stderr.
     pub(crate) fn of_chart(helm: &Path, values: &[&str]) -> Result<Self, String> {
+        Self::of(helm, Path::new("deploy/helm/weir"), values)
+    }
+
+    /// Another chart.
+    ///
+    /// # Errors
+    /// The same.
+    pub(crate) fn of(helm: &Path, chart: &Path, values: &[&str]) -> Result<Self, String> {
         render(
             Command::new(helm)
-                .args(["template", "weir", "deploy/helm/weir"])
+                .args(["template", "weir"])
+                .arg(chart)
                 .args(OLDEST)
                 .args(values),
         )
