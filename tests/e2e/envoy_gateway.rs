@@ -2,6 +2,9 @@
 //! what its end-to-end tests expect.
 
 mod cases;
+mod complete;
+mod gateway;
+mod server;
 mod values;
 
 use std::collections::BTreeMap;

@@ -11,6 +11,9 @@ use weir_harness::PATIENCE;
 use crate::http::{Answer, Client, Request};
 use crate::window::now_secs;
 
+/// How long a service may take to report what it has counted.
+const REPORT_SECS: u64 = 5;
+
 /// One of `cases.json`.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -83,10 +86,15 @@ pub(crate) fn run(cases: &[Case], envoy: SocketAddr, metrics: SocketAddr) -> Str
         }
         if let Some(metric) = &case.metric {
             let (name, label) = (&metric.name, format!("key2=\"{}\"", metric.key2));
-            let counts = sum(&text(metrics), |series| {
-                series.starts_with(&format!("{name}{{")) && series.contains(&label)
-            });
-            if counts == 0 {
+            // envoyproxy/ratelimit counts first and reports then.
+            let start = now_secs();
+            let counts = || {
+                sum(&text(metrics), |series| {
+                    series.starts_with(&format!("{name}{{")) && series.contains(&label)
+                })
+            };
+            while counts() == 0 && now_secs() - start < REPORT_SECS {}
+            if counts() == 0 {
                 let _ = writeln!(wrong, "{}: no {name} with {label}", case.name);
             }
         }
