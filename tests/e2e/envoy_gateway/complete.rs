@@ -133,7 +133,7 @@ fn certificates_are_renewed_and_envoy_gateway_restarts_while_every_request_is_ch
             seen.wait_for_more();
             gateway.stop();
             seen.wait_for_more();
-            // What changes meanwhile arrives from the new one, over a new connection.
+            // What changes while it is down arrives from the new one, over a new connection.
             gateway.put("further.yaml", FURTHER);
             gateway.start_again();
             server.wait_for_limit("unit=DAY requests_per_unit=7");
@@ -206,7 +206,7 @@ fn under_load(envoy: SocketAddr, what: impl FnOnce(&Seen)) -> usize {
     seen.answers.into_inner()
 }
 
-/// Tells the clients to end, also after a panic.
+/// Has the clients end, also after a panic.
 struct End<'s>(&'s Seen);
 
 impl Drop for End<'_> {

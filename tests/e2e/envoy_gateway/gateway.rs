@@ -124,7 +124,7 @@ impl Gateway {
         Some(process)
     }
 
-    /// Puts a resource into place, in one step: half a file would be taken for what it says.
+    /// Puts a resource into place, in one step: half a file would be applied as it is.
     pub(super) fn put(&self, file: &str, text: &str) {
         put(self.folder.path(), file, text);
     }
