@@ -70,6 +70,14 @@ pub fn memory(text: &str) -> Result<u64, SizeError> {
     }
 }
 
+/// Reads the size of the longest message, in bytes; at least 1.
+///
+/// # Errors
+/// If it is not a size, or too large for the machine.
+pub(super) fn message(text: &str) -> Result<usize, SizeError> {
+    usize::try_from(bytes(text)?).map_err(|_| SizeError::TooLarge)
+}
+
 /// The least memory for unfinished messages: a connection gets a quarter, and a message is up to 4 MiB.
 const LEAST_BUFFER: u64 = 20_000_000;
 

@@ -49,7 +49,7 @@ pub struct XdsArgs {
         value_name = "BYTES",
         env = "WEIR_XDS_MAX_MESSAGE",
         default_value = "64MiB",
-        value_parser = size::buffer
+        value_parser = size::message
     )]
     xds_max_message: usize,
 }
@@ -140,6 +140,19 @@ mod tests {
         assert_eq!(
             resolve(&["--xds-tls"]).unwrap().tls,
             Some(TlsOptions::default())
+        );
+    }
+
+    #[test]
+    fn the_longest_configuration_has_any_size() {
+        let most =
+            |text| resolve(&["--xds-max-message", text]).map(|config| config.max_message_bytes);
+        assert_eq!(most("8MiB").unwrap(), 8 << 20);
+        assert_eq!(most("1").unwrap(), 1);
+        let error = most("many").unwrap_err().to_string();
+        assert!(
+            error.contains("expected a whole number of bytes"),
+            "{error}"
         );
     }
 

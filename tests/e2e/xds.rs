@@ -213,23 +213,23 @@ fn large(bytes: usize) -> Value {
     domain
 }
 
-/// At 20 MB: to compile 64 MiB, the default, takes a minute without optimization.
+/// At 8 MiB: to compile 64 MiB, the default, takes a minute without optimization.
 #[test]
 fn a_configuration_below_the_limit_of_bytes_is_accepted_and_a_longer_one_reported() {
     const MIB: usize = 1 << 20;
     let Some(mut plane) = ControlPlane::start(&[]) else {
         return;
     };
-    let mut weir = weir(&plane, &["--xds-max-message", "20M"]);
-    plane.send(&[("shop", domain("shop", 1)), ("large", large(18 * MIB))]);
+    let mut weir = weir(&plane, &["--xds-max-message", "8MiB"]);
+    plane.send(&[("shop", domain("shop", 1)), ("large", large(7 * MIB))]);
     assert_eq!(plane.answer(), accepted("1", "1"));
     assert_eq!(limit(&weir, "shop"), Some(1));
 
-    plane.send(&[("shop", domain("shop", 1)), ("large", large(20 * MIB))]);
+    plane.send(&[("shop", domain("shop", 1)), ("large", large(8 * MIB))]);
     let level = weir.process.wait_for(|line| {
         let event: Value = serde_json::from_str(line).ok()?;
         let text = event["message"].as_str()?;
-        let is_it = text.contains("a configuration of more than 20000000 bytes");
+        let is_it = text.contains("a configuration of more than 8388608 bytes");
         let names_the_flag = text.contains("--xds-max-message");
         (is_it && names_the_flag).then(|| event["level"].as_str().unwrap_or_default().to_owned())
     });
