@@ -62,8 +62,13 @@ fn given<'de, D: serde::Deserializer<'de>>(value: D) -> Result<Option<Value>, D:
     Value::deserialize(value).map(Some)
 }
 
+/// Reads cases.
+pub(crate) fn read(text: &str) -> Vec<Case> {
+    serde_json::from_str(text).expect("cases")
+}
+
 pub(crate) fn all() -> Vec<Case> {
-    let cases: Vec<Case> = serde_json::from_str(include_str!("cases.json")).expect("cases");
+    let cases = read(include_str!("cases.json"));
     assert_eq!(cases.len(), 17);
     cases
 }

@@ -96,9 +96,9 @@ impl Gateway {
         })
     }
 
-    /// What `envoy-gateway version` prints.
+    /// The program, in whose path its version is, and what it prints of the versions of others.
     pub(super) fn version(&self) -> String {
-        version(self.binary)
+        format!("{}\n{}", self.binary.display(), version(self.binary))
     }
 
     /// The folder with a folder of certificates for each holder.
