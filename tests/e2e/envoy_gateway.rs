@@ -131,6 +131,21 @@ fn send(plane: &ControlPlane, configs: &BTreeMap<String, Value>) {
     plane.send(&pairs);
 }
 
+/// The status of a request of the domain `default/cost`, whose limit is 4.
+fn ask_for_cost(weir: &Weir, certs: &Path) -> Value {
+    let ca = certs.join("ca.crt").display().to_string();
+    let entries = [
+        "--ca",
+        &ca,
+        "--server-name",
+        OWN_NAME,
+        "default/cost/rule/0=default/cost/rule/0",
+        "rule-0-match-0=rule-0-match-0",
+    ];
+    let answer = weir.query_over_tls("default/cost", &entries);
+    answer.expect("an answer")["descriptors"][0].clone()
+}
+
 /// Everything but Envoy Gateway itself.
 struct Parts {
     envoy: Envoy,
@@ -249,18 +264,7 @@ fn what_envoy_gateway_may_send_by_mistake_leaves_other_domains_alone() {
         // Two nodes of one level that do not contradict each other are merged; envoyproxy/ratelimit rejects all domains for them.
         let is_accepted = plane.answer().error.is_empty();
         assert_eq!(is_accepted, name == "twins", "{name}");
-        let ca = certs.path().join("ca.crt").display().to_string();
-        let entries = [
-            "--ca",
-            &ca,
-            "--server-name",
-            OWN_NAME,
-            "default/cost/rule/0=default/cost/rule/0",
-            "rule-0-match-0=rule-0-match-0",
-        ];
-        let answer = weir.query_over_tls("default/cost", &entries);
-        let answer = answer.expect("an answer");
-        let limit = &answer["descriptors"][0]["limit"]["requests_per_unit"];
-        assert_eq!(*limit, 4, "{name}");
+        let status = ask_for_cost(&weir, certs.path());
+        assert_eq!(status["limit"]["requests_per_unit"], 4, "{name}");
     }
 }

@@ -10,6 +10,7 @@ mod control_plane;
 mod envoy;
 mod grpcurl;
 mod http;
+mod load;
 mod service;
 mod upstream;
 mod weir;

@@ -3,21 +3,20 @@
 use std::fmt::Write;
 use std::net::SocketAddr;
 use std::process::Command;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::thread;
 
 use tempfile::TempDir;
 use weir_harness::{RedisServer, program};
 
 use crate::envoy::{Envoy, Setup};
 use crate::http::{Client, Request};
+use crate::load::{self, Asking, Seen};
 use crate::service::Service;
 use crate::weir::Weir;
 
 const LIMIT: usize = 4_000_000_000;
 const CLIENTS: usize = 4;
-/// Each client has this many answers before an instance is replaced, and again before the next.
-const ANSWERS: usize = 100;
+/// Answers of all clients before an instance is replaced, and again before the next.
+const ANSWERS: usize = CLIENTS * 100;
 
 /// Every answer of weir adds a header: a response without it passed unchecked.
 const POLICY: &str = "
@@ -73,39 +72,10 @@ impl Fleet {
     }
 }
 
-/// What clients have seen.
-#[derive(Default)]
-struct Seen {
-    answers: AtomicUsize,
-    is_over: AtomicBool,
-}
-
-impl Seen {
-    /// Waits until clients have had more answers.
-    fn wait_for_more(&self) {
-        let before = self.answers.load(Ordering::Relaxed);
-        while self.answers.load(Ordering::Relaxed) < before + CLIENTS * ANSWERS {
-            thread::yield_now();
-        }
-    }
-}
-
 /// Replaces instances while clients ask without a pause. Returns how many requests there were, all of which were checked.
 fn under_load(envoy: SocketAddr, replace: impl FnOnce(&Seen)) -> usize {
-    let seen = Seen::default();
-    thread::scope(|scope| {
-        let clients = [(); CLIENTS].map(|()| scope.spawn(|| ask(envoy, &seen)));
-        seen.wait_for_more();
-        replace(&seen);
-        seen.wait_for_more();
-        seen.is_over.store(true, Ordering::Relaxed);
-        let odd: String = clients
-            .into_iter()
-            .map(|client| client.join().expect("no panic"))
-            .collect();
-        assert!(odd.is_empty(), "{odd}");
-    });
-    seen.answers.into_inner()
+    let client = |_| -> Asking<'_> { Box::new(move |seen: &Seen| ask(envoy, seen)) };
+    load::under_load((0..CLIENTS).map(client).collect(), ANSWERS, replace)
 }
 
 /// Asks until it is over. Returns what is wrong with answers.
@@ -113,9 +83,9 @@ fn ask(envoy: SocketAddr, seen: &Seen) -> String {
     let mut client = Client::connect(envoy);
     let request = Request::new("GET /orders").key("example-key-1");
     let mut odd = String::new();
-    while !seen.is_over.load(Ordering::Relaxed) {
+    while !seen.is_over() {
         let answer = client.send(&request);
-        let number = seen.answers.fetch_add(1, Ordering::Relaxed);
+        let number = seen.count();
         let is_checked = answer.headers.contains_key("x-left");
         if answer.status != 200 || !is_checked {
             let _ = writeln!(odd, "request {number}: {answer:?}");
@@ -166,7 +136,7 @@ fn two_instances_behind_health_checks_are_replaced_and_every_request_is_checked_
             second.process.wait();
             second = fleet.start(&address);
             envoy.wait_until_healthy(2);
-            seen.wait_for_more();
+            seen.wait_for_more(ANSWERS);
             std::mem::swap(&mut envoy.weir, &mut second);
         }
     });
@@ -202,7 +172,7 @@ fn replaced_behind_a_service(instances: usize, redis: Option<RedisServer>) -> Op
             service.set(addresses(&running));
             old.process.terminate();
             old.process.wait();
-            seen.wait_for_more();
+            seen.wait_for_more(ANSWERS);
         }
     });
     if is_shared {

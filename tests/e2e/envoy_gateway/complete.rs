@@ -5,8 +5,6 @@ use std::fmt::Write;
 use std::fs;
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::thread;
 
 use weir_harness::{Authority, free_port, program, wait_until};
 
@@ -14,6 +12,7 @@ use super::gateway::{Gateway, HOLDERS, PATIENCE, Ports};
 use super::server::{Server, Service, names};
 use super::{MINUTE_SECS, cases, counters};
 use crate::http::{Client, Request};
+use crate::load::{Asking, Seen, under_load};
 use crate::upstream::Upstream;
 use crate::window::{now_secs, within};
 
@@ -128,15 +127,15 @@ fn certificates_are_renewed_and_envoy_gateway_restarts_while_every_request_is_ch
             let request = Request::new("GET /free");
             Client::connect(address).send(&request).status == 200
         });
-        under_load(address, |seen| {
+        under_load(clients(address), ANSWERS, |seen| {
             issue(&certs, &[RENEWED]);
             gateway.renew_secret();
             wait_until("the renewed certificate is in use", PATIENCE, || {
                 server.has_certificate(&certs, RENEWED)
             });
-            seen.wait_for_more();
+            seen.wait_for_more(ANSWERS);
             gateway.stop();
-            seen.wait_for_more();
+            seen.wait_for_more(ANSWERS);
             // What changes while it is down arrives from the new one, over a new connection.
             gateway.put("further.yaml", FURTHER);
             gateway.start_again();
@@ -170,53 +169,14 @@ fn write_certificate(folder: &Path, authority: &Authority, names: &[&str]) {
     }
 }
 
-/// What clients have seen.
-#[derive(Default)]
-struct Seen {
-    answers: AtomicUsize,
-    is_over: AtomicBool,
-}
-
-impl Seen {
-    /// Waits until clients have had more answers.
-    fn wait_for_more(&self) {
-        let before = self.answers.load(Ordering::Relaxed);
-        wait_until("clients have answers", PATIENCE, || {
-            self.answers.load(Ordering::Relaxed) >= before + ANSWERS
-        });
+/// Clients with counters of their own, and one that uses up its limit.
+fn clients<'c>(envoy: SocketAddr) -> Vec<Asking<'c>> {
+    let mut clients: Vec<Asking<'_>> = vec![Box::new(move |seen: &Seen| use_few(envoy, seen))];
+    for number in 0..CLIENTS {
+        let user = format!("user-{number}");
+        clients.push(Box::new(move |seen: &Seen| use_much(envoy, &user, seen)));
     }
-}
-
-/// Does something while clients ask. Returns how many requests there were.
-fn under_load(envoy: SocketAddr, what: impl FnOnce(&Seen)) -> usize {
-    let seen = Seen::default();
-    let odd: String = thread::scope(|scope| {
-        let seen = &seen;
-        let mut clients = vec![scope.spawn(|| use_few(envoy, seen))];
-        for number in 0..CLIENTS {
-            clients.push(scope.spawn(move || use_much(envoy, &format!("user-{number}"), seen)));
-        }
-        let end = End(seen);
-        seen.wait_for_more();
-        what(seen);
-        seen.wait_for_more();
-        drop(end);
-        clients
-            .into_iter()
-            .map(|client| client.join().expect("no panic"))
-            .collect()
-    });
-    assert!(odd.is_empty(), "{odd}");
-    seen.answers.into_inner()
-}
-
-/// Has the clients end, also after a panic.
-struct End<'s>(&'s Seen);
-
-impl Drop for End<'_> {
-    fn drop(&mut self) {
-        self.0.is_over.store(true, Ordering::Relaxed);
-    }
+    clients
 }
 
 /// Every request passes and is counted once: each answer leaves one fewer. Returns what is wrong.
@@ -225,9 +185,9 @@ fn use_much(envoy: SocketAddr, user: &str, seen: &Seen) -> String {
     let request = Request::new("GET /load").header("x-user-id", user);
     let mut odd = String::new();
     let mut expected = LIMIT;
-    while !seen.is_over.load(Ordering::Relaxed) {
+    while !seen.is_over() {
         let answer = client.send(&request);
-        seen.answers.fetch_add(1, Ordering::Relaxed);
+        seen.count();
         expected -= 1;
         let left = answer.headers.get("x-ratelimit-remaining");
         let left: Option<u64> = left.and_then(|left| left.parse().ok());
@@ -245,11 +205,11 @@ fn use_few(envoy: SocketAddr, seen: &Seen) -> String {
     let request = Request::new("GET /few").header("x-user-id", "eager");
     let mut odd = String::new();
     for number in 1.. {
-        if seen.is_over.load(Ordering::Relaxed) {
+        if seen.is_over() {
             break;
         }
         let status = client.send(&request).status;
-        seen.answers.fetch_add(1, Ordering::Relaxed);
+        seen.count();
         let expected = if number <= FEW { 200 } else { 429 };
         if status != expected {
             let _ = writeln!(odd, "eager, request {number}: {status}, not {expected}");

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use weir_harness::{PATIENCE, RedisServer, program, wait_until};
 
-use super::{ENVIRONMENT, OWN_NAME, certificates, configs, send, weir};
+use super::{ENVIRONMENT, ask_for_cost, certificates, configs, send, weir};
 use crate::control_plane::{ControlPlane, tls_flags};
 use crate::http::{Client, Request};
 use crate::kubernetes::manifests::Manifests;
@@ -145,18 +145,7 @@ fn expect_service(additions: &BTreeMap<String, String>) {
     });
     send(&plane, &configs("configs"));
     assert_eq!(plane.answer().error, "");
-    let ca = certs.path().join("ca.crt").display().to_string();
-    let entries = [
-        "--ca",
-        &ca,
-        "--server-name",
-        OWN_NAME,
-        "default/cost/rule/0=default/cost/rule/0",
-        "rule-0-match-0=rule-0-match-0",
-    ];
-    let answer = weir.query_over_tls("default/cost", &entries);
-    let answer = answer.expect("an answer");
-    assert_eq!(answer["descriptors"][0]["remaining"], 3);
+    assert_eq!(ask_for_cost(&weir, certs.path())["remaining"], 3);
     assert_eq!(weir.metric("weir_store_up "), 1);
 }
 
