@@ -239,6 +239,7 @@ fn the_versions_that_are_tested_are_listed() {
     let programs = read("harness/src/program.rs");
     for program in [
         "ENVOY",
+        "ENVOY_GATEWAY",
         "GRPCURL",
         "GRPCIO",
         "GRPC_JS",
