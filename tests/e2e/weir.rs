@@ -150,7 +150,11 @@ impl Weir {
     }
 }
 
-fn query(server: &str, domain: &str, entries: &[&str]) -> Result<Value, String> {
+/// What `weir query` prints of the answer of a server.
+///
+/// # Errors
+/// What it prints on stderr, if there is no answer.
+pub(crate) fn query(server: &str, domain: &str, entries: &[&str]) -> Result<Value, String> {
     let output = Command::new(env!("CARGO_BIN_EXE_weir"))
         .args(["query", "--domain", domain, "--format", "json"])
         .args(["--server", server])

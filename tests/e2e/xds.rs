@@ -1,5 +1,7 @@
 //! Policies from a configuration server: go-control-plane, which Envoy Gateway is made with.
 
+mod merge;
+
 use std::fs;
 use std::path::Path;
 use std::process::Command;
