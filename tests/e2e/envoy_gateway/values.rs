@@ -225,9 +225,9 @@ fn a_field_that_envoy_gateway_does_not_know_is_found() {
         return;
     };
     let deployment = &mut configuration["provider"]["kubernetes"]["rateLimitDeployment"];
-    deployment["container"]["enviroment"] = json!([]);
+    deployment["container"]["variables"] = json!([]);
     configuration["rateLimit"]["backend"]["type"] = json!("Memory");
     let found = faults(&configuration);
     assert_eq!(found.len(), 2, "{found:?}");
-    assert!(found[0].contains("enviroment"), "{found:?}");
+    assert!(found[0].contains("variables"), "{found:?}");
 }
