@@ -1,5 +1,7 @@
 //! The log, as an operator reads it: traffic that is not limited, and changes of the policies.
 
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::process::{Command, Stdio};
 
 use crate::binary::{Serving, stderr, weir};
@@ -35,6 +37,34 @@ fn unlimited_traffic_is_logged_once_and_without_values() {
     assert_eq!(unmatched.len(), 1, "{log}");
     assert_eq!(unmatched[0]["domain"], "t");
     assert_eq!(unmatched[0]["keys"], "plan, apikey");
+}
+
+#[test]
+fn http2_at_the_http_port_is_counted_and_logged_with_advice() {
+    let mut serving = Serving::start(&["--grpc=127.0.0.1:0", "--drain=0"]);
+    for _ in 0..3 {
+        let mut stream = TcpStream::connect(&serving.http).unwrap();
+        // What a gRPC client sends first.
+        stream
+            .write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
+            .unwrap();
+        // It is closed, or reset.
+        let _ = stream.read_to_end(&mut Vec::new());
+    }
+    let line = serving.wait_for("rejected on the HTTP port");
+    assert_eq!(line["reason"], "http2");
+    let advice = line["message"].as_str().unwrap();
+    assert!(advice.contains("--grpc"), "{advice}");
+    let mut stream = TcpStream::connect(&serving.http).unwrap();
+    write!(
+        stream,
+        "GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+    )
+    .unwrap();
+    let mut metrics = String::new();
+    stream.read_to_string(&mut metrics).unwrap();
+    let count = "weir_rejections_total{reason=\"http2\"} 3\n";
+    assert!(metrics.contains(count), "{metrics}");
 }
 
 #[test]

@@ -24,6 +24,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::{AbortHandle, JoinSet};
 use tower_service::Service;
 
+use super::super::http2::Rejection;
 use super::super::tls::{self, HandshakeFailure, TlsPort};
 use super::{HttpPurpose, Peer, health, metrics};
 use crate::clock::Clock;
@@ -57,7 +58,7 @@ pub(super) struct Front {
     pub(super) tls: Option<Arc<TlsPort>>,
     /// Which requests are answered.
     pub(super) purpose: HttpPurpose,
-    /// Records handshakes that failed.
+    /// Records handshakes that failed, and connections that speak another protocol.
     pub(super) recorder: Arc<Recorder>,
     pub(super) max_connections: usize,
     /// Usually [`HEAD_TIMEOUT`].
@@ -123,8 +124,13 @@ impl Front {
             .header_read_timeout(self.head_timeout)
             .max_buf_size(MAX_HEAD_BYTES);
         let served = http.serve_connection(TokioIo::new(stream), service).await;
-        // Nothing is logged: a connection that fails is its client's affair, and would let clients write the log.
-        if let Some(status) = served.err().and_then(|error| status_of_invalid(&error)) {
+        // No line for each: a connection that fails is its client's affair, and would let clients write the log.
+        let Err(error) = served else { return };
+        if error.is_parse_version_h2() {
+            // It is closed without a response, so it has no status.
+            self.recorder
+                .rejected(Rejection::Http2, Clock::System.now());
+        } else if let Some(status) = status_of_invalid(&error) {
             self.metrics.http_rejected(status.as_u16());
         }
     }
@@ -172,8 +178,6 @@ impl Front {
 fn status_of_invalid(error: &hyper::Error) -> Option<StatusCode> {
     match error {
         _ if error.is_parse_too_large() => Some(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE),
-        // It closes the connection without an answer.
-        _ if error.is_parse_version_h2() => None,
         _ if error.is_parse() => Some(StatusCode::BAD_REQUEST),
         _ => None,
     }

@@ -75,11 +75,13 @@ pub enum Rejection {
     TlsTimeout,
     /// More handshakes at once than the port may have, and this was the oldest.
     TlsTooManyHandshakes,
+    /// The client speaks HTTP/2 on a port for HTTP/1.1.
+    Http2,
 }
 
 impl Rejection {
     /// Every reason, in the order of their numbers.
-    pub const ALL: [Self; 36] = [
+    pub const ALL: [Self; 37] = [
         Self::TooManyConnections,
         Self::Http1,
         Self::Tls,
@@ -116,6 +118,7 @@ impl Rejection {
         Self::TlsAborted,
         Self::TlsTimeout,
         Self::TlsTooManyHandshakes,
+        Self::Http2,
     ];
 
     /// The label for metrics.
@@ -157,6 +160,7 @@ impl Rejection {
             Self::TlsAborted => "tls_aborted",
             Self::TlsTimeout => "tls_timeout",
             Self::TlsTooManyHandshakes => "tls_too_many_handshakes",
+            Self::Http2 => "http2",
         }
     }
 
@@ -259,6 +263,7 @@ impl Rejection {
             Self::TlsTooManyHandshakes => {
                 "a TLS handshake was given up because too many others were waiting: check what connects to the port"
             }
+            Self::Http2 => "a client sent HTTP/2 to --http, which speaks HTTP/1.1: use --grpc",
         }
     }
 }
