@@ -1,6 +1,6 @@
 //! Loading policies: files and folders to domains.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -195,14 +195,19 @@ impl Load {
             true => document::files::find(paths, |_, files| files)?,
             false => document::files::find(paths, |folder, files| self.select(folder, files))?,
         };
-        // The files of a folder are listed already.
-        let single = paths.iter().filter(|path| files.contains(path));
-        let beside: Vec<PathBuf> = single
-            .flat_map(|path| document::files::beside(path))
-            .filter(|path| TableFiles::table_name(path).is_some())
+        // The files of a folder are listed already. Many paths may be files of one folder, which is listed once.
+        let mut known: HashSet<PathBuf> = files.iter().cloned().collect();
+        let single = paths.iter().filter(|path| known.contains(*path));
+        let mut folders = HashSet::new();
+        let single: Vec<&PathBuf> = single
+            .filter(|path| folders.insert(path.parent()))
             .collect();
+        let beside = single
+            .into_iter()
+            .flat_map(|path| document::files::beside(path))
+            .filter(|path| TableFiles::table_name(path).is_some());
         for path in beside {
-            if !files.contains(&path) {
+            if known.insert(path.clone()) {
                 files.push(path);
             }
         }

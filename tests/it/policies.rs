@@ -184,3 +184,25 @@ fn a_folder_without_policies_fails() {
     assert!(said.contains("warning[empty-folder]"), "{said}");
     assert_eq!(code, Some(1));
 }
+
+/// Which takes time that grows with their number, not with its square.
+#[test]
+fn ten_thousand_files_are_loaded_from_a_folder_and_one_by_one() {
+    const FILES: usize = 10_000;
+    let folder = tempfile::tempdir().unwrap();
+    let names: Vec<PathBuf> = (0..FILES)
+        .map(|number| folder.path().join(format!("{number:05}.yaml")))
+        .collect();
+    for (number, path) in names.iter().enumerate() {
+        let limit = "rate_limit: {unit: hour, requests_per_unit: 1}";
+        let text = format!("domain: d{number}\ndescriptors:\n  - {{key: k, {limit}}}\n");
+        std::fs::write(path, text).unwrap();
+    }
+    for paths in [&[folder.path().to_owned()][..], &names] {
+        let loaded = load(paths, LoadOptions::default()).unwrap();
+        assert_eq!(loaded.diagnostics.len(), 0);
+        assert_eq!(loaded.files, names);
+        let policy = loaded.policy.unwrap();
+        assert_eq!((policy.domain_count(), policy.rule_count()), (FILES, FILES));
+    }
+}
