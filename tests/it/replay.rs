@@ -94,6 +94,56 @@ fn limits_count_in_the_time_of_the_record() {
 }
 
 #[test]
+fn assignments_apply_until_they_end_in_the_time_of_the_record() {
+    let limit = "rate_limit: {unit: minute, requests_per_unit: 2}, assignments: customers";
+    let policy = format!("domain: shop\ndescriptors:\n  - {{key: api_key, {limit}}}\n");
+    let table = "value,rate_limit,until
+big,4 per minute,
+launch,4 per minute,2026-11-22T10:00:30Z
+";
+    let mut log = String::new();
+    // Of five, the limit of the table lets four pass, that of the policy two.
+    for (client, seconds) in [
+        ("big", [1, 2, 3, 31, 32]),
+        ("small", [1, 2, 3, 31, 32]),
+        // Three pass before the assignment ends; then they are too many.
+        ("launch", [1, 2, 3, 31, 32]),
+    ] {
+        for second in seconds {
+            log.push_str(&key(format!("2026-11-22T10:00:{second:02}Z"), client));
+        }
+    }
+    let replaying = Replaying::new(sorted_by_time(&log));
+    std::fs::write(replaying.path("shop.yaml"), policy).unwrap();
+    std::fs::write(replaying.path("customers.assignments.csv"), table).unwrap();
+    let report = replaying.report(&[]);
+    let policies = &report["policies"];
+    assert_eq!(
+        (&policies["requests"], &policies["refused"]),
+        (&json!(15), &json!(1 + 3 + 2))
+    );
+    let clients = policies["rules"][0]["refused_most"].as_array().unwrap();
+    let refused: Vec<_> = clients
+        .iter()
+        .map(|client| (client["descriptor"].as_str(), client["refused"].as_u64()))
+        .collect();
+    let expected = [("small", 3), ("launch", 2), ("big", 1)];
+    let expected = expected.map(|(client, refused)| (format!("api_key={client}"), refused));
+    let expected = expected
+        .each_ref()
+        .map(|(client, refused)| (Some(client.as_str()), Some(*refused)));
+    assert_eq!(refused, expected);
+}
+
+/// The lines of a log in the order of their times.
+fn sorted_by_time(log: &str) -> String {
+    let time = |line: &str| serde_json::from_str::<Value>(line).unwrap()["time"].to_string();
+    let mut lines: Vec<&str> = log.lines().collect();
+    lines.sort_by_key(|line| time(line));
+    lines.join("\n") + "\n"
+}
+
+#[test]
 fn time_never_goes_back() {
     let log = [key(119, "a"), key(120, "a"), key(60, "a"), key(121, "a")].concat();
     let report = Replaying::new(&log).report(&[]);

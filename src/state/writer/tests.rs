@@ -1,12 +1,16 @@
 use std::fs;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
+use std::thread;
 
 use tokio::runtime::{Builder, Runtime};
 
 use super::*;
 use crate::clock::{ManualClock, Micros};
-use crate::limit::{Active, Charge, Limit, LimitKind, LimitSet, Rate};
+use crate::limit::{
+    Active, BlockOutcome, Calendar, CalendarRate, CalendarStart, CalendarZone, Charge, Limit,
+    LimitKind, LimitSet, Outcome, Penalty, Rate,
+};
 use crate::request::Cost;
 use crate::state::{StateInspection, StateProblem};
 use crate::store::{Batch, Enforcement, Hit, KeyBuilder, MemoryConfig, Store};
@@ -48,11 +52,13 @@ impl Kept {
 
     /// Charges a client, and returns what is left of 1,000 hits in an hour.
     fn charge(&self, client: &str, cost: Cost) -> u32 {
+        let limit = LimitKind::FixedWindow(Rate::parse("1000 per hour").unwrap());
+        self.charge_at(&Limit::new(limit), client, cost).available
+    }
+
+    fn charge_at(&self, limit: &Limit, client: &str, cost: Cost) -> Outcome {
         let set = LimitSet {
-            limits: [Limit::new(LimitKind::FixedWindow(
-                Rate::parse("1000 per hour").unwrap(),
-            ))]
-            .into(),
+            limits: [limit.clone()].into(),
             charge: Charge::Allowed,
         };
         let hit = Hit {
@@ -70,7 +76,7 @@ impl Kept {
         let outcome = self
             .runtime
             .block_on(self.store.hit(self.clock.now(), &batch));
-        outcome.outcomes[0].limits[0].available
+        outcome.outcomes[0].limits[0]
     }
 
     fn hits(&self, client: &str, hits: u32) {
@@ -215,6 +221,65 @@ fn an_earlier_clock_restores_all_and_a_later_one_what_still_counts() {
     clock.set(START.plus(Micros::from_secs(3_600)));
     let third = Kept::open(folder.path(), &clock);
     assert_eq!((third.restored.ended, third.left("a")), (1, 1_000));
+}
+
+#[test]
+fn a_window_of_the_calendar_goes_on_after_a_restart_and_ends_when_it_would_have() {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = clock();
+    let zone = CalendarZone::named("Europe/Berlin").unwrap();
+    let calendar = Calendar::new(CalendarStart::Month(1), 1, zone).unwrap();
+    let month = Limit::new(LimitKind::Calendar(CalendarRate {
+        requests: 100,
+        calendar: calendar.into(),
+    }));
+    let first = Kept::open(folder.path(), &clock);
+    let outcome = first.charge_at(&month, "a", Cost::Hits(3));
+    assert_eq!(outcome.available, 97);
+    first.finish();
+    // December begins in Berlin at 23:00 UTC.
+    let december = Timestamp::from_secs(1_701_385_200);
+    for (secs_before, left) in [(5 * 86_400, 97), (1, 97), (0, 100)] {
+        clock.set(Timestamp::from_micros(
+            december.micros() - secs_before * 1_000_000,
+        ));
+        let next = Kept::open(folder.path(), &clock);
+        let outcome = next.charge_at(&month, "a", Cost::Peek);
+        assert_eq!(outcome.available, left, "{secs_before} s before");
+        next.finish();
+    }
+}
+
+#[test]
+fn a_block_and_its_level_survive_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = clock();
+    let logins = Limit {
+        penalty: Penalty::new(&[60, 600]),
+        ..Limit::new(LimitKind::FixedWindow(Rate::parse("1 per minute").unwrap()))
+    };
+    let log_in = |kept: &Kept| {
+        let outcome = kept.charge_at(&logins, "a", Cost::Hits(1));
+        let secs = outcome.reset_after.get() / 1_000_000;
+        (outcome.over, outcome.block, secs)
+    };
+    let first = Kept::open(folder.path(), &clock);
+    assert!(!log_in(&first).0);
+    assert_eq!(log_in(&first), (true, BlockOutcome::Began, 60));
+    first.finish();
+
+    clock.advance(Duration::from_secs(45));
+    let second = Kept::open(folder.path(), &clock);
+    // The window has ended, the block has not.
+    assert_eq!(log_in(&second), (true, BlockOutcome::InForce, 15));
+    second.finish();
+
+    clock.advance(Duration::from_secs(20));
+    let third = Kept::open(folder.path(), &clock);
+    assert!(!log_in(&third).0);
+    third.finish();
+    let fourth = Kept::open(folder.path(), &clock);
+    assert_eq!(log_in(&fourth), (true, BlockOutcome::Began, 600));
 }
 
 #[test]
