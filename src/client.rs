@@ -4,6 +4,7 @@
 //! [`AdminClient`] speaks HTTP to `weir serve --http`.
 
 mod admin;
+mod connector;
 mod error;
 mod exchange;
 mod tls;
@@ -18,10 +19,12 @@ use tokio::net::TcpStream;
 use tonic::transport::{Channel, Endpoint};
 
 pub use admin::{AdminClient, AdminError, MediaType};
+pub use connector::{HostResolver, tcp_connector};
 pub use error::{ClientError, ParseServerAddrError};
 pub use exchange::{HttpStream, connect, exchange};
 pub use tls::{TlsDialer, TlsOptions, TlsOptionsError};
 
+use crate::host_lookup;
 use crate::proto::envoy::config::core::v3::HeaderValue;
 use crate::proto::envoy::extensions::common::ratelimit::v3::RateLimitDescriptor;
 use crate::proto::envoy::extensions::common::ratelimit::v3::rate_limit_descriptor as descriptor_pb;
@@ -33,6 +36,9 @@ use crate::request::{Cost, Descriptor, Override, Request};
 
 /// How the address of a server with TLS begins.
 const HTTPS: &str = "https://";
+
+/// How the path of a server's socket begins.
+const UNIX: &str = "unix:";
 
 /// The address of a server: `HOST:PORT`, `https://HOST:PORT` or `unix:PATH`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -108,7 +114,7 @@ impl FromStr for ServerAddr {
     type Err = ParseServerAddrError;
 
     fn from_str(text: &str) -> Result<Self, ParseServerAddrError> {
-        let is_address = match text.strip_prefix("unix:") {
+        let is_address = match text.strip_prefix(UNIX) {
             Some(path) => !path.is_empty(),
             None => text
                 .strip_prefix(HTTPS)
@@ -138,7 +144,7 @@ impl ServerAddr {
     }
 
     fn endpoint(&self) -> Result<Endpoint, tonic::transport::Error> {
-        if self.0.starts_with("unix:") {
+        if self.0.starts_with(UNIX) {
             Endpoint::from_shared(self.0.clone())
         } else if let Some(authority) = self.encrypted() {
             // The scheme of the endpoint is of the connector's making, that of the origin is sent.
@@ -176,7 +182,8 @@ impl Client {
         let endpoint = server.endpoint().map_err(connect_error)?;
         let endpoint = endpoint.connect_timeout(timeout).timeout(timeout);
         let channel = match server.encrypted() {
-            None => endpoint.connect().await,
+            None if server.0.starts_with(UNIX) => endpoint.connect().await,
+            None => endpoint.connect_with_connector(tcp_connector(None)).await,
             Some(authority) => {
                 let dialer = tls.dialer(authority, b"h2");
                 let dialer = dialer.map_err(ClientError::Tls)?;
@@ -184,7 +191,8 @@ impl Client {
                 let connector = tower::service_fn(move |_| {
                     let (dialer, authority) = (dialer.clone(), authority.clone());
                     async move {
-                        let stream = TcpStream::connect(authority).await?;
+                        let addresses = host_lookup::lookup_authority(&authority).await?;
+                        let stream = TcpStream::connect(&addresses[..]).await?;
                         stream.set_nodelay(true)?;
                         Ok::<_, io::Error>(TokioIo::new(dialer.connect(stream).await?))
                     }

@@ -47,6 +47,10 @@ mod error_text;
 
 mod regular_file;
 
+mod threads;
+
+mod host_lookup;
+
 pub mod pem;
 
 pub mod request;

@@ -14,7 +14,6 @@ mod listener;
 mod readiness;
 pub mod reload;
 mod socket;
-pub mod threads;
 pub mod tls;
 mod warnings;
 mod workers;

@@ -146,6 +146,10 @@ pub static PYTHON: Program = Program::new("Python", || find_on_path("python3"));
 pub static OPENSSL: Program = Program::new("openssl", || find_on_path("openssl"));
 /// prlimit of util-linux, from the path: it changes the limits of a running process.
 pub static PRLIMIT: Program = Program::new("prlimit", || find_on_path("prlimit"));
+/// script of util-linux, from the path: it runs a program in a terminal.
+pub static SCRIPT: Program = Program::new("script", || find_on_path("script"));
+/// setpriv of util-linux, from the path: it runs a program as another user.
+pub static SETPRIV: Program = Program::new("setpriv", || find_on_path("setpriv"));
 /// envoyproxy/ratelimit, installed by `go install`.
 pub static RATELIMIT: Program = Program::new("envoyproxy/ratelimit", || {
     install_once("ratelimit", RATELIMIT_VERSION, |folder| {

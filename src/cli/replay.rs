@@ -226,7 +226,7 @@ async fn read(
     progress: &ProgressBar,
 ) -> io::Result<LogSummary> {
     let mut summary = LogSummary::default();
-    for batch in read_ahead(log.lines, format) {
+    for batch in read_ahead(log.lines, format)? {
         let batch = batch?;
         for (number, outcome) in batch.lines {
             summary.lines += 1;

@@ -28,6 +28,7 @@ use crate::server::{self, App, FileLimit, Listener, RunError, Shutdown};
 use crate::settings::{RedisSettings, ServeSettings, TlsSettings};
 use crate::store::{MemoryConfig, Store};
 use crate::telemetry::{self, Log, Metrics, PolicyLoad, ServerPort, StatsdSender, Traces};
+use crate::threads;
 use crate::xds::{XdsClient, XdsConfig};
 use initial_policy::InitialPolicy;
 use kept_state::KeptState;
@@ -53,7 +54,7 @@ async fn serve(settings: ServeSettings, log: &Log) -> u8 {
             }
             if let Some(traces) = traces {
                 // It blocks, and this thread's runtime exports the spans. A panic in it has been printed.
-                let _ = tokio::task::spawn_blocking(move || traces.end()).await;
+                let _ = threads::run("weir-traces", move || traces.end()).await;
             }
             code
         }

@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 use super::HTTPS;
 use super::exchange::{HttpStream, connect, exchange};
 use super::tls::{TlsDialer, TlsOptions, TlsOptionsError};
+use crate::host_lookup;
 use crate::request::{self, Cost};
 
 /// Longer than any answer takes.
@@ -158,12 +159,11 @@ impl AdminClient {
     /// Neither the token nor a client's value may travel in clear text.
     async fn connect(&self) -> Result<HttpStream, AdminError> {
         let address = || self.address.clone();
-        let resolved = tokio::net::lookup_host(&self.address).await;
-        let resolved = resolved.map_err(|source| AdminError::Resolve {
+        let resolved = host_lookup::lookup_authority(&self.address).await;
+        let addresses = resolved.map_err(|source| AdminError::Resolve {
             address: address(),
             source,
         })?;
-        let addresses: Vec<SocketAddr> = resolved.collect();
         let is_remote = |address: &SocketAddr| !address.ip().to_canonical().is_loopback();
         if self.token.is_some() && self.tls.is_none() && addresses.iter().any(is_remote) {
             return Err(AdminError::Remote { address: address() });

@@ -2,13 +2,13 @@
 
 use std::io::{self, BufRead};
 use std::sync::mpsc::{self, SyncSender};
-use std::thread;
 
 use super::containers::{ContainerLines, UnwrappedLine};
 use super::line_error::LineError;
 use super::lines::{LineReader, LogLine};
 use super::log_fields::LogFields;
 use super::record::{LineDecoder, Record, RecordFormat};
+use crate::threads;
 
 /// The most lines of a batch.
 const BATCH_LINES: usize = 1024;
@@ -36,18 +36,21 @@ pub type LineResult = Result<Option<Record>, LineError>;
 /// The lines of `log`, decoded ahead of the consumer, in bounded memory.
 ///
 /// An I/O error is the last item.
+///
+/// # Errors
+/// If the system provides no thread.
 pub fn read_ahead(
     log: impl BufRead + Send + 'static,
     format: RecordFormat,
-) -> impl Iterator<Item = io::Result<LineBatch>> {
+) -> io::Result<impl Iterator<Item = io::Result<LineBatch>>> {
     let (batches, ready) = mpsc::sync_channel(BATCHES);
-    thread::spawn(move || {
+    threads::spawn("weir-replay", move || {
         if let Err(error) = read(log, LineDecoder::new(format), &batches) {
             // A closed channel means that the consumer has stopped.
             let _ = batches.send(Err(error));
         }
-    });
-    ready.into_iter()
+    })?;
+    Ok(ready.into_iter())
 }
 
 fn read(
@@ -102,7 +105,7 @@ mod tests {
         log.push_str(&format!("{line}\n").repeat(2_000));
         let length = log.len() as u64;
         let format = RecordFormat::Requests { domain: None };
-        let batches = read_ahead(io::Cursor::new(log), format);
+        let batches = read_ahead(io::Cursor::new(log), format).unwrap();
         let batches: Vec<LineBatch> = batches.map(Result::unwrap).collect();
         assert_eq!(batches.last().unwrap().bytes, length);
         let lines: Vec<_> = batches.iter().flat_map(|batch| &batch.lines).collect();

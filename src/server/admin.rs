@@ -56,10 +56,10 @@ use super::assignments::Assignments;
 use super::grpc::json::JsonProtocol;
 use super::readiness::Readiness;
 use super::reload::Reloader;
-use super::threads;
 use super::tls::TlsPort;
 use crate::engine::Engine;
 use crate::telemetry::{History, Metrics, Recorder};
+use crate::threads;
 
 /// How the admin server runs.
 #[derive(Clone, Debug, PartialEq, Eq)]

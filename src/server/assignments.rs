@@ -18,12 +18,12 @@ use tokio_util::sync::CancellationToken;
 pub use file::AssignmentFile;
 
 use super::reload::Reloader;
-use super::threads;
 use crate::api::AssignmentStorage;
 use crate::clock::{Micros, Timestamp};
 use crate::engine::Engine;
 use crate::policy::{AddedAssignment, AssignmentId, UnusableAssignment};
 use crate::store::{RecordStore, SharedRecords, StoreError};
+use crate::threads;
 
 /// How often an instance looks for changes by others.
 const POLL: Duration = Duration::from_millis(500);
@@ -204,9 +204,10 @@ impl Assignments {
             forget_ended(&mut changed, self.engine.now());
             if let Some(file) = &self.file {
                 let (file, rows) = (Arc::clone(file), changed.values().cloned().collect());
-                let written = tokio::task::spawn_blocking(move || file.write(rows)).await;
-                let written = written.unwrap_or_else(|panic| Err(io::Error::other(panic)));
-                written.map_err(AssignmentError::File)?;
+                let written = threads::run("weir-assign-file", move || file.write(rows)).await;
+                written
+                    .and_then(|written| written)
+                    .map_err(AssignmentError::File)?;
             }
             added.by_id = changed;
         }

@@ -23,11 +23,11 @@ pub(in crate::server) use watched::WatchedFiles;
 
 use changes::PolicyChanges;
 
-use super::threads;
 use crate::clock::{Clock, Timestamp};
 use crate::engine::{Engine, IncompatiblePolicy};
 use crate::policy::{AddedAssignment, Diagnostic, LoadError, LoadedPolicy, Policy, Severity};
 use crate::telemetry::{Metrics, PolicyLoad};
+use crate::threads;
 use crate::xds::Received;
 
 /// Assignments without an effect that are logged of each load.

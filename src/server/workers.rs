@@ -17,7 +17,8 @@ use super::ages::ConnectionAges;
 use super::connection::{Accepted, ConnectionGuard};
 use super::grpc::Services;
 use super::http2::{ByteBudget, Http2Connection, Http2Limits, driver};
-use super::{Config, Shutdown, threads};
+use super::{Config, Shutdown};
+use crate::threads;
 
 /// All workers.
 #[derive(Debug)]

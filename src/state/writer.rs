@@ -6,7 +6,6 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
-use std::thread;
 use std::time::Duration;
 
 use super::table::{CounterTable, RecordKey};
@@ -14,6 +13,7 @@ use super::{StateError, StateFolder, StateStatus};
 use crate::backoff::Backoff;
 use crate::clock::{Clock, Timestamp};
 use crate::store::{CounterRecord, CounterRecords, RecordChange, RecordScope};
+use crate::threads;
 
 /// How the counters are written.
 #[derive(Clone, Debug)]
@@ -119,10 +119,7 @@ impl StateWriter {
             Restored::default()
         });
         let (commands, received) = mpsc::channel();
-        thread::Builder::new()
-            .name("state".to_owned())
-            .spawn(move || thread.run(&received))
-            .map_err(StateError::Thread)?;
+        threads::spawn("weir-state", move || thread.run(&received)).map_err(StateError::Thread)?;
         Ok((Self { commands, status }, restored))
     }
 

@@ -8,7 +8,6 @@ use std::io::{self, Write};
 use std::mem;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::thread;
 use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
@@ -16,6 +15,7 @@ use tracing::Metadata;
 use tracing_subscriber::fmt::MakeWriter;
 
 use crate::clock::{Clock, Timestamp};
+use crate::threads;
 
 /// Bytes of lines that wait to be written.
 const MAX_BYTES: usize = 1 << 20;
@@ -70,9 +70,7 @@ impl LogQueue {
                 queue.write_next(&mut out);
             }
         };
-        thread::Builder::new()
-            .name("weir-log".to_owned())
-            .spawn(write)?;
+        threads::spawn("weir-log", write)?;
         Ok(())
     }
 

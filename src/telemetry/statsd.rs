@@ -5,11 +5,12 @@ use std::io::{self, Write};
 use std::net::{Ipv6Addr, SocketAddr, TcpStream, ToSocketAddrs, UdpSocket};
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
-use std::thread::{self, JoinHandle};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::Metrics;
 use crate::engine::Engine;
+use crate::threads;
 
 /// How long to wait for a connection, and for the server to take what is sent.
 const TIMEOUT: Duration = Duration::from_secs(1);
@@ -64,14 +65,12 @@ impl StatsdSender {
             connection: None,
             is_reported: false,
         };
-        let thread = thread::Builder::new()
-            .name("weir-statsd".to_owned())
-            .spawn(move || {
-                while is_due(&stopped, transmission.config.interval) {
-                    transmission.transmit(metrics.statsd_counters(&engine));
-                }
+        let thread = threads::spawn("weir-statsd", move || {
+            while is_due(&stopped, transmission.config.interval) {
                 transmission.transmit(metrics.statsd_counters(&engine));
-            })?;
+            }
+            transmission.transmit(metrics.statsd_counters(&engine));
+        })?;
         Ok(Self {
             stop: Some(stop),
             thread: Some(thread),

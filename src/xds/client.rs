@@ -5,11 +5,9 @@ use std::future::pending;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::thread;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use tokio::runtime;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -22,6 +20,7 @@ use crate::backoff::Backoff;
 use crate::error_text::with_sources;
 use crate::policy::LoadOptions;
 use crate::proto::envoy::service::discovery::v3::{DiscoveryRequest, DiscoveryResponse};
+use crate::threads;
 
 /// The client's thread; it ends soon after this is dropped.
 #[derive(Debug)]
@@ -93,9 +92,6 @@ impl XdsClient {
         let status = Arc::new(XdsStatus::new(&config.server));
         let stop = CancellationToken::new();
         let stopped = stop.clone();
-        let runtime = runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()?;
         let subscription = Subscription {
             session: Session::new(stream::node(&config)),
             reconnects: Backoff::new(config.first_pause, config.longest_pause),
@@ -105,16 +101,14 @@ impl XdsClient {
             status: Arc::clone(&status),
             logged_error: None,
         };
-        thread::Builder::new()
-            .name("weir-xds".to_owned())
-            .spawn(move || {
-                runtime.block_on(async {
-                    tokio::select! {
-                        () = stopped.cancelled() => {}
-                        () = subscription.run() => {}
-                    }
-                });
-            })?;
+        threads::spawn_with_runtime("weir-xds", move |runtime| {
+            runtime.block_on(async {
+                tokio::select! {
+                    () = stopped.cancelled() => {}
+                    () = subscription.run() => {}
+                }
+            });
+        })?;
         Ok(Self {
             status,
             _stop: stop.drop_guard(),

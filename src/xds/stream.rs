@@ -10,7 +10,7 @@ use tonic::{Request, Streaming};
 
 use super::config::XdsConfig;
 use super::session::Session;
-use crate::client::TlsOptions;
+use crate::client::{TlsOptions, tcp_connector};
 use crate::pem::{self, IdentityText, PemError};
 use crate::proto::envoy::config::core::v3::Node;
 use crate::proto::envoy::service::discovery::v3::aggregated_discovery_service_client::AggregatedDiscoveryServiceClient;
@@ -142,12 +142,15 @@ pub(super) async fn connect(config: &XdsConfig) -> Result<Channel, StreamError> 
     };
     let mut endpoint = Endpoint::from_shared(format!("{scheme}://{}", config.server))
         .map_err(invalid)?
-        .connect_timeout(config.connect_timeout)
-        .tcp_keepalive(Some(TCP_KEEPALIVE));
+        .connect_timeout(config.connect_timeout);
     if let Some(tls) = &config.tls {
         endpoint = endpoint.tls_config(tls_config(tls)?).map_err(failed)?;
     }
-    endpoint.connect().await.map_err(failed)
+    let connector = tcp_connector(Some(TCP_KEEPALIVE));
+    endpoint
+        .connect_with_connector(connector)
+        .await
+        .map_err(failed)
 }
 
 fn tls_config(tls: &TlsOptions) -> Result<ClientTlsConfig, PemError> {

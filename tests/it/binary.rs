@@ -1,6 +1,8 @@
 //! The `weir` command, as a process.
 
+use std::fs::Permissions;
 use std::io::{BufRead, BufReader, Read};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Child, ChildStderr, Command, Output, Stdio};
 
@@ -43,9 +45,10 @@ pub(crate) fn stderr(output: &Output) -> &str {
     std::str::from_utf8(&output.stderr).unwrap()
 }
 
-/// A folder with one policy file.
+/// A folder with one policy file, which any user can read.
 fn folder(policy: &str) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(folder.path(), Permissions::from_mode(0o755)).unwrap();
     std::fs::write(folder.path().join("t.yaml"), policy).unwrap();
     folder
 }
@@ -87,6 +90,12 @@ impl Serving {
         command
             .arg(env!("CARGO_BIN_EXE_weir"))
             .env("WEIR_HTTP", "127.0.0.1:0");
+        Self::start_command(command, policy, flags)
+    }
+
+    /// As [`Self::start_policy`], by a command that has no arguments yet.
+    pub(crate) fn start_program(mut command: Command, policy: &str, flags: &[&str]) -> Self {
+        command.env("WEIR_HTTP", "127.0.0.1:0");
         Self::start_command(command, policy, flags)
     }
 

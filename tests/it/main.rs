@@ -73,3 +73,4 @@ mod terminal;
 mod tls;
 mod traces;
 mod troubleshooting;
+mod unprivileged;

@@ -14,6 +14,7 @@ use weir_harness::program;
 
 use crate::binary::{Serving, output, stderr, stdout, weir};
 use crate::running::{descriptor, request};
+use crate::unprivileged::Unprivileged;
 
 /// More than the test sends, in a window that does not end while it runs; the other ends within seconds.
 const POLICY: &str = "
@@ -246,6 +247,61 @@ fn a_folder_that_cannot_be_used_at_the_start_is_named() {
         "{}",
         stderr(&refused)
     );
+}
+
+/// As it is after a disk was mounted read-only: what is in the folder can be read.
+#[test]
+fn a_read_only_folder_costs_durability_or_is_an_error_at_the_start() {
+    let Some(user) = Unprivileged::new() else {
+        return;
+    };
+    std::fs::write(user.folder().join("t.yaml"), POLICY).unwrap();
+    let serve = |state: &Path| {
+        let mut command = user.weir(&[]);
+        command
+            .args(["serve", "--workers=1", "--log-format=json", "--policies"])
+            .arg(user.folder().join("t.yaml"))
+            .args(flags(state));
+        command
+    };
+    let empty = user.folder().join("empty");
+    std::fs::create_dir(&empty).unwrap();
+    Unprivileged::make_read_only(&empty);
+    for (state, expected) in [
+        (empty.clone(), "cannot lock the state folder"),
+        (empty.join("below"), "cannot create the state folder"),
+    ] {
+        let refused = serve(&state).output().unwrap();
+        let said = stderr(&refused);
+        assert_eq!(refused.status.code(), Some(2), "{said}");
+        assert!(
+            said.contains(expected) && said.contains("Permission denied"),
+            "{said}"
+        );
+    }
+
+    let used = user.folder().join("used");
+    let kept = Kept::start(&used);
+    kept.hit("year", "a");
+    kept.terminate();
+    Unprivileged::make_read_only(&used);
+    let mut kept = Kept::with(Serving::start_program(
+        user.weir(&[]),
+        POLICY,
+        &flags(&used),
+    ));
+    kept.serving
+        .wait_for("counters cannot be written to --state");
+    // What cannot be opened does not count; decisions continue.
+    assert_eq!(kept.hit("year", "a"), 1_000_000 - 1);
+    let ready = kept.get("/ready");
+    assert!(
+        ready.contains("200 OK") && ready.contains("not written to --state"),
+        "{ready}"
+    );
+    assert_eq!(metric(&kept.get("/metrics"), "weir_state_up"), 0.0);
+    let log = kept.terminate();
+    assert!(log.contains("counters could not be written"), "{log}");
 }
 
 /// Kills of all rounds together.

@@ -9,8 +9,8 @@ use crate::cli::check::Summary;
 use crate::error_text::with_sources;
 use crate::policy::{LoadOptions, Policy};
 use crate::server::reload::{self, PolicyFiles, PolicySource};
-use crate::server::threads;
 use crate::settings::ServeSettings;
+use crate::threads;
 
 /// Time after which a load that has not finished is reported.
 const PATIENCE: Duration = Duration::from_secs(10);

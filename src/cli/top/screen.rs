@@ -12,7 +12,7 @@ use super::{TopError, TopSnapshot, snapshot, view};
 use crate::cli::CliError;
 use crate::cli::admin::wait_for;
 use crate::client::AdminClient;
-use crate::server::threads;
+use crate::threads;
 
 /// How long an answer may wait to be drawn.
 const TICK: Duration = Duration::from_millis(100);

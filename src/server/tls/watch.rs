@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::Duration;
 
-use super::super::threads;
 use super::port::TlsPort;
+use crate::threads;
 
 /// Checks the files of ports; it ends when this is dropped.
 #[derive(Debug)]

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crc16::{State, XMODEM};
 use redis::aio::{ConnectionLike, MultiplexedConnection};
-use redis::cluster::ClusterClientBuilder;
+use redis::cluster::{ClusterClientBuilder, ClusterConfig};
 use redis::cluster_async::ClusterConnection;
 use redis::io::AsyncDNSResolver;
 use redis::io::tcp::TcpSettings;
@@ -21,6 +21,7 @@ use redis::{
 
 use super::RedisTls;
 use super::address::{HostPort, Login, RedisAddress, Sentinels, Servers};
+use crate::host_lookup;
 use crate::store::StoreError;
 
 /// The longest time to connect, including DNS and TLS.
@@ -35,20 +36,20 @@ pub(super) struct Connector {
     server_name: Option<String>,
 }
 
-/// Resolves every name to the addresses of one host: the name that TLS checks is another.
-struct Renamed {
-    host: String,
+/// Looks up names, or always one host if the name that TLS checks is another.
+struct RedisResolver {
+    host: Option<String>,
 }
 
-impl AsyncDNSResolver for Renamed {
+impl AsyncDNSResolver for RedisResolver {
     fn resolve<'a, 'b: 'a>(
         &'a self,
-        _name: &'b str,
+        name: &'b str,
         port: u16,
     ) -> RedisFuture<'a, Box<dyn Iterator<Item = SocketAddr> + Send + 'a>> {
         Box::pin(async move {
-            let addresses = tokio::net::lookup_host((self.host.as_str(), port)).await?;
-            let addresses: Vec<SocketAddr> = addresses.collect();
+            let host = self.host.as_deref().unwrap_or(name);
+            let addresses = host_lookup::lookup(host, port).await?;
             Ok(Box::new(addresses.into_iter()) as Box<dyn Iterator<Item = SocketAddr> + Send>)
         })
     }
@@ -116,8 +117,10 @@ impl Connector {
                 }
                 Servers::Cluster(nodes) => {
                     let client = self.cluster(nodes)?;
+                    let resolver = RedisResolver { host: None };
+                    let config = ClusterConfig::new().set_dns_resolver(resolver);
                     client
-                        .get_async_connection()
+                        .get_async_connection_with_config(config)
                         .await
                         .map(RedisConnection::Cluster)
                 }
@@ -149,13 +152,9 @@ impl Connector {
         config: AsyncConnectionConfig,
     ) -> Result<MultiplexedConnection, RedisError> {
         let is_tls = self.address.tls;
-        let (name, config) = match &self.server_name {
-            Some(name) => {
-                let host = server.host.clone();
-                (name, config.set_dns_resolver(Renamed { host }))
-            }
-            None => (&server.host, config),
-        };
+        let name = self.server_name.as_ref().unwrap_or(&server.host);
+        let host = Some(server.host.clone());
+        let config = config.set_dns_resolver(RedisResolver { host });
         let client = self.client(addr(name, server.port, is_tls), self.login())?;
         let connecting = client.get_multiplexed_async_connection_with_config(&config);
         connecting.await
@@ -173,7 +172,8 @@ impl Connector {
         let patience = Some(CONNECT_TIMEOUT / 4);
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(patience)
-            .set_response_timeout(patience);
+            .set_response_timeout(patience)
+            .set_dns_resolver(RedisResolver { host: None });
         let client = self.client(addr, login)?;
         let mut connection = client
             .get_multiplexed_async_connection_with_config(&config)

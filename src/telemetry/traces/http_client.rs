@@ -8,6 +8,7 @@ use tokio::runtime::Handle;
 
 use super::EXPORT_TIMEOUT;
 use crate::client::{self, TlsDialer};
+use crate::host_lookup;
 use crate::telemetry::CollectorAddress;
 
 /// A client of one collector, whose requests run on a runtime: the exporter's own thread has none.
@@ -56,7 +57,7 @@ async fn exchange(
     tls: Option<TlsDialer>,
     request: Request<Bytes>,
 ) -> Result<Response<Bytes>, HttpError> {
-    let addresses: Vec<_> = tokio::net::lookup_host(&authority).await?.collect();
+    let addresses = host_lookup::lookup_authority(&authority).await?;
     let stream = client::connect(&addresses, tls.as_ref()).await?;
     Ok(client::exchange(stream, relative(authority, request)?).await?)
 }

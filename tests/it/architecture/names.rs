@@ -9,11 +9,13 @@ const CRATE_VISIBLE: &[(&str, usize)] = &[
     ("backoff", 5),
     ("document", 2),
     ("error_text", 1),
+    ("host_lookup", 2),
     ("limit", 12),
     ("pem", 9),
     ("policy", 121),
     ("regular_file", 4),
     ("server", 2),
+    ("threads", 3),
 ];
 
 #[test]
