@@ -37,6 +37,7 @@ mod ratelimit;
 mod readme;
 mod rejections;
 mod restarts;
+mod saas;
 mod skakio;
 mod tls;
 mod tls_clients;

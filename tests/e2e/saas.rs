@@ -1,0 +1,128 @@
+//! SaaS: a quota that may be exceeded and a penalty, as the upstream and the client see them.
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::process::Command;
+use std::thread;
+
+use serde_json::json;
+
+use crate::envoy::{Envoy, Setup};
+use crate::http::Request;
+use crate::weir::Weir;
+use crate::window::within;
+
+/// What is sent for an account, and for a login.
+const RATE_LIMITS: &str = "\
+- actions: [{ request_headers: { header_name: x-account, descriptor_key: account } }]
+              - actions:
+                - generic_key: { descriptor_key: monthly, descriptor_value: usage }
+                - request_headers: { header_name: x-account, descriptor_key: account }
+              - actions:
+                - request_headers: { header_name: x-login, descriptor_key: login }
+                - request_headers: { header_name: x-address, descriptor_key: remote_address }";
+
+const FIRST_LIMIT: &str =
+    "- actions: [{ request_headers: { header_name: x-api-key, descriptor_key: api_key } }]";
+
+/// A service that answers with the head that it was sent.
+fn echo() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("an address");
+    thread::spawn(move || {
+        for stream in listener.incoming().map_while(Result::ok) {
+            thread::spawn(move || echo_heads(stream));
+        }
+    });
+    address
+}
+
+fn echo_heads(stream: TcpStream) {
+    let mut out = stream.try_clone().expect("a socket");
+    let mut lines = BufReader::new(stream);
+    let mut head = String::new();
+    while lines.read_line(&mut head).is_ok_and(|length| length > 0) {
+        if !head.ends_with("\r\n\r\n") {
+            continue;
+        }
+        let length = head.len();
+        let answer = format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n{head}");
+        if out.write_all(answer.as_bytes()).is_err() {
+            return;
+        }
+        head.clear();
+    }
+}
+
+fn start() -> Option<Envoy> {
+    let setup = Setup {
+        upstream: Some(echo()),
+        edits: &[
+            ("domain: first_limit", "domain: saas"),
+            (FIRST_LIMIT, RATE_LIMITS),
+        ],
+        ..Setup::default()
+    };
+    Envoy::before(|| Weir::start("saas"), "first_limit", &setup)
+}
+
+#[test]
+fn the_upstream_is_told_of_a_quota_that_is_exceeded() {
+    let Some(envoy) = start() else {
+        return;
+    };
+    let mut client = envoy.client();
+    let mut order = |account: &str| {
+        let answer = client.send(&Request::new("GET /orders").header("x-account", account));
+        assert_eq!(answer.status, 200, "{answer:?}");
+        let head = String::from_utf8_lossy(&answer.body).into_owned();
+        let line = head.lines().find(|line| line.starts_with("x-over-quota:"));
+        (line.map(str::to_owned), answer)
+    };
+    let (over_quota, answer) = order("acme");
+    assert_eq!(over_quota, None, "{answer:?}");
+    // The limit of the two that has least left is reported.
+    assert_eq!(answer.number("x-ratelimit-limit"), 600);
+
+    // The rest of the month.
+    let charged = Command::new(env!("CARGO_BIN_EXE_weir"))
+        .args(["query", "--domain=saas", "--hits=99999", "--server"])
+        .arg(envoy.weir.address.to_string())
+        .args(["monthly=usage", "account=acme"])
+        .status();
+    assert!(charged.expect("weir runs").success());
+
+    let (over_quota, answer) = order("acme");
+    assert_eq!(
+        over_quota.as_deref(),
+        Some("x-over-quota: per_month"),
+        "{answer:?}"
+    );
+    let (over_quota, answer) = order("globex");
+    assert_eq!(over_quota, None, "{answer:?}");
+}
+
+#[test]
+fn a_client_that_guesses_passwords_is_told_how_long_it_is_blocked() {
+    let Some(envoy) = start() else {
+        return;
+    };
+    let mut client = envoy.client();
+    let answers = within(60, |tried| {
+        let login = format!("ann-{tried}");
+        let request = Request::new("POST /login")
+            .header("x-login", &login)
+            .header("x-address", "192.0.2.7");
+        [(); 6].map(|()| client.send(&request))
+    });
+    for answer in &answers[..5] {
+        assert_eq!(answer.status, 200, "{answer:?}");
+    }
+    let refused = &answers[5];
+    assert_eq!(refused.status, 429, "{refused:?}");
+    // The first block is a minute, wherever in its window the breach is.
+    assert_eq!(refused.number("retry-after"), 60);
+    let body =
+        json!({"error": {"code": "rate_limited", "limit": "logins", "retry_after_seconds": 60}});
+    assert_eq!(refused.json(), body);
+}
