@@ -452,3 +452,23 @@ fn the_command_introduces_itself() {
     assert_eq!(output(&[]).status.code(), Some(2));
     assert_eq!(output(&["--no-such-flag"]).status.code(), Some(2));
 }
+
+#[test]
+fn numbers_beyond_their_range_are_errors_that_name_the_flag() {
+    let most = u64::MAX.to_string();
+    for (command, flag) in [
+        (&["serve"][..], "--max-connection-age"),
+        (&["serve"], "--drain"),
+        (&["serve"], "--reload-interval"),
+        (&["top"], "--interval"),
+        (&["xds", "127.0.0.1:1"], "--timeout"),
+    ] {
+        let output = output(&[command, &[flag, &most]].concat());
+        let said = stderr(&output);
+        assert_eq!(output.status.code(), Some(2), "{flag}: {said}");
+        assert!(
+            said.contains(flag) && !said.contains("panicked"),
+            "{flag}: {said}"
+        );
+    }
+}
