@@ -21,7 +21,7 @@ use crate::engine::Engine;
 use crate::error_text::with_sources;
 use crate::policy::{LoadOptions, Policy};
 use crate::server::admin::{self, Admin, AdminConfig, TokenFile};
-use crate::server::assignments::{AssignmentFile, AssignmentWatch, Assignments};
+use crate::server::assignments::{AssignmentFile, Assignments};
 use crate::server::reload::Reloader;
 use crate::server::tls::{CertificateWatch, TlsPort};
 use crate::server::{self, App, FileLimit, Listener, RunError, Shutdown};
@@ -70,8 +70,8 @@ struct Started {
     listener: Listener,
     app: App,
     reloader: Arc<Reloader>,
-    // Looks for assignments of other instances until this is dropped.
-    _assignments: Option<AssignmentWatch>,
+    // Follows the assignments of other instances until this is dropped.
+    _assignments: Arc<Assignments>,
     certificates: CertificateWatch,
     state: Option<KeptState>,
     // Follows the configuration server until this is dropped.
@@ -134,7 +134,6 @@ async fn start(settings: ServeSettings, log: &Log) -> Result<Started, Box<dyn Er
     let reloader = Reloader::start(source, engine, metrics, settings.reload_interval)?;
     let reloader = Arc::new(reloader);
     let assignments = assignments(&app, &reloader, state.as_ref().map(KeptState::folder)).await?;
-    let watch = assignments.watch()?;
     let options = LoadOptions {
         merge_domains: settings.merge_domains,
         defaults: settings.domain_defaults,
@@ -150,7 +149,7 @@ async fn start(settings: ServeSettings, log: &Log) -> Result<Started, Box<dyn Er
             max_connections: config.max_connections.min(file_limit.http_connections),
             ..config
         })
-        .map(|config| start_admin(config, &app, &reloader, assignments, tls.http))
+        .map(|config| start_admin(config, &app, &reloader, &assignments, tls.http))
         .transpose()?;
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
@@ -166,7 +165,7 @@ async fn start(settings: ServeSettings, log: &Log) -> Result<Started, Box<dyn Er
         listener,
         app,
         reloader,
-        _assignments: watch,
+        _assignments: assignments,
         certificates,
         state,
         _xds: xds,
@@ -221,9 +220,8 @@ async fn assignments(
     state: Option<&Path>,
 ) -> Result<Arc<Assignments>, Box<dyn Error>> {
     let file = state.map(AssignmentFile::new);
-    let assignments = Assignments::new(Arc::clone(&app.engine), Arc::clone(reloader), file);
-    assignments.load().await?;
-    Ok(Arc::new(assignments))
+    let assignments = Assignments::start(Arc::clone(&app.engine), Arc::clone(reloader), file);
+    Ok(Arc::new(assignments.await?))
 }
 
 /// TLS of each port; none where it is plaintext.
@@ -284,7 +282,7 @@ fn start_admin(
     config: AdminConfig,
     app: &App,
     reloader: &Arc<Reloader>,
-    assignments: Arc<Assignments>,
+    assignments: &Arc<Assignments>,
     tls: Option<Arc<TlsPort>>,
 ) -> Result<admin::AdminServer, Box<dyn Error>> {
     let bound = admin::AdminListeners::bind(&config)?;
@@ -293,7 +291,7 @@ fn start_admin(
         engine: Arc::clone(&app.engine),
         metrics: Arc::clone(&app.metrics),
         reloader: Arc::clone(reloader),
-        assignments,
+        assignments: Arc::clone(assignments),
         readiness: app.readiness.clone(),
         token: token.transpose()?,
         tls,

@@ -167,9 +167,9 @@ async fn what_was_assigned_stays_through_reloads_restarts_and_until_its_end() {
         let reloader = Reloader::start(source, Arc::clone(&engine), metrics, None);
         let reloader = Arc::new(reloader.unwrap());
         let file = AssignmentFile::new(&state);
-        let assignments = Assignments::new(Arc::clone(&engine), Arc::clone(&reloader), Some(file));
-        assignments.load().await.unwrap();
-        (engine, reloader, assignments)
+        let assignments =
+            Assignments::start(Arc::clone(&engine), Arc::clone(&reloader), Some(file));
+        (engine, reloader, assignments.await.unwrap())
     };
     let limit = |engine: &Engine| {
         let descriptor = weir::request::Descriptor::new([("api_key", "s3cret")]);
@@ -200,7 +200,7 @@ async fn what_was_assigned_stays_through_reloads_restarts_and_until_its_end() {
     drop((engine, reloader, assignments));
 
     let (engine, _reloader, assignments) = start().await;
-    assert_eq!(assignments.list().await, [row]);
+    assert_eq!(*assignments.list(), [row]);
     assert_eq!(limit(&engine), "40 per minute");
     clock.set(Timestamp::from_micros(1_999_999_999));
     assert_eq!(limit(&engine), "40 per minute");
@@ -208,6 +208,42 @@ async fn what_was_assigned_stays_through_reloads_restarts_and_until_its_end() {
     assert_eq!(limit(&engine), "3 per minute");
     let file = std::fs::read_to_string(AssignmentFile::new(&state).path()).unwrap();
     assert!(!file.contains("s3cret"), "{file}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_change_is_made_even_if_nobody_waits_for_it() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("shop.yaml"), POLICY).unwrap();
+    std::fs::write(folder.path().join("customers.assignments.csv"), TABLE).unwrap();
+    let mut files = PolicyFiles::new(vec![folder.path().to_owned()], LoadOptions::default());
+    let policy = files.load().unwrap().policy.unwrap();
+    let store = Store::memory(MemoryConfig::default()).unwrap();
+    let engine = Arc::new(Engine::new(policy, store, Clock::System));
+    let metrics = Arc::new(Metrics::new(&engine.policy()));
+    let source = PolicySource::Files(files);
+    let reloader = Reloader::start(source, Arc::clone(&engine), metrics, None).unwrap();
+    let file = AssignmentFile::new(folder.path());
+    let assignments = Assignments::start(engine, Arc::new(reloader), Some(file));
+    let assignments = assignments.await.unwrap();
+    let row = |value: &[u8]| AddedAssignment {
+        id: AssignmentId::of_value("shop", "customers", value),
+        plan: Some("scale".to_owned()),
+        rate_limit: None,
+        until: None,
+        note: None,
+        author: None,
+    };
+    // As an HTTP client that hangs up: the future is polled once and dropped.
+    tokio::select! {
+        biased;
+        _ = assignments.set(row(b"first")) => {}
+        () = std::future::ready(()) => {}
+    }
+    assignments.set(row(b"second")).await.unwrap();
+    let listed = assignments.list();
+    for value in [b"first".as_slice(), b"second"] {
+        assert!(listed.contains(&row(value)), "{listed:?}");
+    }
 }
 
 /// Runs `weir assign` with a line on stdin.

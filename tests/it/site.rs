@@ -86,12 +86,12 @@ impl Site {
             None,
         );
         let reloader = Arc::new(reloader.unwrap());
-        let assignments = Assignments::new(engine, Arc::clone(&reloader), None);
+        let assignments = Assignments::start(engine, Arc::clone(&reloader), None);
         let admin = Admin {
             engine: Arc::clone(&app.engine),
             metrics: Arc::clone(&app.metrics),
             reloader,
-            assignments: Arc::new(assignments),
+            assignments: Arc::new(assignments.await.unwrap()),
             readiness: app.readiness.clone(),
             tls: None,
             token: config

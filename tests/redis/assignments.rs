@@ -8,7 +8,7 @@ use weir::clock::Clock;
 use weir::engine::Engine;
 use weir::policy::{AddedAssignment, AssignmentId, LoadOptions, load};
 use weir::request::Cost;
-use weir::server::assignments::{AssignmentWatch, Assignments};
+use weir::server::assignments::Assignments;
 use weir::server::reload::{PolicyFiles, PolicySource, Reloader};
 use weir::store::{MemoryConfig, Store};
 use weir::telemetry::Metrics;
@@ -28,8 +28,7 @@ descriptors: [{key: api_key, plan: standard, assignments: customers}]
 /// An instance without its ports.
 struct Instance {
     engine: Arc<Engine>,
-    assignments: Arc<Assignments>,
-    _watch: AssignmentWatch,
+    assignments: Assignments,
 }
 
 async fn instance(redis: &RedisServer, folder: &Path) -> Instance {
@@ -43,13 +42,10 @@ async fn instance(redis: &RedisServer, folder: &Path) -> Instance {
     let metrics = Arc::new(Metrics::new(&engine.policy()));
     let source = PolicySource::Files(PolicyFiles::new(paths, LoadOptions::default()));
     let reloader = Reloader::start(source, Arc::clone(&engine), metrics, None).unwrap();
-    let assignments = Assignments::new(Arc::clone(&engine), Arc::new(reloader), None);
-    assignments.load().await.unwrap();
-    let assignments = Arc::new(assignments);
+    let assignments = Assignments::start(Arc::clone(&engine), Arc::new(reloader), None);
     Instance {
-        _watch: assignments.watch().unwrap().unwrap(),
+        assignments: assignments.await.unwrap(),
         engine,
-        assignments,
     }
 }
 

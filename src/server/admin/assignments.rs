@@ -25,7 +25,7 @@ const MAX_CHECKED: usize = 1_000;
 pub(super) async fn list(State(state): State<Arc<AdminState>>) -> Response {
     let engine = &state.admin.engine;
     let (policy, now) = (engine.policy(), engine.now());
-    let added = state.admin.assignments.list().await;
+    let added = state.admin.assignments.list();
     let rows = added.iter().enumerate();
     let added = rows.map(|(at, row)| {
         let mut row = listed(row, now);
@@ -54,7 +54,7 @@ pub(super) async fn show(
     ConnectInfo(peer): ConnectInfo<Peer>,
     body: Bytes,
 ) -> Response {
-    answer(show_one(&state, peer, &body).await)
+    answer(show_one(&state, peer, &body))
 }
 
 pub(super) async fn remove(
@@ -105,15 +105,11 @@ async fn set_one(
     })
 }
 
-async fn show_one(
-    state: &AdminState,
-    peer: Peer,
-    body: &[u8],
-) -> Result<AssignmentAnswer, Rejected> {
+fn show_one(state: &AdminState, peer: Peer, body: &[u8]) -> Result<AssignmentAnswer, Rejected> {
     let asked: AssignedClient = parse(body)?;
     let engine = &state.admin.engine;
     let (policy, now) = (engine.policy(), engine.now());
-    let id = added_id(state, &policy, &asked).await?;
+    let id = added_id(state, &policy, &asked)?;
     let value = asked.value.as_deref().map(str::as_bytes);
     let found = policy.find_assignment(&id, value, now);
     let found = found.map_err(|unusable| bad(&unusable.to_string()))?;
@@ -132,7 +128,7 @@ async fn remove_one(
 ) -> Result<AssignmentAnswer, Rejected> {
     let asked: AssignedClient = parse(body)?;
     let policy = state.admin.engine.policy();
-    let id = added_id(state, &policy, &asked).await?;
+    let id = added_id(state, &policy, &asked)?;
     let removed = state.admin.assignments.remove(&id).await;
     let Some(row) = removed.map_err(rejected)? else {
         let reason =
@@ -166,7 +162,7 @@ fn rejected(error: AssignmentError) -> Rejected {
     let status = match &error {
         AssignmentError::Unusable(_) | AssignmentError::TooMany => StatusCode::BAD_REQUEST,
         AssignmentError::Store(_) => StatusCode::SERVICE_UNAVAILABLE,
-        AssignmentError::File(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        AssignmentError::File(_) | AssignmentError::NoThread => StatusCode::INTERNAL_SERVER_ERROR,
     };
     if let AssignmentError::Store(_) | AssignmentError::File(_) = &error {
         let cause = &error as &dyn std::error::Error;
@@ -214,7 +210,7 @@ fn id(policy: &Policy, asked: &AssignedClient) -> Result<AssignmentId, Rejected>
 }
 
 /// The id of an assignment; the start of a SHA-256 is enough for one that was added.
-async fn added_id(
+fn added_id(
     state: &AdminState,
     policy: &Policy,
     asked: &AssignedClient,
@@ -224,12 +220,12 @@ async fn added_id(
         return id(policy, asked);
     };
     let (domain, table) = table(policy, asked)?;
-    let rows = state.admin.assignments.list().await;
-    let mut rows = rows.into_iter().filter(|row| {
+    let rows = state.admin.assignments.list();
+    let mut rows = rows.iter().filter(|row| {
         row.id.domain == domain && row.id.table == table && row.id.sha256.starts_with(&digits)
     });
     match (rows.next(), rows.next()) {
-        (Some(only), None) => Ok(only.id),
+        (Some(only), None) => Ok(only.id.clone()),
         (None, _) => Err((
             StatusCode::NOT_FOUND,
             "no assignment was added for a value whose SHA-256 begins so".to_owned(),

@@ -60,9 +60,12 @@ impl AssignmentFile {
     }
 
     /// Replaces the file; when this returns, it is on the disk.
-    pub(super) fn write(&self, rows: Vec<AddedAssignment>) -> io::Result<()> {
+    pub(super) fn write<'r>(
+        &self,
+        rows: impl IntoIterator<Item = &'r AddedAssignment>,
+    ) -> io::Result<()> {
         let mut text = String::new();
-        for row in &rows {
+        for row in rows {
             text.push_str(&serde_json::to_string(row)?);
             text.push('\n');
         }
@@ -103,7 +106,7 @@ mod tests {
         let file = AssignmentFile::new(folder.path());
         assert_eq!(file.read().unwrap(), []);
         for rows in [vec![row("a"), row("b")], vec![row("b")], vec![]] {
-            file.write(rows.clone()).unwrap();
+            file.write(&rows).unwrap();
             assert_eq!(AssignmentFile::new(folder.path()).read().unwrap(), rows);
         }
         let left: Vec<_> = fs::read_dir(folder.path()).unwrap().collect();
@@ -114,7 +117,7 @@ mod tests {
     fn a_damaged_line_does_not_take_the_others_along() {
         let folder = tempfile::tempdir().unwrap();
         let file = AssignmentFile::new(folder.path());
-        file.write(vec![row("a"), row("b")]).unwrap();
+        file.write(&[row("a"), row("b")]).unwrap();
         let text = fs::read_to_string(file.path()).unwrap();
         let damaged = text.replacen("scale", "sc\"ale", 1);
         fs::write(file.path(), &damaged).unwrap();
