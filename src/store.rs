@@ -4,6 +4,7 @@
 //! instances; both decide as [`crate::limit`] does. A store does not know policies.
 
 mod batch;
+mod batch_part;
 mod error;
 mod key;
 mod lease_ids;

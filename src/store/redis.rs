@@ -124,8 +124,8 @@ impl Redis {
             not_counted: SmallVec::new(),
         };
         let remaining = self.answer_locally(now, batch, &mut answer);
-        let slot_of = |key| self.is_cluster.then(|| self.shared.hash_slot(key));
-        let groups = SlotGroup::split(batch, &remaining, slot_of);
+        let slot_of = |hit: &Hit<'_>| self.is_cluster.then(|| self.shared.hash_slot(hit.key));
+        let groups = SlotGroup::split(batch, remaining, slot_of);
         match &*groups {
             [] => {}
             [group] => {

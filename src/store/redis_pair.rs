@@ -1,8 +1,9 @@
 //! Counters in two Redis: those of limits per second in one of their own, as envoyproxy/ratelimit can have them.
 
-use futures_util::future::join;
+use futures_util::future::{join, join_all};
 use smallvec::SmallVec;
 
+use super::batch_part::BatchPart;
 use super::redis::Redis;
 use super::{Batch, BatchOutcome, CounterKey, Hit, KeyHasher, NotCounted, Stats, StoreError};
 use crate::clock::Timestamp;
@@ -17,14 +18,21 @@ pub struct RedisPair {
     pub(super) per_second: Redis,
 }
 
-/// The hits of a batch that one of the two counts, and their indices in the batch.
-#[derive(Debug, Default)]
-struct PairPart<'a> {
-    batch: Batch<'a>,
-    indices: SmallVec<[usize; 2]>,
+/// One of the two.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum PairMember {
+    Main,
+    PerSecond,
 }
 
 impl RedisPair {
+    fn redis(&self, member: PairMember) -> &Redis {
+        match member {
+            PairMember::Main => &self.main,
+            PairMember::PerSecond => &self.per_second,
+        }
+    }
+
     /// The hasher of the first one; the keys of the other are made with it, too.
     pub(super) fn hasher(&self) -> KeyHasher {
         self.main.hasher()
@@ -48,25 +56,22 @@ impl RedisPair {
     }
 
     pub(super) async fn hit(&self, now: Timestamp, batch: &Batch<'_>) -> BatchOutcome {
-        let [main, per_second] = PairPart::split(batch);
-        if per_second.indices.is_empty() {
-            return self.main.hit(now, batch).await;
+        let parts = split(batch);
+        if let [part] = &*parts {
+            return self.redis(part.place).hit(now, batch).await;
         }
-        if main.indices.is_empty() {
-            return self.per_second.hit(now, batch).await;
-        }
-        let hits = join(
-            self.main.hit(now, &main.batch),
-            self.per_second.hit(now, &per_second.batch),
-        );
-        let (of_main, of_per_second) = hits.await;
+        let hits = parts
+            .iter()
+            .map(|part| self.redis(part.place).hit(now, &part.batch));
+        let counted = join_all(hits).await;
         let mut answer = BatchOutcome {
-            now: of_main.now,
+            now: counted.first().map_or(now, |first| first.now),
             outcomes: batch.empty_outcomes(),
             not_counted: SmallVec::new(),
         };
-        main.fill_in(&mut answer, of_main);
-        per_second.fill_in(&mut answer, of_per_second);
+        for (part, counted) in parts.iter().zip(counted) {
+            fill_in(&mut answer, &part.indices, counted);
+        }
         answer
     }
 
@@ -78,10 +83,10 @@ impl RedisPair {
         why: &[NotCounted],
     ) -> SmallVec<[Outcomes; 2]> {
         let mut outcomes = batch.empty_outcomes();
-        let parts = PairPart::split(batch).into_iter();
-        for (part, redis) in parts.zip([&self.main, &self.per_second]) {
+        for part in split(batch) {
             let why = part.indices.iter().filter_map(|index| why.get(*index));
             let why: SmallVec<[NotCounted; 2]> = why.copied().collect();
+            let redis = self.redis(part.place);
             let counted = redis.hit_fallback(now, &part.batch, &why);
             for (index, counted) in part.indices.into_iter().zip(counted) {
                 outcomes[index] = counted;
@@ -110,35 +115,29 @@ impl RedisPair {
     }
 }
 
-impl<'a> PairPart<'a> {
-    /// What each of the two counts.
-    fn split(batch: &Batch<'a>) -> [Self; 2] {
-        let mut parts = [Self::default(), Self::default()];
-        for part in &mut parts {
-            part.batch.atomic = batch.atomic;
-        }
-        for (index, hit) in batch.hits.iter().enumerate() {
-            let part = &mut parts[usize::from(!batch.atomic && is_per_second(hit))];
-            part.batch.hits.push(*hit);
-            part.indices.push(index);
-        }
-        parts
-    }
+/// What each of the two counts.
+fn split<'b>(batch: &Batch<'b>) -> SmallVec<[BatchPart<'b, PairMember>; 1]> {
+    let member_of = |hit: &Hit<'_>| match !batch.atomic && is_per_second(hit) {
+        true => PairMember::PerSecond,
+        false => PairMember::Main,
+    };
+    BatchPart::split(batch, 0..batch.hits.len(), member_of)
+}
 
-    fn fill_in(&self, answer: &mut BatchOutcome, counted: BatchOutcome) {
-        let lost = counted.not_counted.iter().map(|one| one.index);
-        let lost: SmallVec<[usize; 2]> = lost.collect();
-        for (at, outcomes) in counted.outcomes.into_iter().enumerate() {
-            if !lost.contains(&at) {
-                answer.put(self.indices[at], counted.now, outcomes);
-            }
+/// Adds the outcomes of a part; `indices` are those of its hits in the whole batch.
+fn fill_in(answer: &mut BatchOutcome, indices: &[usize], counted: BatchOutcome) {
+    let lost = counted.not_counted.iter().map(|one| one.index);
+    let lost: SmallVec<[usize; 2]> = lost.collect();
+    for (at, outcomes) in counted.outcomes.into_iter().enumerate() {
+        if !lost.contains(&at) {
+            answer.put(indices[at], counted.now, outcomes);
         }
-        let not_counted = counted.not_counted.into_iter();
-        answer.not_counted.extend(not_counted.map(|one| NotCounted {
-            index: self.indices[one.index],
-            ..one
-        }));
     }
+    let not_counted = counted.not_counted.into_iter();
+    answer.not_counted.extend(not_counted.map(|one| NotCounted {
+        index: indices[one.index],
+        ..one
+    }));
 }
 
 /// Whether all limits of a hit are per second.

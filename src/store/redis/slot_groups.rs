@@ -7,49 +7,13 @@ use smallvec::SmallVec;
 
 use crate::limit::{LeaseOutcome, Outcomes};
 use crate::request::{Cost, LeaseId};
-use crate::store::{Batch, CounterKey, Hit};
+use crate::store::batch_part::BatchPart;
+use crate::store::{Batch, Hit};
 
-/// The hits of a batch that Redis decides together.
-#[derive(Debug)]
-pub(super) struct SlotGroup<'b> {
-    /// `None` outside of a cluster.
-    slot: Option<u16>,
-    pub(super) batch: Batch<'b>,
-    /// The index of each hit in the whole batch.
-    pub(super) indices: SmallVec<[usize; 2]>,
-}
+/// The hits of a batch that Redis decides together; their hash slot is `None` outside of a cluster.
+pub(super) type SlotGroup<'b> = BatchPart<'b, Option<u16>>;
 
-impl<'b> SlotGroup<'b> {
-    /// The hits at `indices`, in as few groups as possible.
-    pub(super) fn split(
-        batch: &Batch<'b>,
-        indices: &[usize],
-        slot_of: impl Fn(CounterKey) -> Option<u16>,
-    ) -> SmallVec<[Self; 1]> {
-        let mut groups = SmallVec::<[Self; 1]>::new();
-        for index in indices {
-            let hit = batch.hits[*index];
-            let slot = slot_of(hit.key);
-            let group = match groups.iter().position(|group| group.slot == slot) {
-                Some(group) => group,
-                None => {
-                    groups.push(Self {
-                        slot,
-                        batch: Batch {
-                            hits: SmallVec::new(),
-                            atomic: batch.atomic,
-                        },
-                        indices: SmallVec::new(),
-                    });
-                    groups.len() - 1
-                }
-            };
-            groups[group].batch.hits.push(hit);
-            groups[group].indices.push(*index);
-        }
-        groups
-    }
-
+impl SlotGroup<'_> {
     /// Whether it releases a lease, which entitles refunds in other groups.
     pub(super) fn releases(&self) -> bool {
         let releases = |hit: &Hit<'_>| {
