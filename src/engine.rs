@@ -1,6 +1,6 @@
-//! The decision on a request: plan (pure), [`Store::hit`] (the only wait), conclude (pure).
+//! The decision on a request: match (pure), [`Store::hit`] (the only wait), conclude (pure).
 //!
-//! [`Engine::decide`] is the entry point. `plan` matches the descriptors and lists the hits,
+//! [`Engine::decide`] is the entry point. `matched_request` matches the descriptors and lists the hits,
 //! `degrade` answers for hits that the store could not count, `conclude` builds the [`Decision`].
 //! The engine does not know the protocol: `server::grpc` converts requests and decisions.
 
@@ -11,9 +11,9 @@ mod enforcement;
 mod explain;
 mod identity;
 mod lease;
+mod matched_request;
 mod observe;
 mod overrides;
-mod plan;
 mod reported;
 mod respond;
 mod slots_in_use;
@@ -41,9 +41,9 @@ use crate::store::{BatchOutcome, RecordStore, Stats, Store};
 use conclude::conclude;
 use degrade::degrade;
 use lease::{LeaseStatsCounter, ReleaseOnDrop};
+use matched_request::MatchedRequest;
 use observe::observe_each;
 use overrides::Overrides;
-use plan::Plan;
 use slots_in_use::GrantedSlots;
 
 /// A policy that cannot be served with the engine's store: an `atomic` domain in a Redis Cluster.
@@ -106,12 +106,12 @@ impl LocalEngine<'_> {
         let now = engine.clock.now();
         let policy = engine.policy.load();
         let overrides = Overrides::from_request(request);
-        let mut plan = Plan::new(&policy, request);
+        let mut matched = MatchedRequest::new(&policy, request);
         let new_lease = || engine.store.new_lease();
-        plan.match_descriptors(&overrides, &engine.store.hasher(), now, new_lease);
-        let outcomes = engine.store.hit_local(now, &plan.batch, &[]);
-        let counting_status = CountingStatus::of(&plan.batch);
-        engine.conclude(&plan, &outcomes, now, counting_status, observe)
+        matched.match_descriptors(&overrides, &engine.store.hasher(), now, new_lease);
+        let outcomes = engine.store.hit_local(now, &matched.batch, &[]);
+        let counting_status = CountingStatus::of(&matched.batch);
+        engine.conclude(&matched, &outcomes, now, counting_status, observe)
     }
 }
 
@@ -165,29 +165,29 @@ impl Engine {
         let now = self.clock.now();
         let policy = self.policy.load();
         let overrides = Overrides::from_request(request);
-        let mut plan = Plan::new(&policy, request);
+        let mut matched = MatchedRequest::new(&policy, request);
         let new_lease = || self.store.new_lease();
-        plan.match_descriptors(&overrides, &self.store.hasher(), now, new_lease);
-        let release_on_drop = ReleaseOnDrop::new(self, &plan.batch);
-        let mut outcome = self.store.hit(now, &plan.batch).await;
+        matched.match_descriptors(&overrides, &self.store.hasher(), now, new_lease);
+        let release_on_drop = ReleaseOnDrop::new(self, &matched.batch);
+        let mut outcome = self.store.hit(now, &matched.batch).await;
         release_on_drop.disarm();
-        let counting_status = degrade(&plan, &mut outcome, &self.store);
+        let counting_status = degrade(&matched, &mut outcome, &self.store);
         let BatchOutcome { now, outcomes, .. } = outcome;
-        self.conclude(&plan, &outcomes, now, counting_status, observe)
+        self.conclude(&matched, &outcomes, now, counting_status, observe)
     }
 
     fn conclude(
         &self,
-        plan: &Plan<'_>,
+        matched: &MatchedRequest<'_>,
         outcomes: &[Outcomes],
         now: Timestamp,
         counting_status: CountingStatus,
         observe: impl FnMut(DescriptorResult<'_>),
     ) -> Decision {
         self.lease_stats.count(outcomes);
-        self.granted_slots.record(plan, outcomes, now);
-        let decision = conclude(plan, outcomes, now, counting_status);
-        observe_each(plan, outcomes, &decision.statuses, now, observe);
+        self.granted_slots.record(matched, outcomes, now);
+        let decision = conclude(matched, outcomes, now, counting_status);
+        observe_each(matched, outcomes, &decision.statuses, now, observe);
         decision
     }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::decision::{Code, CountingStatus, Decision, Grant, Status};
-use super::plan::Plan;
+use super::matched_request::MatchedRequest;
 use super::reported::Reported;
 use super::respond::{TemplateContext, request_headers, respond};
 use super::target::{Match, Target};
@@ -14,25 +14,25 @@ use crate::store::RefusalTally;
 
 /// The decision; `outcomes` has one entry per target that has limits.
 pub(super) fn conclude(
-    plan: &Plan<'_>,
+    matched: &MatchedRequest<'_>,
     outcomes: &[Outcomes],
     now: Timestamp,
     counting_status: CountingStatus,
 ) -> Decision {
-    let granted = plan.batch.hits.iter().zip(outcomes);
+    let granted = matched.batch.hits.iter().zip(outcomes);
     let granted = granted.filter(|(_, outcomes)| outcomes.lease == LeaseOutcome::Granted);
     let grant = Grant::new(granted.map(|(hit, _)| hit));
     let mut outcomes = outcomes.iter();
-    let mut statuses = Vec::with_capacity(plan.targets.len());
+    let mut statuses = Vec::with_capacity(matched.targets.len());
     let mut tally = RefusalTally::default();
     let mut reported: Option<Reported<'_>> = None;
     let mut over_soft: Vec<Reported<'_>> = Vec::new();
-    for (index, target) in plan.targets.iter().enumerate() {
-        let of_target = target
-            .limits()
-            .and_then(|limits| Reported::new(index, target, limits, outcomes.next()?, plan.domain));
+    for (index, target) in matched.targets.iter().enumerate() {
+        let of_target = target.limits().and_then(|limits| {
+            Reported::new(index, target, limits, outcomes.next()?, matched.domain)
+        });
         let is_refused = of_target.is_some_and(|reported| reported.is_refused());
-        tally.add(plan.enforcement.of(target), is_refused);
+        tally.add(matched.enforcement.of(target), is_refused);
         over_soft.extend(of_target.filter(Reported::is_over_soft));
         statuses.push(match of_target {
             Some(reported) => reported.status(),
@@ -50,9 +50,9 @@ pub(super) fn conclude(
     };
     let context = |reported| {
         Some(TemplateContext {
-            request: plan.request,
-            domain: plan.domain?,
-            targets: &plan.targets,
+            request: matched.request,
+            domain: matched.domain?,
+            targets: &matched.targets,
             reported,
             now,
         })
@@ -66,7 +66,7 @@ pub(super) fn conclude(
         // A refused request does not reach the upstream.
         Code::OverLimit => Vec::new(),
     };
-    let metadata = metadata(plan, &statuses);
+    let metadata = metadata(matched, &statuses);
     Decision {
         code,
         statuses,
@@ -76,7 +76,7 @@ pub(super) fn conclude(
         metadata,
         counting_status,
         grant,
-        is_exempt: plan.is_exempt,
+        is_exempt: matched.is_exempt,
     }
 }
 
@@ -89,8 +89,8 @@ fn unreported(target: &Target<'_>) -> Status {
 }
 
 /// The metadata of all descriptors that are OK, merged in order; the first value of a key is kept.
-fn metadata(plan: &Plan<'_>, statuses: &[Status]) -> Option<Arc<Metadata>> {
-    let passed = plan
+fn metadata(matched: &MatchedRequest<'_>, statuses: &[Status]) -> Option<Arc<Metadata>> {
+    let passed = matched
         .targets
         .iter()
         .zip(statuses)

@@ -3,7 +3,7 @@
 use smallvec::SmallVec;
 
 use super::decision::CountingStatus;
-use super::plan::Plan;
+use super::matched_request::MatchedRequest;
 use super::target::{MatchedLimits, Target};
 use crate::clock::{Micros, Timestamp};
 use crate::limit::{Operation, Outcomes, States, check_and_apply};
@@ -16,15 +16,16 @@ const WAIT: Micros = Micros::from_secs(1);
 
 /// Fills in the missing outcomes.
 pub(super) fn degrade(
-    plan: &Plan<'_>,
+    matched: &MatchedRequest<'_>,
     outcome: &mut BatchOutcome,
     store: &Store,
 ) -> CountingStatus {
-    let batch = &plan.batch;
+    let batch = &matched.batch;
     if outcome.not_counted.is_empty() {
         return CountingStatus::of(batch);
     }
-    let limits: Vec<&MatchedLimits<'_>> = plan.targets.iter().filter_map(Target::limits).collect();
+    let limits: Vec<&MatchedLimits<'_>> =
+        matched.targets.iter().filter_map(Target::limits).collect();
     let mut counting_status = CountingStatus::Degraded;
     let mut fallback = Batch {
         hits: SmallVec::new(),

@@ -1,6 +1,6 @@
 //! Explanations: what a request would meet and why, without counting it.
 //!
-//! An explanation uses the plan and the conclusion of a decision, with an update of the counters
+//! An explanation matches and concludes as a decision does, with an update of the counters
 //! in between that is thrown away. It is owned and serializable (its JSON is the derive), and it
 //! contains no hidden values (see [`crate::policy::Redactor`]): everybody who may see the policy
 //! may see it. `build` makes it, `text` prints it.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::decision::Status;
-use super::plan::Plan;
+use super::matched_request::MatchedRequest;
 use super::target::{Match, Target};
 use crate::clock::Timestamp;
 use crate::limit::{LimitSet, Outcome, Outcomes};
@@ -39,22 +39,22 @@ pub struct DescriptorResult<'a> {
 
 /// Calls `observe` with the result of each descriptor, in order.
 pub(super) fn observe_each(
-    plan: &Plan<'_>,
+    matched: &MatchedRequest<'_>,
     outcomes: &[Outcomes],
     statuses: &[Status],
     now: Timestamp,
     mut observe: impl FnMut(DescriptorResult<'_>),
 ) {
     let mut outcomes = outcomes.iter();
-    for (descriptor, (target, status)) in plan.targets.iter().zip(statuses).enumerate() {
+    for (descriptor, (target, status)) in matched.targets.iter().zip(statuses).enumerate() {
         let counted = target.limits().and_then(|_| outcomes.next());
         observe(DescriptorResult {
             now,
-            domain: plan.domain,
+            domain: matched.domain,
             descriptor,
             rule: rule(target),
             limits: target.limits().map(|limits| limits.set),
-            is_soft: target.is_soft(plan.domain),
+            is_soft: target.is_soft(matched.domain),
             is_replaced: matches!(target.matched, Match::Replaced),
             is_exempted: matches!(target.matched, Match::Exempted),
             outcomes: counted.map_or(&[], |outcomes| &outcomes.limits),

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use parking_lot::Mutex;
 use smallvec::SmallVec;
 
-use super::plan::Plan;
+use super::matched_request::MatchedRequest;
 use super::target::Target;
 use crate::clock::Timestamp;
 use crate::limit::{LeaseOutcome, Outcomes};
@@ -64,7 +64,12 @@ impl Default for GrantedSlots {
 
 impl GrantedSlots {
     /// Records what a request acquired and released.
-    pub(super) fn record(&self, plan: &Plan<'_>, outcomes: &[Outcomes], now: Timestamp) {
+    pub(super) fn record(
+        &self,
+        matched: &MatchedRequest<'_>,
+        outcomes: &[Outcomes],
+        now: Timestamp,
+    ) {
         let is_unchanged = |outcomes: &Outcomes| match outcomes.lease {
             LeaseOutcome::Granted | LeaseOutcome::Released => false,
             LeaseOutcome::None | LeaseOutcome::NotHeld | LeaseOutcome::MissingId => true,
@@ -72,8 +77,8 @@ impl GrantedSlots {
         if outcomes.iter().all(is_unchanged) {
             return;
         }
-        let limits = plan.targets.iter().filter_map(Target::limits);
-        for ((hit, outcomes), limits) in plan.batch.hits.iter().zip(outcomes).zip(limits) {
+        let limits = matched.targets.iter().filter_map(Target::limits);
+        for ((hit, outcomes), limits) in matched.batch.hits.iter().zip(outcomes).zip(limits) {
             let rule = limits.rule.and_then(|rule| rule.metric_ids.get().first());
             let (Some(lease), Some(&rule)) = (hit.lease, rule) else {
                 continue;

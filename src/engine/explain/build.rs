@@ -1,4 +1,4 @@
-//! How an explanation is made: a request is planned and decided, and every step is written down.
+//! How an explanation is made: a request is matched and decided, and every step is written down.
 
 use super::{
     CounterSource, ExplainedAssignment, ExplainedDescriptor, ExplainedEntry, ExplainedLimit,
@@ -6,8 +6,8 @@ use super::{
 };
 use crate::clock::Timestamp;
 use crate::engine::conclude::conclude;
+use crate::engine::matched_request::MatchedRequest;
 use crate::engine::overrides::Overrides;
-use crate::engine::plan::Plan;
 use crate::engine::target::{Match, Target};
 use crate::engine::{CountingStatus, Engine, Status};
 use crate::limit::{BlockOutcome, Operation, Outcomes, States, check_and_apply};
@@ -31,15 +31,15 @@ impl Engine {
             now: self.clock.now(),
         };
         let overrides = Overrides::from_request(&peek);
-        let plan = explainer.plan(&peek, &overrides);
-        let answer = self.store.hit(explainer.now, &plan.batch).await;
+        let matched = explainer.match_request(&peek, &overrides);
+        let answer = self.store.hit(explainer.now, &matched.batch).await;
         if !answer.not_counted.is_empty() {
             return None;
         }
         explainer.now = answer.now;
         let outcomes = answer.outcomes.into_vec();
         let source = CounterSource::Live;
-        Some(explainer.explanation(&plan, &outcomes, &outcomes, source))
+        Some(explainer.explanation(&matched, &outcomes, &outcomes, source))
     }
 
     /// Deletes the counters of a request, and returns how many there were.
@@ -55,9 +55,9 @@ impl Engine {
             now: self.clock.now(),
         };
         let overrides = Overrides::from_request(request);
-        let plan = explainer.plan(request, &overrides);
+        let matched = explainer.match_request(request, &overrides);
         let mut deleted = 0;
-        for hit in &plan.batch.hits {
+        for hit in &matched.batch.hits {
             deleted += usize::from(self.store.reset(hit.key).await?);
             self.granted_slots.reset(hit.key);
         }
@@ -85,25 +85,29 @@ struct Explainer<'a> {
 }
 
 impl<'a> Explainer<'a> {
-    fn plan<'p>(&self, request: &'p Request, overrides: &'p Overrides) -> Plan<'p>
+    fn match_request<'p>(
+        &self,
+        request: &'p Request,
+        overrides: &'p Overrides,
+    ) -> MatchedRequest<'p>
     where
         'a: 'p,
     {
-        let mut plan = Plan::new(self.policy, request);
-        plan.match_descriptors(overrides, self.hasher, self.now, || LeaseId::NIL);
-        plan
+        let mut matched = MatchedRequest::new(self.policy, request);
+        matched.match_descriptors(overrides, self.hasher, self.now, || LeaseId::NIL);
+        matched
     }
 
     fn explain_fresh(&self, request: &Request) -> Explanation {
         let overrides = Overrides::from_request(request);
-        let plan = self.plan(request, &overrides);
-        let batch = &plan.batch;
+        let matched = self.match_request(request, &overrides);
+        let batch = &matched.batch;
         let (hits, counters) = batch.by_counter();
         let fresh = |hit: &Hit<'_>| States::fresh(hit.set);
         let mut states: Vec<States> = hits.into_iter().map(fresh).collect();
         let before = self.peeks(batch, &counters, states.clone());
         let after = batch.apply(self.now, &counters, &mut states);
-        self.explanation(&plan, &before, &after, CounterSource::Fresh)
+        self.explanation(&matched, &before, &after, CounterSource::Fresh)
     }
 
     /// The outcome of a peek before each hit, after the hits in front of it.
@@ -129,31 +133,31 @@ impl<'a> Explainer<'a> {
         peeks.collect()
     }
 
-    /// The explanation of a plan; `before` and `after` have the outcomes of a peek before each hit
+    /// The explanation of a request; `before` and `after` have the outcomes of a peek before each hit
     /// and of the hit itself.
     fn explanation(
         &self,
-        plan: &Plan<'_>,
+        matched: &MatchedRequest<'_>,
         before: &[Outcomes],
         after: &[Outcomes],
         counters: CounterSource,
     ) -> Explanation {
-        let decision = conclude(plan, after, self.now, CountingStatus::of(&plan.batch));
+        let decision = conclude(matched, after, self.now, CountingStatus::of(&matched.batch));
         let mut hits = before.iter().zip(after);
-        let descriptors = plan.request.descriptors.iter();
-        let met = plan.targets.iter().zip(&decision.statuses);
+        let descriptors = matched.request.descriptors.iter();
+        let met = matched.targets.iter().zip(&decision.statuses);
         let descriptors = descriptors.zip(met).map(|(descriptor, (target, status))| {
             let hit = target.limits().and_then(|_| hits.next());
             let limits = hit.map(|(before, after)| limits(target, before, after));
             ExplainedDescriptor {
-                entries: entries(plan.domain, descriptor),
+                entries: entries(matched.domain, descriptor),
                 cost: descriptor.cost,
-                result: result(plan.domain, target),
+                result: result(matched.domain, target),
                 rule: target
                     .node
                     .and_then(|node| node.rule)
                     .map(|rule| rule.into()),
-                assignment: plan
+                assignment: matched
                     .assignment(target, descriptor, self.now)
                     .map(|found| found.into()),
                 limits: limits.unwrap_or_default(),
@@ -162,8 +166,8 @@ impl<'a> Explainer<'a> {
         });
         Explanation {
             at: self.now,
-            domain: String::from_utf8_lossy(&plan.request.domain).into_owned(),
-            domain_is_known: plan.domain.is_some(),
+            domain: String::from_utf8_lossy(&matched.request.domain).into_owned(),
+            domain_is_known: matched.domain.is_some(),
             counters,
             descriptors: descriptors.collect(),
             code: decision.code,

@@ -1,4 +1,4 @@
-//! The plan for a request: which counters it hits, and against which limits.
+//! A request and what its descriptors match: which counters it hits, and against which limits.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use crate::store::{Batch, Enforcement, Hit, KeyBuilder, KeyHasher};
 
 /// A request with what its descriptors match.
 #[derive(Debug)]
-pub(super) struct Plan<'a> {
+pub(super) struct MatchedRequest<'a> {
     policy: &'a Policy,
     pub(super) request: &'a Request,
     /// `None` if no policy defines the request's domain.
@@ -31,10 +31,10 @@ pub(super) struct Plan<'a> {
     pub(super) is_exempt: bool,
 }
 
-impl<'a> Plan<'a> {
-    /// A plan that knows the domain; [`Plan::match_descriptors`] fills in the rest.
+impl<'a> MatchedRequest<'a> {
+    /// Finds the domain; [`MatchedRequest::match_descriptors`] fills in the rest.
     ///
-    /// Two steps, so that the plan is filled in where it is: moving it costs time.
+    /// Two steps, so that it is filled in where it is: moving it costs time.
     pub(super) fn new(policy: &'a Policy, request: &'a Request) -> Self {
         let domain = policy.domain(&request.domain);
         Self {
