@@ -9,10 +9,10 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::clock::{Timestamp, rfc3339_text};
+use crate::clock::Timestamp;
 use crate::engine::Explanation;
 use crate::limit::Algorithm;
-use crate::policy::TableSummary;
+use crate::policy::{AssignmentFields, TableSummary};
 use crate::telemetry::{
     DomainDecisions, HistoryStep, PolicyLoad, RuleHits, TopClients, UnknownDomain,
     UnmatchedDescriptors,
@@ -294,25 +294,9 @@ pub struct AssignmentSet {
     /// The value, and its table.
     #[serde(flatten)]
     pub client: AssignedClient,
-    /// The name of a plan.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub plan: Option<String>,
-    /// `600 per minute`, or limits in the language of policies.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub rate_limit: Option<String>,
-    /// When it ends.
-    #[serde(
-        default,
-        with = "rfc3339_text",
-        skip_serializing_if = "Option::is_none"
-    )]
-    pub until: Option<Timestamp>,
-    /// Why.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub note: Option<String>,
-    /// Who.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub author: Option<String>,
+    /// What is assigned to it.
+    #[serde(flatten)]
+    pub fields: AssignmentFields,
 }
 
 /// `POST /api/assignments/show` and `…/remove`: a value of a table, in clear or by its SHA-256.

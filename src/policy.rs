@@ -27,7 +27,8 @@ pub use crate::document::{
     Diagnostic, DiagnosticCode, Excerpt, Metadata, Position, SecretKeys, Severity, Value, merge,
 };
 pub use assignments::{
-    AddedAssignment, Assignment, AssignmentId, AssignmentOrigin, UnusableAssignment,
+    AddedAssignment, Assignment, AssignmentFields, AssignmentId, AssignmentOrigin,
+    UnusableAssignment,
 };
 pub use code::PolicyCode;
 pub use defaults::DomainDefaults;

@@ -14,6 +14,7 @@ use crate::api::{
     AssignedClient, AssignmentAnswer, AssignmentList, AssignmentSet, ListedAssignment,
 };
 use crate::clock::{Clock, Timestamp};
+use crate::policy::AssignmentFields;
 use crate::scenario::parse_duration;
 
 /// The arguments of `weir assign`.
@@ -113,11 +114,13 @@ pub(super) fn run(args: &AssignArgs) -> Result<ExitCode, CliError> {
         AssignCommand::Set(args) => {
             let asked = AssignmentSet {
                 client: args.client.client()?,
-                plan: args.plan.clone(),
-                rate_limit: args.limit.clone(),
-                until: args.until,
-                note: args.note.clone(),
-                author: args.author.clone(),
+                fields: AssignmentFields {
+                    plan: args.plan.clone(),
+                    rate_limit: args.limit.clone(),
+                    until: args.until,
+                    note: args.note.clone(),
+                    author: args.author.clone(),
+                },
             };
             let body = serde_json::to_string(&asked).map_err(CliError::new)?;
             args.client.answer.ask("/api/assignments/set", body)?;

@@ -16,7 +16,7 @@ mod read;
 mod row;
 mod table;
 
-pub use added::{AddedAssignment, AssignmentId, UnusableAssignment};
+pub use added::{AddedAssignment, AssignmentFields, AssignmentId, UnusableAssignment};
 pub(super) use assigned::Assigned;
 pub use assigned::{Assignment, AssignmentOrigin};
 pub(super) use client_key::ClientKey;

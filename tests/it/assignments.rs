@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use weir::clock::{Clock, ManualClock, Timestamp};
 use weir::engine::Engine;
-use weir::policy::{AddedAssignment, AssignmentId, LoadOptions};
+use weir::policy::{AddedAssignment, AssignmentFields, AssignmentId, LoadOptions};
 use weir::server::assignments::{AssignmentFile, Assignments};
 use weir::server::reload::{PolicyFiles, PolicySource, Reloader};
 use weir::store::{MemoryConfig, Store};
@@ -185,11 +185,11 @@ async fn what_was_assigned_stays_through_reloads_restarts_and_until_its_end() {
     assert_eq!(limit(&engine), "3 per minute");
     let row = AddedAssignment {
         id: AssignmentId::of_value("shop", "customers", b"s3cret"),
-        plan: Some("scale".to_owned()),
-        rate_limit: None,
-        until: Some(Timestamp::from_secs(2_000)),
-        note: None,
-        author: None,
+        fields: AssignmentFields {
+            plan: Some("scale".to_owned()),
+            until: Some(Timestamp::from_secs(2_000)),
+            ..AssignmentFields::default()
+        },
     };
     assignments.set(row.clone()).await.unwrap();
     assert_eq!(limit(&engine), "30 per minute");
@@ -227,11 +227,10 @@ async fn a_change_is_made_even_if_nobody_waits_for_it() {
     let assignments = assignments.await.unwrap();
     let row = |value: &[u8]| AddedAssignment {
         id: AssignmentId::of_value("shop", "customers", value),
-        plan: Some("scale".to_owned()),
-        rate_limit: None,
-        until: None,
-        note: None,
-        author: None,
+        fields: AssignmentFields {
+            plan: Some("scale".to_owned()),
+            ..AssignmentFields::default()
+        },
     };
     // As an HTTP client that hangs up: the future is polled once and dropped.
     tokio::select! {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use weir::clock::Clock;
 use weir::engine::Engine;
-use weir::policy::{AddedAssignment, AssignmentId, LoadOptions, load};
+use weir::policy::{AddedAssignment, AssignmentFields, AssignmentId, LoadOptions, load};
 use weir::request::Cost;
 use weir::server::assignments::Assignments;
 use weir::server::reload::{PolicyFiles, PolicySource, Reloader};
@@ -67,11 +67,11 @@ impl Instance {
 fn row(value: &str, plan: &str) -> AddedAssignment {
     AddedAssignment {
         id: AssignmentId::of_value("t", "customers", value.as_bytes()),
-        plan: Some(plan.to_owned()),
-        rate_limit: None,
-        until: None,
-        note: Some("a note".to_owned()),
-        author: None,
+        fields: AssignmentFields {
+            plan: Some(plan.to_owned()),
+            note: Some("a note".to_owned()),
+            ..AssignmentFields::default()
+        },
     }
 }
 

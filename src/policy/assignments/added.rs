@@ -34,10 +34,18 @@ pub struct AddedAssignment {
     /// The value that it is for.
     #[serde(flatten)]
     pub id: AssignmentId,
-    /// The name of a plan; `None` if the row has `rate_limit`.
+    /// What is assigned to it.
+    #[serde(flatten)]
+    pub fields: AssignmentFields,
+}
+
+/// The fields of an assignment, but for the value that it is for.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AssignmentFields {
+    /// The name of a plan; `None` if there is a `rate_limit`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plan: Option<String>,
-    /// `600 per minute`, or limits in the language of policies; `None` if the row has `plan`.
+    /// `600 per minute`, or limits in the language of policies; `None` if there is a `plan`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rate_limit: Option<String>,
     /// When it ends; `None` if it does not.
@@ -209,12 +217,13 @@ impl AddedAssignment {
     fn raw(&self) -> RawRow<'_> {
         let mut row = RawRow::default();
         row.set(RowField::Sha256, (&*self.id.sha256).into());
-        let until = self.until.map(Timestamp::to_rfc3339);
+        let fields = &self.fields;
+        let until = fields.until.map(Timestamp::to_rfc3339);
         for (field, text) in [
-            (RowField::Plan, self.plan.as_deref()),
-            (RowField::RateLimit, self.rate_limit.as_deref()),
-            (RowField::Note, self.note.as_deref()),
-            (RowField::Author, self.author.as_deref()),
+            (RowField::Plan, fields.plan.as_deref()),
+            (RowField::RateLimit, fields.rate_limit.as_deref()),
+            (RowField::Note, fields.note.as_deref()),
+            (RowField::Author, fields.author.as_deref()),
         ] {
             if let Some(text) = text {
                 row.set(field, text.into());

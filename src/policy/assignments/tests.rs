@@ -221,11 +221,12 @@ fn a_table_needs_a_file_and_a_file_a_descriptor() {
 fn added(value: &str, plan: Option<&str>, limit: Option<&str>) -> AddedAssignment {
     AddedAssignment {
         id: AssignmentId::of_value("shop", "customers", value.as_bytes()),
-        plan: plan.map(str::to_owned),
-        rate_limit: limit.map(str::to_owned),
-        until: Some(Timestamp::from_secs(100)),
-        note: None,
-        author: None,
+        fields: AssignmentFields {
+            plan: plan.map(str::to_owned),
+            rate_limit: limit.map(str::to_owned),
+            until: Some(Timestamp::from_secs(100)),
+            ..AssignmentFields::default()
+        },
     }
 }
 

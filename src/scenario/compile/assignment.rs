@@ -3,7 +3,7 @@
 use super::TestContext;
 use super::request::domain;
 use crate::document::{PathElement, Position, Report};
-use crate::policy::{AddedAssignment, AssignmentId};
+use crate::policy::{AddedAssignment, AssignmentFields, AssignmentId};
 use crate::scenario::ScenarioCode;
 use crate::scenario::raw::RawAssignment;
 
@@ -16,11 +16,13 @@ pub(super) fn compile(
 ) -> Option<AddedAssignment> {
     let row = AddedAssignment {
         id: id(&mut raw, "assign", position, context, report)?,
-        plan: raw.plan,
-        rate_limit: raw.rate_limit,
-        until: raw.until,
-        note: raw.note,
-        author: None,
+        fields: AssignmentFields {
+            plan: raw.plan,
+            rate_limit: raw.rate_limit,
+            until: raw.until,
+            note: raw.note,
+            author: None,
+        },
     };
     if let Err(unusable) = context.policy.check_assignment(&row) {
         report.within(PathElement::Key("assign"), |report| {

@@ -82,17 +82,12 @@ async fn set_one(
 ) -> Result<AssignmentAnswer, Rejected> {
     let asked: AssignmentSet = parse(body)?;
     let policy = state.admin.engine.policy();
-    let id = id(&policy, &asked.client)?;
     let row = AddedAssignment {
-        id,
-        plan: asked.plan,
-        rate_limit: asked.rate_limit,
-        until: asked.until,
-        note: asked.note,
-        author: asked.author,
+        id: id(&policy, &asked.client)?,
+        fields: asked.fields,
     };
     let now = state.admin.engine.now();
-    if row.until.is_some_and(|until| until <= now) {
+    if row.fields.until.is_some_and(|until| until <= now) {
         return Err(bad("`until` is in the past; name a time to come"));
     }
     let changed = state.admin.assignments.set(row.clone()).await;
@@ -245,12 +240,12 @@ fn listed(row: &AddedAssignment, now: Timestamp) -> ListedAssignment {
         domain: row.id.domain.clone(),
         table: row.id.table.clone(),
         client: row.id.short(),
-        plan: row.plan.clone(),
-        rate_limit: row.rate_limit.clone(),
-        until: row.until.map(Timestamp::to_rfc3339),
-        has_ended: row.until.is_some_and(|until| until <= now),
-        note: row.note.clone(),
-        author: row.author.clone(),
+        plan: row.fields.plan.clone(),
+        rate_limit: row.fields.rate_limit.clone(),
+        until: row.fields.until.map(Timestamp::to_rfc3339),
+        has_ended: row.fields.until.is_some_and(|until| until <= now),
+        note: row.fields.note.clone(),
+        author: row.fields.author.clone(),
         file: None,
         line: None,
         problem: None,
@@ -281,13 +276,17 @@ fn in_force(id: &AssignmentId, found: &Assignment<'_>) -> ListedAssignment {
 
 /// Logs a change: what was given, to whom by hash, by whom and until when. A note may name a client, so it is left out.
 fn log(peer: Peer, action: &str, outcome: &str, row: &AddedAssignment) {
-    let terms = row.plan.as_deref().or(row.rate_limit.as_deref());
-    let until = row.until.map(Timestamp::to_rfc3339);
+    let terms = row
+        .fields
+        .plan
+        .as_deref()
+        .or(row.fields.rate_limit.as_deref());
+    let until = row.fields.until.map(Timestamp::to_rfc3339);
     let outcome = format!(
         "{outcome} {} until {} by {}",
         terms.unwrap_or_default(),
         until.as_deref().unwrap_or("further notice"),
-        row.author.as_deref().unwrap_or("nobody named"),
+        row.fields.author.as_deref().unwrap_or("nobody named"),
     );
     audit::log_assignment(peer, action, &outcome, &row.id);
 }

@@ -87,16 +87,17 @@ impl AssignmentFile {
 mod tests {
     use super::*;
     use crate::clock::Timestamp;
-    use crate::policy::AssignmentId;
+    use crate::policy::{AssignmentFields, AssignmentId};
 
     fn row(value: &str) -> AddedAssignment {
         AddedAssignment {
             id: AssignmentId::of_value("d", "customers", value.as_bytes()),
-            plan: Some("scale".to_owned()),
-            rate_limit: None,
-            until: Some(Timestamp::from_secs(1_800_000_000)),
-            note: Some("a \"note\"\nin two lines".to_owned()),
-            author: None,
+            fields: AssignmentFields {
+                plan: Some("scale".to_owned()),
+                until: Some(Timestamp::from_secs(1_800_000_000)),
+                note: Some("a \"note\"\nin two lines".to_owned()),
+                ..AssignmentFields::default()
+            },
         }
     }
 

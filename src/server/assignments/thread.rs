@@ -162,5 +162,5 @@ impl AssignmentThread {
 
 fn forget_ended(rows: &mut BTreeMap<AssignmentId, AddedAssignment>, now: Timestamp) {
     let kept = Micros::from_secs(KEPT_SECS);
-    rows.retain(|_, row| row.until.is_none_or(|until| until.plus(kept) > now));
+    rows.retain(|_, row| row.fields.until.is_none_or(|until| until.plus(kept) > now));
 }
