@@ -10,6 +10,7 @@
 
 mod authority;
 mod cluster;
+mod envoy_gateway;
 mod port;
 mod process;
 pub mod program;
@@ -21,6 +22,7 @@ mod strict_proxy;
 
 pub use authority::{Authority, Issued};
 pub use cluster::Cluster;
+pub use envoy_gateway::envoy_gateway_environment;
 pub use port::free_port;
 pub use process::{PATIENCE, Process, wait_until};
 pub use ratelimit::Ratelimit;

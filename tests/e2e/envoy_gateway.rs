@@ -16,9 +16,9 @@ use std::process::Command;
 
 use serde_json::Value;
 use tempfile::TempDir;
-use weir_harness::{Authority, free_port, program};
+use weir_harness::{Authority, envoy_gateway_environment, free_port, program};
 
-use crate::control_plane::{ControlPlane, NODE, tls_flags};
+use crate::control_plane::{ControlPlane, tls_flags};
 use crate::envoy::Envoy;
 use crate::upstream::Upstream;
 use crate::weir::Weir;
@@ -26,31 +26,6 @@ use crate::window::within;
 
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/e2e/envoy_gateway");
 const MINUTE_SECS: u64 = 60;
-
-/// What Envoy Gateway 1.9 sets, with its ports and paths; `/certs` is the folder of certificates.
-const ENVIRONMENT: &[(&str, &str)] = &[
-    ("CONFIG_TYPE", "GRPC_XDS_SOTW"),
-    ("CONFIG_GRPC_XDS_NODE_ID", NODE),
-    ("CONFIG_GRPC_XDS_SERVER_USE_TLS", "true"),
-    ("CONFIG_GRPC_XDS_CLIENT_TLS_CERT", "/certs/tls.crt"),
-    ("CONFIG_GRPC_XDS_CLIENT_TLS_KEY", "/certs/tls.key"),
-    ("CONFIG_GRPC_XDS_SERVER_TLS_CACERT", "/certs/ca.crt"),
-    ("FORCE_START_WITHOUT_INITIAL_CONFIG", "true"),
-    ("GRPC_SERVER_USE_TLS", "true"),
-    ("GRPC_SERVER_TLS_CERT", "/certs/tls.crt"),
-    ("GRPC_SERVER_TLS_KEY", "/certs/tls.key"),
-    ("GRPC_SERVER_TLS_CA_CERT", "/certs/ca.crt"),
-    ("LOG_LEVEL", "info"),
-    ("USE_STATSD", "false"),
-    ("USE_PROMETHEUS", "true"),
-    ("PROMETHEUS_MAPPER_YAML", "/etc/statsd-exporter/conf.yaml"),
-    ("RUNTIME_ROOT", "/data"),
-    ("RUNTIME_SUBDIRECTORY", "ratelimit"),
-    ("RUNTIME_IGNOREDOTFILES", "true"),
-    ("RUNTIME_WATCH_ROOT", "false"),
-    ("REDIS_SOCKET_TYPE", "tcp"),
-    ("REDIS_URL", "redis.redis-system.svc.cluster.local:6379"),
-];
 
 /// A name for clients that check one, which Envoy does not here.
 const OWN_NAME: &str = "ratelimit.test";
@@ -74,17 +49,12 @@ fn certificates(folder: &Path) {
 
 /// What Envoy Gateway sets, for a folder of certificates and a configuration server.
 fn environment(certs: &Path, control_plane: &str) -> impl Iterator<Item = (&'static str, String)> {
-    let in_certs = move |value: &str| match value.strip_prefix("/certs") {
-        Some(file) => format!("{}{file}", certs.display()),
-        None => value.to_owned(),
-    };
-    let set = ENVIRONMENT.iter();
-    set.map(move |(name, value)| (*name, in_certs(value)))
-        .chain([
-            ("CONFIG_GRPC_XDS_SERVER_URL", control_plane.to_owned()),
-            // In the cluster it is the name in the address.
-            ("CONFIG_GRPC_XDS_SERVER_TLS_SAN", "envoy-gateway".to_owned()),
-        ])
+    let set = envoy_gateway_environment(&certs.display().to_string());
+    set.into_iter().chain([
+        ("CONFIG_GRPC_XDS_SERVER_URL", control_plane.to_owned()),
+        // In the cluster it is the name in the address.
+        ("CONFIG_GRPC_XDS_SERVER_TLS_SAN", "envoy-gateway".to_owned()),
+    ])
 }
 
 /// weir as `/bin/ratelimit`, with that environment and more. Returns where its metrics are, too.

@@ -7,9 +7,9 @@ use std::os::unix::fs::symlink;
 use std::process::Command;
 
 use serde_json::{Value, json};
-use weir_harness::{Authority, Process};
+use weir_harness::{Authority, Process, envoy_gateway_environment};
 
-use crate::control_plane::{Answer, ControlPlane, NODE, tls_flags};
+use crate::control_plane::{Answer, ControlPlane, tls_flags};
 
 /// Certificates as Envoy Gateway mounts them, of one authority: its own, and the one of the rate-limit server.
 fn certificates() -> tempfile::TempDir {
@@ -48,32 +48,14 @@ fn it_serves_with_the_variables_of_envoy_gateway() {
     let mut process = Process::start(
         Command::new(program)
             .env_clear()
+            .envs(envoy_gateway_environment(
+                &certificates.path().display().to_string(),
+            ))
             .envs([
-                ("CONFIG_TYPE", "GRPC_XDS_SOTW"),
-                ("CONFIG_GRPC_XDS_SERVER_URL", &plane.address),
-                ("CONFIG_GRPC_XDS_NODE_ID", NODE),
-                ("CONFIG_GRPC_XDS_SERVER_USE_TLS", "true"),
-                ("CONFIG_GRPC_XDS_CLIENT_TLS_CERT", &file("tls.crt")),
-                ("CONFIG_GRPC_XDS_CLIENT_TLS_KEY", &file("tls.key")),
-                ("CONFIG_GRPC_XDS_SERVER_TLS_CACERT", &file("ca.crt")),
+                ("CONFIG_GRPC_XDS_SERVER_URL", &*plane.address),
                 // In a cluster the server is reached by its name.
                 ("CONFIG_GRPC_XDS_SERVER_TLS_SAN", "envoy-gateway"),
-                ("FORCE_START_WITHOUT_INITIAL_CONFIG", "true"),
-                ("GRPC_SERVER_USE_TLS", "true"),
-                ("GRPC_SERVER_TLS_CERT", &file("tls.crt")),
-                ("GRPC_SERVER_TLS_KEY", &file("tls.key")),
-                ("GRPC_SERVER_TLS_CA_CERT", &file("ca.crt")),
-                ("LOG_LEVEL", "info"),
                 ("LOG_FORMAT", "json"),
-                ("USE_STATSD", "false"),
-                ("USE_PROMETHEUS", "true"),
-                ("PROMETHEUS_MAPPER_YAML", "/etc/statsd-exporter/conf.yaml"),
-                ("RUNTIME_ROOT", "/data"),
-                ("RUNTIME_SUBDIRECTORY", "ratelimit"),
-                ("RUNTIME_IGNOREDOTFILES", "true"),
-                ("RUNTIME_WATCH_ROOT", "false"),
-                ("REDIS_SOCKET_TYPE", "tcp"),
-                ("REDIS_URL", "redis:6379"),
                 // What users add, and free ports.
                 ("BACKEND_TYPE", "memory"),
                 ("PORT", "0"),

@@ -2,6 +2,8 @@ use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use weir_harness::envoy_gateway_environment;
+
 use super::*;
 use crate::server::ListenConfig;
 use crate::server::ReadyCondition;
@@ -55,39 +57,20 @@ fn without_variables_the_settings_are_the_defaults_of_envoyproxy_ratelimit() {
     assert_eq!(settings.notices, [""; 0]);
 }
 
-/// Envoy Gateway 1.9 sets these, with counters in memory.
-const ENVOY_GATEWAY: [(&str, &str); 26] = [
-    ("CONFIG_TYPE", "GRPC_XDS_SOTW"),
-    ("CONFIG_GRPC_XDS_SERVER_URL", "envoy-gateway:18001"),
-    ("CONFIG_GRPC_XDS_NODE_ID", "envoy-ratelimit"),
-    ("CONFIG_GRPC_XDS_SERVER_USE_TLS", "true"),
-    ("CONFIG_GRPC_XDS_CLIENT_TLS_CERT", "/certs/tls.crt"),
-    ("CONFIG_GRPC_XDS_CLIENT_TLS_KEY", "/certs/tls.key"),
-    ("CONFIG_GRPC_XDS_SERVER_TLS_CACERT", "/certs/ca.crt"),
-    ("FORCE_START_WITHOUT_INITIAL_CONFIG", "true"),
-    ("GRPC_SERVER_USE_TLS", "true"),
-    ("GRPC_SERVER_TLS_CERT", "/certs/tls.crt"),
-    ("GRPC_SERVER_TLS_KEY", "/certs/tls.key"),
-    ("GRPC_SERVER_TLS_CA_CERT", "/certs/ca.crt"),
-    ("LOG_LEVEL", "info"),
-    ("USE_STATSD", "false"),
-    ("USE_PROMETHEUS", "true"),
-    ("PROMETHEUS_ADDR", ":19001"),
-    ("PROMETHEUS_MAPPER_YAML", "/etc/statsd-exporter/conf.yaml"),
-    ("RUNTIME_ROOT", "/data"),
-    ("RUNTIME_SUBDIRECTORY", "ratelimit"),
-    ("RUNTIME_IGNOREDOTFILES", "true"),
-    ("RUNTIME_WATCH_ROOT", "false"),
-    ("REDIS_SOCKET_TYPE", "tcp"),
-    ("REDIS_URL", "redis.redis-system.svc.cluster.local:6379"),
-    ("REDIS_TLS", "true"),
-    ("REDIS_TLS_CLIENT_CERT", "/redis-certs/tls.crt"),
-    ("REDIS_TLS_CLIENT_KEY", "/redis-certs/tls.key"),
-];
-
 #[test]
 fn the_variables_of_envoy_gateway_are_taken() {
-    let settings = settings(&ENVOY_GATEWAY).unwrap();
+    let environment = envoy_gateway_environment("/certs");
+    let environment = environment
+        .iter()
+        .map(|(name, value)| (*name, value.as_str()));
+    // It adds these for a Redis with TLS.
+    let with_tls = [
+        ("REDIS_TLS", "true"),
+        ("REDIS_TLS_CLIENT_CERT", "/redis-certs/tls.crt"),
+        ("REDIS_TLS_CLIENT_KEY", "/redis-certs/tls.key"),
+    ];
+    let environment: Vec<_> = environment.chain(with_tls).collect();
+    let settings = settings(&environment).unwrap();
     let xds = settings.xds.unwrap();
     let certs = |name: &str| PathBuf::from("/certs").join(name);
     assert_eq!(

@@ -6,9 +6,9 @@ use std::process::Command;
 
 use serde::Deserialize;
 use serde_json::{Value, json};
-use weir_harness::{PATIENCE, RedisServer, program, wait_until};
+use weir_harness::{PATIENCE, RedisServer, envoy_gateway_environment, program, wait_until};
 
-use super::{ENVIRONMENT, ask_for_cost, certificates, configs, send, weir};
+use super::{ask_for_cost, certificates, configs, send, weir};
 use crate::control_plane::{ControlPlane, tls_flags};
 use crate::http::{Client, Request};
 use crate::kubernetes::manifests::Manifests;
@@ -166,8 +166,8 @@ fn the_environment_is_that_of_envoy_gateway() {
         }
         variables
     };
-    let own = ENVIRONMENT.iter();
-    let own = own.map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    let own = envoy_gateway_environment("/certs").into_iter();
+    let own = own.map(|(name, value)| (name.to_owned(), value));
     assert_eq!(
         without_addresses(own.collect()),
         without_addresses(variables(container))
