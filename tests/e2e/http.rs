@@ -82,6 +82,22 @@ impl Answer {
         assert_eq!(self.text("content-type"), "application/json");
         serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error} in {self:?}"))
     }
+
+    /// Checks that it is what an `http` block of a document shows: the status, the headers but for those whose values
+    /// vary, and the body.
+    pub(crate) fn assert_shown(&self, block: &str, varying: &[&str]) {
+        let (head, body) = block.split_once("\n\n").expect("a head and a body");
+        let (status, headers) = head.split_once('\n').expect("headers");
+        let own = format!("HTTP/1.1 {} ", self.status);
+        assert!(status.starts_with(&own), "{status} for {self:?}");
+        for line in headers.lines() {
+            let (name, value) = line.split_once(": ").expect("a header");
+            if !varying.contains(&name) {
+                assert_eq!(self.text(name), value, "{name}");
+            }
+        }
+        assert_eq!(String::from_utf8_lossy(&self.body), body.trim_end());
+    }
 }
 
 /// The statuses of answers, in order.
