@@ -19,6 +19,7 @@ mod redis_server;
 mod sentinels;
 mod slow_proxy;
 mod strict_proxy;
+pub mod transcript;
 
 pub use authority::{Authority, Issued};
 pub use cluster::Cluster;

@@ -142,6 +142,8 @@ pub static UMOCI: Program = Program::new("umoci", || find_on_path("umoci"));
 pub static RUNC: Program = Program::new("runc", || find_on_path("runc"));
 /// Python, from the path.
 pub static PYTHON: Program = Program::new("Python", || find_on_path("python3"));
+/// curl, from the path.
+pub static CURL: Program = Program::new("curl", || find_on_path("curl"));
 /// OpenSSL, from the path.
 pub static OPENSSL: Program = Program::new("openssl", || find_on_path("openssl"));
 /// prlimit of util-linux, from the path: it changes the limits of a running process.

@@ -35,6 +35,7 @@ mod platform;
 mod protocol;
 mod ratelimit;
 mod readme;
+mod recipes;
 mod rejections;
 mod restarts;
 mod saas;
