@@ -99,7 +99,7 @@ impl Stage {
             .env("WEIR_SERVER", self.with_free_ports("127.0.0.1:8081"))
             .env("WEIR_ADMIN", self.with_free_ports("127.0.0.1:8080"))
             // More time than a busy machine needs.
-            .env("WEIR_REDIS_DEADLINE", "5s")
+            .env("WEIR_REDIS_DEADLINE", "5000")
             .env("WEIR_LOG_FORMAT", "json");
         shell
     }
