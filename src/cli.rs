@@ -6,6 +6,7 @@ mod admin;
 mod assign;
 mod check;
 mod completions;
+mod doctor;
 mod explain;
 mod import;
 mod init;
@@ -38,7 +39,7 @@ use crate::settings::ServeArgs;
 /// Success.
 const DONE: u8 = 0;
 /// `check`: the policies have errors. `test`: a test failed. `serve`: the server failed. `query`: an answer is
-/// OVER_LIMIT.
+/// OVER_LIMIT. `doctor`: something is wrong.
 const FAILED: u8 = 1;
 /// The command could not do its work.
 const UNUSABLE: u8 = 2;
@@ -97,6 +98,10 @@ enum Command {
     ///
     /// Clients need the admin token if the server has one. Exits with 0, or with 2 if the first request failed.
     Top(top::TopArgs),
+    /// Ask a running server, and its Envoy, why limits do not do what they should
+    ///
+    /// Exits with 0 if it finds nothing, with 1 if it does, and with 2 if the server or Envoy cannot be asked.
+    Doctor(doctor::DoctorArgs),
     /// Run recorded traffic through policies and report what would be refused
     ///
     /// Exits with 0, or with 2 if the log or the policies cannot be used, if more than 1 % of the lines are malformed,
@@ -157,6 +162,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> Result<ExitCode, CliErro
         Command::Assign(args) => assign::run(&args),
         Command::State(args) => state::run(&args),
         Command::Top(args) => top::run(&args),
+        Command::Doctor(args) => doctor::run(&args),
         Command::Replay(args) => replay::run(&args),
         Command::Test(args) => test::run(&args),
         Command::Explain(args) => explain::run(&args),

@@ -7,6 +7,7 @@ mod admin;
 mod connector;
 mod error;
 mod exchange;
+mod health;
 mod tls;
 
 use std::fmt;
@@ -22,6 +23,7 @@ pub use admin::{AdminClient, AdminError, MediaType};
 pub use connector::{HostResolver, tcp_connector};
 pub use error::{ClientError, ParseServerAddrError};
 pub use exchange::{HttpStream, connect, exchange};
+pub use health::check_health;
 pub use tls::{TlsDialer, TlsOptions, TlsOptionsError};
 
 use crate::host_lookup;
@@ -175,32 +177,7 @@ impl Client {
         tls: &TlsOptions,
         timeout: Duration,
     ) -> Result<Self, ClientError> {
-        let connect_error = |error: tonic::transport::Error| ClientError::Connect {
-            server: server.clone(),
-            reason: root(&error).to_string(),
-        };
-        let endpoint = server.endpoint().map_err(connect_error)?;
-        let endpoint = endpoint.connect_timeout(timeout).timeout(timeout);
-        let channel = match server.encrypted() {
-            None if server.0.starts_with(UNIX) => endpoint.connect().await,
-            None => endpoint.connect_with_connector(tcp_connector(None)).await,
-            Some(authority) => {
-                let dialer = tls.dialer(authority, b"h2");
-                let dialer = dialer.map_err(ClientError::Tls)?;
-                let authority = authority.to_owned();
-                let connector = tower::service_fn(move |_| {
-                    let (dialer, authority) = (dialer.clone(), authority.clone());
-                    async move {
-                        let addresses = host_lookup::lookup_authority(&authority).await?;
-                        let stream = TcpStream::connect(&addresses[..]).await?;
-                        stream.set_nodelay(true)?;
-                        Ok::<_, io::Error>(TokioIo::new(dialer.connect(stream).await?))
-                    }
-                });
-                endpoint.connect_with_connector(connector).await
-            }
-        };
-        let channel = channel.map_err(connect_error)?;
+        let channel = open_channel(server, tls, timeout).await?;
         Ok(Self {
             server: server.clone(),
             grpc: RateLimitServiceClient::new(channel),
@@ -218,27 +195,59 @@ impl Client {
         let response = self.grpc.should_rate_limit(to_proto(request)).await;
         response
             .map(|response| answer(response.into_inner()))
-            .map_err(|status| {
-                let server = self.server.clone();
-                match std::error::Error::source(&status) {
-                    Some(broken)
-                        if matches!(
-                            status.code(),
-                            tonic::Code::Unknown | tonic::Code::Internal
-                        ) =>
-                    {
-                        ClientError::Broken {
-                            server,
-                            reason: root(broken).to_string(),
-                        }
-                    }
-                    _ => ClientError::Call {
-                        server,
-                        code: status.code(),
-                        message: status.message().to_owned(),
-                    },
+            .map_err(|status| call_error(&self.server, &status))
+    }
+}
+
+/// Connects; `timeout` bounds this and every call.
+async fn open_channel(
+    server: &ServerAddr,
+    tls: &TlsOptions,
+    timeout: Duration,
+) -> Result<Channel, ClientError> {
+    let connect_error = |error: tonic::transport::Error| ClientError::Connect {
+        server: server.clone(),
+        reason: root(&error).to_string(),
+    };
+    let endpoint = server.endpoint().map_err(connect_error)?;
+    let endpoint = endpoint.connect_timeout(timeout).timeout(timeout);
+    let channel = match server.encrypted() {
+        None if server.0.starts_with(UNIX) => endpoint.connect().await,
+        None => endpoint.connect_with_connector(tcp_connector(None)).await,
+        Some(authority) => {
+            let dialer = tls.dialer(authority, b"h2");
+            let dialer = dialer.map_err(ClientError::Tls)?;
+            let authority = authority.to_owned();
+            let connector = tower::service_fn(move |_| {
+                let (dialer, authority) = (dialer.clone(), authority.clone());
+                async move {
+                    let addresses = host_lookup::lookup_authority(&authority).await?;
+                    let stream = TcpStream::connect(&addresses[..]).await?;
+                    stream.set_nodelay(true)?;
+                    Ok::<_, io::Error>(TokioIo::new(dialer.connect(stream).await?))
                 }
-            })
+            });
+            endpoint.connect_with_connector(connector).await
+        }
+    };
+    channel.map_err(connect_error)
+}
+
+/// The error of a call that was answered with `status`, or not answered.
+fn call_error(server: &ServerAddr, status: &tonic::Status) -> ClientError {
+    let server = server.clone();
+    match std::error::Error::source(status) {
+        Some(broken) if matches!(status.code(), tonic::Code::Unknown | tonic::Code::Internal) => {
+            ClientError::Broken {
+                server,
+                reason: root(broken).to_string(),
+            }
+        }
+        _ => ClientError::Call {
+            server,
+            code: status.code(),
+            message: status.message().to_owned(),
+        },
     }
 }
 

@@ -3,6 +3,8 @@
 /// A command of a page, and the output below it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Shown {
+    /// The heading of the second level that it is under; empty above the first.
+    pub section: String,
     /// Without the `$`; several lines after a backslash.
     pub command: String,
     /// Its lines.
@@ -18,7 +20,12 @@ pub struct Shown {
 #[must_use]
 pub fn shown(page: &str) -> Vec<Shown> {
     let mut commands: Vec<Shown> = Vec::new();
-    for block in page.split("```console\n").skip(1) {
+    for (at, fence) in page.match_indices("```console\n") {
+        let (before, block) = (&page[..at], &page[at + fence.len()..]);
+        let section = before
+            .rsplit_once("\n## ")
+            .map_or("", |(_, section)| section);
+        let section = section.lines().next().unwrap_or_default();
         let (block, _) = block.split_once("```").expect("the end of a block");
         let indent = block.len() - block.trim_start().len();
         let mut lines = block
@@ -36,6 +43,7 @@ pub fn shown(page: &str) -> Vec<Shown> {
                 command.push_str(lines.next().expect("the rest of a command"));
             }
             commands.push(Shown {
+                section: section.to_owned(),
                 command,
                 output: Vec::new(),
             });
@@ -52,6 +60,26 @@ pub fn shown(page: &str) -> Vec<Shown> {
 }
 
 impl Shown {
+    /// The arguments, if it is a command of weir; without quotes.
+    #[must_use]
+    pub fn weir_arguments(&self) -> Option<Vec<&str>> {
+        let arguments = self.command.strip_prefix("weir ")?;
+        Some(arguments.split(' ').collect())
+    }
+
+    /// Checks what the command printed.
+    ///
+    /// # Panics
+    /// When it differs from what is shown.
+    pub fn assert_prints(&self, printed: &str) {
+        assert!(
+            self.is_as_printed(printed),
+            "{}\n{printed}\nis shown as\n{}",
+            self.command,
+            self.output.join("\n")
+        );
+    }
+
     /// Whether a command that printed this printed what is shown; `…` is anything, on a line of its own any number of lines.
     #[must_use]
     pub fn is_as_printed(&self, printed: &str) -> bool {
@@ -105,18 +133,23 @@ mod tests {
 
     #[test]
     fn commands_are_those_of_console_blocks() {
-        let page = "```sh\n$ no\n```\n- ```console\n  $ a \\\n    b\n  c\n\n  $ d\n  ```\n";
+        let page =
+            "# A\n```sh\n$ no\n```\n## B\n- ```console\n  $ a \\\n    b\n  c\n\n  $ d\n  ```\n";
         let commands = shown(page);
         let texts: Vec<&str> = commands.iter().map(|it| it.command.as_str()).collect();
         assert_eq!(texts, ["a \\\n  b", "d"]);
         assert_eq!(commands[0].output, ["c", ""]);
+        assert_eq!(commands[1].section, "B");
     }
 
     #[test]
     fn an_ellipsis_is_anything() {
         let output = ["a", "…", "c … e"].map(str::to_owned).to_vec();
-        let command = String::new();
-        let shown = Shown { command, output };
+        let shown = Shown {
+            section: String::new(),
+            command: String::new(),
+            output,
+        };
         assert!(shown.is_as_printed("a\nb\nb\nc d e\n"));
         assert!(!shown.is_as_printed("a\nb\nc d\n"));
         assert!(!shown.is_as_printed("a\nc d e\nf\n"));

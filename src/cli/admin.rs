@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::CliError;
-use crate::client::AdminClient;
+use crate::client::{AdminClient, TlsOptions};
 use crate::settings::TlsClientArgs;
 
 /// Where `weir serve` listens for the commands unless it is configured otherwise.
@@ -35,6 +35,10 @@ pub(super) struct AdminArgs {
 impl AdminArgs {
     pub(super) fn has_token(&self) -> bool {
         self.admin_token_file.is_some()
+    }
+
+    pub(super) fn tls_options(&self) -> TlsOptions {
+        self.tls.options()
     }
 
     pub(super) fn client(&self) -> Result<AdminClient, CliError> {

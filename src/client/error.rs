@@ -30,6 +30,14 @@ pub enum ClientError {
         /// The root cause.
         reason: String,
     },
+    /// The health service of the server reports another status than SERVING.
+    #[error("{server} reports {status}")]
+    NotServing {
+        /// The server.
+        server: ServerAddr,
+        /// The name of the status.
+        status: &'static str,
+    },
     /// The options for TLS cannot be used.
     #[error(transparent)]
     Tls(TlsOptionsError),

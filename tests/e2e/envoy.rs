@@ -16,7 +16,7 @@ use weir_harness::{PATIENCE, Process, program};
 pub(crate) struct Envoy {
     /// Where clients connect to.
     pub(crate) address: SocketAddr,
-    admin: SocketAddr,
+    pub(crate) admin: SocketAddr,
     pub(crate) weir: Weir,
     process: Process,
     folder: TempDir,

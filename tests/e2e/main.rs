@@ -19,6 +19,7 @@ mod wire;
 
 mod book;
 mod clients;
+mod doctor;
 mod envoy_gateway;
 mod getting_started;
 mod h2spec;

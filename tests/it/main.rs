@@ -8,6 +8,7 @@
 //! - `commands`: `weir test` and `weir explain`, as processes
 //! - `discovery`: health checks and reflection
 //! - `docs`: what the documentation shows
+//! - `doctor`: what `weir doctor` finds in a running server
 //! - `examples`: the programs in `examples`
 //! - `keys`: the counters of one client, and who may see and change them
 //! - `leases`: slots that are held, and what is charged together or not at all
@@ -45,6 +46,7 @@ mod calls;
 mod commands;
 mod discovery;
 mod docs;
+mod doctor;
 mod examples;
 mod import;
 mod init;

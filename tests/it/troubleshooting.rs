@@ -1,120 +1,100 @@
-//! The commands of `docs/troubleshooting.md`, with the output that it shows.
+//! The commands of `docs/troubleshooting.md`, with the output that it shows. Those that ask Envoy are run by `tests/e2e`.
 
 use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::path::Path;
 use std::process::Command;
 
+use weir_harness::transcript::{Shown, shown};
+
 use crate::binary::{Serving, weir};
 
-/// A command of the page, and what it should print.
-struct Shown {
-    args: Vec<String>,
-    output: Vec<String>,
-}
+const BY_ADDRESS: &str = "
+domain: edge
+descriptors:
+  - {key: remote_address, rate_limit: {unit: second, requests_per_unit: 100000}}
+";
 
-/// The commands of the `console` blocks, in order: a line that begins with `$ weir`, and its output below.
-fn shown(page: &str) -> Vec<Shown> {
-    let mut commands: Vec<Shown> = Vec::new();
-    for block in page.split("```console\n").skip(1) {
-        let (block, _) = block.split_once("```").unwrap();
-        let indent = block.len() - block.trim_start().len();
-        for line in block.lines() {
-            let line = line.get(indent..).unwrap_or_default();
-            match line.strip_prefix("$ weir ") {
-                Some(args) => commands.push(Shown {
-                    args: args.split(' ').map(str::to_owned).collect(),
-                    output: Vec::new(),
-                }),
-                None => commands.last_mut().unwrap().output.push(line.to_owned()),
-            }
-        }
-        // The end of a block in a list.
-        let output = &mut commands.last_mut().unwrap().output;
-        while output.last().is_some_and(|line| line.is_empty()) {
-            output.pop();
-        }
-    }
-    commands
-}
-
-/// Whether the output is as shown; `…` is anything, on a line of its own any number of lines.
-fn is_as_shown(output: &str, shown: &[String]) -> bool {
-    let mut rest = output.trim_end();
-    let mut is_open = false;
-    for line in shown {
-        if line == "…" {
-            is_open = true;
-            continue;
-        }
-        let mut lines = rest.split_inclusive('\n');
-        let mut skipped = 0;
-        loop {
-            let Some(next) = lines.next() else {
-                return false;
-            };
-            skipped += next.len();
-            if is_line(next.trim_end_matches('\n'), line) {
-                break;
-            }
-            if !is_open {
-                return false;
-            }
-        }
-        rest = &rest[skipped..];
-        is_open = false;
-    }
-    is_open || rest.is_empty()
-}
-
-fn is_line(line: &str, shown: &str) -> bool {
-    let mut parts = shown.split('…');
-    let Some(mut rest) = line.strip_prefix(parts.next().unwrap_or_default()) else {
-        return false;
+/// A server in the situation that a section describes.
+fn server(section: &str) -> Serving {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let policy = fs::read_to_string(root.join("config/first_limit.yaml")).unwrap();
+    let start = |policy: &str| Serving::start_policy(policy, &["--grpc=127.0.0.1:0"]);
+    let query = |server: &Serving, args: &str| {
+        let mut query = weir(&["query"]);
+        query
+            .args(args.split(' '))
+            .env("WEIR_SERVER", &server.address);
+        let code = query.output().unwrap().status.code();
+        assert!(matches!(code, Some(0 | 1)), "{code:?}: {args}");
     };
-    let mut is_open = false;
-    for part in parts {
-        is_open = part.is_empty();
-        match rest.find(part) {
-            Some(at) => rest = &rest[at + part.len()..],
-            None => return false,
+    match section {
+        "Nothing is limited" => {
+            let server = start(&policy);
+            query(&server, "--domain first-limit api_key=alice");
+            query(&server, "--domain first_limit apikey=alice");
+            server
         }
+        "Everything is refused" => {
+            let server = start(&policy);
+            query(&server, "--domain first_limit --times 40 api_key=bob");
+            server
+        }
+        "All clients share one address" => {
+            let server = start(BY_ADDRESS);
+            query(&server, "--domain edge --times 60 remote_address=10.0.0.9");
+            server
+        }
+        "Calls time out" => {
+            let server = start(&policy);
+            let mut http1 = TcpStream::connect(&server.address).unwrap();
+            http1
+                .write_all(b"GET / HTTP/1.1\r\nhost: weir\r\n\r\n")
+                .unwrap();
+            http1.read_to_end(&mut Vec::new()).unwrap();
+            server
+        }
+        other => panic!("no server for the section {other:?}"),
     }
-    is_open || rest.is_empty()
 }
 
 #[test]
 fn commands_print_what_is_shown() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let page = fs::read_to_string(root.join("docs/troubleshooting.md")).unwrap();
-    let commands = shown(&page);
-    assert!(
-        commands.len() >= 6,
-        "only {} commands found",
-        commands.len()
-    );
-    let policy = root.join("config/first_limit.yaml");
-    let server = Serving::start(&["--grpc=127.0.0.1:0", "--policies", policy.to_str().unwrap()]);
-    for command in commands {
-        let mut weir: Command = weir(&[]);
-        weir.current_dir(root)
-            .args(&command.args)
-            .env("WEIR_SERVER", &server.address)
-            .env("WEIR_ADMIN", &server.http);
-        let output = String::from_utf8(weir.output().unwrap().stdout).unwrap();
-        assert!(
-            is_as_shown(&output, &command.output),
-            "weir {}\n{output}\nis shown as\n{}",
-            command.args.join(" "),
-            command.output.join("\n")
-        );
+    let asks_envoy = |command: &Shown| command.command.contains(" --envoy ");
+    let mut commands = shown(&page);
+    commands.retain(|command| !asks_envoy(command));
+    let count = commands.len();
+    assert!(count >= 10, "only {count} commands found");
+    for section in commands.chunk_by(|one, next| one.section == next.section) {
+        let server = server(&section[0].section);
+        for command in section {
+            let mut weir: Command = weir(&[]);
+            weir.current_dir(root)
+                .args(command.weir_arguments().unwrap())
+                .env("WEIR_SERVER", &server.address)
+                .env("WEIR_ADMIN", &server.http);
+            command.assert_prints(&String::from_utf8(weir.output().unwrap().stdout).unwrap());
+        }
     }
-    drop(server);
 }
 
 #[test]
-fn an_ellipsis_is_anything() {
-    let shown = ["a", "…", "c … e"].map(str::to_owned);
-    assert!(is_as_shown("a\nb\nb\nc d e\n", &shown));
-    assert!(!is_as_shown("a\nb\nc d\n", &shown));
-    assert!(!is_as_shown("a\nc d e\nf\n", &shown));
+fn every_symptom_begins_with_the_doctor() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = fs::read_to_string(root.join("docs/troubleshooting.md")).unwrap();
+    let commands = shown(&page);
+    let mut first = commands.chunk_by(|one, next| one.section == next.section);
+    assert!(first.all(|section| section[0].command.starts_with("weir doctor")));
+    let sections = page.split("\n## ").skip(1);
+    let sections: Vec<&str> = sections.filter_map(|text| text.lines().next()).collect();
+    for section in &sections {
+        assert!(
+            commands.iter().any(|command| command.section == *section),
+            "{section}"
+        );
+    }
+    assert_eq!(sections.len(), 5);
 }

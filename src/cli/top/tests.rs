@@ -27,6 +27,7 @@ fn overview() -> Overview {
     };
     let overview = json!({
         "version": "0.1.0", "now_micros": 0, "stage": "serving", "generation": 3, "loaded_at_micros": null,
+        "policy_origin": {"kind": "files"},
         "slots_in_use": {"2": 5},
         "store": {"counters": 4, "bytes": 2048, "pinned": 0, "evicted": 0, "evicted_over_limit": 0,
                   "redis": {"unavailable_reason": null}},

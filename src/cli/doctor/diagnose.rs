@@ -1,0 +1,37 @@
+//! From observations to findings.
+
+mod envoy_calls;
+mod one_address;
+mod refused;
+mod slow;
+mod twice;
+mod unlimited;
+
+use super::finding::Finding;
+use super::observations::Observations;
+
+/// The findings, in the order of `docs/troubleshooting.md`.
+pub(super) fn findings(seen: &Observations) -> Vec<Finding> {
+    let mut findings = unlimited::findings(seen);
+    findings.extend(envoy_calls::findings(seen));
+    findings.extend(refused::findings(seen));
+    findings.extend(twice::findings(seen));
+    findings.extend(one_address::findings(seen));
+    findings.extend(slow::findings(seen));
+    findings.sort_by_key(|finding| finding.symptom);
+    findings
+}
+
+/// `1 request`, `2 requests`.
+fn count(number: impl Into<f64>, noun: &str) -> String {
+    let number = number.into();
+    match number == 1.0 {
+        true => format!("1 {noun}"),
+        false => format!("{number} {noun}s"),
+    }
+}
+
+/// A count of Envoy.
+fn count_u64(number: u64, noun: &str) -> String {
+    count(number as f64, noun)
+}
