@@ -304,8 +304,13 @@ fn a_read_only_folder_costs_durability_or_is_an_error_at_the_start() {
     assert!(log.contains("counters could not be written"), "{log}");
 }
 
-/// Kills of all rounds together.
-const KILLS: usize = 200;
+/// Kills of all rounds together; fewer where somebody waits for the tests.
+fn kills() -> usize {
+    match std::env::var_os("CI") {
+        Some(_) => 200,
+        None => 40,
+    }
+}
 
 /// Servers that run at once.
 const AT_ONCE: usize = 4;
@@ -338,7 +343,7 @@ fn kill_again_and_again(seed: u64) -> u64 {
     let mut checked = 0;
     let mut survived = [0_u64; CLIENTS];
     let mut sent_at_most = [0_u64; CLIENTS];
-    for round in 0..KILLS / AT_ONCE {
+    for round in 0..kills() / AT_ONCE {
         let mut kept = Kept::start(state.path());
         for client in 0..CLIENTS {
             let used = 1_000_000 - u64::from(kept.left("year", &client.to_string()));
