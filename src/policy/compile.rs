@@ -3,13 +3,16 @@
 //! It checks what one key alone cannot show, such as duplicates and nodes that can never match, and
 //! reports every fault that it finds. It does no I/O and does not know YAML.
 
+mod bucket;
 mod calendar;
+mod charge;
 mod cidr;
 mod compiler;
 mod concurrency;
 mod coverage;
 mod effect;
 mod level;
+mod limit_names;
 mod limits;
 mod matcher;
 mod own_limits;
@@ -18,9 +21,13 @@ mod plans;
 mod reach;
 mod response;
 mod root;
+mod rule_limits;
 mod standard;
 mod summary;
+mod tables;
 mod unlikely;
+mod unlimited;
+mod window;
 mod word;
 
 use super::assignments::{Assigned, TableFiles};

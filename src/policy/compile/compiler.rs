@@ -6,17 +6,16 @@ use std::sync::Arc;
 use super::coverage::ResponseCoverage;
 use super::level::LevelBuilder;
 use super::plans::CompiledPlans;
+use super::rule_limits::RuleLimits;
 use super::summary::DomainSummary;
-use super::{effect, limits, matcher, on_store_error, reach, response, unlikely};
-use crate::document::{FilePosition, PathElement, Position, Report, Spanned, Text};
-use crate::limit::LimitSet;
+use super::{effect, matcher, on_store_error, response, unlikely};
+use crate::document::{PathElement, Report, Text};
 use crate::policy::assignments::TableFiles;
-use crate::policy::raw::{Flag, RawDescriptor, RawDescriptors, RawRateLimit, RawResponse};
+use crate::policy::raw::{Flag, RawDescriptor, RawDescriptors, RawResponse};
 use crate::policy::rule::AssignedBy;
 use crate::policy::tree::{Domain, PolicyLevel, PolicyNode, UsedTable};
 use crate::policy::{
-    LevelName, Limits, MetricDetail, MetricIds, OnStoreError, PolicyCode, ResponseTemplate, Rule,
-    RuleName, Terms,
+    LevelName, MetricDetail, MetricIds, OnStoreError, PolicyCode, ResponseTemplate, Rule, RuleName,
 };
 
 /// The most nodes and values of one domain; fewer in tests, which have to get there.
@@ -29,14 +28,14 @@ pub(super) struct Compiler<'t> {
     pub(super) levels: Vec<PolicyLevel>,
     pub(super) rules: Vec<Arc<Rule>>,
     pub(super) plans: CompiledPlans,
-    known_tables: &'t TableFiles,
+    pub(super) known_tables: &'t TableFiles,
     pub(super) tables: Vec<UsedTable>,
     /// The indices of the rules that a table changes.
     pub(super) assigned_rules: Vec<u32>,
     /// The keys of all levels so far, for the names of rules.
     keys: HashMap<Text, Arc<str>>,
     /// The `response` blocks around the present descriptor, the nearest last.
-    responses: Vec<ResponseCoverage>,
+    pub(super) responses: Vec<ResponseCoverage>,
     /// How many exact values there are.
     values: usize,
     /// Whether the domain is full, which is reported once.
@@ -190,132 +189,6 @@ impl<'t> Compiler<'t> {
         }
     }
 
-    /// The limits of a descriptor, its own or those of its plan.
-    fn limits(
-        &mut self,
-        raw: &RawDescriptor,
-        below: &LevelContext,
-        report: &mut Report,
-    ) -> Option<RuleLimits> {
-        if let Some(exempt) = raw.extras.flag(Flag::Exempt) {
-            let limit = raw.rate_limit.as_ref();
-            let limit = limit.map(|limit| ("`rate_limit`", limit.position));
-            let plan = raw.extras.plan.given();
-            let plan = plan.map(|plan| ("`plan`", plan.position));
-            if let Some((key, position)) = limit.or(plan) {
-                let message = format!("`exempt` together with {key}");
-                report.add(PolicyCode::ExemptWithLimit, position, message);
-                return None;
-            }
-            return Some(RuleLimits {
-                limits: Limits::Exempt,
-                replaces: Box::default(),
-                plan: None,
-                position: exempt.position,
-            });
-        }
-        match (&raw.rate_limit, raw.extras.plan.given()) {
-            (Some(_), Some(plan)) => {
-                let message = "a descriptor with `plan` and `rate_limit`";
-                report.add(PolicyCode::PlanAndLimit, plan.position, message);
-                None
-            }
-            (Some(rate_limit), None) => self.own_limits(rate_limit, below, report),
-            (None, Some(plan)) => report.within(PathElement::Key("plan"), |report| {
-                self.planned_limits(plan, below, report)
-            }),
-            (None, None) => None,
-        }
-    }
-
-    fn own_limits(
-        &mut self,
-        rate_limit: &RawRateLimit,
-        below: &LevelContext,
-        report: &mut Report,
-    ) -> Option<RuleLimits> {
-        let summary = &self.summary;
-        let compiled = report.within(PathElement::Key("rate_limit"), |report| {
-            limits::compile(rate_limit, summary, report)
-        })?;
-        if let Limits::Counted(set) = &compiled.limits {
-            report.within(PathElement::Key("rate_limit"), |report| {
-                let may_be_replaced = |name: &str| summary.replaced.contains(name);
-                reach::check(set, rate_limit, may_be_replaced, report);
-            });
-            let positions = rate_limit.limits.iter();
-            let positions = positions.map(|limit| report.file_position(limit.position));
-            cover(&mut self.responses, set, positions, &below.name);
-        }
-        Some(RuleLimits {
-            limits: compiled.limits,
-            replaces: compiled.replaces,
-            plan: None,
-            position: rate_limit.position,
-        })
-    }
-
-    fn planned_limits(
-        &mut self,
-        name: &Spanned<Text>,
-        below: &LevelContext,
-        report: &mut Report,
-    ) -> Option<RuleLimits> {
-        let plan = self.plans.find(name, report)?;
-        let terms = plan.terms.as_ref()?;
-        if let (Limits::Counted(set), None) = (&terms.limits, &terms.response) {
-            let positions = plan.limits_at.iter().copied();
-            cover(&mut self.responses, set, positions, &below.name);
-        }
-        Some(RuleLimits {
-            limits: terms.limits.clone(),
-            replaces: terms.replaces.clone(),
-            plan: Some(Arc::clone(terms)),
-            position: name.position,
-        })
-    }
-
-    /// The index of the table of a descriptor; `None` if it has none, or if an error was reported.
-    fn table(
-        &mut self,
-        raw: &RawDescriptor,
-        counts_values: bool,
-        report: &mut Report,
-    ) -> Option<u32> {
-        let name = raw.extras.assignments.given()?;
-        if !raw.is_rule() {
-            let message =
-                "`assignments` without `plan` or `rate_limit` for the values that have no row";
-            report.add(PolicyCode::AssignmentsWithoutLimit, name.position, message);
-        }
-        if !counts_values {
-            let message = "`assignments` on a descriptor whose values share counters";
-            report.add(
-                PolicyCode::AssignmentsOfSharedCounters,
-                name.position,
-                message,
-            );
-        }
-        self.known_tables.check(name, report);
-        let file = report.file();
-        let is_same =
-            |table: &UsedTable| *table.name == *name.value && table.file.parent() == file.parent();
-        let is_secret = raw
-            .key
-            .given()
-            .is_some_and(|key| self.summary.is_secret(&key.value));
-        if let Some(at) = self.tables.iter().position(is_same) {
-            self.tables[at].is_secret |= is_secret;
-            return Some(at as u32);
-        }
-        self.tables.push(UsedTable {
-            name: (*name.value).into(),
-            file: file.clone(),
-            is_secret,
-        });
-        Some(self.tables.len() as u32 - 1)
-    }
-
     fn rule(
         &mut self,
         raw: &RawDescriptor,
@@ -396,30 +269,6 @@ impl<'t> Compiler<'t> {
             report.add(PolicyCode::TooManyDescriptors, next.position, message);
         }
         false
-    }
-}
-
-/// The limits of a rule, and where they come from.
-struct RuleLimits {
-    limits: Limits,
-    replaces: Box<[Arc<str>]>,
-    plan: Option<Arc<Terms>>,
-    position: Option<Position>,
-}
-
-/// Adds the limits that a response reports to the nearest `response`.
-fn cover(
-    responses: &mut [ResponseCoverage],
-    set: &LimitSet,
-    positions: impl Iterator<Item = FilePosition>,
-    name: &[LevelName],
-) {
-    let Some(response) = responses.last_mut() else {
-        return;
-    };
-    let reported = set.limits.iter().zip(positions);
-    for (limit, at) in reported.filter(|(limit, _)| !limit.shadow_mode) {
-        response.add(limit, name, at);
     }
 }
 
