@@ -77,7 +77,7 @@ impl TlsOptions {
             return Ok(pem::roots(path)?);
         }
         let mut roots = RootCertStore::empty();
-        // Some that cannot be used are usual.
+        // Systems often have some certificates that cannot be parsed; they are skipped.
         roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
         match roots.is_empty() {
             true => Err(TlsOptionsError::NoSystemCa),

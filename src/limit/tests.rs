@@ -206,7 +206,7 @@ fn a_limit_added_to_a_rule_leaves_the_others_their_counts() {
 }
 
 #[test]
-fn a_limit_that_is_displaced_is_neither_asked_nor_charged() {
+fn a_limit_that_is_replaced_is_neither_asked_nor_charged() {
     let minute = window(Unit::Minute, 1);
     let set = [
         limit(LimitKind::FixedWindow, 1, minute),

@@ -1,6 +1,6 @@
 //! The variables of envoyproxy/ratelimit, for `weir ratelimit`: weir in its place, without a change to anything else.
 //!
-//! [`variable_table`] documents all of them. What they have no words for is set by the variables of `weir serve`.
+//! [`variable_table`] documents all of them. What they cannot express is set by the variables of `weir serve`.
 
 mod counting;
 mod environment;

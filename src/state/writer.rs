@@ -1,7 +1,7 @@
 //! The thread that keeps the table of counters up to date.
 //!
 //! Every [`WriterConfig::interval`] it writes the counters that have changed and waits for the disk. After a failure it
-//! opens the table again, at growing intervals, and writes all counters: nobody notices but who looks at the status.
+//! opens the table again, at growing intervals, and writes all counters. Only [`StateStatus`] shows that; no decision is affected.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;

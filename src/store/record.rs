@@ -1,4 +1,4 @@
-//! A counter as bytes, for who keeps the counters of this process elsewhere.
+//! A counter as bytes, for a module that keeps the counters of this process elsewhere, such as on a disk.
 //!
 //! A record is when the states end (8 bytes, microseconds), until when the counter is pinned (4, seconds), when the
 //! record was made (4, seconds), and the encoded states; all little-endian.

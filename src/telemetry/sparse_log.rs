@@ -28,7 +28,7 @@ impl SparseLog {
 
     /// Whether a line about the subject is due. If it is, the next one is due an interval later.
     pub(super) fn is_due(&self, subject: u64, now: Timestamp) -> bool {
-        // Another thread is at it: a line less does no harm, and nobody waits.
+        // Another thread holds the lock: rather than wait for it, this line is left out.
         let Some(mut logged) = self.logged.try_lock() else {
             return false;
         };

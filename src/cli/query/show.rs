@@ -108,7 +108,7 @@ pub(super) fn json(request: &Request, results: &CallResults, domain: &DomainKnow
     format!("{value:#}\n")
 }
 
-/// A note on hits that no wait helps. The answer does not contain the burst of a bucket.
+/// A note on hits that are more than the limit ever admits at once. The answer does not contain the burst of a bucket.
 fn never_admitted(cost: Cost, status: &DescriptorStatus) -> Option<String> {
     let (Cost::Hits(hits), Some(reported)) = (cost, &status.limit) else {
         return None;

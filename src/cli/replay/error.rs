@@ -54,7 +54,7 @@ pub(super) enum ReplayError {
     NoRule,
 }
 
-/// NameList in a message, such as `` `a`, `b` ``.
+/// Names in a message, such as `` `a`, `b` ``.
 #[derive(Debug)]
 pub(super) struct NameList(Vec<String>);
 

@@ -13,7 +13,7 @@ use crate::policy::{Limits, PolicyCode};
 /// A compiled `rate_limit`.
 pub(super) struct CompiledRateLimit {
     pub(super) limits: Limits,
-    /// The names of limits of other rules that it displaces.
+    /// The names of limits of other rules that it replaces.
     pub(super) replaces: Box<[Arc<str>]>,
 }
 

@@ -5,7 +5,7 @@ use crate::limit::{Charge, Limit, LimitKind, LimitSet, Rate};
 use crate::policy::PolicyCode;
 use crate::policy::raw::RawRateLimit;
 
-/// Warns of such limits. `may_be_replaced` says whether other rules of the domain can displace a limit of that name.
+/// Warns of such limits. `may_be_replaced` says whether other rules of the domain can replace a limit of that name.
 pub(super) fn check(
     set: &LimitSet,
     raw: &RawRateLimit,

@@ -122,7 +122,8 @@ fn check_origin(
     }
 }
 
-/// A page of another site cannot make an address its name. On loopback only its addresses lead here.
+/// Whether requests for this host are answered. Another site can have its name lead to this machine (DNS rebinding), but not
+/// an address: an address is accepted, on loopback only one of loopback, and of names only those that are known.
 fn is_permitted(host: &str, hosts: &[String], is_loopback: bool) -> bool {
     let name = match host.rsplit_once(':') {
         Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,

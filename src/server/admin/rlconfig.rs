@@ -49,7 +49,7 @@ fn text(policy: &Policy) -> String {
     text
 }
 
-/// envoyproxy/ratelimit has fixed windows only: what it has no words for follows its own.
+/// The limit as envoyproxy/ratelimit prints it, followed by what its format, which has fixed windows only, cannot express.
 fn words(limit: &LimitKind) -> String {
     let (rate, rest) = match limit {
         LimitKind::FixedWindow(rate) => (*rate, String::new()),

@@ -126,8 +126,8 @@ fn encode(message: &RateLimitResponse, out: &mut Vec<u8>) {
     let _ = message.encode(out);
 }
 
-/// What is known without waiting, such as what the local cache knows, is answered at once. What is not
-/// is polled again by its connection, with a waker that is one.
+/// Polls a decision once: one that need not wait, such as one from the local cache, is answered at once. The waker
+/// does nothing, since the connection polls any other decision again with its own.
 fn first_poll(mut future: LateFuture<UnsentGrant>, out: &mut Vec<u8>) -> CallOutcome<UnsentGrant> {
     match future
         .as_mut()

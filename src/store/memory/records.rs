@@ -1,4 +1,4 @@
-//! The counters in memory as records, for who keeps them elsewhere.
+//! The counters in memory as records, for a module that keeps them elsewhere, such as on a disk.
 
 use std::sync::Arc;
 

@@ -160,7 +160,7 @@ impl Connector {
         connecting.await
     }
 
-    /// The master of a service, as one sentinel names it. That it is the master, writing shows.
+    /// The master of a service, as one sentinel names it. Only a write shows whether it still is the master.
     async fn ask_sentinel(
         &self,
         sentinel: &HostPort,

@@ -166,7 +166,7 @@ impl Shared {
         let _ = connections.wait_for(|connections| *connections > 0).await;
     }
 
-    /// Redis answers. That it counts, only an answer to a hit that was written shows.
+    /// Notes that Redis has answered. Only an answer to a write (`has_written`) shows that it counts.
     pub(super) fn report_answer(&self, has_written: bool) {
         let is_partly_down = || self.open_circuits.load(Ordering::Relaxed) > 0;
         if !self.is_down.load(Ordering::Relaxed) || is_partly_down() {

@@ -97,7 +97,7 @@ impl HeaderDecoder {
     /// Decodes the next bytes of a block, and hands every field that they complete to `visit`.
     ///
     /// # Errors
-    /// When they are not HPACK, or change the table in a way that is not allowed.
+    /// If the bytes are not HPACK, or change the size of the table in a way that is not allowed.
     pub(in super::super) fn decode(
         &mut self,
         mut bytes: &[u8],

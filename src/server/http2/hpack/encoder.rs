@@ -5,7 +5,7 @@
 
 use super::TABLE_BYTES;
 
-/// AnswerBlocks of an answer while the peer's table is empty: they fill it.
+/// The header blocks of an answer while the dynamic table of the peer is empty: they add their fields to it.
 const FILLING: AnswerBlocks = AnswerBlocks {
     head: b"\x88\x5f\x10application/grpc\x40\x14grpc-accept-encoding\x0didentity,gzip",
     tail: b"\x40\x0bgrpc-status\x010",
