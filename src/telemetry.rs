@@ -24,8 +24,8 @@ pub use heavy_hitters::{HeavyHitter, HeavyHitters, TopClients};
 pub use history::{HISTORY_STEPS, History, HistoryStep};
 pub use logs::{DroppedLines, Log, LogConfig, LogError, log};
 pub use metrics::{
-    CallRecorder, DEFAULT_MAX_SERIES, DomainDecisions, FAMILIES, MetricFamily, MetricKind, Metrics,
-    PolicyLoad, Recorder, RuleHits,
+    CallRecorder, DEFAULT_MAX_SERIES, DomainDecisions, MetricFamily, MetricKind, Metrics,
+    PolicyLoad, Recorder, RuleHits, metric_families,
 };
 pub use server_port::ServerPort;
 pub use statsd::{StatsdConfig, StatsdProtocol, StatsdSender};

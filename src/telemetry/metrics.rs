@@ -3,7 +3,7 @@
 //! Each thread that decides has a [`Recorder`] whose counters nobody else writes, so counting a
 //! decision takes a few additions. Rules know the IDs of their counters
 //! ([`crate::policy::MetricIds`]) before they are served, so nothing is looked up by name. A request
-//! for `/metrics` sums the counters of all threads. The list of all metrics is [`FAMILIES`].
+//! for `/metrics` sums the counters of all threads. All metrics are listed by [`metric_families`].
 
 mod certificates;
 mod counter;
@@ -28,7 +28,7 @@ use std::sync::{Arc, OnceLock};
 use parking_lot::Mutex;
 
 pub use counts::{DomainDecisions, RuleHits};
-pub use families::{FAMILIES, MetricFamily};
+pub use families::{MetricFamily, metric_families};
 pub use policy_loads::PolicyLoad;
 pub use recorder::{CallRecorder, Recorder};
 pub use registry::DEFAULT_MAX_SERIES;
@@ -273,7 +273,7 @@ impl Metrics {
     ) -> impl Iterator<Item = String> + Send + use<'s> {
         let scrape = Arc::new(Scrape::new(self, engine, policy));
         let of_envoy = envoy_names.then(|| Arc::clone(&scrape));
-        let families = FAMILIES.iter().map(move |family| {
+        let families = metric_families().map(move |family| {
             let mut text = PrometheusText::default();
             let mut samples = text.family(family.name, family.kind, family.help, family.labels);
             (family.read)(&scrape, &mut samples);

@@ -1,7 +1,7 @@
 //! The endpoints of the admin server: health, `/json` and metrics.
 
 use weir::server::admin::{Access, ENDPOINTS};
-use weir::telemetry::FAMILIES;
+use weir::telemetry::metric_families;
 
 use crate::running::{descriptor, request as grpc_request};
 use crate::site::{Options, Site, fixed_clock, request};
@@ -141,7 +141,7 @@ async fn every_rule_has_its_metrics() {
         metrics.sample(&format!("weir_limit_requests{{{limit}}}")),
         Some(5)
     );
-    for family in FAMILIES {
+    for family in metric_families() {
         let typed = format!("# TYPE {} {}\n", family.name, family.kind.as_str());
         assert!(metrics.body.contains(&typed), "{typed}");
     }

@@ -5,7 +5,7 @@ use crate::limit::{InvalidBucket, Rate, TokenBucket};
 use crate::policy::PolicyCode;
 use crate::policy::raw::RawLimit;
 
-/// Reports a `burst` that is 0, or of a limit that is no token bucket.
+/// Reports a `burst` that is 0, or of a limit that is not a token bucket.
 pub(super) fn check_burst(raw: &RawLimit, algorithm: Option<&str>, report: &mut Report) {
     let Some(burst) = raw.extras.burst.given() else {
         return;

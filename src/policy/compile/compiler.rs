@@ -6,16 +6,16 @@ use std::sync::Arc;
 use super::coverage::ResponseCoverage;
 use super::level::LevelBuilder;
 use super::plans::CompiledPlans;
-use super::rule_limits::RuleLimits;
 use super::summary::DomainSummary;
 use super::{effect, matcher, on_store_error, response, unlikely};
-use crate::document::{PathElement, Report, Text};
+use crate::document::{PathElement, Position, Report, Text};
 use crate::policy::assignments::TableFiles;
 use crate::policy::raw::{Flag, RawDescriptor, RawDescriptors, RawResponse};
 use crate::policy::rule::AssignedBy;
 use crate::policy::tree::{Domain, PolicyLevel, PolicyNode, UsedTable};
 use crate::policy::{
-    LevelName, MetricDetail, MetricIds, OnStoreError, PolicyCode, ResponseTemplate, Rule, RuleName,
+    LevelName, Limits, MetricDetail, MetricIds, OnStoreError, PolicyCode, ResponseTemplate, Rule,
+    RuleName, Terms,
 };
 
 /// The most nodes and values of one domain; fewer in tests, which have to get there.
@@ -50,6 +50,14 @@ pub(super) struct LevelContext {
     pub(super) on_store_error: OnStoreError,
     pub(super) value_levels: u64,
     pub(super) name: Vec<LevelName>,
+}
+
+/// The limits of a rule, and where they come from.
+pub(super) struct RuleLimits {
+    pub(super) limits: Limits,
+    pub(super) replaces: Box<[Arc<str>]>,
+    pub(super) plan: Option<Arc<Terms>>,
+    pub(super) position: Option<Position>,
 }
 
 impl<'t> Compiler<'t> {

@@ -2,21 +2,13 @@
 
 use std::sync::Arc;
 
-use super::compiler::{Compiler, LevelContext};
+use super::compiler::{Compiler, LevelContext, RuleLimits};
 use super::coverage::ResponseCoverage;
 use super::{limits, reach};
-use crate::document::{FilePosition, PathElement, Position, Report, Spanned, Text};
+use crate::document::{FilePosition, PathElement, Report, Spanned, Text};
 use crate::limit::LimitSet;
 use crate::policy::raw::{Flag, RawDescriptor, RawRateLimit};
-use crate::policy::{LevelName, Limits, PolicyCode, Terms};
-
-/// The limits of a rule, and where they come from.
-pub(super) struct RuleLimits {
-    pub(super) limits: Limits,
-    pub(super) replaces: Box<[Arc<str>]>,
-    pub(super) plan: Option<Arc<Terms>>,
-    pub(super) position: Option<Position>,
-}
+use crate::policy::{LevelName, Limits, PolicyCode};
 
 impl Compiler<'_> {
     /// The limits of a descriptor, its own or those of its plan.
