@@ -95,9 +95,9 @@ fn health_is_bad_until_the_first_connection_to_redis() {
     let mut redis = RedisServer::start();
     redis.kill();
     let follows = Ratelimit::start(&redis, &[("REDIS_HEALTH_CHECK_ACTIVE_CONNECTION", "true")]);
-    assert_eq!(follows.health(), 500);
     // envoyproxy/ratelimit would not listen yet.
-    assert_eq!(Ratelimit::start(&redis, &[]).health(), 200);
+    Ratelimit::start(&redis, &[]).wait_for_health(200);
+    follows.wait_for_health(500);
     redis.restart();
     follows.wait_for_health(200);
 }
