@@ -90,7 +90,7 @@ pub enum PolicyOrigin {
     Xds {
         /// Its address, as `HOST:PORT`.
         server: String,
-        /// Why there is no connection to it; `None` if there is one.
+        /// Why the connection to it failed; `None` while it is connected.
         problem: Option<String>,
     },
 }

@@ -54,7 +54,7 @@ impl XdsStatus {
         &self.server
     }
 
-    /// Why there is no connection to the server; `None` if there is one.
+    /// Why the connection to the server failed; `None` while it is connected.
     pub fn problem(&self) -> Option<String> {
         if self.is_connected() {
             return None;

@@ -117,7 +117,7 @@ fn nearly_all(seen: &Observations, domain: &DomainOverview) -> Option<Finding> {
     ))
 }
 
-/// Envoy refuses when there is no answer.
+/// Envoy refuses requests while weir does not answer.
 fn by_envoy(seen: &Observations) -> Option<Finding> {
     let envoy = seen.envoy.as_ref()?;
     let errors = envoy.stats.of_filters("error");

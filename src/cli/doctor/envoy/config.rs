@@ -22,7 +22,7 @@ pub(in super::super) struct RateLimitFilter {
     pub(in super::super) domain: String,
     /// The cluster that it calls.
     pub(in super::super) cluster: Option<String>,
-    /// Whether requests are refused when there is no answer.
+    /// Whether Envoy refuses requests while weir does not answer (`failure_mode_deny`).
     pub(in super::super) denies_on_failure: bool,
     /// How long it waits for an answer, such as `0.050s`; `None` for the default of 20 ms.
     pub(in super::super) timeout: Option<String>,
