@@ -1,7 +1,7 @@
 //! What each fuzz target does with its bytes, and what must hold afterwards.
 //!
-//! `cargo +nightly fuzz run http2` runs a target; the others are `message`, `policy` and `states`. The
-//! files of `fuzz/corpus` go through the same functions in `cargo test -p weir-fuzz`.
+//! `cargo +nightly fuzz run http2` runs a target; the others are `headers`, `message`, `policy` and
+//! `states`. The files of `fuzz/corpus` go through the same functions in `cargo test -p weir-fuzz`.
 
 #![allow(
     clippy::missing_panics_doc,
@@ -9,11 +9,13 @@
 )]
 #![allow(clippy::unwrap_used, reason = "a target fails by a panic")]
 
+mod headers;
 mod http2;
 
 use std::path::Path;
 use std::sync::Arc;
 
+pub use headers::headers;
 pub use http2::http2;
 use prost::Message;
 use weir::clock::{Clock, ManualClock, Timestamp};

@@ -20,6 +20,11 @@ fn run(target: &str, function: fn(&[u8])) {
 }
 
 #[test]
+fn the_corpus_of_headers_passes() {
+    run("headers", weir_fuzz::headers);
+}
+
+#[test]
 fn the_corpus_of_http2_passes() {
     run("http2", weir_fuzz::http2);
 }

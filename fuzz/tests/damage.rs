@@ -26,6 +26,11 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
+    fn headers_are_the_same_to_another_decoder(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
+        weir_fuzz::headers(&bytes);
+    }
+
+    #[test]
     fn no_bytes_make_a_connection_panic(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
         weir_fuzz::http2(&bytes);
     }
