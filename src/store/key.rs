@@ -98,7 +98,18 @@ impl std::fmt::Debug for HashKey {
 impl CounterKey {
     /// 32 hexadecimal digits.
     pub fn hex(self) -> String {
-        format!("{:016x}{:016x}", self.high, self.low)
+        let mut hex = String::with_capacity(32);
+        self.push_hex(&mut hex);
+        hex
+    }
+
+    /// Appends [`CounterKey::hex`], without the machinery of formatting: each call of Redis has one.
+    pub(super) fn push_hex(self, text: &mut String) {
+        let digits = self
+            .to_bytes()
+            .into_iter()
+            .flat_map(|byte| [byte >> 4, byte & 15]);
+        text.extend(digits.map(|digit| char::from(b"0123456789abcdef"[usize::from(digit)])));
     }
 }
 

@@ -7,7 +7,7 @@ use weir::engine::{Code, CountingStatus, Engine};
 use weir::store::{Password, RedisAddress};
 use weir_harness::{Process, RedisServer, StrictProxy, UnknownCommand, free_port, program};
 
-use crate::instances::{ask, counting, start, until};
+use crate::instances::{ask, counting, decide, start, until};
 use crate::stores::{address, patient, runtime, with_servers};
 
 /// Attempts to connect that are waited for.
@@ -80,6 +80,39 @@ fn a_user_without_permissions_is_told_which() {
             define("+@all ~*");
             until(&engine, CountingStatus::Counted).await;
             assert_eq!(engine.unavailable_reason(), None);
+        }
+    });
+}
+
+/// The permissions of a user in docs/redis.md.
+fn documented_permissions() -> String {
+    let page = include_str!("../../docs/redis.md");
+    let line = page.lines().find(|line| line.starts_with("ACL SETUSER"));
+    let (_, rules) = line.unwrap().split_once(">PASSWORD ").unwrap();
+    // Only a cluster knows the command.
+    rules.replace(" +cluster|slots", "")
+}
+
+#[test]
+fn every_hit_counts_with_the_documented_permissions_and_without_setrange() {
+    with_servers(async {
+        let documented = documented_permissions();
+        assert!(documented.contains("+setrange"), "{documented}");
+        let without = documented.replace(" +setrange", "");
+        for rules in [&documented, &without] {
+            let redis = RedisServer::start();
+            let mut user = vec!["acl", "setuser", "weir", "on", ">open"];
+            user.extend(rules.split(' '));
+            assert_eq!(redis.cli(&user), "OK", "{rules}");
+            let url = redis.url().replace("//", "//weir:open@");
+            let engine = start(patient(address(url)));
+            until(&engine, CountingStatus::Counted).await;
+            for hits in 1..=4 {
+                let decision = decide(&engine, "plain").await;
+                assert_eq!(decision.counting_status, CountingStatus::Counted, "{rules}");
+                let remaining = decision.statuses[0].remaining;
+                assert_eq!(remaining, 100 - hits, "{rules}");
+            }
         }
     });
 }

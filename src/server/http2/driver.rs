@@ -52,7 +52,7 @@ where
         io,
         connection,
         late: FuturesUnordered::new(),
-        aborts: HashMap::new(),
+        aborts: HashMap::default(),
         exchanges: Exchanges::new(exchanges),
         is_flushed: true,
     };
@@ -69,17 +69,28 @@ where
     .await
 }
 
-/// A stream and its answer; `None` when nobody waits for it.
-type TaggedAnswer<R> = (u32, Option<LateAnswer<R>>);
+/// An answer that takes time, of a stream.
+struct LateCall<R> {
+    stream: u32,
+    answer: Abortable<LateFuture<R>>,
+}
 
-type TaggedFuture<R> = Pin<Box<dyn Future<Output = TaggedAnswer<R>> + Send>>;
+impl<R> Future for LateCall<R> {
+    /// The answer is `None` when nobody waits for it any more.
+    type Output = (u32, Option<LateAnswer<R>>);
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let answer = ready!(Pin::new(&mut self.answer).poll(cx));
+        Poll::Ready((self.stream, answer.ok()))
+    }
+}
 
 struct ConnectionDriver<IO, S: Http2Service, X: ExchangeService> {
     io: IO,
     connection: Http2Connection<S>,
-    late: FuturesUnordered<TaggedFuture<S::Receipt>>,
+    late: FuturesUnordered<LateCall<S::Receipt>>,
     /// By stream: how to drop an answer that is no longer wanted.
-    aborts: HashMap<u32, AbortHandle>,
+    aborts: HashMap<u32, AbortHandle, foldhash::fast::RandomState>,
     exchanges: Exchanges<X>,
     /// Whether everything that was written was flushed.
     is_flushed: bool,
@@ -160,12 +171,16 @@ where
                 future,
                 deadline,
             } => {
-                let future = in_time(future, deadline.map(Instant::from_std));
+                let future = match deadline {
+                    Some(deadline) => Box::pin(in_time(future, Instant::from_std(deadline))),
+                    None => future,
+                };
                 let (handle, registration) = AbortHandle::new_pair();
-                let abortable = Abortable::new(future, registration);
                 self.aborts.insert(stream, handle);
-                let tagged = async move { (stream, abortable.await.ok()) };
-                self.late.push(Box::pin(tagged));
+                self.late.push(LateCall {
+                    stream,
+                    answer: Abortable::new(future, registration),
+                });
             }
             ConnectionEvent::Cancelled { stream } => {
                 if let Some(handle) = self.aborts.remove(&stream) {
@@ -230,10 +245,7 @@ where
 }
 
 /// An answer, or the news that the client no longer waits for it.
-async fn in_time<R>(future: LateFuture<R>, deadline: Option<Instant>) -> LateAnswer<R> {
-    let Some(deadline) = deadline else {
-        return future.await;
-    };
+async fn in_time<R>(future: LateFuture<R>, deadline: Instant) -> LateAnswer<R> {
     match timeout_at(deadline, future).await {
         Ok(answer) => answer,
         Err(_) => {

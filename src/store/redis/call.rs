@@ -8,6 +8,7 @@ use std::mem;
 
 use smallvec::SmallVec;
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
 
 use super::script::StoredStates;
 use super::time::RedisTime;
@@ -24,6 +25,8 @@ pub(super) struct ScriptCall {
     reply_to: ReplyTo,
     /// Whether Redis may have applied it although no answer has come.
     is_sent: bool,
+    /// How long its waiter waits; `None` until the connection has it.
+    deadline: Option<Instant>,
 }
 
 /// Who receives the reply.
@@ -68,6 +71,7 @@ impl ScriptCall {
             batch,
             reply_to: ReplyTo::Waiter(sender),
             is_sent: false,
+            deadline: None,
         };
         (call, delivery)
     }
@@ -79,6 +83,7 @@ impl ScriptCall {
             batch,
             reply_to: ReplyTo::Nobody,
             is_sent: false,
+            deadline: None,
         }
     }
 
@@ -94,6 +99,26 @@ impl ScriptCall {
         self.is_sent = is_sent;
     }
 
+    pub(super) fn set_deadline(&mut self, deadline: Instant) {
+        self.deadline = Some(deadline);
+    }
+
+    /// Until when somebody waits for the reply. One timer watches over all calls of a command: one for
+    /// each call would cost a twentieth of its processor time.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        match self.reply_to {
+            ReplyTo::Waiter(_) => self.deadline,
+            ReplyTo::Nobody | ReplyTo::WriteBack(..) => None,
+        }
+    }
+
+    /// Reports to a waiter whose deadline has passed that there was no reply in time.
+    pub(super) fn expire(&mut self, now: Instant) {
+        if self.deadline().is_some_and(|deadline| deadline <= now) {
+            self.give_up();
+        }
+    }
+
     /// Passes the reply on.
     pub(super) fn complete(mut self, reply: CallReply) {
         match mem::replace(&mut self.reply_to, ReplyTo::Nobody) {
@@ -106,14 +131,18 @@ impl ScriptCall {
             },
         }
     }
-}
 
-impl Drop for ScriptCall {
-    fn drop(&mut self) {
+    fn give_up(&mut self) {
         match mem::replace(&mut self.reply_to, ReplyTo::Nobody) {
             ReplyTo::Waiter(waiter) if self.is_sent => drop(waiter.send(Delivery::Unknown)),
             ReplyTo::WriteBack(write, _guard) if self.is_sent => write.maybe_applied(),
             ReplyTo::Nobody | ReplyTo::Waiter(_) | ReplyTo::WriteBack(..) => {}
         }
+    }
+}
+
+impl Drop for ScriptCall {
+    fn drop(&mut self) {
+        self.give_up();
     }
 }

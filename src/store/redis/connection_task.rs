@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::sync::mpsc::{self, UnboundedReceiver};
-use tokio::time::Instant;
+use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::backoff::{self, reconnect_backoff};
 use super::call::ScriptCall;
@@ -127,11 +127,12 @@ impl ConnectionTask {
     }
 
     /// Connects, and sees that Redis counts. Calls wait for it, but not longer than for an answer.
-    async fn connect(&self) -> Result<(RedisConnection, NodeMap), StoreError> {
+    async fn connect(&mut self) -> Result<(RedisConnection, NodeMap), StoreError> {
+        let shared = &self.shared;
         let connecting = async {
-            let mut connection = self.shared.connect().await?;
-            let nodes = NodeMap::load(&self.shared, &mut connection).await?;
-            let proof = prove(&self.shared, connection.clone(), CounterKey::reserved(0)).await;
+            let mut connection = shared.connect().await?;
+            let nodes = NodeMap::load(shared, &mut connection).await?;
+            let proof = prove(shared, connection.clone(), CounterKey::reserved(0)).await;
             match proof {
                 // One node that is down does not keep the others away.
                 Err(error) if !connection.is_cluster() || error.is_rejection() => Err(error),
@@ -139,10 +140,13 @@ impl ConnectionTask {
             }
         };
         tokio::pin!(connecting);
-        match tokio::time::timeout(self.shared.deadline, &mut connecting).await {
+        match tokio::time::timeout(shared.deadline, &mut connecting).await {
             Ok(connected) => connected,
             Err(_) => {
                 self.circuit.open();
+                while let Ok(call) = self.calls.try_recv() {
+                    drop(call);
+                }
                 connecting.await
             }
         }
@@ -171,6 +175,8 @@ impl ConnectionTask {
         let flushing = flush_in_background(&self.write_back, flushed);
         tokio::pin!(flushing);
         let mut received = Vec::new();
+        let mut expiry = std::pin::pin!(sleep_until(Instant::now()));
+        let mut has_waiting = false;
         loop {
             tokio::select! {
                 biased;
@@ -199,8 +205,11 @@ impl ConnectionTask {
                     running.push(Box::pin(async move { Event::Heartbeat(node, heartbeat.await) }));
                 }
                 () = &mut flushing => {}
+                () = &mut expiry, if has_waiting => {}
             }
-            for call in received.drain(..) {
+            let deadline = Instant::now() + shared.deadline;
+            for mut call in received.drain(..) {
+                call.set_deadline(deadline);
                 let node = match call.counters.first() {
                     Some(key) if connection.is_cluster() => nodes.node_of(shared.hash_slot(*key)),
                     _ => 0,
@@ -213,8 +222,31 @@ impl ConnectionTask {
                     running.push(Box::pin(async move { Event::Command(node, command.await) }));
                 }
             }
+            has_waiting = watch_waiting(&mut queues, expiry.as_mut());
         }
     }
+}
+
+/// Drops calls that could not be sent in time, and sets the timer to when the next have to be dropped.
+/// Whether there are any.
+fn watch_waiting(queues: &mut [NodeQueue], mut expiry: Pin<&mut Sleep>) -> bool {
+    let next = |queues: &[NodeQueue]| queues.iter().filter_map(NodeQueue::next_deadline).min();
+    let Some(first) = next(queues) else {
+        return false;
+    };
+    if !expiry.is_elapsed() && expiry.deadline() <= first {
+        // It fires early, which costs less than to set it for each command.
+        return true;
+    }
+    let now = Instant::now();
+    for queue in queues.iter_mut() {
+        queue.expire(now);
+    }
+    let Some(first) = next(queues) else {
+        return false;
+    };
+    expiry.as_mut().reset(first);
+    true
 }
 
 /// Handles an event; returns the next probe of a node, if it needs one.

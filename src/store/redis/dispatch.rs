@@ -1,10 +1,12 @@
 //! Calls become commands, and replies are passed on to the calls.
 
 use std::collections::HashMap;
+use std::pin::pin;
 
 use futures_util::future::join_all;
-use redis::{RedisError, cmd};
+use redis::{Cmd, RedisError, Value, cmd};
 use smallvec::SmallVec;
+use tokio::time::{Instant, timeout_at};
 
 use super::call::{CallReply, ScriptCall};
 use super::connect::{CommandOutcome, RedisConnection};
@@ -70,7 +72,7 @@ async fn send(
     for call in &mut calls {
         call.set_sent(true);
     }
-    let result = run_script(shared, connection, &calls).await;
+    let result = run_script(shared, connection, &mut calls).await;
     if result.as_ref().is_err_and(|error| error.code().is_some()) {
         // Redis replied with an error, so the script did not run.
         for call in &mut calls {
@@ -117,8 +119,8 @@ pub(super) async fn prove(
     connection: RedisConnection,
     counter: CounterKey,
 ) -> Result<(), StoreError> {
-    let call = ScriptCall::without_reply(counter, script::encode_probe());
-    let proving = run_script(shared, connection, std::slice::from_ref(&call));
+    let mut calls = [ScriptCall::without_reply(counter, script::encode_probe())];
+    let proving = run_script(shared, connection, &mut calls);
     let reply = tokio::time::timeout(shared.patience(), proving).await;
     let reply = reply.map_err(|_| StoreError::Timeout)??;
     match reply.failure {
@@ -131,33 +133,55 @@ pub(super) async fn prove(
 async fn run_script(
     shared: &Shared,
     mut connection: RedisConnection,
-    calls: &[ScriptCall],
+    calls: &mut [ScriptCall],
 ) -> Result<ScriptReply, RedisError> {
-    let counters = calls.iter().map(|call| call.counters.len()).sum();
-    let command = |name: &str, script: &str| {
-        let mut command = cmd(name);
-        command.arg(script).arg(counters);
-        for key in calls.iter().flat_map(|call| &call.counters) {
-            command.arg(shared.name(*key));
-        }
-        command.arg(&shared.header);
-        for call in calls {
-            command.arg(&call.batch);
-        }
-        command
-    };
-    let mut reply = connection
-        .send(&command("EVALSHA", &shared.script_sha))
-        .await;
-    if reply
-        .as_ref()
-        .is_err_and(|error| error.code() == Some("NOSCRIPT"))
-    {
-        reply = connection.send(&command("EVAL", script::SOURCE)).await;
+    let by_hash = command(shared, "EVALSHA", &shared.script_sha, calls);
+    let mut reply = reply_to(&by_hash, &mut connection, calls).await;
+    let error = reply.as_ref().err();
+    if error.is_some_and(|error| error.code() == Some("NOSCRIPT")) {
+        let by_source = command(shared, "EVAL", script::SOURCE, calls);
+        reply = reply_to(&by_source, &mut connection, calls).await;
     }
     let unexpected = || {
         let kind = redis::ErrorKind::UnexpectedReturnType;
         RedisError::from((kind, "unexpected reply to the script"))
     };
-    ScriptReply::decode(reply?, counters).ok_or_else(unexpected)
+    ScriptReply::decode(reply?, counters_of(calls)).ok_or_else(unexpected)
+}
+
+fn counters_of(calls: &[ScriptCall]) -> usize {
+    calls.iter().map(|call| call.counters.len()).sum()
+}
+
+fn command(shared: &Shared, name: &str, script: &str, calls: &[ScriptCall]) -> Cmd {
+    let mut command = cmd(name);
+    command.arg(script).arg(counters_of(calls));
+    for key in calls.iter().flat_map(|call| &call.counters) {
+        command.arg(shared.name(*key));
+    }
+    command.arg(&shared.header);
+    for call in calls {
+        command.arg(&call.batch);
+    }
+    command
+}
+
+/// The reply to a command. Who waits for a call of it learns at its deadline that none has come.
+async fn reply_to(
+    command: &Cmd,
+    connection: &mut RedisConnection,
+    calls: &mut [ScriptCall],
+) -> Result<Value, RedisError> {
+    let mut reply = pin!(connection.send(command));
+    // They came in the order of their deadlines.
+    while let Some(deadline) = calls.iter().find_map(ScriptCall::deadline) {
+        if let Ok(reply) = timeout_at(deadline, &mut reply).await {
+            return reply;
+        }
+        let now = Instant::now();
+        for call in calls.iter_mut() {
+            call.expire(now);
+        }
+    }
+    reply.await
 }

@@ -77,12 +77,13 @@ impl Redis {
             }
             connection.send(call);
         });
-        match tokio::time::timeout(self.shared.deadline, delivery).await {
-            Ok(Ok(Delivery::Applied(reply))) => Ok(reply),
-            Ok(Ok(Delivery::Unknown)) | Err(_) => Err(Undelivered {
+        // The connection sees to the deadline.
+        match delivery.await {
+            Ok(Delivery::Applied(reply)) => Ok(reply),
+            Ok(Delivery::Unknown) => Err(Undelivered {
                 maybe_applied: true,
             }),
-            Ok(Err(_)) => Err(Undelivered {
+            Err(_) => Err(Undelivered {
                 maybe_applied: false,
             }),
         }

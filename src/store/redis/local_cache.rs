@@ -5,20 +5,18 @@
 //! may answer hits until its deadline in our clock; after that it only seeds the fallback store.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
-use moka::Expiry;
-use moka::policy::EvictionPolicy;
-use moka::sync::Cache;
+use quick_cache::UnitWeighter;
+use quick_cache::sync::{Cache, DefaultLifecycle};
 
 use super::time::{ClockOffset, RedisTime};
 use crate::clock::{Micros, Timestamp};
-use crate::limit::{LimitSet, Outcomes, States};
-use crate::store::{CounterKey, Hit};
+use crate::limit::{Outcomes, States};
+use crate::store::CounterKey;
 
 #[derive(Debug)]
 pub(super) struct LocalCache {
-    entries: Cache<CounterKey, Arc<CacheEntry>, foldhash::fast::RandomState>,
+    entries: Cache<CounterKey, Arc<CacheEntry>, UnitWeighter, foldhash::fast::RandomState>,
     /// How long a counter over its limit is refused without asking Redis.
     over_limit_ttl: Micros,
     /// How long any counter is counted locally.
@@ -29,11 +27,9 @@ pub(super) struct LocalCache {
 #[derive(Debug)]
 pub(super) struct CacheEntry {
     pub(super) states: States,
-    /// Redis must be asked from then on. Virtual time in tests needs it beside moka's own expiry.
+    /// Redis must be asked from then on.
     until: Timestamp,
     offset: ClockOffset,
-    /// How long the entry is of any use.
-    lifetime: Duration,
 }
 
 impl CacheEntry {
@@ -45,11 +41,13 @@ impl CacheEntry {
 
 impl LocalCache {
     pub(super) fn new(capacity: u64, over_limit_ttl: Micros, flush_interval: Micros) -> Self {
-        let entries = Cache::builder()
-            .max_capacity(capacity)
-            .eviction_policy(EvictionPolicy::lru())
-            .expire_after(EntryExpiry)
-            .build_with_hasher(foldhash::fast::RandomState::default());
+        let entries = Cache::with(
+            capacity as usize,
+            capacity,
+            UnitWeighter,
+            foldhash::fast::RandomState::default(),
+            DefaultLifecycle::default(),
+        );
         Self {
             entries,
             over_limit_ttl,
@@ -64,7 +62,7 @@ impl LocalCache {
 
     /// Removes and returns the last report, however old.
     pub(super) fn remove(&self, key: CounterKey) -> Option<Arc<CacheEntry>> {
-        self.entries.remove(&key)
+        self.entries.remove(&key).map(|(_, entry)| entry)
     }
 
     /// Stores how Redis has a counter after a hit at `now`, which is `redis_time` in Redis.
@@ -72,7 +70,7 @@ impl LocalCache {
         &self,
         now: Timestamp,
         redis_time: RedisTime,
-        hit: &Hit<'_>,
+        key: CounterKey,
         states: &States,
         outcomes: &Outcomes,
     ) {
@@ -88,20 +86,18 @@ impl LocalCache {
             states: states.clone(),
             until,
             offset: ClockOffset::between(now, redis_time),
-            lifetime: lifetime(hit.set),
         };
-        self.entries.insert(hit.key, Arc::new(entry));
+        self.entries.insert(key, Arc::new(entry));
     }
 
     /// Replaces the states of an entry by a later report; the deadline stays.
-    pub(super) fn refresh(&self, key: CounterKey, set: &LimitSet, states: States) {
+    pub(super) fn refresh(&self, key: CounterKey, states: States) {
         let last = self.entries.get(&key);
         let (until, offset) = last.map_or_else(Default::default, |last| (last.until, last.offset));
         let entry = CacheEntry {
             states,
             until,
             offset,
-            lifetime: lifetime(set),
         };
         self.entries.insert(key, Arc::new(entry));
     }
@@ -110,38 +106,4 @@ impl LocalCache {
 /// Whether the counter refuses any further hit for a known time.
 pub(super) fn is_blocked(outcomes: &Outcomes) -> bool {
     outcomes.refused && outcomes.blocked_until.is_some()
-}
-
-/// Twice the longest window or block: nothing counted before that matters.
-fn lifetime(set: &LimitSet) -> Duration {
-    let windows = set.limits.iter().filter_map(|limit| limit.window());
-    let windows = windows.map(|window| window.length());
-    let penalties = set.limits.iter().filter_map(|limit| limit.penalty.as_ref());
-    let blocks = penalties.map(|penalty| penalty.longest());
-    let longest = windows.chain(blocks).max().unwrap_or(Micros::from_secs(1));
-    Duration::from_micros(2 * longest.get())
-}
-
-#[derive(Debug)]
-struct EntryExpiry;
-
-impl Expiry<CounterKey, Arc<CacheEntry>> for EntryExpiry {
-    fn expire_after_create(
-        &self,
-        _: &CounterKey,
-        entry: &Arc<CacheEntry>,
-        _: Instant,
-    ) -> Option<Duration> {
-        Some(entry.lifetime)
-    }
-
-    fn expire_after_update(
-        &self,
-        _: &CounterKey,
-        entry: &Arc<CacheEntry>,
-        _: Instant,
-        _: Option<Duration>,
-    ) -> Option<Duration> {
-        Some(entry.lifetime)
-    }
 }

@@ -4,6 +4,8 @@
 
 use std::sync::Arc;
 
+use tokio::time::Instant;
+
 use super::backoff::reconnect_backoff;
 use super::call::ScriptCall;
 use super::shared::Shared;
@@ -77,6 +79,19 @@ impl NodeQueue {
         self.in_flight += 1;
         let calls = self.waiting.len().min(MAX_CALLS);
         Some(self.waiting.drain(..calls).collect())
+    }
+
+    /// Drops calls that have waited too long, so that they are not applied later.
+    pub(super) fn expire(&mut self, now: Instant) {
+        let is_expired =
+            |call: &ScriptCall| call.deadline().is_some_and(|deadline| deadline <= now);
+        self.waiting.retain(|call| !is_expired(call));
+    }
+
+    /// The earliest deadline of a call that waits.
+    pub(super) fn next_deadline(&self) -> Option<Instant> {
+        // They came in the order of their deadlines.
+        self.waiting.iter().find_map(ScriptCall::deadline)
     }
 
     /// A command has ended.

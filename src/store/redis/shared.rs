@@ -83,7 +83,10 @@ impl Shared {
 
     /// The name of a counter in Redis.
     pub(super) fn name(&self, key: CounterKey) -> String {
-        format!("{}{}", self.prefix, key.hex())
+        let mut name = String::with_capacity(self.prefix.len() + 32);
+        name.push_str(&self.prefix);
+        key.push_hex(&mut name);
+        name
     }
 
     /// The name of a hash of records in Redis.

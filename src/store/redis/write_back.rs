@@ -133,7 +133,8 @@ impl WriteBack {
         outcomes: &Outcomes,
     ) {
         if is_cacheable(hit) {
-            self.cache.insert(now, redis_time, hit, states, outcomes);
+            self.cache
+                .insert(now, redis_time, hit.key, states, outcomes);
         }
     }
 

@@ -37,7 +37,7 @@ impl InFlight {
             let mut states = found.states(&write.set);
             states.align(&write.set);
             write.delta.add_to(&write.set, &mut states);
-            write_back.cache.refresh(key, &write.set, states);
+            write_back.cache.refresh(key, states);
             write_back.written.fetch_add(write.hits, Ordering::Relaxed);
         });
     }
