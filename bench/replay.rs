@@ -97,7 +97,7 @@ fn replay(
     let runtime = tokio::runtime::Builder::new_current_thread().build()?;
     let start = now();
     runtime.block_on(async {
-        for batch in read_ahead(log, format)? {
+        for batch in read_ahead(log, format, 1024)? {
             for (number, outcome) in batch?.lines {
                 if let Some(record) = outcome? {
                     replay.push(&record, number).await;

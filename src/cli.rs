@@ -5,6 +5,7 @@
 mod admin;
 mod assign;
 mod check;
+mod compare;
 mod completions;
 mod doctor;
 mod explain;
@@ -16,6 +17,7 @@ mod pairs;
 mod policies;
 mod query;
 mod ratelimit;
+mod recorded;
 mod replay;
 mod schema;
 mod serve;
@@ -39,7 +41,7 @@ use crate::settings::ServeArgs;
 /// Success.
 const DONE: u8 = 0;
 /// `check`: the policies have errors. `test`: a test failed. `serve`: the server failed. `query`: an answer is
-/// OVER_LIMIT. `doctor`: something is wrong.
+/// OVER_LIMIT. `doctor`: something is wrong. `compare`: the servers do not answer alike.
 const FAILED: u8 = 1;
 /// The command could not do its work.
 const UNUSABLE: u8 = 2;
@@ -107,6 +109,11 @@ enum Command {
     /// Exits with 0, or with 2 if the log or the policies cannot be used, if more than 1 % of the lines are malformed,
     /// or if no request matches a rule.
     Replay(replay::ReplayArgs),
+    /// Send the same requests to two servers and report where their answers differ
+    ///
+    /// Hits are counted at both. Exits with 0 if all decisions are the same, with 1 if some differ or calls failed, and
+    /// with 2 if nothing could be compared.
+    Compare(Box<compare::CompareArgs>),
     /// Run policy tests in virtual time
     ///
     /// Exits with 0 if all pass, with 1 if one fails, and with 2 if a test file, or a policy that it names, is invalid.
@@ -164,6 +171,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> Result<ExitCode, CliErro
         Command::Top(args) => top::run(&args),
         Command::Doctor(args) => doctor::run(&args),
         Command::Replay(args) => replay::run(&args),
+        Command::Compare(args) => compare::run(&args),
         Command::Test(args) => test::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Completions(args) => completions::run(&args, command()),

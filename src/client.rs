@@ -27,6 +27,7 @@ pub use health::check_health;
 pub use tls::{TlsDialer, TlsOptions, TlsOptionsError};
 
 use crate::host_lookup;
+use crate::limit::{Quota, Window};
 use crate::proto::envoy::config::core::v3::HeaderValue;
 use crate::proto::envoy::extensions::common::ratelimit::v3::RateLimitDescriptor;
 use crate::proto::envoy::extensions::common::ratelimit::v3::rate_limit_descriptor as descriptor_pb;
@@ -34,7 +35,7 @@ use crate::proto::envoy::service::ratelimit::v3::rate_limit_response as response
 use crate::proto::envoy::service::ratelimit::v3::rate_limit_service_client::RateLimitServiceClient;
 use crate::proto::envoy::service::ratelimit::v3::{RateLimitRequest, RateLimitResponse};
 use crate::proto::unit_number;
-use crate::request::{Cost, Descriptor, Override, Request};
+use crate::request::{Cost, Descriptor, Override, Request, Unit};
 
 /// How the address of a server with TLS begins.
 const HTTPS: &str = "https://";
@@ -110,6 +111,19 @@ pub struct ReportedLimit {
     pub unit: String,
     /// Length of the window, in units.
     pub unit_multiplier: u32,
+}
+
+/// Such as `600 per minute (name)`.
+impl fmt::Display for ReportedLimit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let unit = Unit::from_name(&self.unit);
+        let window = unit.and_then(|unit| Window::new(unit, self.unit_multiplier));
+        write!(f, "{}", Quota::new(self.requests_per_unit, window))?;
+        match self.name.as_str() {
+            "" => Ok(()),
+            name => write!(f, " ({name})"),
+        }
+    }
 }
 
 impl FromStr for ServerAddr {

@@ -148,7 +148,7 @@ impl QueryArgs {
 }
 
 /// The time between two calls, from calls per second.
-fn interval(text: &str) -> Result<Duration, InvalidCallRate> {
+pub(super) fn interval(text: &str) -> Result<Duration, InvalidCallRate> {
     let rate: f64 = text.parse().map_err(|_| InvalidCallRate)?;
     let interval = Duration::try_from_secs_f64(1.0 / rate).ok();
     interval
@@ -159,4 +159,4 @@ fn interval(text: &str) -> Result<Duration, InvalidCallRate> {
 /// The text is not a number of calls per second.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
 #[error("expected a number of calls per second, such as 20 or 0.5")]
-struct InvalidCallRate;
+pub(super) struct InvalidCallRate;

@@ -3,32 +3,26 @@
 mod error;
 mod show;
 
-use std::fs::File;
-use std::io::{self, BufReader, Write};
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::PathBuf;
 use std::process::ExitCode;
-use std::str::FromStr;
 
 use clap::Args;
 use clap::builder::BoolishValueParser;
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
 
 use super::output::{Format, print};
-use super::pairs::{InvalidPair, Pairs};
 use super::policies;
+use super::recorded::{self, LogSource, MappingArgs};
 use super::{CliError, DONE};
 use crate::policy::LoadOptions;
-use crate::replay::{
-    DescriptorTemplate, DescriptorTemplateError, LogFields, LogReader, Mapping, RecordFormat,
-    Replay, decompressed, read_ahead,
-};
+use crate::replay::{LogFields, LogReader, RecordFormat, Replay, read_ahead};
 use crate::settings;
 use crate::store::MemoryConfig;
 use error::{NameList, ReplayError};
 
-/// The number of malformed lines that are reported one by one.
-const MAX_REPORTED: u64 = 10;
-const BUFFER_BYTES: usize = 256 << 10;
+/// Lines that are decoded before they are replayed.
+const BATCH_LINES: usize = 1024;
 
 /// The arguments of `weir replay`.
 #[derive(Args, Clone, Debug)]
@@ -59,20 +53,8 @@ pub(super) struct ReplayArgs {
     #[arg(long, env = "WEIR_MERGE_DOMAINS", value_parser = BoolishValueParser::new())]
     merge_domains: bool,
 
-    /// Domain of the requests, or the default for lines without one
-    #[arg(long, value_name = "NAME")]
-    domain: Option<String>,
-
-    /// Descriptor built from fields of an access log; can be repeated
-    ///
-    /// Such as 'api_key={authorization} endpoint={method} {path}'. It is left out of requests that lack one of the fields.
-    /// Ports of addresses are removed, but not in fields whose names end with authority or host.
-    #[arg(long, value_name = "KEY={FIELD} …", requires = "domain")]
-    descriptor: Vec<Template>,
-
-    /// Access-log field with the time [default: time, start_time, timestamp or @timestamp]
-    #[arg(long, value_name = "FIELD", requires = "descriptor")]
-    time: Option<String>,
+    #[command(flatten)]
+    mapping: MappingArgs,
 
     /// Memory for the counters of each policy set, in bytes or with a unit
     #[arg(long, value_name = "BYTES", default_value = "1GiB", value_parser = settings::memory)]
@@ -85,31 +67,6 @@ pub(super) struct ReplayArgs {
     /// Output format
     #[arg(long, value_name = "FORMAT", default_value = "human")]
     format: Format,
-}
-
-#[derive(Clone, Debug)]
-struct Template(DescriptorTemplate);
-
-/// The text is not a descriptor of fields.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-enum InvalidTemplate {
-    #[error(transparent)]
-    Pair(#[from] InvalidPair),
-    #[error(transparent)]
-    Template(#[from] DescriptorTemplateError),
-}
-
-impl FromStr for Template {
-    type Err = InvalidTemplate;
-
-    fn from_str(text: &str) -> Result<Self, InvalidTemplate> {
-        let Pairs(entries) = text.parse()?;
-        let entries = entries.iter().map(|entry| {
-            let text = |bytes| std::str::from_utf8(bytes).unwrap_or_default();
-            (text(&entry.key), text(&entry.value))
-        });
-        Ok(Self(DescriptorTemplate::new(entries)?))
-    }
 }
 
 /// Counts of the lines of a log, and what they have.
@@ -135,10 +92,10 @@ pub(super) fn run(args: &ReplayArgs) -> Result<ExitCode, CliError> {
     let policies = || [Some(&policy), against.as_ref()].into_iter().flatten();
     let domains = policies().flat_map(|policy| policy.domains());
     let defined = NameList::new(domains.map(|domain| &*domain.name));
-    if let Some(domain) = &args.domain
+    if let Some(domain) = args.mapping.domain()
         && policies().all(|policy| policy.domain(domain.as_bytes()).is_none())
     {
-        let domain = domain.clone();
+        let domain = domain.to_owned();
         return Err(CliError::new(ReplayError::UnknownDomain {
             domain,
             defined,
@@ -148,75 +105,23 @@ pub(super) fn run(args: &ReplayArgs) -> Result<ExitCode, CliError> {
         budget_bytes: args.memory,
     };
     let mut replay = Replay::new(policy, against, memory).map_err(CliError::new)?;
-    let unreadable = |source| {
-        let log = args.log.clone();
-        CliError::new(ReplayError::Read { log, source })
-    };
-    let LogSource { log, length } = open(&args.log).map_err(unreadable)?;
-    let progress = progress(length);
+    let LogSource { log, length } = recorded::open(&args.log)?;
+    let progress = recorded::progress(length);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .build()
         .map_err(CliError::new)?;
-    let reading = read(log, args.record_format(), &mut replay, &progress);
-    let read = runtime.block_on(reading).map_err(unreadable)?;
+    let format = args.mapping.record_format();
+    let reading = read(log, format, &mut replay, &progress);
+    let read = runtime.block_on(reading);
+    let read = read.map_err(|source| recorded::unreadable(&args.log, source))?;
     progress.finish_and_clear();
     let report = replay.report();
     print(match args.format {
         Format::Human => show::text(&report, &read, args.unmatched),
         Format::Json => show::json(&report, &read),
     })?;
-    error::verify(&report, &read, !args.descriptor.is_empty(), defined).map_err(CliError::new)?;
+    error::verify(&report, &read, args.mapping.is_access_log(), defined).map_err(CliError::new)?;
     Ok(ExitCode::from(DONE))
-}
-
-impl ReplayArgs {
-    fn record_format(&self) -> RecordFormat {
-        if self.descriptor.is_empty() {
-            return RecordFormat::Requests {
-                domain: self.domain.clone(),
-            };
-        }
-        let descriptors = self.descriptor.iter().map(|d| d.0.clone()).collect();
-        let domain = self.domain.clone().unwrap_or_default();
-        RecordFormat::AccessLog(Mapping::new(domain, descriptors, self.time.clone()))
-    }
-}
-
-/// A log, and its length in bytes if it is known.
-struct LogSource {
-    log: LogReader,
-    length: Option<u64>,
-}
-
-fn open(path: &Path) -> io::Result<LogSource> {
-    if path == Path::new("-") {
-        let log = decompressed(BufReader::new(io::stdin()))?;
-        return Ok(LogSource { log, length: None });
-    }
-    let file = File::open(path)?;
-    let metadata = file.metadata()?;
-    let log = decompressed(BufReader::with_capacity(BUFFER_BYTES, file))?;
-    let has_length = metadata.is_file() && !log.is_compressed;
-    let length = has_length.then_some(metadata.len());
-    Ok(LogSource { log, length })
-}
-
-/// A progress bar on a terminal.
-fn progress(length: Option<u64>) -> ProgressBar {
-    let (bar, template) = match length {
-        Some(bytes) => (
-            ProgressBar::new(bytes),
-            "{wide_bar} {bytes}/{total_bytes} {bytes_per_sec} {eta}",
-        ),
-        None => (
-            ProgressBar::new_spinner(),
-            "{spinner} {bytes} {bytes_per_sec}",
-        ),
-    };
-    match ProgressStyle::with_template(template) {
-        Ok(style) => bar.with_style(style),
-        Err(_) => bar,
-    }
 }
 
 async fn read(
@@ -226,7 +131,7 @@ async fn read(
     progress: &ProgressBar,
 ) -> io::Result<LogSummary> {
     let mut summary = LogSummary::default();
-    for batch in read_ahead(log.lines, format)? {
+    for batch in read_ahead(log.lines, format, BATCH_LINES)? {
         let batch = batch?;
         for (number, outcome) in batch.lines {
             summary.lines += 1;
@@ -235,9 +140,7 @@ async fn read(
                 Ok(None) => summary.without_descriptors += 1,
                 Err(fault) => {
                     summary.malformed += 1;
-                    if summary.malformed <= MAX_REPORTED {
-                        progress.suspend(|| report_line(&format!("line {number}: {fault}")));
-                    }
+                    recorded::report_malformed(summary.malformed, number, &fault, progress);
                 }
             }
         }
@@ -245,9 +148,4 @@ async fn read(
         summary.fields = batch.fields;
     }
     Ok(summary)
-}
-
-/// Writes to stderr, if it is open.
-fn report_line(text: &str) {
-    let _ = writeln!(io::stderr(), "{text}");
 }

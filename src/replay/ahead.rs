@@ -10,9 +10,6 @@ use super::log_fields::LogFields;
 use super::record::{LineDecoder, Record, RecordFormat};
 use crate::threads;
 
-/// The most lines of a batch.
-const BATCH_LINES: usize = 1024;
-
 /// A batch ends with the line that reaches this size.
 const BATCH_BYTES: u64 = 1 << 20;
 
@@ -33,7 +30,8 @@ pub struct LineBatch {
 /// A recorded request, `None` if Envoy would not have sent one, or why the line cannot be used.
 pub type LineResult = Result<Option<Record>, LineError>;
 
-/// The lines of `log`, decoded ahead of the consumer, in bounded memory.
+/// The lines of `log`, decoded ahead of the consumer, in bounded memory. A batch has `batch_lines` lines, at most: with
+/// 1, a line that a pipe brings is there at once.
 ///
 /// An I/O error is the last item.
 ///
@@ -42,10 +40,11 @@ pub type LineResult = Result<Option<Record>, LineError>;
 pub fn read_ahead(
     log: impl BufRead + Send + 'static,
     format: RecordFormat,
+    batch_lines: usize,
 ) -> io::Result<impl Iterator<Item = io::Result<LineBatch>>> {
     let (batches, ready) = mpsc::sync_channel(BATCHES);
     threads::spawn("weir-replay", move || {
-        if let Err(error) = read(log, LineDecoder::new(format), &batches) {
+        if let Err(error) = read(log, LineDecoder::new(format), batch_lines, &batches) {
             // A closed channel means that the consumer has stopped.
             let _ = batches.send(Err(error));
         }
@@ -56,15 +55,16 @@ pub fn read_ahead(
 fn read(
     log: impl BufRead,
     mut decoder: LineDecoder,
+    batch_lines: usize,
     batches: &SyncSender<io::Result<LineBatch>>,
 ) -> io::Result<()> {
     let mut lines = LineReader::new(log);
     let mut containers = ContainerLines::default();
     loop {
         let begins = lines.bytes();
-        let mut batch = Vec::with_capacity(BATCH_LINES);
+        let mut batch = Vec::with_capacity(batch_lines);
         let mut is_end = false;
-        while batch.len() < BATCH_LINES && lines.bytes() - begins < BATCH_BYTES {
+        while batch.len() < batch_lines && lines.bytes() - begins < BATCH_BYTES {
             let result = match lines.read()? {
                 None => {
                     is_end = true;
@@ -105,7 +105,7 @@ mod tests {
         log.push_str(&format!("{line}\n").repeat(2_000));
         let length = log.len() as u64;
         let format = RecordFormat::Requests { domain: None };
-        let batches = read_ahead(io::Cursor::new(log), format).unwrap();
+        let batches = read_ahead(io::Cursor::new(log), format, 1024).unwrap();
         let batches: Vec<LineBatch> = batches.map(Result::unwrap).collect();
         assert_eq!(batches.last().unwrap().bytes, length);
         let lines: Vec<_> = batches.iter().flat_map(|batch| &batch.lines).collect();

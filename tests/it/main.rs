@@ -44,6 +44,7 @@ mod assignments;
 mod binary;
 mod calls;
 mod commands;
+mod compare;
 mod discovery;
 mod docs;
 mod doctor;

@@ -22,7 +22,11 @@ pub(crate) struct Both {
     reference: Client,
     weir: Client,
     metrics: [String; 2],
-    _servers: (Ratelimit, Process, TempDir),
+    /// Of the reference and of weir.
+    addresses: [String; 2],
+    /// Of weir's policies.
+    folder: TempDir,
+    _servers: (Ratelimit, Process),
 }
 
 /// What both servers say of a request.
@@ -35,7 +39,12 @@ pub(crate) struct Comparable {
 impl Both {
     /// Serves policies, each the text of a file; `None` if the test that asks must be skipped.
     pub(crate) fn start(policies: &[String]) -> Option<Self> {
-        let reference = Ratelimit::start(policies, &[])?;
+        Self::start_with(policies, policies)
+    }
+
+    /// As [`Self::start`], with other policies for weir.
+    pub(crate) fn start_with(reference: &[String], policies: &[String]) -> Option<Self> {
+        let reference = Ratelimit::start(reference, &[])?;
         let folder = tempfile::tempdir().unwrap();
         for (number, policy) in policies.iter().enumerate() {
             fs::write(folder.path().join(format!("{number}.yaml")), policy).unwrap();
@@ -58,19 +67,32 @@ impl Both {
             .enable_all()
             .build()
             .unwrap();
-        let connect = |address: String| {
+        let connect = |address: &str| {
             let address: ServerAddr = address.parse().unwrap();
             runtime
                 .block_on(Client::connect(&address, Duration::from_secs(30)))
                 .unwrap()
         };
+        let addresses = [reference.address().to_string(), weir];
         Some(Self {
-            reference: connect(reference.address().to_string()),
-            weir: connect(weir),
+            reference: connect(&addresses[0]),
+            weir: connect(&addresses[1]),
             metrics: [reference.metrics().to_string(), http],
+            addresses,
+            folder,
             runtime,
-            _servers: (reference, process, folder),
+            _servers: (reference, process),
         })
+    }
+
+    /// Of the reference and of weir.
+    pub(crate) fn addresses(&self) -> [&str; 2] {
+        self.addresses.each_ref().map(String::as_str)
+    }
+
+    /// The folder of weir's policies.
+    pub(crate) fn policies(&self) -> &str {
+        self.folder.path().to_str().unwrap()
     }
 
     /// Sends a request to both, and returns the answer if they agree.

@@ -1,6 +1,7 @@
 //! The same requests at weir and at envoyproxy/ratelimit, the server that weir replaces: every answer is compared.
 //!
 //! - `random`: random policies and requests
+//! - `compare`: `weir compare` with both
 //! - `metrics`: the metrics under the reference's names
 //! - `stories`: what the reference's own integration tests do, in our words
 //!
@@ -12,6 +13,7 @@
 mod both;
 mod generator;
 
+mod compare;
 mod metrics;
 mod random;
 mod stories;

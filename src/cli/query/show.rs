@@ -10,8 +10,7 @@ use crate::cli::output::{escape, escape_lines};
 use crate::cli::table::{Align, TextTable};
 use crate::client::{DescriptorStatus, ReportedLimit};
 use crate::clock::Micros;
-use crate::limit::{Quota, Window};
-use crate::request::{Cost, Descriptor, Request, Unit};
+use crate::request::{Cost, Descriptor, Request};
 
 pub(super) fn text(request: &Request, results: &CallResults, domain: &DomainKnowledge) -> String {
     let answer = &results.last;
@@ -27,7 +26,7 @@ pub(super) fn text(request: &Request, results: &CallResults, domain: &DomainKnow
         table.row([
             pairs(descriptor),
             code(status.over_limit).to_owned(),
-            status.limit.as_ref().map_or_else(dash, limit),
+            status.limit.as_ref().map_or_else(dash, ToString::to_string),
             remaining(status),
             status
                 .reset_after_secs
@@ -115,8 +114,9 @@ fn never_admitted(cost: Cost, status: &DescriptorStatus) -> Option<String> {
     };
     let number = reported.requests_per_unit;
     (status.over_limit && hits > number).then(|| {
-        let limit = limit(reported);
-        format!("never: {hits} hits are more than the limit, {limit}, unless it has a larger burst")
+        format!(
+            "never: {hits} hits are more than the limit, {reported}, unless it has a larger burst"
+        )
     })
 }
 
@@ -136,16 +136,6 @@ fn pairs(descriptor: &Descriptor) -> String {
         format!("{key}={value}")
     });
     pairs.collect::<Vec<_>>().join(" ")
-}
-
-fn limit(limit: &ReportedLimit) -> String {
-    let name = match limit.name.as_str() {
-        "" => String::new(),
-        name => format!(" ({name})"),
-    };
-    let unit = Unit::from_name(&limit.unit);
-    let window = unit.and_then(|unit| Window::new(unit, limit.unit_multiplier));
-    format!("{}{name}", Quota::new(limit.requests_per_unit, window))
 }
 
 fn limit_value(limit: &ReportedLimit) -> Value {

@@ -1,8 +1,6 @@
 //! Why a replay has no result.
 
 use std::fmt;
-use std::io;
-use std::path::PathBuf;
 
 use super::LogSummary;
 use crate::replay::{PolicyOutcome, ReplayReport};
@@ -13,12 +11,6 @@ const MAX_NAMES: usize = 20;
 /// A replay that cannot be made, or that says nothing about the policies.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ReplayError {
-    #[error("cannot read {}", log.display())]
-    Read {
-        log: PathBuf,
-        #[source]
-        source: io::Error,
-    },
     #[error("no policy has the domain {domain:?} of --domain; the policies define {defined}")]
     UnknownDomain { domain: String, defined: NameList },
     #[error("{malformed} of {lines} lines are malformed, more than 1 %")]
