@@ -269,7 +269,16 @@ fn to_proto(request: &Request) -> RateLimitRequest {
     RateLimitRequest {
         domain: request.domain.clone(),
         descriptors: request.descriptors.iter().map(descriptor).collect(),
-        hits_addend: 0,
+        hits_addend: common_hits(&request.descriptors),
+    }
+}
+
+/// The hits of all descriptors if they are equal, else 0: servers that do not know hits of single descriptors count these.
+fn common_hits(descriptors: &[Descriptor]) -> u32 {
+    let mut costs = descriptors.iter().map(|descriptor| descriptor.cost);
+    match costs.next() {
+        Some(Cost::Hits(hits)) if costs.all(|cost| cost == Cost::Hits(hits)) => hits,
+        _ => 0,
     }
 }
 

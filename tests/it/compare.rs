@@ -78,7 +78,7 @@ fn a_lower_limit_is_found_and_no_value_is_printed() {
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     let text = stdout(&output);
     let heading = format!(
-        "6 requests answered by {} and by {}\n\n",
+        "6 requests answered by {} (server) and {} (against)\n\n",
         server.address, against.address
     );
     let rest = text

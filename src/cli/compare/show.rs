@@ -19,7 +19,7 @@ pub(super) fn text(
 ) -> String {
     let [server, against] = servers;
     let mut out = format!(
-        "{} requests answered by {server} and by {against}\n\n",
+        "{} requests answered by {server} (server) and {against} (against)\n\n",
         comparison.compared()
     );
     add(&mut out, format_args!("{}", counts(comparison)));
@@ -35,7 +35,7 @@ pub(super) fn text(
     if !comparison.groups.is_empty() {
         add(
             &mut out,
-            format_args!("\n{}", differences(comparison, summary, servers)),
+            format_args!("\n{}", differences(comparison, summary)),
         );
     }
     let more = comparison.groups.len().saturating_sub(ROWS) as u64 + comparison.ungrouped;
@@ -59,17 +59,13 @@ fn counts(comparison: &Comparison) -> TextTable {
     table
 }
 
-fn differences(
-    comparison: &Comparison,
-    summary: &SourceSummary,
-    servers: &[String; 2],
-) -> TextTable {
+fn differences(comparison: &Comparison, summary: &SourceSummary) -> TextTable {
     let mut table = TextTable::new([
         ("differs", Align::Left),
         ("domain", Align::Left),
         ("descriptor", Align::Left),
-        (&servers[0], Align::Left),
-        (&servers[1], Align::Left),
+        ("server", Align::Left),
+        ("against", Align::Left),
         ("requests", Align::Right),
         ("first", Align::Left),
     ]);
