@@ -28,7 +28,7 @@ use crate::clock::{Clock, Micros};
 use crate::policy::LoadOptions;
 use crate::settings::TlsClientArgs;
 use requests::{Requests, SourceSummary};
-use tally::{Comparison, Sample};
+use tally::{ComparisonTally, Sample};
 
 /// Calls to one server that fail one after another before the comparison ends.
 const MAX_FAILURES: u32 = 10;
@@ -110,7 +110,7 @@ enum CompareError {
 }
 
 /// Two servers, and how fast they are called.
-struct Servers {
+struct ComparedServers {
     clients: [Client; 2],
     ticks: Option<Interval>,
 }
@@ -122,7 +122,9 @@ pub(super) fn run(args: &CompareArgs) -> Result<ExitCode, CliError> {
         .map_err(CliError::new)?;
     let requests = args.requests()?;
     let (comparison, summary, end) = runtime.block_on(async {
-        let servers = Servers::connect(args).await.map_err(CliError::new)?;
+        let servers = ComparedServers::connect(args)
+            .await
+            .map_err(CliError::new)?;
         compare(servers, requests).await
     })?;
     if comparison.compared() == 0 {
@@ -163,7 +165,7 @@ impl CompareArgs {
     }
 }
 
-impl Servers {
+impl ComparedServers {
     async fn connect(args: &CompareArgs) -> Result<Self, ClientError> {
         let timeout = Duration::from_secs(args.timeout.max(1));
         let tls = args.tls.options();
@@ -184,10 +186,10 @@ impl Servers {
 /// Sends all requests, or those until Ctrl-C. The error is that of the last call if too many have failed one after
 /// another, or if all have.
 async fn compare(
-    mut servers: Servers,
+    mut servers: ComparedServers,
     mut requests: Requests,
-) -> Result<(Comparison, SourceSummary, Option<ClientError>), CliError> {
-    let mut comparison = Comparison::default();
+) -> Result<(ComparisonTally, SourceSummary, Option<ClientError>), CliError> {
+    let mut comparison = ComparisonTally::default();
     let mut failures_in_a_row = 0;
     let mut last_error = None;
     let mut interrupted = std::pin::pin!(tokio::signal::ctrl_c());

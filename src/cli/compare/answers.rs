@@ -45,7 +45,7 @@ impl Aspect {
 
 /// A difference of two answers.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Difference {
+pub(super) struct AnswerDifference {
     pub(super) aspect: Aspect,
     /// The index of its descriptor; `None` if it is of the whole answer.
     pub(super) descriptor: Option<usize>,
@@ -54,8 +54,8 @@ pub(super) struct Difference {
 }
 
 /// The differences of two answers that were asked for at the same time, and came within `elapsed_secs`.
-pub(super) fn differences(answers: [&ServerAnswer; 2], elapsed_secs: u64) -> Vec<Difference> {
-    let mut found = Differences(Vec::new());
+pub(super) fn differences(answers: [&ServerAnswer; 2], elapsed_secs: u64) -> Vec<AnswerDifference> {
+    let mut found = AnswerDifferences(Vec::new());
     let [server, against] = answers;
     found.compare(
         Aspect::Decision,
@@ -78,12 +78,12 @@ pub(super) fn differences(answers: [&ServerAnswer; 2], elapsed_secs: u64) -> Vec
     found.0
 }
 
-struct Differences(Vec<Difference>);
+struct AnswerDifferences(Vec<AnswerDifference>);
 
-impl Differences {
+impl AnswerDifferences {
     fn compare(&mut self, aspect: Aspect, descriptor: Option<usize>, says: [String; 2]) {
         if says[0] != says[1] {
-            self.0.push(Difference {
+            self.0.push(AnswerDifference {
                 aspect,
                 descriptor,
                 says,
@@ -93,7 +93,7 @@ impl Differences {
 
     fn note(&mut self, aspect: Aspect, descriptor: Option<usize>, differs: bool) {
         if differs {
-            self.0.push(Difference {
+            self.0.push(AnswerDifference {
                 aspect,
                 descriptor,
                 says: Default::default(),
@@ -198,7 +198,7 @@ mod tests {
             (Aspect::Headers, None, ["none", "ratelimit"]),
             (Aspect::Body, None, ["", ""]),
         ];
-        let expected = expected.map(|(aspect, descriptor, says)| Difference {
+        let expected = expected.map(|(aspect, descriptor, says)| AnswerDifference {
             aspect,
             descriptor,
             says: says.map(str::to_owned),

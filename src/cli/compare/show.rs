@@ -5,7 +5,7 @@ use std::fmt::{self, Write as _};
 use serde_json::{Value, json};
 
 use super::requests::SourceSummary;
-use super::tally::Comparison;
+use super::tally::ComparisonTally;
 use crate::cli::output::escape;
 use crate::cli::table::{Align, TextTable};
 
@@ -13,7 +13,7 @@ use crate::cli::table::{Align, TextTable};
 const ROWS: usize = 50;
 
 pub(super) fn text(
-    comparison: &Comparison,
+    comparison: &ComparisonTally,
     summary: &SourceSummary,
     servers: &[String; 2],
 ) -> String {
@@ -46,7 +46,7 @@ pub(super) fn text(
     out
 }
 
-fn counts(comparison: &Comparison) -> TextTable {
+fn counts(comparison: &ComparisonTally) -> TextTable {
     let mut table = TextTable::new([("answers", Align::Left), ("requests", Align::Right)]);
     for (name, requests) in [
         ("the same", comparison.same),
@@ -59,7 +59,7 @@ fn counts(comparison: &Comparison) -> TextTable {
     table
 }
 
-fn differences(comparison: &Comparison, summary: &SourceSummary) -> TextTable {
+fn differences(comparison: &ComparisonTally, summary: &SourceSummary) -> TextTable {
     let mut table = TextTable::new([
         ("differs", Align::Left),
         ("domain", Align::Left),
@@ -88,7 +88,7 @@ fn differences(comparison: &Comparison, summary: &SourceSummary) -> TextTable {
     table
 }
 
-fn notes(out: &mut String, comparison: &Comparison, summary: &SourceSummary) {
+fn notes(out: &mut String, comparison: &ComparisonTally, summary: &SourceSummary) {
     let SourceSummary {
         malformed,
         without_descriptors,
@@ -123,7 +123,7 @@ fn notes(out: &mut String, comparison: &Comparison, summary: &SourceSummary) {
 }
 
 pub(super) fn json(
-    comparison: &Comparison,
+    comparison: &ComparisonTally,
     summary: &SourceSummary,
     servers: &[String; 2],
 ) -> String {

@@ -50,7 +50,7 @@ pub(super) struct FailedCalls {
 
 /// All counts.
 #[derive(Debug, Default)]
-pub(super) struct Comparison {
+pub(super) struct ComparisonTally {
     pub(super) same: u64,
     pub(super) details_differ: u64,
     pub(super) decisions_differ: u64,
@@ -63,7 +63,7 @@ pub(super) struct Comparison {
     windows: ShiftedWindows,
 }
 
-impl Comparison {
+impl ComparisonTally {
     /// Requests that both servers have answered.
     pub(super) fn compared(&self) -> u64 {
         self.same + self.details_differ + self.decisions_differ + self.shifted
@@ -86,7 +86,7 @@ impl Comparison {
         let is_any_shifted = shifted.contains(&true);
         found.retain(|found| match found.descriptor {
             Some(index) => !shifted[index],
-            // What is said of the whole answer follows from its descriptors.
+            // The rest of the answer follows from its descriptors.
             None => !(is_any_shifted && codes_are_shifted),
         });
         let count = if found.iter().any(|found| found.aspect.is_decision()) {
@@ -191,7 +191,7 @@ mod tests {
         }
     }
 
-    fn push(comparison: &mut Comparison, number: u64, answers: [&ServerAnswer; 2]) {
+    fn push(comparison: &mut ComparisonTally, number: u64, answers: [&ServerAnswer; 2]) {
         let request = Request {
             domain: "shop".into(),
             descriptors: vec![Descriptor::new([("api_key", "s3cret"), ("plan", "free")])],
@@ -207,7 +207,7 @@ mod tests {
 
     #[test]
     fn differences_are_grouped_without_values() {
-        let mut comparison = Comparison::default();
+        let mut comparison = ComparisonTally::default();
         let (ok, over) = (answer(false, 1, 30), answer(true, 0, 30));
         push(&mut comparison, 1, [&ok, &ok]);
         push(&mut comparison, 2, [&ok, &over]);
@@ -231,7 +231,7 @@ mod tests {
 
     #[test]
     fn what_comes_of_different_windows_is_counted_apart() {
-        let mut comparison = Comparison::default();
+        let mut comparison = ComparisonTally::default();
         push(
             &mut comparison,
             1,
@@ -256,7 +256,7 @@ mod tests {
 
     #[test]
     fn a_failed_call_is_not_equal() {
-        let mut comparison = Comparison::default();
+        let mut comparison = ComparisonTally::default();
         let ok = answer(false, 1, 30);
         push(&mut comparison, 1, [&ok, &ok]);
         let error = ClientError::Connect {
