@@ -20,6 +20,7 @@ use crate::telemetry::{
 
 /// `GET /api/overview`: everything that the page shows.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Overview {
     /// The version of weir.
     pub version: String,
@@ -42,6 +43,7 @@ pub struct Overview {
 
 /// An event of `GET /api/events`: one step of the history.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct StepEvent {
     /// The status at the end of the step.
     #[serde(flatten)]
@@ -54,6 +56,7 @@ pub struct StepEvent {
 
 /// The status of the server.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ServerStatus {
     /// The time of the server.
     #[serde(rename = "now_micros")]
@@ -81,6 +84,7 @@ pub struct ServerStatus {
 
 /// Where policies come from.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case", tag = "kind")]
 pub enum PolicyOrigin {
     /// Files.
@@ -97,6 +101,7 @@ pub enum PolicyOrigin {
 
 /// The status of the store.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct StoreStatus {
     /// Counters in memory.
     pub counters: u64,
@@ -116,6 +121,7 @@ pub struct StoreStatus {
 
 /// The status of the connections to Redis.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct RedisStatus {
     /// Why Redis is unavailable; `None` if it is available.
     pub unavailable_reason: Option<String>,
@@ -123,6 +129,7 @@ pub struct RedisStatus {
 
 /// The status of the counters in the folder of `--state`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct DiskStatus {
     /// Why counters are not written; `None` if they are.
     pub problem: Option<String>,
@@ -134,6 +141,7 @@ pub struct DiskStatus {
 
 /// Whether a server accepts calls.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ServingStage {
     /// Not yet.
@@ -147,6 +155,7 @@ pub enum ServingStage {
 
 /// A domain.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct DomainOverview {
     /// Its name.
     pub name: String,
@@ -164,6 +173,7 @@ pub struct DomainOverview {
 
 /// A rule.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct RuleOverview {
     /// The number that [`StepEvent::rules`] refers to.
     pub id: u32,
@@ -195,6 +205,7 @@ pub struct RuleOverview {
 
 /// A level of the path of a rule.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct LevelOverview {
     /// The key.
     pub key: String,
@@ -204,6 +215,7 @@ pub struct LevelOverview {
 
 /// A limit.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct LimitOverview {
     /// Its name in the policy.
     pub name: Option<String>,
@@ -219,6 +231,7 @@ pub struct LimitOverview {
 
 /// `GET /api/top`: heavy hitters.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Top {
     /// The time of the server.
     #[serde(rename = "now_micros")]
@@ -229,6 +242,7 @@ pub struct Top {
 
 /// The heavy hitters of a domain.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct DomainTop {
     /// The name of the domain.
     pub name: String,
@@ -239,6 +253,7 @@ pub struct DomainTop {
 
 /// `POST /api/keys/…`: the counters of a request.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Keys {
     /// What was done, such as `2 counters deleted`; `None` if they were only shown.
     pub outcome: Option<String>,
@@ -249,6 +264,7 @@ pub struct Keys {
 
 /// `POST /api/reload`: the result, with status 200 or 409.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Reload {
     /// Whether the files are in force.
     pub outcome: ReloadResult,
@@ -259,6 +275,7 @@ pub struct Reload {
 
 /// Whether a reload succeeded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ReloadResult {
     /// The files are in force.
@@ -290,6 +307,7 @@ impl ServingStage {
 
 /// `POST /api/assignments/set`: other limits for one value of a table.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct AssignmentSet {
     /// The value, and its table.
     #[serde(flatten)]
@@ -301,6 +319,7 @@ pub struct AssignmentSet {
 
 /// `POST /api/assignments/show` and `…/remove`: a value of a table, in clear or by its SHA-256.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct AssignedClient {
     /// The domain; `None` if only one has tables.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -318,6 +337,7 @@ pub struct AssignedClient {
 
 /// The answer to a change, or to a question about one value.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct AssignmentAnswer {
     /// What was done; `None` for a question.
     pub outcome: Option<String>,
@@ -329,6 +349,7 @@ pub struct AssignmentAnswer {
 
 /// `GET /api/assignments`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct AssignmentList {
     /// Where assignments that are added are kept.
     pub storage: AssignmentStorage,
@@ -340,6 +361,7 @@ pub struct AssignmentList {
 
 /// Where assignments that are added are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum AssignmentStorage {
     /// In memory.
@@ -352,6 +374,7 @@ pub enum AssignmentStorage {
 
 /// An assignment, without the value that it is for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ListedAssignment {
     /// The domain.
     pub domain: String,

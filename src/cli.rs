@@ -77,7 +77,7 @@ enum Command {
     /// Exits with 0 if there are no errors, with 1 if there are (or warnings, with --deny-warnings), and with 2 if a
     /// path cannot be read.
     Check(check::CheckArgs),
-    /// Print the JSON Schema for editor completion and validation
+    /// Print the JSON Schema of policies or scenarios for editors, or the OpenAPI document of the HTTP API
     Schema(schema::SchemaArgs),
     /// Send a request to a running server, as Envoy would
     ///

@@ -19,6 +19,7 @@ const MICROS_PER_SEC: u64 = 1_000_000;
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize,
 )]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Timestamp(u64);
 
 impl Timestamp {

@@ -108,6 +108,7 @@ pub struct CalendarRate {
 
 /// The name of an algorithm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Algorithm {
     /// See [`LimitKind::FixedWindow`] and [`LimitKind::Calendar`].

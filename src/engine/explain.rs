@@ -22,6 +22,7 @@ use crate::request::Cost;
 ///
 /// Its [`Display`](std::fmt::Display) is for people, its JSON for programs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Explanation {
     /// The time it is for.
     #[serde(rename = "at_micros")]
@@ -49,6 +50,7 @@ pub struct Explanation {
 
 /// The counters that an explanation is based on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum CounterSource {
     /// Nothing has been counted.
@@ -59,6 +61,7 @@ pub enum CounterSource {
 
 /// What one descriptor would meet.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ExplainedDescriptor {
     /// Its entries, and what each met in the tree.
     pub entries: Vec<ExplainedEntry>,
@@ -79,6 +82,7 @@ pub struct ExplainedDescriptor {
 
 /// An entry of a descriptor.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ExplainedEntry {
     /// Its key.
     pub key: String,
@@ -90,6 +94,7 @@ pub struct ExplainedEntry {
 
 /// What a descriptor matches in the end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum MatchResult {
     /// The policy does not have the domain.
@@ -114,6 +119,7 @@ pub enum MatchResult {
 
 /// A rule and where it is in the policy.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ExplainedRule {
     /// Its path in the tree, such as `descriptors[2].descriptors[0]`.
     pub path: String,
@@ -137,6 +143,7 @@ pub struct ExplainedRule {
 
 /// The row of a table that is in force for a client.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ExplainedAssignment {
     /// The name of the plan; `None` for limits of its own.
     pub plan: Option<String>,
@@ -154,6 +161,7 @@ pub struct ExplainedAssignment {
 
 /// A limit and its state.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ExplainedLimit {
     /// Its name in the policy.
     pub name: Option<String>,
@@ -173,6 +181,7 @@ pub struct ExplainedLimit {
 /// The numbers of a limit, under their keys in a policy. Keys that do not belong to its algorithm
 /// are left out.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct LimitNumbers {
     /// Hits per window.
@@ -212,6 +221,7 @@ pub struct LimitNumbers {
 
 /// The state of a limit around a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct LimitState {
     /// Hits that would be admitted before the request, at most the number of the limit.
     pub remaining_before: u32,
@@ -234,6 +244,7 @@ pub struct LimitState {
 
 /// The status of a descriptor in the response.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ExplainedStatus {
     /// The code of this descriptor alone.
     pub code: Code,

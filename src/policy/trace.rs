@@ -13,6 +13,7 @@ use crate::request::Entry;
 
 /// What one entry met in the tree.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(tag = "outcome", rename_all = "snake_case")]
 pub enum TracedLevel {
     /// The tree ends above this entry.
@@ -40,6 +41,7 @@ pub enum TracedLevel {
 
 /// A node of a level, or several exact values that are tried together.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Candidate {
     /// How it matches a value.
     pub kind: MatcherKind,
@@ -52,6 +54,7 @@ pub struct Candidate {
 
 /// How a node matches a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum MatcherKind {
     /// `value` or `values`, without a wildcard.
@@ -70,6 +73,7 @@ pub enum MatcherKind {
 
 /// What became of a candidate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
     /// It matches, and was selected.
@@ -82,6 +86,7 @@ pub enum Verdict {
 
 /// A part of what identifies a counter.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum CountedBy {
     /// The value, or the address that a CIDR block contains.

@@ -69,6 +69,7 @@ pub struct Domain {
 
 /// A table of assignments.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct TableSummary {
     /// Its domain.
     pub domain: String,

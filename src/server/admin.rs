@@ -16,6 +16,7 @@ mod health;
 mod json;
 mod keys;
 mod metrics;
+mod openapi;
 mod overview;
 mod page;
 mod peer;
@@ -46,6 +47,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use access::{Access, JsonAccess};
 pub use endpoints::{ENDPOINTS, Endpoint};
+pub use openapi::OPENAPI;
 pub use ports::{AdminListeners, HttpPort, HttpPurpose};
 pub use token::{TokenError, TokenFile};
 

@@ -42,6 +42,7 @@ struct DomainHitters {
 
 /// A client with many hits, or with many refused ones.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct HeavyHitter {
     /// The descriptor that was sent, with the values of secret keys masked.
     pub client: Box<str>,
@@ -55,6 +56,7 @@ pub struct HeavyHitter {
 
 /// The heavy hitters of a domain, the heaviest first.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct TopClients {
     /// By the hits that they requested.
     pub requested: Vec<HeavyHitter>,

@@ -19,6 +19,7 @@ const MAX_RULES: usize = 5_000;
 ///
 /// In JSON it is an array of the four numbers: an overview has thousands of steps.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(from = "[u32; 4]", into = "[u32; 4]")]
 pub struct HistoryStep {
     /// Within the limits, or let through over a soft one.

@@ -26,6 +26,7 @@ const KEYS_INTERVAL_SECS: u64 = 3_600;
 
 /// A domain that no policy defines.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct UnknownDomain {
     /// Its name.
     pub name: Box<str>,
@@ -35,6 +36,7 @@ pub struct UnknownDomain {
 
 /// Descriptors with the same keys that match no rule.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct UnmatchedDescriptors {
     /// The domain, which a policy defines.
     pub domain: Box<str>,

@@ -29,6 +29,7 @@ mod init;
 mod istio;
 mod kubernetes;
 mod llm_tokens;
+mod openapi;
 mod page;
 mod partner_v1;
 mod peeker;

@@ -1,8 +1,5 @@
 //! The data of the admin page and of `weir top`: rates and heavy hitters.
 
-use std::io::{BufRead, BufReader, Write};
-use std::net::TcpStream;
-
 use serde_json::Value;
 
 use crate::binary::{stderr, stdout, weir};
@@ -203,18 +200,12 @@ async fn unknown_domains_and_unmatched_keys_are_bounded() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn steps_are_sent_as_events() {
     let site = site(false).await;
-    let mut stream = TcpStream::connect(site.address()).unwrap();
-    stream
-        .write_all(b"GET /api/events HTTP/1.1\r\nHost: localhost\r\n\r\n")
-        .unwrap();
-    let mut lines = BufReader::new(stream).lines().map(Result::unwrap);
-    assert_eq!(lines.next().unwrap(), "HTTP/1.1 200 OK");
-    let mut events = lines.filter_map(|line| Some(line.strip_prefix("data: ")?.to_owned()));
+    let mut events = site.events();
     events.next().unwrap();
     hit(&site);
     let mut over = 0;
     while over < 5 {
-        let event: Value = serde_json::from_str(&events.next().unwrap()).unwrap();
+        let event = events.next().unwrap();
         assert_eq!(event["generation"], 1);
         over += event["domains"][0][2].as_u64().unwrap();
     }

@@ -1,6 +1,6 @@
 //! A server and its admin server in this process, with an HTTP client.
 
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -176,6 +176,20 @@ impl Site {
             head: head.to_owned(),
             body,
         }
+    }
+
+    /// The events of `/api/events`, as they come.
+    pub(crate) fn events(&self) -> impl Iterator<Item = Value> {
+        let mut stream = TcpStream::connect(self.address()).unwrap();
+        stream
+            .write_all(b"GET /api/events HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            .unwrap();
+        let mut lines = BufReader::new(stream).lines().map(Result::unwrap);
+        assert_eq!(lines.next().unwrap(), "HTTP/1.1 200 OK");
+        lines.filter_map(|line| {
+            let event = line.strip_prefix("data: ")?;
+            Some(serde_json::from_str(event).unwrap())
+        })
     }
 
     /// Sends a request with one descriptor to `/json` and returns the HTTP status.

@@ -41,6 +41,7 @@ pub struct AddedAssignment {
 
 /// The fields of an assignment, but for the value that it is for.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct AssignmentFields {
     /// The name of a plan; `None` if there is a `rate_limit`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -54,6 +55,7 @@ pub struct AssignmentFields {
         with = "rfc3339_text",
         skip_serializing_if = "Option::is_none"
     )]
+    #[cfg_attr(test, schemars(with = "Option<String>"))]
     pub until: Option<Timestamp>,
     /// Why it was added.
     #[serde(default, skip_serializing_if = "Option::is_none")]

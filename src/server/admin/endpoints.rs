@@ -8,8 +8,8 @@ use std::sync::Arc;
 use axum::routing::{MethodRouter, any, get, post};
 
 use super::{
-    Access, AdminState, assignments, explain, health, json, keys, metrics, overview, page, reload,
-    rlconfig, top,
+    Access, AdminState, assignments, explain, health, json, keys, metrics, openapi, overview, page,
+    reload, rlconfig, top,
 };
 
 /// An endpoint of the admin server.
@@ -171,6 +171,13 @@ pub const ENDPOINTS: &[Endpoint] = &[
         "/api/assignments/remove",
         "removes an assignment that was added",
         || post(assignments::remove),
+    ),
+    endpoint(
+        Access::NamedHost,
+        "GET",
+        "/api/openapi.json",
+        "these endpoints as an OpenAPI document",
+        || get(openapi::openapi),
     ),
     endpoint(
         Access::Token,

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// Hits at a rule, over all threads.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct RuleHits {
     /// Within all limits of the rule.
     pub within: u64,
@@ -38,6 +39,7 @@ pub struct HitsWithRoom {
 
 /// Decisions in a domain, over all threads.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct DomainDecisions {
     /// Requests that were allowed.
     pub ok: u64,

@@ -24,6 +24,7 @@ pub(super) struct ReloadStats {
 
 /// The result of loading the policies.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct PolicyLoad {
     /// The number of the policy in force afterwards; the first is 1.
     pub generation: u64,
