@@ -27,6 +27,7 @@ mod shared;
 
 mod assignments;
 mod contract;
+mod doctor;
 mod equality;
 mod faults;
 mod health;
