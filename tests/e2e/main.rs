@@ -7,6 +7,7 @@
 mod browser;
 mod certificates;
 mod control_plane;
+mod echo;
 mod envoy;
 mod grpcurl;
 mod http;

@@ -1,12 +1,10 @@
 //! SaaS: a quota that may be exceeded and a penalty, as the upstream and the client see them.
 
-use std::io::{BufRead, BufReader, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::Command;
-use std::thread;
 
 use serde_json::json;
 
+use crate::echo;
 use crate::envoy::{Envoy, Setup};
 use crate::http::Request;
 use crate::weir::Weir;
@@ -20,38 +18,9 @@ const ADDRESS: (&str, &str) = (
                 - request_headers: { header_name: x-address, descriptor_key: remote_address }",
 );
 
-/// A service that answers with the head that it was sent.
-fn echo() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-    let address = listener.local_addr().expect("an address");
-    thread::spawn(move || {
-        for stream in listener.incoming().map_while(Result::ok) {
-            thread::spawn(move || echo_heads(stream));
-        }
-    });
-    address
-}
-
-fn echo_heads(stream: TcpStream) {
-    let mut out = stream.try_clone().expect("a socket");
-    let mut lines = BufReader::new(stream);
-    let mut head = String::new();
-    while lines.read_line(&mut head).is_ok_and(|length| length > 0) {
-        if !head.ends_with("\r\n\r\n") {
-            continue;
-        }
-        let length = head.len();
-        let answer = format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n{head}");
-        if out.write_all(answer.as_bytes()).is_err() {
-            return;
-        }
-        head.clear();
-    }
-}
-
 fn start() -> Option<Envoy> {
     let setup = Setup {
-        upstream: Some(echo()),
+        upstream: Some(echo::start()),
         edits: &[ADDRESS],
         ..Setup::default()
     };
