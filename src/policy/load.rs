@@ -208,6 +208,7 @@ impl Load {
             .filter(|path| TableFiles::table_name(path).is_some());
         for path in beside {
             if known.insert(path.clone()) {
+                self.tables.add_neighbor(&path);
                 files.push(path);
             }
         }

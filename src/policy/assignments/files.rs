@@ -22,6 +22,8 @@ pub(super) type TableKey = (PathBuf, String);
 struct FoundTable {
     files: Vec<Arc<Path>>,
     is_used: bool,
+    /// It was found next to a file that was named alone, so it may belong to another policy of that folder.
+    is_neighbor: bool,
 }
 
 impl TableFiles {
@@ -41,6 +43,15 @@ impl TableFiles {
             if !found.files.iter().any(|file| **file == *path) {
                 found.files.push(path.into());
             }
+        }
+    }
+
+    /// Adds the file of a table that is next to a policy whose folder is not loaded.
+    pub(in crate::policy) fn add_neighbor(&mut self, path: &Path) {
+        if let Some(name) = Self::table_name(path) {
+            self.add(path);
+            let found = self.0.entry(key(path.parent(), name)).or_default();
+            found.is_neighbor = true;
         }
     }
 
@@ -75,9 +86,10 @@ impl TableFiles {
         Some(&found.files)
     }
 
-    /// The files of the tables that were not taken.
+    /// The files of the tables that were not taken, but should have been.
     pub(super) fn unused(&self) -> impl Iterator<Item = &Path> {
-        let unused = self.0.values().filter(|table| !table.is_used);
+        let tables = self.0.values();
+        let unused = tables.filter(|table| !table.is_used && !table.is_neighbor);
         unused.flat_map(|table| table.files.iter().map(|file| &**file))
     }
 }

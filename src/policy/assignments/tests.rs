@@ -1,11 +1,11 @@
 //! Tables from files, and rows that are added.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::*;
 use crate::clock::Timestamp;
-use crate::policy::{Limits, LoadOptions, LoadedPolicy, Policy, load, load_text};
+use crate::policy::{Limits, LoadOptions, LoadedPolicy, Policy, PolicyCode, load, load_text};
 
 const POLICY: &str = "
 domain: shop
@@ -30,7 +30,7 @@ fn loaded(tables: &[(&str, &str)], now: Option<Timestamp>) -> LoadedPolicy {
         now,
         ..LoadOptions::default()
     };
-    load(&[folder.path().join("shop.yaml")], options).unwrap()
+    load(&[folder.path().to_owned()], options).unwrap()
 }
 
 /// The findings: file, line and column, code, message.
@@ -187,6 +187,29 @@ fn lines_in_json_are_checked_as_well() {
         .map(|found| format!("customers.assignments.jsonl:{found}"))
         .collect();
     assert_eq!(found, expected);
+}
+
+#[test]
+fn tables_next_to_a_policy_that_is_loaded_alone_may_be_of_others() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path
+    };
+    let yaml =
+        "domain: shop\ndescriptors:\n- {key: k, rate_limit: {unit: day, requests_per_unit: 1}}\n";
+    let policy = write("shop.yaml", yaml);
+    write("others.assignments.csv", "value,plan\n");
+    let unused = |path: PathBuf| {
+        let loaded = load(&[path], LoadOptions::default()).unwrap();
+        let found = loaded.diagnostics.iter();
+        found
+            .filter(|found| found.code == PolicyCode::UnusedTable)
+            .count()
+    };
+    assert_eq!(unused(policy), 0);
+    assert_eq!(unused(folder.path().to_owned()), 1);
 }
 
 #[test]
