@@ -150,11 +150,20 @@ impl Browser {
         answer["result"]["value"].clone()
     }
 
-    /// Waits until an expression holds.
+    /// Waits until an expression holds. It may name what the script of the page defines, although that may not be loaded yet.
     pub(crate) fn wait_for(&mut self, expression: &str) {
         // Looked at in the page: a loop here would load the machine.
         let looked = format!(
-            "new Promise(done => {{ const look = () => ({expression}) ? done(true) : setTimeout(look, 50); look(); }})"
+            "new Promise((done, fail) => {{
+                const holds = () => {{
+                    try {{ return ({expression}); }}
+                    catch (error) {{ if (error instanceof ReferenceError) return false; throw error; }}
+                }};
+                const look = () => {{
+                    try {{ holds() ? done(true) : setTimeout(look, 50); }} catch (error) {{ fail(error); }}
+                }};
+                look();
+            }})"
         );
         assert_eq!(self.value(&looked), true, "{expression}");
     }
