@@ -148,12 +148,14 @@ fn described(endpoint: &Endpoint, operation: EndpointOperation) -> Value {
         let reason = "the host or the origin is not permitted, or the server has no token";
         operation = operation.text(403, reason);
     }
-    let token = json!([{"token": []}]);
+    // With the token an explanation is by the present counters.
+    let takes_token = endpoint.path == "/api/explain";
     let security = match endpoint.access {
-        Access::Anybody | Access::NamedHost => json!([]),
-        Access::Token => token,
+        Access::Token => json!([{"token": []}]),
         // Sometimes needed.
         Access::Charging | Access::Clients => json!([{}, {"token": []}]),
+        Access::NamedHost if takes_token => json!([{}, {"token": []}]),
+        Access::Anybody | Access::NamedHost => json!([]),
     };
     if security != json!([]) {
         operation = operation.text(401, "the token is missing or wrong");
