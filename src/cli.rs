@@ -112,7 +112,7 @@ enum Command {
     /// Send the same requests to two servers and report where their answers differ
     ///
     /// Hits are counted at both. Exits with 0 if all decisions are the same, with 1 if some differ or calls failed, and
-    /// with 2 if nothing could be compared.
+    /// with 2 if nothing could be compared, or if no limit applies to any request.
     Compare(Box<compare::CompareArgs>),
     /// Run policy tests in virtual time
     ///

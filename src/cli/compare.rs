@@ -105,6 +105,11 @@ enum CompareError {
     NoRequest,
     #[error("nothing was compared: no call was answered by both servers")]
     NoAnswer(#[source] ClientError),
+    #[error(
+        "nothing was limited: neither server has a limit for any of the requests; check their domain and the keys of \
+         their descriptors"
+    )]
+    NotLimited,
     #[error("gave up after {MAX_FAILURES} calls in a row that failed")]
     Failing(#[source] ClientError),
 }
@@ -140,6 +145,9 @@ pub(super) fn run(args: &CompareArgs) -> Result<ExitCode, CliError> {
     })?;
     if let Some(error) = end {
         return Err(CliError::new(CompareError::Failing(error)));
+    }
+    if comparison.limited == 0 {
+        return Err(CliError::new(CompareError::NotLimited));
     }
     Ok(ExitCode::from(match comparison.is_equal() {
         true => DONE,

@@ -99,7 +99,7 @@ pub struct ExplainedEntry {
 pub enum MatchResult {
     /// The policy does not have the domain.
     UnknownDomain,
-    /// No node: the walk ended before the last entry, or there is no entry.
+    /// The walk reached no node: it ended before the last entry, or there is no entry.
     NotFound,
     /// A node without `rate_limit`.
     NoRule,

@@ -163,6 +163,22 @@ fn a_server_that_does_not_answer_is_named() {
 }
 
 #[test]
+fn a_comparison_that_meets_no_limit_proves_nothing() {
+    let server = serve(5);
+    let log = log(&lines(3).replace("shop", "elsewhere"));
+    let output = compare(&server, &server, &[log.path().to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    assert!(
+        stdout(&output).starts_with("3 requests answered"),
+        "{output:?}"
+    );
+    assert!(
+        stderr(&output).contains("nothing was limited"),
+        "{output:?}"
+    );
+}
+
+#[test]
 fn a_log_without_requests_says_what_to_do() {
     let server = serve(5);
     let log = log("{\"start_time\": 1}\n");

@@ -97,18 +97,25 @@ fn findings(output: &Output) -> (Vec<String>, String) {
     (causes, report.to_string())
 }
 
+/// A Redis, and an instance that is connected to it; none if the test is to be skipped.
+fn connected() -> Option<(RedisServer, Serving)> {
+    program::REDIS.is_installed().then(|| {
+        let redis = RedisServer::start();
+        let serving = Serving::start(&redis.url());
+        serving.wait_for_redis(true);
+        (redis, serving)
+    })
+}
+
 const UNAVAILABLE: &str =
     "Redis is unavailable, and the circuit is open: `on_store_error` of each rule applies";
 const FAILED: &str = "calls fail because Redis does not count, and `on_store_error: error` applies";
 
 #[test]
 fn a_redis_that_is_gone_is_found_and_one_that_is_back_is_not() {
-    if !program::REDIS.is_installed() {
+    let Some((mut redis, serving)) = connected() else {
         return;
-    }
-    let mut redis = RedisServer::start();
-    let serving = Serving::start(&redis.url());
-    serving.wait_for_redis(true);
+    };
     assert_eq!(serving.query("k").status.code(), Some(0));
     assert_eq!(serving.findings().0, [""; 0]);
 
@@ -133,12 +140,9 @@ fn a_redis_that_is_gone_is_found_and_one_that_is_back_is_not() {
 
 #[test]
 fn only_what_happens_during_the_look_is_found() {
-    if !program::REDIS.is_installed() {
+    let Some((mut redis, serving)) = connected() else {
         return;
-    }
-    let mut redis = RedisServer::start();
-    let serving = Serving::start(&redis.url());
-    serving.wait_for_redis(true);
+    };
     redis.kill();
     serving.wait_for_redis(false);
     let mut looking = serving

@@ -137,28 +137,30 @@ fn header_names(answer: &ServerAnswer) -> String {
     }
 }
 
+/// An answer about one descriptor, with a limit of 10 a minute.
+#[cfg(test)]
+pub(super) fn minute_answer(over_limit: bool, remaining: u32, reset: Option<u64>) -> ServerAnswer {
+    ServerAnswer {
+        over_limit,
+        statuses: vec![DescriptorStatus {
+            over_limit,
+            limit: Some(crate::client::ReportedLimit {
+                name: String::new(),
+                requests_per_unit: 10,
+                unit: "minute".to_owned(),
+                unit_multiplier: 1,
+            }),
+            remaining,
+            reset_after_secs: reset,
+        }],
+        ..ServerAnswer::default()
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use super::minute_answer as answer;
     use super::*;
-    use crate::client::ReportedLimit;
-
-    fn answer(over_limit: bool, remaining: u32, reset: Option<u64>) -> ServerAnswer {
-        ServerAnswer {
-            over_limit,
-            statuses: vec![DescriptorStatus {
-                over_limit,
-                limit: Some(ReportedLimit {
-                    name: String::new(),
-                    requests_per_unit: 10,
-                    unit: "minute".to_owned(),
-                    unit_multiplier: 1,
-                }),
-                remaining,
-                reset_after_secs: reset,
-            }],
-            ..ServerAnswer::default()
-        }
-    }
 
     fn aspects(server: &ServerAnswer, against: &ServerAnswer, elapsed: u64) -> Vec<Aspect> {
         let found = differences([server, against], elapsed);

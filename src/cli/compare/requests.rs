@@ -42,6 +42,8 @@ pub(super) struct SourceSummary {
     pub(super) without_descriptors: u64,
     /// Rules for which no request could be made, since their values are not shown.
     pub(super) hidden_rules: u64,
+    /// Rules that no request reaches.
+    pub(super) unreached_rules: u64,
 }
 
 impl Requests {
@@ -81,6 +83,7 @@ impl Requests {
             source: RequestSource::Generated(requests.into_iter()),
             summary: SourceSummary {
                 hidden_rules: generated.hidden_rules,
+                unreached_rules: generated.unreached_rules,
                 ..SourceSummary::default()
             },
         }

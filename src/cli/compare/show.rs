@@ -93,6 +93,7 @@ fn notes(out: &mut String, comparison: &ComparisonTally, summary: &SourceSummary
         malformed,
         without_descriptors,
         hidden_rules,
+        unreached_rules,
         ..
     } = *summary;
     if comparison.shifted > 0 {
@@ -109,6 +110,14 @@ fn notes(out: &mut String, comparison: &ComparisonTally, summary: &SourceSummary
             out,
             format_args!(
                 "\nlines for which Envoy would have sent no request: {without_descriptors}\n"
+            ),
+        );
+    }
+    if unreached_rules > 0 {
+        add(
+            out,
+            format_args!(
+                "\nrules left out, since no request could be made that reaches them: {unreached_rules}; a log may have some\n"
             ),
         );
     }
@@ -164,6 +173,8 @@ pub(super) fn json(
         "malformed_lines": summary.malformed,
         "lines_without_descriptors": summary.without_descriptors,
         "hidden_rules": summary.hidden_rules,
+        "unreached_rules": summary.unreached_rules,
+        "limited": comparison.limited,
     });
     format!("{value:#}\n")
 }

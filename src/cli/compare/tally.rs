@@ -54,6 +54,8 @@ pub(super) struct ComparisonTally {
     pub(super) same: u64,
     pub(super) details_differ: u64,
     pub(super) decisions_differ: u64,
+    /// Requests for which a server reports a limit, or that one refuses.
+    pub(super) limited: u64,
     /// Requests that differ because the servers count them in different windows.
     pub(super) shifted: u64,
     pub(super) failed: [FailedCalls; 2],
@@ -76,6 +78,7 @@ impl ComparisonTally {
 
     pub(super) fn push(&mut self, sample: &Sample<'_>) {
         let elapsed_secs = sample.elapsed.secs_ceil();
+        self.limited += u64::from(sample.answers.into_iter().any(is_limited));
         let shifted = self.observe_windows(sample, elapsed_secs);
         let mut found = differences(sample.answers, elapsed_secs);
         let is_found = !found.is_empty();
@@ -150,6 +153,10 @@ impl ComparisonTally {
     }
 }
 
+fn is_limited(answer: &ServerAnswer) -> bool {
+    answer.over_limit || answer.statuses.iter().any(|status| status.limit.is_some())
+}
+
 fn keys(request: &Request, descriptor: Option<usize>) -> String {
     let of = |descriptor: &Descriptor| {
         let keys = descriptor.entries.iter().map(|entry| text(&entry.key));
@@ -170,25 +177,11 @@ fn text(bytes: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::answers::minute_answer;
     use super::*;
-    use crate::client::{DescriptorStatus, ReportedLimit};
 
     fn answer(over_limit: bool, remaining: u32, reset: u64) -> ServerAnswer {
-        ServerAnswer {
-            over_limit,
-            statuses: vec![DescriptorStatus {
-                over_limit,
-                limit: Some(ReportedLimit {
-                    name: String::new(),
-                    requests_per_unit: 10,
-                    unit: "minute".to_owned(),
-                    unit_multiplier: 1,
-                }),
-                remaining,
-                reset_after_secs: Some(reset),
-            }],
-            ..ServerAnswer::default()
-        }
+        minute_answer(over_limit, remaining, Some(reset))
     }
 
     fn push(comparison: &mut ComparisonTally, number: u64, answers: [&ServerAnswer; 2]) {
