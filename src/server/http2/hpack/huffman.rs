@@ -9,6 +9,8 @@ use super::CompressionError;
 const END: usize = 256;
 const SYMBOLS: usize = 257;
 const LONGEST: usize = 30;
+/// Symbols in 64 bits, at most: the shortest code has five.
+const MOST_BUFFERED: usize = 64 / 5;
 
 /// Bits of the code of each symbol.
 #[rustfmt::skip]
@@ -69,7 +71,7 @@ const fn tables() -> HuffmanTables {
     tables
 }
 
-/// The bits of a string that have not been decoded, in the upper end.
+/// The bits of a string that have not been decoded, in the upper end. Those below are zero, or the next of the string.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct HuffmanDecoder {
     bits: u64,
@@ -84,14 +86,9 @@ impl HuffmanDecoder {
         out: &mut Vec<u8>,
     ) -> Result<(), CompressionError> {
         loop {
-            while self.count <= 56 {
-                let Some((&byte, rest)) = bytes.split_first() else {
-                    break;
-                };
-                self.bits |= u64::from(byte) << (56 - self.count);
-                self.count += 8;
-                bytes = rest;
-            }
+            bytes = self.fill(bytes);
+            let mut symbols = [0; MOST_BUFFERED];
+            let mut decoded = 0;
             loop {
                 let (symbol, length) = TABLES.short[(self.bits >> 56) as usize];
                 let (symbol, length) = match length {
@@ -107,14 +104,36 @@ impl HuffmanDecoder {
                 if symbol == END {
                     return Err(CompressionError);
                 }
-                out.push(symbol as u8);
+                symbols[decoded] = symbol as u8;
+                decoded += 1;
                 self.bits <<= length;
                 self.count -= length;
             }
+            out.extend_from_slice(&symbols[..decoded]);
             if bytes.is_empty() {
                 return Ok(());
             }
         }
+    }
+
+    /// Takes as many bytes as there is room for, and returns the rest.
+    fn fill<'b>(&mut self, mut bytes: &'b [u8]) -> &'b [u8] {
+        if let Some(next) = bytes.first_chunk::<8>() {
+            // Bits beyond `count` are those of bytes that are not taken yet, and taken bytes set them again.
+            self.bits |= u64::from_be_bytes(*next) >> self.count;
+            let taken = (64 - self.count) / 8;
+            self.count += 8 * taken;
+            return &bytes[taken as usize..];
+        }
+        while self.count <= 56 {
+            let Some((&byte, rest)) = bytes.split_first() else {
+                break;
+            };
+            self.bits |= u64::from(byte) << (56 - self.count);
+            self.count += 8;
+            bytes = rest;
+        }
+        bytes
     }
 
     /// The next symbol whose code is longer than eight bits, if all its bits have come.
