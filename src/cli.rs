@@ -12,6 +12,7 @@ mod explain;
 mod import;
 mod init;
 mod keys;
+mod mistaken;
 mod output;
 mod pairs;
 mod policies;
@@ -151,6 +152,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> Result<ExitCode, CliErro
     let cli = match Cli::try_parse_from(args) {
         Ok(cli) => cli,
         Err(help_or_error) => {
+            let help_or_error = mistaken::with_tip(help_or_error);
             // `--help` and `--version` arrive here too, with code 0 and for stdout.
             help_or_error.print().map_err(CliError::new)?;
             let code = u8::try_from(help_or_error.exit_code()).unwrap_or(UNUSABLE);

@@ -40,6 +40,9 @@ use crate::request::{Cost, Descriptor, Override, Request, Unit};
 /// How the address of a server with TLS begins.
 const HTTPS: &str = "https://";
 
+/// How the address of a server without TLS may begin.
+const HTTP: &str = "http://";
+
 /// How the path of a server's socket begins.
 const UNIX: &str = "unix:";
 
@@ -130,6 +133,7 @@ impl FromStr for ServerAddr {
     type Err = ParseServerAddrError;
 
     fn from_str(text: &str) -> Result<Self, ParseServerAddrError> {
+        let text = text.strip_prefix(HTTP).unwrap_or(text);
         let is_address = match text.strip_prefix(UNIX) {
             Some(path) => !path.is_empty(),
             None => text
@@ -257,6 +261,11 @@ fn call_error(server: &ServerAddr, status: &tonic::Status) -> ClientError {
                 reason: root(broken).to_string(),
             }
         }
+        // With TLS 1.3 a client learns only after its handshake that the server did not accept it.
+        Some(_) if status.code() == tonic::Code::Cancelled => ClientError::Broken {
+            server,
+            reason: "the server closed it".to_owned(),
+        },
         _ => ClientError::Call {
             server,
             code: status.code(),

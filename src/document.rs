@@ -2,7 +2,8 @@
 //!
 //! A file is read ([`files`]) and parsed to [`Node`]s ([`parse`]); a table of [`Key`]s turns its mappings into raw
 //! types, and each finding becomes a [`Diagnostic`] in a [`Report`]. Reading never stops at the first fault, and no
-//! message quotes a scalar of the file. `policy` and `scenario` build on this module; it knows neither.
+//! message quotes a scalar of the file. `policy` and `scenario` build on this module, which knows of them only the keys
+//! by which a document of another kind is recognized.
 
 mod code;
 mod diagnostic;
@@ -10,6 +11,7 @@ mod excerpt;
 mod field;
 mod fields;
 pub mod files;
+mod foreign;
 mod free_form;
 mod json_schema;
 mod keys;
@@ -27,6 +29,7 @@ pub use diagnostic::{Diagnostic, Position};
 pub use excerpt::{Excerpt, Visibility, excerpts};
 pub use field::{Field, Spanned};
 pub use fields::{list, mapping, wrong_type, wrong_type_with_help};
+pub use foreign::DocumentKind;
 pub use free_form::{read_metadata, read_value};
 pub use keys::{AnyLevel, Key, KeyInfo, Language, Level, ValueType};
 pub use report::{FilePosition, PathElement, Report};

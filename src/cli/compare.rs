@@ -110,6 +110,8 @@ enum CompareError {
          their descriptors"
     )]
     NotLimited,
+    #[error("{malformed} of {lines} lines are malformed, more than 1 %")]
+    Malformed { lines: u64, malformed: u64 },
     #[error("gave up after {MAX_FAILURES} calls in a row that failed")]
     Failing(#[source] ClientError),
 }
@@ -145,6 +147,12 @@ pub(super) fn run(args: &CompareArgs) -> Result<ExitCode, CliError> {
     })?;
     if let Some(error) = end {
         return Err(CliError::new(CompareError::Failing(error)));
+    }
+    let SourceSummary {
+        lines, malformed, ..
+    } = summary;
+    if malformed * 100 > lines {
+        return Err(CliError::new(CompareError::Malformed { lines, malformed }));
     }
     if comparison.limited == 0 {
         return Err(CliError::new(CompareError::NotLimited));
@@ -210,7 +218,10 @@ async fn compare(
             break;
         };
         if let Some(ticks) = &mut servers.ticks {
-            ticks.tick().await;
+            tokio::select! {
+                _ = &mut interrupted => break,
+                _ = ticks.tick() => {}
+            }
         }
         let start = Clock::System.now();
         let [server, against] = &mut servers.clients;
@@ -232,12 +243,9 @@ async fn compare(
             }
             (server, against) => {
                 failures_in_a_row += 1;
-                for (side, result) in [server, against].into_iter().enumerate() {
-                    if let Err(error) = result {
-                        comparison.push_failure(side, &error);
-                        last_error = Some(error);
-                    }
-                }
+                let errors = [server.err(), against.err()];
+                comparison.push_unanswered([errors[0].as_ref(), errors[1].as_ref()]);
+                last_error = errors.into_iter().flatten().last().or(last_error);
             }
         }
     }

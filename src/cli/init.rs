@@ -2,6 +2,7 @@
 
 mod openapi;
 mod project;
+mod upstream;
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
@@ -15,6 +16,7 @@ use super::{CliError, DONE};
 use crate::limit::Rate;
 use openapi::OpenApiError;
 use project::Project;
+use upstream::Upstream;
 
 /// The arguments of `weir init`.
 #[derive(Args, Clone, Debug)]
@@ -44,8 +46,8 @@ pub(super) struct InitArgs {
     #[arg(long, value_name = "RATE", default_value = "60 per minute", value_parser = rate, requires = "openapi")]
     per_operation: Rate,
     /// Address of your service, to which Envoy sends what is allowed
-    #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:10001")]
-    upstream: std::net::SocketAddr,
+    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:10001")]
+    upstream: Upstream,
 }
 
 /// Why nothing, or not everything, was written.
@@ -79,7 +81,7 @@ fn init(args: &InitArgs) -> Result<String, InitError> {
         anonymous: args.anonymous,
         operations: &operations,
         per_operation: args.per_operation,
-        upstream: args.upstream,
+        upstream: &args.upstream,
     };
     let policies = args.folder.join("policies");
     let files = [
@@ -111,7 +113,9 @@ fn init(args: &InitArgs) -> Result<String, InitError> {
     let envoy = files[2].0.display();
     let policies = policies.display();
     report.push_str(&format!(
-        "\nNext:\n  weir check {policies}\n  weir test {policies}\n  weir serve --policies {policies}\n  envoy -c {envoy}\n"
+        "\nNext:\n  weir check {policies}\n  weir test {policies}\n  weir serve --policies {policies}\n  envoy -c {envoy}\n\n\
+         Then, while both and your service run:\n  curl -i -H '{header}: a-key' http://127.0.0.1:10000/\n  weir doctor --envoy 127.0.0.1:9901\n",
+        header = args.header,
     ));
     Ok(report)
 }

@@ -8,8 +8,8 @@ use crate::policy::{self, LoadError, LoadOptions, Policy, Severity};
 /// The policies of a command cannot be used.
 #[derive(Debug, thiserror::Error)]
 enum PoliciesError {
-    #[error(transparent)]
-    Unreadable(#[from] LoadError),
+    #[error("{0}: {source}; name policy files or folders with --policies", source = .0.source)]
+    Unreadable(LoadError),
     /// The errors, as they are printed.
     #[error("the policies have errors\n{0}")]
     Invalid(String),
@@ -24,7 +24,7 @@ pub(super) fn load(paths: &[PathBuf], options: LoadOptions) -> Result<Policy, Cl
 }
 
 fn read(paths: &[PathBuf], options: LoadOptions) -> Result<Policy, PoliciesError> {
-    let loaded = policy::load(paths, options)?;
+    let loaded = policy::load(paths, options).map_err(PoliciesError::Unreadable)?;
     let errors = loaded.diagnostics.iter();
     let errors = errors.filter(|found| found.severity == Severity::Error);
     let errors: Vec<String> = errors.map(ToString::to_string).collect();

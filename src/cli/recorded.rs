@@ -23,7 +23,7 @@ const BUFFER_BYTES: usize = 256 << 10;
 #[derive(Args, Clone, Debug)]
 pub(super) struct MappingArgs {
     /// Domain of the requests, or the default for lines without one
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", requires = "log")]
     domain: Option<String>,
 
     /// Descriptor built from fields of an access log; can be repeated

@@ -13,9 +13,9 @@ use hyper::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST};
 use hyper::{Method, Request, StatusCode};
 use serde_json::{Value, json};
 
-use super::HTTPS;
 use super::exchange::{HttpStream, connect, exchange};
 use super::tls::{TlsDialer, TlsOptions, TlsOptionsError};
+use super::{HTTP, HTTPS};
 use crate::host_lookup;
 use crate::request::{self, Cost};
 
@@ -50,7 +50,7 @@ impl MediaType {
 
 impl AdminClient {
     /// A client of the server at `HOST:PORT`, or at `https://HOST:PORT` with these options, with the token that
-    /// `token_file` holds.
+    /// `token_file` holds. `http://` before the address has no meaning.
     ///
     /// # Errors
     /// [`AdminError::TokenFile`] if the file cannot be read, [`AdminError::Tls`] if the options cannot be used.
@@ -65,6 +65,8 @@ impl AdminClient {
                 source,
             })
         });
+        let address = address.strip_prefix(HTTP).unwrap_or(address);
+        let address = address.trim_end_matches('/');
         let encrypted = address.strip_prefix(HTTPS);
         let authority = encrypted.unwrap_or(address);
         let tls = encrypted.map(|authority| tls.dialer(authority, b"http/1.1"));
@@ -238,7 +240,7 @@ pub enum AdminError {
         address: String,
     },
     /// The server cannot be reached.
-    #[error("cannot connect to the admin server {address}")]
+    #[error("cannot connect to the admin server {address} (--http)")]
     Connect {
         /// `HOST:PORT`
         address: String,
@@ -253,7 +255,8 @@ pub enum AdminError {
     },
     /// The connection failed during the exchange.
     #[error(
-        "the admin server {address} did not answer in HTTP; if it has TLS, use https://{address}"
+        "the admin server {address} did not answer in HTTP; it must be the address of `weir serve --http`, not of --grpc, and \
+         begin with https:// if that port has TLS"
     )]
     Http {
         /// `HOST:PORT`

@@ -9,11 +9,20 @@ use super::{ServerAddr, TlsOptionsError};
 )]
 pub struct ParseServerAddrError;
 
+/// How to reach a server whose connections break.
+fn advice(server: &ServerAddr) -> &'static str {
+    if server.encrypted().is_some() {
+        "it must be the address of `weir serve --grpc`, and a port with a client CA needs --cert and --key"
+    } else {
+        "it must be the address of `weir serve --grpc`, not of --http, and begin with https:// if that port has TLS"
+    }
+}
+
 /// A call that failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
     /// The server cannot be reached.
-    #[error("cannot connect to {server}: {reason}")]
+    #[error("cannot connect to {server}: {reason}; is the server running?")]
     Connect {
         /// The server.
         server: ServerAddr,
@@ -21,9 +30,7 @@ pub enum ClientError {
         reason: String,
     },
     /// The connection broke during a call, or the server speaks another protocol.
-    #[error(
-        "the connection to {server} failed: {reason}; it must be the address of `weir serve --grpc`, not of --http, and begin with https:// if that port has TLS"
-    )]
+    #[error("the connection to {server} failed: {reason}; {}", advice(server))]
     Broken {
         /// The server.
         server: ServerAddr,

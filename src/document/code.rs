@@ -132,6 +132,7 @@ diagnostic_codes! {
         YamlSyntax Error "yaml-syntax" "The file is not valid YAML" => "check the indentation and the quotes at this position and just before it",
         MultipleDocuments Error "multiple-documents" "More than one YAML document in a file" => "one file holds one domain: split it into files",
         NestedTooDeeply Error "nested-too-deeply" "Lists and mappings are nested too deeply" => "a descriptor has at most 64 levels: check the brackets and the indentation",
+        ForeignDocument Error "foreign-document" "A file of another kind, such as a configuration of Envoy in place of a policy" => "name the file of the policy",
         UnknownTag Error "unknown-tag" "An unsupported YAML tag" => "remove the tag; `!!str` is the only one that may be needed",
         RecursiveAlias Error "recursive-alias" "An alias inside the node it refers to" => "write out the content instead of the alias",
         InvalidMerge Error "invalid-merge" "`<<` with a value that is not a mapping" => "use `<<: *anchor`, where the anchor is on a mapping",

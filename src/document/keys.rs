@@ -188,8 +188,8 @@ impl Language {
         let names = level.keys().into_iter().map(|key| key.name);
         let code = DocumentCode::UnknownKey;
         if let Some(help) = elsewhere
-            .or_else(|| did_you_mean(&pair.key, names))
             .or(foreign)
+            .or_else(|| did_you_mean(&pair.key, names))
         {
             report.add_with_help(code, position, format!("unknown key {key}"), help);
         } else if pair.node.is_null() {

@@ -8,7 +8,6 @@ diagnostic_codes! {
         EmptyFolder Warning "empty-folder" "A folder without a policy file" => "a policy file is named `*.yaml` or `*.yml`",
         SkippedFile Warning "skipped-file" "A file of a folder was skipped" => "a policy file is named `*.yaml` or `*.yml`",
         MisplacedKey Warning "misplaced-key" "A key of envoyproxy/ratelimit at a level where it is ignored" => "remove it",
-        KubernetesResource Error "kubernetes-resource" "A Kubernetes resource in place of a policy" => "save the text under `data` as a file",
         MissingDomain Error "missing-domain" "A file without a domain" => "begin the file with `domain: name`",
         DomainTooLong Error "domain-too-long" "A domain with a very long name" => "use a short name, the same as in the proxy's configuration",
         DuplicateDomain Error "duplicate-domain" "The same domain in two files" => "put the descriptors together, or merge files of one domain with `--merge-domains`",

@@ -80,6 +80,7 @@ pub(crate) fn compile(
     if !summary.has_leases {
         warn_of_lease_entry(&parts, report);
     }
+    warn_of_no_descriptors(&parts, report);
     let root = RootSettings::merge(&mut parts, defaults, report);
     summary.atomic = root.atomic;
     let lease_entry = root.lease_entry.as_deref().unwrap_or(LEASE_ENTRY);
@@ -131,6 +132,19 @@ pub(crate) fn compile(
         levels: compiler.levels,
         top,
     })
+}
+
+/// A domain without descriptors limits nothing.
+fn warn_of_no_descriptors(parts: &[DomainFile], report: &mut Report) {
+    if parts.iter().any(|part| !part.raw.descriptors.is_empty()) {
+        return;
+    }
+    let name = parts.first().and_then(|part| part.raw.name.given());
+    if let Some(name) = name {
+        let message = "the domain has no descriptors, so nothing in it is limited";
+        let help = "add `descriptors` with a `key` and a `rate_limit`";
+        report.add_with_help(PolicyCode::NoLimit, name.position, message, help);
+    }
 }
 
 fn check_name(name: &Spanned<Text>, report: &mut Report) {

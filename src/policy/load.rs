@@ -220,14 +220,25 @@ impl Load {
         const HELP: &str = "a policy file is named `*.yaml` or `*.yml`";
         let mut policies = Vec::new();
         let mut tables = Vec::new();
+        let mut skipped = Vec::new();
         for path in files {
             match FileKind::of(&path) {
                 FileKind::Test => {}
                 FileKind::Policy => policies.push(path),
                 FileKind::Table => tables.push(path),
-                FileKind::Other => {
-                    self.warn(&path, PolicyCode::SkippedFile, "the file is skipped", HELP);
-                }
+                FileKind::Other => skipped.push(path),
+            }
+        }
+        match skipped.as_slice() {
+            [] => {}
+            [path] => self.warn(path, PolicyCode::SkippedFile, "the file is skipped", HELP),
+            [first, more @ ..] => {
+                let others = match more.len() {
+                    1 => "another file".to_owned(),
+                    many => format!("{many} other files"),
+                };
+                let message = format!("this file and {others} of the folder are skipped");
+                self.warn(first, PolicyCode::SkippedFile, &message, HELP);
             }
         }
         if policies.is_empty() {

@@ -4,7 +4,6 @@
 
 mod count_prefix;
 mod descriptor;
-mod kubernetes;
 mod lazy;
 mod limit;
 mod plan;
@@ -13,8 +12,8 @@ mod types;
 
 use super::PolicyCode;
 use crate::document::{
-    self, Field, Key, Language, Level, Metadata, Node, Pair, Position, Report, Spanned, Text,
-    scalar,
+    self, DocumentKind, Field, Key, Language, Level, Metadata, Node, Pair, Position, Report,
+    Spanned, Text, scalar,
 };
 use descriptor::Descriptors;
 use lazy::{Defaulted, Lazy};
@@ -302,6 +301,34 @@ const FOREIGN: &[(&str, &str)] = &[
     ),
     ("limits", "write `rate_limit` with a list of limits"),
     ("requests", "write `requests_per_unit`"),
+    (
+        "requests_per_second",
+        "write `requests_per_unit` and `unit: second`",
+    ),
+    (
+        "requests_per_minute",
+        "write `requests_per_unit` and `unit: minute`",
+    ),
+    (
+        "requests_per_hour",
+        "write `requests_per_unit` and `unit: hour`",
+    ),
+    (
+        "requests_per_day",
+        "write `requests_per_unit` and `unit: day`",
+    ),
+    (
+        "requests_per_week",
+        "write `requests_per_unit` and `unit: week`",
+    ),
+    (
+        "requests_per_month",
+        "write `requests_per_unit` and `unit: month`",
+    ),
+    (
+        "requests_per_year",
+        "write `requests_per_unit` and `unit: year`",
+    ),
     ("rate", "write `requests_per_unit` and `unit`"),
     ("seconds", "write `unit: second` and `unit_multiplier`"),
     (
@@ -375,13 +402,14 @@ static ROOT: Level<RawDomain> = Level {
 pub(super) fn read(text: &str, report: &mut Report) -> Option<RawDomain> {
     let mut descriptors = Descriptors::default();
     let root = document::parse_by_element(text, &mut descriptors, report)?;
+    let kind = DocumentKind::of(&root).filter(|kind| *kind != DocumentKind::Policy);
+    if let Some(kind) = kind {
+        kind.report(DocumentKind::Policy, &root, report);
+        return None;
+    }
     if matches!(root.kind, document::Kind::List(_)) {
         let help = "a policy begins with `domain: name`, and its list is under `descriptors`";
         document::wrong_type_with_help(&root, "a mapping", help, report);
-        return None;
-    }
-    if let Some(kind) = kubernetes::Resource::of(&root) {
-        kind.report(root.position, report);
         return None;
     }
     let mut domain = RawDomain {

@@ -16,8 +16,8 @@ use serde_json::{Value as Json, json};
 use super::ScenarioCode;
 use crate::clock::Timestamp;
 use crate::document::{
-    DocumentCode, Field, Key, Kind, Language, Level, Node, Pair, PathElement, Position, Report,
-    Spanned, list, parse, wrong_type,
+    DocumentCode, DocumentKind, Field, Key, Kind, Language, Level, Node, Pair, PathElement,
+    Position, Report, Spanned, list, parse, wrong_type,
 };
 pub(super) use assignment::RawAssignment;
 pub(super) use expect::RawExpectation;
@@ -132,6 +132,11 @@ pub fn json_schema() -> Json {
 /// Reads the text of a file; `None` if it is not a mapping in YAML.
 pub(super) fn read(text: &str, report: &mut Report) -> Option<RawTestFile> {
     let root = parse(text, report)?;
+    let kind = DocumentKind::of(&root).filter(|kind| *kind != DocumentKind::Scenario);
+    if let Some(kind) = kind {
+        kind.report(DocumentKind::Scenario, &root, report);
+        return None;
+    }
     let mut file = RawTestFile::default();
     ROOT.read(&root, &mut file, &LANGUAGE, report)?;
     if !file.has_tests {

@@ -4,7 +4,8 @@
 use std::path::Path;
 use std::process::Command;
 
-use weir_harness::transcript::shown;
+use weir_harness::free_port;
+use weir_harness::transcript::{Shown, shown};
 
 use crate::envoy::{Envoy, Setup};
 use crate::http::Request;
@@ -50,8 +51,13 @@ fn send(envoy: &Envoy, requests: usize) {
 
 /// The exit code of `weir doctor`, and its output.
 fn doctor(envoy: &Envoy) -> (Option<i32>, String) {
+    doctor_of(envoy, &envoy.weir.http.to_string())
+}
+
+/// The same, if weir is looked for at this address.
+fn doctor_of(envoy: &Envoy, server: &str) -> (Option<i32>, String) {
     let output = Command::new(env!("CARGO_BIN_EXE_weir"))
-        .args(["doctor", "--server", &envoy.weir.http.to_string()])
+        .args(["doctor", "--server", server])
         .args(["--envoy", &envoy.admin.to_string()])
         .output()
         .expect("weir starts");
@@ -76,16 +82,19 @@ fn assert_finds(envoy: &Envoy, causes: &[&str]) {
 
 /// That it prints what a section of the page shows.
 fn assert_shown(envoy: &Envoy, section: &str) {
+    shown_in(section)[0].assert_prints(&doctor(envoy).1);
+}
+
+/// What a section of the page shows of an Envoy that is asked.
+fn shown_in(section: &str) -> Vec<Shown> {
     let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/troubleshooting.md");
     let page = std::fs::read_to_string(page).expect("the page");
     let mut commands = shown(&page);
     commands.retain(|command| {
         command.section == section && command.command == "weir doctor --envoy 127.0.0.1:9901"
     });
-    let [command] = commands.as_slice() else {
-        panic!("{} commands in {section}", commands.len());
-    };
-    command.assert_prints(&doctor(envoy).1);
+    assert!(!commands.is_empty(), "no command in {section}");
+    commands
 }
 
 #[test]
@@ -110,6 +119,18 @@ fn a_cluster_without_http2_is_found() {
     ];
     assert_finds(&envoy, &causes);
     assert_shown(&envoy, "Nothing is limited");
+}
+
+#[test]
+fn a_weir_that_does_not_run_is_found() {
+    let Some(envoy) = envoy(|| Weir::start("first_limit"), &[]) else {
+        return;
+    };
+    let nobody = format!("127.0.0.1:{}", free_port());
+    let (code, text) = doctor_of(&envoy, &nobody);
+    assert_eq!(code, Some(1), "{text}");
+    let text = text.replace(&nobody, "127.0.0.1:8080");
+    shown_in("Nothing is limited")[1].assert_prints(&text);
 }
 
 #[test]

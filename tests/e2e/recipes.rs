@@ -156,6 +156,21 @@ fn policies_of_recipes_are_checked_and_tested() {
 }
 
 #[test]
+fn the_page_on_tls_is_followed() {
+    let programs = [&program::ENVOY, &program::OPENSSL];
+    if !programs.iter().all(|program| program.is_installed()) {
+        return;
+    }
+    let empty = tempfile::tempdir().expect("a folder");
+    let page = Recipe {
+        name: "../tls".to_owned(),
+        page: fs::read_to_string(root().join("docs/tls.md")).expect("a page"),
+        folder: empty.path().to_owned(),
+    };
+    page.follow().expect("what is shown");
+}
+
+#[test]
 fn commands_of_recipes_print_what_is_shown() {
     let programs = [&program::ENVOY, &program::CURL, &program::REDIS];
     if !programs.iter().all(|program| program.is_installed()) {

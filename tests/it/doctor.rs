@@ -122,7 +122,10 @@ fn who_cannot_be_asked_ends_it_with_2() {
     assert_eq!(output.status.code(), Some(2), "{output:?}");
     assert!(stderr(&output).contains("127.0.0.1:1"), "{output:?}");
     for (envoy, expected) in [
-        ("127.0.0.1:1", "cannot ask Envoy"),
+        (
+            "127.0.0.1:1",
+            "cannot connect to 127.0.0.1:1; --envoy is the address",
+        ),
         (&server.http, "cannot ask Envoy"),
     ] {
         let output = doctor(&server, &["--envoy", envoy]);

@@ -113,7 +113,7 @@ fn bad_answers_are_explained() {
         ),
         (
             &["--domain=a", "--upstream=localhost"],
-            "invalid socket address",
+            "expected HOST:PORT, such as 127.0.0.1:3000 or orders.internal:8080",
         ),
     ] {
         let output = run(folder.path(), &[&["init"], args].concat());

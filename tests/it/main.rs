@@ -55,6 +55,7 @@ mod keys;
 mod leases;
 mod lifetime;
 mod metric_values;
+mod mistakes;
 mod openapi;
 mod operations;
 mod operator_log;

@@ -37,6 +37,7 @@ enum RequestSource {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct SourceSummary {
     pub(super) is_log: bool,
+    pub(super) lines: u64,
     pub(super) malformed: u64,
     /// Lines for which Envoy would not have sent a request.
     pub(super) without_descriptors: u64,
@@ -104,6 +105,7 @@ impl Requests {
         };
         loop {
             for (number, result) in lines.by_ref() {
+                self.summary.lines += 1;
                 match result {
                     Ok(Some(record)) => return Ok(Some((number, record.request))),
                     Ok(None) => self.summary.without_descriptors += 1,

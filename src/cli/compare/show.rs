@@ -53,6 +53,7 @@ fn counts(comparison: &ComparisonTally) -> TextTable {
         ("other details", comparison.details_differ),
         ("other decisions", comparison.decisions_differ),
         ("of different windows", comparison.shifted),
+        ("not answered", comparison.unanswered),
     ] {
         table.row([name.to_owned(), requests.to_string()]);
     }

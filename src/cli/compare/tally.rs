@@ -58,6 +58,8 @@ pub(super) struct ComparisonTally {
     pub(super) limited: u64,
     /// Requests that differ because the servers count them in different windows.
     pub(super) shifted: u64,
+    /// Requests that a server, or both, did not answer.
+    pub(super) unanswered: u64,
     pub(super) failed: [FailedCalls; 2],
     pub(super) groups: BTreeMap<DifferenceGroup, GroupTally>,
     /// Differences that are in no group, because there are too many groups.
@@ -113,11 +115,17 @@ impl ComparisonTally {
         }
     }
 
-    pub(super) fn push_failure(&mut self, side: usize, error: &ClientError) {
-        let failed = &mut self.failed[side];
-        failed.calls += 1;
-        if failed.calls == 1 {
-            failed.first_error = error.to_string();
+    /// Adds a request that a server, or both, did not answer.
+    pub(super) fn push_unanswered(&mut self, errors: [Option<&ClientError>; 2]) {
+        self.unanswered += 1;
+        for (failed, error) in self.failed.iter_mut().zip(errors) {
+            let Some(error) = error else {
+                continue;
+            };
+            failed.calls += 1;
+            if failed.calls == 1 {
+                failed.first_error = error.to_string();
+            }
         }
     }
 
@@ -256,7 +264,8 @@ mod tests {
             server: "127.0.0.1:1".parse().unwrap(),
             reason: "refused".to_owned(),
         };
-        comparison.push_failure(1, &error);
+        comparison.push_unanswered([None, Some(&error)]);
+        assert_eq!((comparison.compared(), comparison.unanswered), (1, 1));
         assert!(!comparison.is_equal());
         assert_eq!(comparison.failed[1].calls, 1);
     }

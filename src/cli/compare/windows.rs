@@ -59,8 +59,13 @@ fn seconds_of_shift(elapsed_secs: u64, statuses: [&DescriptorStatus; 2]) -> Opti
     }
     let window = Window::new(Unit::from_name(&limit.unit)?, limit.unit_multiplier)?;
     let length = window.length().get() / 1_000_000;
+    let is_same = (server.over_limit, server.remaining) == (against.over_limit, against.remaining);
     let (server, against) = (server.reset_after_secs?, against.reset_after_secs?);
     let slack = CLOCK_DIFFERENCE_SECS + elapsed_secs;
+    if length <= slack {
+        // Resets cannot show it: any two hits may be of different windows.
+        return (!is_same).then_some(length);
+    }
     let (shortest, longest) = (server.min(against), server.max(against));
     let is_near_an_end = shortest <= slack || longest + slack >= length;
     (longest - shortest > slack && is_near_an_end).then_some(longest)
@@ -99,6 +104,18 @@ mod tests {
         assert!(observe(90, &one, [30, 30]), "one hit less in this window");
         assert!(!observe(90, &other, [30, 30]));
         assert!(!observe(122, &one, [58, 58]));
+    }
+
+    #[test]
+    fn windows_that_are_shorter_than_calls_take_may_always_differ() {
+        let status = |remaining| {
+            let mut status = status(1);
+            status.remaining = remaining;
+            status.limit.as_mut().unwrap().unit = "second".to_owned();
+            status
+        };
+        assert_eq!(seconds_of_shift(0, [&status(3), &status(3)]), None);
+        assert_eq!(seconds_of_shift(0, [&status(3), &status(4)]), Some(1));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Asks the server, its gRPC port, and Envoy.
 
+use std::io;
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
@@ -7,7 +8,7 @@ use serde_json::Value;
 use thiserror::Error;
 
 use super::envoy::EnvoyView;
-use super::observations::Observations;
+use super::observations::{Observations, ServerView};
 use super::samples::MetricSamples;
 use crate::client::{AdminClient, AdminError, ServerAddr, TlsOptions, check_health};
 use crate::error_text::with_sources;
@@ -38,6 +39,8 @@ pub(super) enum DoctorError {
         "the admin server's answer is not what this version of weir expects; use the server's version"
     )]
     Answer(#[from] serde_json::Error),
+    #[error("cannot connect to {address}; --envoy is the address of Envoy's admin interface")]
+    EnvoyConnect { address: String, source: io::Error },
     #[error("cannot ask Envoy; --envoy is the address of its admin interface")]
     Envoy(#[source] AdminError),
     #[error(
@@ -47,6 +50,15 @@ pub(super) enum DoctorError {
         path: &'static str,
         source: serde_json::Error,
     },
+}
+
+impl DoctorError {
+    fn of_envoy(error: AdminError) -> Self {
+        match error {
+            AdminError::Connect { address, source } => Self::EnvoyConnect { address, source },
+            other => Self::Envoy(other),
+        }
+    }
 }
 
 /// Asks all of them; twice with `during`, whose counters are then those of the time between.
@@ -60,7 +72,10 @@ pub(super) async fn observe(
     let earlier = look(sources).await?;
     tokio::time::sleep(during).await;
     let mut later = look(sources).await?;
-    later.samples = later.samples.since(&earlier.samples);
+    if let (Ok(server), Ok(before)) = (&mut later.server, &earlier.server) {
+        let samples = std::mem::take(&mut server.samples);
+        server.samples = samples.since(&before.samples);
+    }
     if let (Some(envoy), Some(before)) = (&mut later.envoy, earlier.envoy) {
         let stats = std::mem::take(&mut envoy.stats);
         envoy.stats = stats.since(&before.stats);
@@ -70,7 +85,6 @@ pub(super) async fn observe(
 }
 
 async fn look(sources: &Sources<'_>) -> Result<Observations, DoctorError> {
-    let admin = sources.admin;
     let grpc = match sources.grpc {
         None => None,
         Some(server) => {
@@ -78,18 +92,32 @@ async fn look(sources: &Sources<'_>) -> Result<Observations, DoctorError> {
             Some(health.map_err(|error| with_sources(&error)))
         }
     };
-    let top: Result<_, DoctorError> = get(admin, "/api/top").await;
     let envoy = match sources.envoy {
         None => None,
         Some(address) => Some(look_at_envoy(address).await?),
     };
+    let server = match look_at_server(sources.admin).await {
+        Ok(server) => Ok(server),
+        // Without anything else to look at, that it cannot be asked is not a finding.
+        Err(DoctorError::Admin(
+            error @ (AdminError::Connect { .. } | AdminError::Timeout { .. }),
+        )) if envoy.is_some() => Err(with_sources(&error)),
+        Err(error) => return Err(error),
+    };
     Ok(Observations {
-        overview: get(admin, "/api/overview").await?,
-        samples: MetricSamples::parse(&admin.get("/metrics").await?),
-        top: top.map_err(|error| with_sources(&error)),
+        server,
         grpc,
         envoy,
         during_secs: None,
+    })
+}
+
+async fn look_at_server(admin: &AdminClient) -> Result<ServerView, DoctorError> {
+    let top: Result<_, DoctorError> = get(admin, "/api/top").await;
+    Ok(ServerView {
+        overview: get(admin, "/api/overview").await?,
+        samples: MetricSamples::parse(&admin.get("/metrics").await?),
+        top: top.map_err(|error| with_sources(&error)),
     })
 }
 
@@ -100,9 +128,9 @@ async fn get<T: DeserializeOwned>(admin: &AdminClient, path: &str) -> Result<T, 
 
 async fn look_at_envoy(address: &str) -> Result<EnvoyView, DoctorError> {
     let admin = AdminClient::new(address, None, &TlsOptions::default());
-    let admin = admin.map_err(DoctorError::Envoy)?;
+    let admin = admin.map_err(DoctorError::of_envoy)?;
     let get = async |path: &'static str| {
-        let json = admin.get(path).await.map_err(DoctorError::Envoy)?;
+        let json = admin.get(path).await.map_err(DoctorError::of_envoy)?;
         let value: Result<Value, _> = serde_json::from_str(&json);
         value.map_err(|source| DoctorError::EnvoyAnswer { path, source })
     };

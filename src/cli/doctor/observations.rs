@@ -7,16 +7,23 @@ use crate::api::{Overview, Top};
 /// Everything that was observed.
 #[derive(Clone, Debug)]
 pub(super) struct Observations {
-    pub(super) overview: Overview,
-    pub(super) samples: MetricSamples,
-    /// The clients, or why the server does not show them.
-    pub(super) top: Result<Top, String>,
+    /// What weir says, or why it cannot be reached.
+    pub(super) server: Result<ServerView, String>,
     /// Why the gRPC port is not healthy; `None` if it was not asked.
     pub(super) grpc: Option<Result<(), String>>,
     /// `None` if it was not asked.
     pub(super) envoy: Option<EnvoyView>,
     /// The time in which counters were compared, in seconds; `None` for all since the start.
     pub(super) during_secs: Option<u64>,
+}
+
+/// What the admin server says.
+#[derive(Clone, Debug)]
+pub(super) struct ServerView {
+    pub(super) overview: Overview,
+    pub(super) samples: MetricSamples,
+    /// The clients, or why the server does not show them.
+    pub(super) top: Result<Top, String>,
 }
 
 impl Observations {
@@ -36,7 +43,9 @@ impl Observations {
             Some(secs) => format!("within {secs} s"),
         }
     }
+}
 
+impl ServerView {
     /// The names of the domains of the policy in force, for a sentence.
     pub(super) fn domain_names(&self) -> String {
         let names = self.overview.domains.iter().map(|domain| &*domain.name);

@@ -38,7 +38,7 @@ pub(super) fn json(seen: &Observations, findings: &[Finding]) -> String {
         .map(|(part, how)| json!({"part": part, "how": how}))
         .collect();
     let value = json!({
-        "version": seen.overview.version,
+        "version": seen.server.as_ref().ok().map(|server| &server.overview.version),
         "findings": findings,
         "not_checked": unchecked,
         "during_seconds": seen.during_secs,
@@ -48,9 +48,10 @@ pub(super) fn json(seen: &Observations, findings: &[Finding]) -> String {
 
 /// What nobody was asked about, and the flag that changes this.
 fn unchecked(seen: &Observations) -> Vec<(&'static str, &'static str)> {
+    let hides_clients = matches!(&seen.server, Ok(server) if server.top.is_err());
     let parts = [
         (seen.envoy.is_none(), ("Envoy", "--envoy HOST:PORT")),
-        (seen.top.is_err(), ("clients", "--admin-token-file PATH")),
+        (hides_clients, ("clients", "--admin-token-file PATH")),
     ];
     let parts = parts.into_iter().filter(|(is_unchecked, _)| *is_unchecked);
     parts.map(|(_, part)| part).collect()

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::diagnose;
 use super::envoy::EnvoyView;
 use super::finding::{Finding, Symptom};
-use super::observations::Observations;
+use super::observations::{Observations, ServerView};
 use super::samples::MetricSamples;
 use crate::api::{Overview, Top};
 
@@ -47,10 +47,13 @@ const HEALTHY_SAMPLES: &str = "weir_decisions_total{domain=\"shop\",code=\"ok\"}
     weir_decision_duration_seconds_count 100\n";
 
 fn seen(overview: &Value) -> Observations {
-    Observations {
+    let server = ServerView {
         overview: serde_json::from_value::<Overview>(overview.clone()).unwrap(),
         samples: MetricSamples::parse(HEALTHY_SAMPLES),
         top: Err("it wants the token".to_owned()),
+    };
+    Observations {
+        server: Ok(server),
         grpc: None,
         envoy: None,
         during_secs: None,
@@ -64,11 +67,16 @@ fn with_overview(change: impl FnOnce(&mut Value)) -> Observations {
     seen(&overview)
 }
 
+/// The observations of a server of which something else differs.
+fn with_server(change: impl FnOnce(&mut ServerView)) -> Observations {
+    let mut seen = seen(&healthy_overview());
+    change(seen.server.as_mut().unwrap());
+    seen
+}
+
 fn with_samples(more: &str) -> Observations {
-    Observations {
-        samples: MetricSamples::parse(&format!("{HEALTHY_SAMPLES}{more}")),
-        ..seen(&healthy_overview())
-    }
+    let samples = MetricSamples::parse(&format!("{HEALTHY_SAMPLES}{more}"));
+    with_server(|server| server.samples = samples)
 }
 
 /// An Envoy in good health.
@@ -134,14 +142,18 @@ impl EnvoyJson {
             .unwrap()
     }
 
-    fn findings(&self) -> Vec<Finding> {
+    fn view(&self) -> EnvoyView {
         let stats = self.stats.iter();
         let stats: Vec<Value> = stats
             .map(|(name, value)| json!({"name": name, "value": value}))
             .collect();
         let stats = json!({"stats": stats});
+        EnvoyView::new(&self.config, &self.clusters, &stats)
+    }
+
+    fn findings(&self) -> Vec<Finding> {
         diagnose::findings(&Observations {
-            envoy: Some(EnvoyView::new(&self.config, &self.clusters, &stats)),
+            envoy: Some(self.view()),
             ..seen(&healthy_overview())
         })
     }
@@ -205,6 +217,21 @@ fn policies_that_limit_nothing_are_found() {
     let mut sick = seen(&healthy_overview());
     sick.grpc = Some(Err("cannot connect".to_owned()));
     assert_server(&sick, symptom, "health check");
+}
+
+#[test]
+fn a_server_that_does_not_answer_is_found_beside_its_envoy() {
+    let mut down = seen(&healthy_overview());
+    down.server = Err("connection refused".to_owned());
+    let mut envoy = EnvoyJson::healthy();
+    let unhealthy = &mut envoy.clusters["cluster_statuses"][0]["host_statuses"][0];
+    unhealthy["health_status"]["failed_active_health_check"] = json!(true);
+    down.envoy = Some(envoy.view());
+    let findings = diagnose::findings(&down);
+    let causes: Vec<&str> = findings.iter().map(|found| &*found.cause).collect();
+    assert!(causes[0].starts_with("weir does not answer"), "{causes:?}");
+    assert!(causes[1].contains("1 of 1 endpoints"), "{causes:?}");
+    assert_eq!(findings[0].evidence, ["connection refused"]);
 }
 
 #[test]
@@ -336,10 +363,7 @@ fn with_clients(clients: &[(&str, u64)]) -> Observations {
     let top = json!({"now_micros": 0, "domains": [
         {"name": "shop", "requested": hits, "refused": [], "since_micros": 0},
     ]});
-    Observations {
-        top: Ok(serde_json::from_value::<Top>(top).unwrap()),
-        ..seen(&healthy_overview())
-    }
+    with_server(|server| server.top = Ok(serde_json::from_value::<Top>(top).unwrap()))
 }
 
 #[test]
@@ -378,10 +402,7 @@ fn what_makes_calls_time_out_is_found() {
     let rejections = "weir_rejections_total{reason=\"tls\"} 1\n";
     assert_server(&with_samples(rejections), symptom, "`tls`");
     let slow = HEALTHY_SAMPLES.replace("_bucket{le=\"0.005\"} 100", "_bucket{le=\"0.005\"} 90");
-    let slow = Observations {
-        samples: MetricSamples::parse(&slow),
-        ..seen(&healthy_overview())
-    };
+    let slow = with_server(|server| server.samples = MetricSamples::parse(&slow));
     assert_server(&slow, symptom, "decisions are slow");
     let redis = |reason: Option<&str>| {
         with_overview(|overview| {
@@ -391,6 +412,7 @@ fn what_makes_calls_time_out_is_found() {
     assert_eq!(diagnose::findings(&redis(None)), []);
     assert_server(&redis(Some("refused")), symptom, "Redis is unavailable");
     let mut late = redis(None);
-    late.samples = MetricSamples::parse("weir_store_fallback_hits_total 2\n");
+    late.server.as_mut().unwrap().samples =
+        MetricSamples::parse("weir_store_fallback_hits_total 2\n");
     assert_server(&late, symptom, "Redis is slow");
 }

@@ -1,7 +1,6 @@
 //! The files that `weir init` writes.
 
-use std::net::SocketAddr;
-
+use super::upstream::Upstream;
 use crate::limit::Rate;
 
 /// The answers that the files are made of. Names need no quotes in YAML.
@@ -14,7 +13,7 @@ pub(super) struct Project<'a> {
     /// Path patterns.
     pub(super) operations: &'a [String],
     pub(super) per_operation: Rate,
-    pub(super) upstream: SocketAddr,
+    pub(super) upstream: &'a Upstream,
 }
 
 /// The bootstrap, with words in `@` to be replaced.
@@ -49,13 +48,19 @@ descriptors:
             limit = yaml(self.limit),
         );
         if !self.operations.is_empty() {
-            text.push_str("    # Each client at each operation. Others are limited only by the line above.\n    descriptors:\n");
+            text.push_str("    # Each client at each operation.\n    descriptors:\n");
         }
         for operation in self.operations {
             text.push_str(&format!(
                 "      - key: endpoint\n        pattern: \"{operation}\"\n        rate_limit: {}\n",
                 yaml(self.per_operation)
             ));
+        }
+        if !self.operations.is_empty() {
+            text.push_str(
+                "      # What is not an operation is limited by the line above alone.\n      \
+                 - key: endpoint\n        rate_limit: {unlimited: true}\n",
+            );
         }
         text.push_str(&format!(
             "  # Requests without {}, by their address.
@@ -126,16 +131,13 @@ tests:
             true => "",
             false => ENDPOINT,
         };
-        let (ip, port) = (
-            self.upstream.ip().to_string(),
-            self.upstream.port().to_string(),
-        );
         // The header last: what is put in before has it.
         [
             ("@ENDPOINT@\n", endpoint),
             ("@DOMAIN@", self.domain),
-            ("@UPSTREAM_IP@", &quoted(&ip)),
-            ("@UPSTREAM_PORT@", &port),
+            ("@UPSTREAM_TYPE@", self.upstream.cluster_type()),
+            ("@UPSTREAM_HOST@", &quoted(&self.upstream.host)),
+            ("@UPSTREAM_PORT@", &self.upstream.port.to_string()),
             ("@HEADER@", self.header),
         ]
         .into_iter()

@@ -29,7 +29,11 @@ pub(super) fn summary(overview: &Overview) -> String {
     let status = &overview.status;
     let (version, stage) = (escape(&overview.version), status.stage.as_str());
     let (generation, rules) = (status.generation, overview.rules);
-    format!("weir {version}, {stage}, policy {generation}, {rules} rules")
+    let rules = match rules {
+        1 => "1 rule".to_owned(),
+        many => format!("{many} rules"),
+    };
+    format!("weir {version}, {stage}, policy {generation}, {rules}")
 }
 
 /// One line about its store.

@@ -5,6 +5,7 @@ use crate::document::{
     Field, Key, Kind, Level, Node, Pair, PathElement, Position, Report, Spanned, Text, list,
     scalar, shortened, wrong_type_with_help,
 };
+use crate::limit::Rate;
 
 #[rustfmt::skip]
 pub(super) static LIMIT: Level<RawLimit> = Level {
@@ -108,9 +109,28 @@ fn read_limit(node: &Node, level: &Level<RawLimit>, report: &mut Report) -> RawL
         requests_per_unit: Field::Absent,
         extras: Lazy::DEFAULT,
     };
+    if let Kind::Scalar(text, _) = &node.kind {
+        let help = match Rate::parse(text) {
+            Some(rate) => format!("write it as `{}`", in_keys(rate)),
+            None => "write it as `{unit: minute, requests_per_unit: 600}`".to_owned(),
+        };
+        wrong_type_with_help(node, "a mapping", &help, report);
+        return limit;
+    }
     // After an unknown key, a key that is missing is not worth another finding.
     limit.is_sound = level.read(node, &mut limit, &LANGUAGE, report) == Some(true);
     limit
+}
+
+/// The rate in the language of policies.
+fn in_keys(rate: Rate) -> String {
+    let (unit, requests) = (rate.window.unit().name(), rate.requests);
+    match rate.window.multiplier() {
+        1 => format!("{{unit: {unit}, requests_per_unit: {requests}}}"),
+        units => {
+            format!("{{unit: {unit}, unit_multiplier: {units}, requests_per_unit: {requests}}}")
+        }
+    }
 }
 
 fn read_replaces(node: &Node, report: &mut Report) -> Vec<Spanned<Text>> {

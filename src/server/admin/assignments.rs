@@ -282,11 +282,13 @@ fn log(peer: Peer, action: &str, outcome: &str, row: &AddedAssignment) {
         .as_deref()
         .or(row.fields.rate_limit.as_deref());
     let until = row.fields.until.map(Timestamp::to_rfc3339);
+    let author = row.fields.author.as_ref();
+    let author = author.map(|author| format!(" by {author}"));
     let outcome = format!(
-        "{outcome} {} until {} by {}",
+        "{outcome} {} until {}{}",
         terms.unwrap_or_default(),
         until.as_deref().unwrap_or("further notice"),
-        row.fields.author.as_deref().unwrap_or("nobody named"),
+        author.unwrap_or_default(),
     );
     audit::log_assignment(peer, action, &outcome, &row.id);
 }

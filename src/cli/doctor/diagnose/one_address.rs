@@ -12,7 +12,8 @@ use crate::cli::doctor::observations::Observations;
 const MIN_HITS: u64 = 50;
 
 pub(super) fn findings(seen: &Observations) -> Vec<Finding> {
-    let top = seen.top.iter().flat_map(|top| &top.domains);
+    let top = seen.server.iter().flat_map(|server| &server.top);
+    let top = top.flat_map(|top| &top.domains);
     top.filter_map(|domain| finding(seen, domain)).collect()
 }
 

@@ -3,7 +3,7 @@
 use super::{count, count_u64};
 use crate::api::DomainOverview;
 use crate::cli::doctor::finding::{Finding, Symptom};
-use crate::cli::doctor::observations::Observations;
+use crate::cli::doctor::observations::{Observations, ServerView};
 
 const SYMPTOM: Symptom = Symptom::EverythingIsRefused;
 
@@ -13,26 +13,29 @@ const MIN_REQUESTS: f64 = 20.0;
 const NEARLY_ALL: f64 = 0.8;
 
 pub(super) fn findings(seen: &Observations) -> Vec<Finding> {
-    let mut findings: Vec<Finding> = seen
-        .overview
-        .domains
-        .iter()
-        .flat_map(|domain| {
-            let zero = zero_limits(seen, domain);
-            match zero.is_empty() {
-                true => nearly_all(seen, domain).into_iter().collect(),
-                false => zero,
-            }
-        })
-        .collect();
+    let mut findings = match &seen.server {
+        Ok(server) => by_weir(seen, server),
+        Err(_) => Vec::new(),
+    };
     findings.extend(by_envoy(seen));
-    findings.extend(by_store(seen));
     findings
 }
 
+fn by_weir(seen: &Observations, server: &ServerView) -> Vec<Finding> {
+    let of_domain = |domain| {
+        let zero = zero_limits(seen, server, domain);
+        match zero.is_empty() {
+            true => nearly_all(seen, server, domain).into_iter().collect(),
+            false => zero,
+        }
+    };
+    let findings = server.overview.domains.iter().flat_map(of_domain);
+    findings.chain(by_store(seen, server)).collect()
+}
+
 /// Rules that refuse everything that matches them, and that something has matched.
-fn zero_limits(seen: &Observations, domain: &DomainOverview) -> Vec<Finding> {
-    let zero = seen
+fn zero_limits(seen: &Observations, server: &ServerView, domain: &DomainOverview) -> Vec<Finding> {
+    let zero = server
         .samples
         .of("weir_limit_requests")
         .iter()
@@ -40,7 +43,7 @@ fn zero_limits(seen: &Observations, domain: &DomainOverview) -> Vec<Finding> {
     let mut names: Vec<&str> = zero.map(|sample| sample.label("rule")).collect();
     names.dedup();
     let findings = names.into_iter().filter_map(|name| {
-        let over = seen
+        let over = server
             .samples
             .of("weir_rule_over_limit_total")
             .iter()
@@ -62,9 +65,13 @@ fn zero_limits(seen: &Observations, domain: &DomainOverview) -> Vec<Finding> {
 }
 
 /// A domain that refuses nearly all requests, and whether they are of one counter.
-fn nearly_all(seen: &Observations, domain: &DomainOverview) -> Option<Finding> {
+fn nearly_all(
+    seen: &Observations,
+    server: &ServerView,
+    domain: &DomainOverview,
+) -> Option<Finding> {
     let decisions = |code| {
-        let of_domain = seen.samples.of("weir_decisions_total").iter();
+        let of_domain = server.samples.of("weir_decisions_total").iter();
         let of_domain = of_domain.filter(|sample| sample.label("domain") == domain.name);
         let of_code = of_domain.filter(|sample| sample.label("code") == code);
         of_code.map(|sample| sample.value).sum::<f64>()
@@ -85,7 +92,7 @@ fn nearly_all(seen: &Observations, domain: &DomainOverview) -> Option<Finding> {
             limits.join(", ")
         )
     }));
-    let top = seen.top.as_ref().ok();
+    let top = server.top.as_ref().ok();
     let top = top.and_then(|top| top.domains.iter().find(|top| top.name == domain.name));
     let (is_one_counter, note) = match top.map(|top| top.clients.refused.as_slice()) {
         Some([only]) => (
@@ -132,8 +139,8 @@ fn by_envoy(seen: &Observations) -> Option<Finding> {
 }
 
 /// Redis does not count, and rules may refuse then.
-fn by_store(seen: &Observations) -> Option<Finding> {
-    let failed = seen
+fn by_store(seen: &Observations, server: &ServerView) -> Option<Finding> {
+    let failed = server
         .samples
         .sum_where("weir_decisions_degraded_total", "outcome", "failed");
     (failed > 0.0).then(|| {

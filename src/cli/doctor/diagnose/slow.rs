@@ -3,7 +3,7 @@
 use super::{count, count_u64};
 use crate::cli::doctor::envoy::EnvoyView;
 use crate::cli::doctor::finding::{Finding, Symptom};
-use crate::cli::doctor::observations::Observations;
+use crate::cli::doctor::observations::{Observations, ServerView};
 use crate::cli::output::escape;
 
 const SYMPTOM: Symptom = Symptom::CallsTimeOut;
@@ -21,9 +21,11 @@ pub(super) fn findings(seen: &Observations) -> Vec<Finding> {
         .iter()
         .flat_map(|envoy| of_envoy(seen, envoy))
         .collect();
-    findings.extend(rejections(seen));
-    findings.extend(redis(seen));
-    findings.extend(slow_decisions(seen));
+    if let Ok(server) = &seen.server {
+        findings.extend(rejections(seen, server));
+        findings.extend(redis(seen, server));
+        findings.extend(slow_decisions(seen, server));
+    }
     findings
 }
 
@@ -64,8 +66,8 @@ fn of_envoy(seen: &Observations, envoy: &EnvoyView) -> Vec<Finding> {
     findings
 }
 
-fn rejections(seen: &Observations) -> impl Iterator<Item = Finding> {
-    let rejected = seen.samples.of("weir_rejections_total").iter();
+fn rejections(seen: &Observations, server: &ServerView) -> impl Iterator<Item = Finding> {
+    let rejected = server.samples.of("weir_rejections_total").iter();
     rejected.filter(|sample| sample.value > 0.0).map(|sample| {
         let reason = sample.label("reason");
         let next_step = match reason {
@@ -85,9 +87,9 @@ fn rejections(seen: &Observations) -> impl Iterator<Item = Finding> {
     })
 }
 
-fn redis(seen: &Observations) -> Option<Finding> {
-    let redis = seen.overview.status.store.redis.as_ref()?;
-    let fallback = seen.samples.sum("weir_store_fallback_hits_total");
+fn redis(seen: &Observations, server: &ServerView) -> Option<Finding> {
+    let redis = server.overview.status.store.redis.as_ref()?;
+    let fallback = server.samples.sum("weir_store_fallback_hits_total");
     let cause = match &redis.unavailable_reason {
         Some(_) => {
             "Redis is unavailable, and the circuit is open: `on_store_error` of each rule applies"
@@ -110,10 +112,10 @@ fn redis(seen: &Observations) -> Option<Finding> {
     ))
 }
 
-fn slow_decisions(seen: &Observations) -> Option<Finding> {
+fn slow_decisions(seen: &Observations, server: &ServerView) -> Option<Finding> {
     const HISTOGRAM: &str = "weir_decision_duration_seconds";
-    let decisions = seen.samples.sum("weir_decision_duration_seconds_count");
-    let share = seen.samples.share_above(HISTOGRAM, SLOW_SECS)?;
+    let decisions = server.samples.sum("weir_decision_duration_seconds_count");
+    let share = server.samples.share_above(HISTOGRAM, SLOW_SECS)?;
     (share > MANY && decisions >= MIN_DECISIONS).then(|| {
         SYMPTOM.finding(
             "decisions are slow: the processor is busy, or throttled",

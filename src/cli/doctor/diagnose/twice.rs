@@ -37,7 +37,8 @@ pub(super) fn findings(seen: &Observations) -> Vec<Finding> {
     }));
     findings.extend(envoy.rate_limit_clusters().iter().filter_map(|name| {
         let hosts = &envoy.clusters.get(*name)?.hosts;
-        let counts_alone = seen.overview.status.store.redis.is_none();
+        let server = seen.server.as_ref().ok()?;
+        let counts_alone = server.overview.status.store.redis.is_none();
         (hosts.len() > 1 && counts_alone).then(|| {
             let addresses: Vec<&str> = hosts.iter().map(|host| &*host.address).collect();
             SYMPTOM.finding(

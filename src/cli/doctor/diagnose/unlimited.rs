@@ -3,36 +3,37 @@
 use super::count_u64;
 use crate::api::{DomainOverview, ServingStage};
 use crate::cli::doctor::finding::{Finding, Symptom};
-use crate::cli::doctor::observations::Observations;
+use crate::cli::doctor::observations::{Observations, ServerView};
 
 const SYMPTOM: Symptom = Symptom::NothingIsLimited;
 
 /// Lines of a rejected policy that are shown.
 const MAX_DIAGNOSTICS: usize = 3;
 
-pub(super) fn findings(seen: &Observations) -> Vec<Finding> {
+pub(super) fn findings(seen: &Observations, server: &ServerView) -> Vec<Finding> {
     let mut findings: Vec<Finding> = [
-        not_serving(seen),
+        not_serving(server),
         unhealthy(seen),
-        no_policy(seen),
-        rejected(seen),
+        no_policy(server),
+        rejected(server),
     ]
     .into_iter()
     .flatten()
     .collect();
-    findings.extend(unknown_domains(seen));
-    findings.extend(unmatched(seen));
+    findings.extend(unknown_domains(seen, server));
+    findings.extend(unmatched(server));
     findings.extend(
-        seen.overview
+        server
+            .overview
             .domains
             .iter()
-            .filter_map(|domain| shadow_mode(seen, domain)),
+            .filter_map(|domain| shadow_mode(seen, server, domain)),
     );
     findings
 }
 
-fn not_serving(seen: &Observations) -> Option<Finding> {
-    let (stage, next_step) = match seen.overview.status.stage {
+fn not_serving(server: &ServerView) -> Option<Finding> {
+    let (stage, next_step) = match server.overview.status.stage {
         ServingStage::Serving => return None,
         ServingStage::Starting => (
             "starting",
@@ -53,8 +54,8 @@ fn unhealthy(seen: &Observations) -> Option<Finding> {
     ))
 }
 
-fn no_policy(seen: &Observations) -> Option<Finding> {
-    seen.overview.domains.is_empty().then(|| {
+fn no_policy(server: &ServerView) -> Option<Finding> {
+    server.overview.domains.is_empty().then(|| {
         SYMPTOM.finding(
             "no policy is in force",
             ["the server has no domain".to_owned()],
@@ -64,8 +65,8 @@ fn no_policy(seen: &Observations) -> Option<Finding> {
 }
 
 /// A change that has no effect.
-fn rejected(seen: &Observations) -> Option<Finding> {
-    let load = &seen.overview.last_load;
+fn rejected(server: &ServerView) -> Option<Finding> {
+    let load = &server.overview.last_load;
     let reason = load.error.clone()?;
     let lines = load.diagnostics.iter().take(MAX_DIAGNOSTICS).cloned();
     Some(SYMPTOM.finding(
@@ -75,8 +76,8 @@ fn rejected(seen: &Observations) -> Option<Finding> {
     ))
 }
 
-fn unknown_domains(seen: &Observations) -> Vec<Finding> {
-    let asked = seen.overview.status.unknown_domains.iter();
+fn unknown_domains(seen: &Observations, server: &ServerView) -> Vec<Finding> {
+    let asked = server.overview.status.unknown_domains.iter();
     let mut unknown: Vec<(String, Vec<String>)> = asked
         .map(|domain| {
             let requests = count_u64(domain.requests, "request");
@@ -87,7 +88,8 @@ fn unknown_domains(seen: &Observations) -> Vec<Finding> {
         })
         .collect();
     let is_known = |name: &str| {
-        seen.overview
+        server
+            .overview
             .domains
             .iter()
             .any(|domain| domain.name == name)
@@ -106,7 +108,7 @@ fn unknown_domains(seen: &Observations) -> Vec<Finding> {
             }
         }
     }
-    let defined = format!("the policies define {}", seen.domain_names());
+    let defined = format!("the policies define {}", server.domain_names());
     let finding = |(name, mut evidence): (String, Vec<String>)| {
         evidence.push(defined.clone());
         SYMPTOM.finding(
@@ -118,8 +120,8 @@ fn unknown_domains(seen: &Observations) -> Vec<Finding> {
     unknown.into_iter().map(finding).collect()
 }
 
-fn unmatched(seen: &Observations) -> impl Iterator<Item = Finding> {
-    seen.overview.status.unmatched.iter().map(|unmatched| {
+fn unmatched(server: &ServerView) -> impl Iterator<Item = Finding> {
+    server.overview.status.unmatched.iter().map(|unmatched| {
         let keys = unmatched.keys.join(", ");
         let pairs: Vec<String> = unmatched
             .keys
@@ -141,9 +143,13 @@ fn unmatched(seen: &Observations) -> impl Iterator<Item = Finding> {
     })
 }
 
-fn shadow_mode(seen: &Observations, domain: &DomainOverview) -> Option<Finding> {
+fn shadow_mode(
+    seen: &Observations,
+    server: &ServerView,
+    domain: &DomainOverview,
+) -> Option<Finding> {
     let name = &domain.name;
-    let of_domain = |metric| seen.samples.sum_where(metric, "domain", name);
+    let of_domain = |metric| server.samples.sum_where(metric, "domain", name);
     if domain.shadow_mode {
         let shadowed = super::count(of_domain("weir_decisions_shadowed_total"), "request");
         return Some(SYMPTOM.finding(
