@@ -10,7 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use weir::policy::{self, Policy};
-use weir::replay::{DescriptorTemplate, Mapping, RecordFormat, Replay, read_ahead};
+use weir::replay::{DescriptorTemplate, Mapping, RecordFormat, Replay, TimeField, read_ahead};
 use weir::store::MemoryConfig;
 
 const LINES: u64 = 1_000_000;
@@ -91,7 +91,11 @@ fn replay(
         DescriptorTemplate::new([("api_key", "{authorization}")])?,
         DescriptorTemplate::new([("endpoint", "{method} {path}")])?,
     ];
-    let format = RecordFormat::AccessLog(Mapping::new("shop".to_owned(), descriptors, None));
+    let format = RecordFormat::AccessLog(Mapping::new(
+        "shop".to_owned(),
+        descriptors,
+        TimeField::Usual,
+    ));
     let mut replay = Replay::new(load()?, against, MemoryConfig::default())?;
     let log = BufReader::with_capacity(1 << 18, File::open(log)?);
     let runtime = tokio::runtime::Builder::new_current_thread().build()?;

@@ -5,7 +5,7 @@
 //!
 //! ```
 //! use std::path::Path;
-//! use weir::replay::{LineDecoder, RecordFormat, Replay};
+//! use weir::replay::{LineDecoder, RecordFormat, Replay, TimeField};
 //! use weir::store::MemoryConfig;
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -16,7 +16,7 @@
 //! let policy = weir::policy::load_text(Path::new("shop.yaml"), yaml).policy.ok_or("see diagnostics")?;
 //! let mut replay = Replay::new(policy, None, MemoryConfig::default())?;
 //! let line = br#"{"time": 0, "domain": "shop", "descriptors": [{"api_key": "k"}]}"#;
-//! let mut decoder = LineDecoder::new(RecordFormat::Requests { domain: None });
+//! let mut decoder = LineDecoder::new(RecordFormat::Requests { domain: None, time: TimeField::Usual });
 //! let runtime = tokio::runtime::Builder::new_current_thread().build()?;
 //! for number in 1..=3 {
 //!     if let Some(record) = decoder.decode(line)? {
@@ -32,6 +32,7 @@ mod ahead;
 mod changes;
 mod compression;
 mod containers;
+mod costs;
 mod envoy_text;
 mod fields;
 mod line_error;
@@ -60,6 +61,7 @@ pub use names::RuleLabel;
 pub use record::{LineDecoder, Record, RecordFormat};
 pub use tally::{Peak, RuleTally};
 pub use template::{DescriptorTemplate, DescriptorTemplateError};
+pub use time::TimeField;
 pub use top_refused::RefusedClient;
 pub use unmatched::UnmatchedDescriptor;
 

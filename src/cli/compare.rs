@@ -26,6 +26,7 @@ use super::{CliError, DONE, FAILED};
 use crate::client::{Client, ClientError, ServerAddr};
 use crate::clock::{Clock, Micros};
 use crate::policy::LoadOptions;
+use crate::replay::TimeField;
 use crate::settings::TlsClientArgs;
 use requests::{Requests, SourceSummary};
 use tally::{ComparisonTally, Sample};
@@ -42,15 +43,15 @@ const MAX_FAILURES: u32 = 10;
 pub(super) struct CompareArgs {
     /// Traffic log, which may be compressed with gzip; - is stdin
     ///
-    /// Its lines are those that `weir replay` reads. They are sent in their order as fast as the servers answer, whatever
-    /// their times are.
+    /// Its lines are those that `weir replay` reads, and need no time. They are sent in their order as fast as the servers
+    /// answer.
     #[arg(value_name = "LOG")]
     log: Option<PathBuf>,
 
     /// Send requests that are made for the rules of these policy files and folders, instead of a log
     ///
     /// Each rule gets as many as cross its limit, but at most 100. Keys without a value get one that no other request has.
-    #[arg(long, value_name = "PATH", value_delimiter = ',')]
+    #[arg(long, value_name = "PATH", value_delimiter = ',', conflicts_with_all = ["domain", "descriptor"])]
     policies: Vec<PathBuf>,
 
     /// Merge files that define the same domain
@@ -176,7 +177,7 @@ impl CompareArgs {
             return Ok(Requests::generated(generated::requests(&policy, tag)));
         };
         let source = recorded::open(log)?;
-        let requests = Requests::of_log(source, self.mapping.record_format());
+        let requests = Requests::of_log(source, self.mapping.record_format(TimeField::Ignored));
         requests.map_err(|error| recorded::unreadable(log, error))
     }
 }

@@ -12,7 +12,7 @@ use super::CliError;
 use super::pairs::{InvalidPair, Pairs};
 use crate::replay::{
     DescriptorTemplate, DescriptorTemplateError, LineError, LogReader, Mapping, RecordFormat,
-    decompressed,
+    TimeField, decompressed,
 };
 
 /// The number of malformed lines that are reported one by one.
@@ -23,7 +23,7 @@ const BUFFER_BYTES: usize = 256 << 10;
 #[derive(Args, Clone, Debug)]
 pub(super) struct MappingArgs {
     /// Domain of the requests, or the default for lines without one
-    #[arg(long, value_name = "NAME", requires = "log")]
+    #[arg(long, value_name = "NAME")]
     domain: Option<String>,
 
     /// Descriptor built from fields of an access log; can be repeated
@@ -32,10 +32,6 @@ pub(super) struct MappingArgs {
     /// Ports of addresses are removed, but not in fields whose names end with authority or host.
     #[arg(long, value_name = "KEY={FIELD} …", requires = "domain")]
     descriptor: Vec<Template>,
-
-    /// Access-log field with the time [default: time, start_time, timestamp or @timestamp]
-    #[arg(long, value_name = "FIELD", requires = "descriptor")]
-    time: Option<String>,
 }
 
 #[derive(Clone, Debug)]
@@ -88,15 +84,16 @@ impl MappingArgs {
         !self.descriptor.is_empty()
     }
 
-    pub(super) fn record_format(&self) -> RecordFormat {
+    pub(super) fn record_format(&self, time: TimeField) -> RecordFormat {
         if self.descriptor.is_empty() {
             return RecordFormat::Requests {
                 domain: self.domain.clone(),
+                time,
             };
         }
         let descriptors = self.descriptor.iter().map(|d| d.0.clone()).collect();
         let domain = self.domain.clone().unwrap_or_default();
-        RecordFormat::AccessLog(Mapping::new(domain, descriptors, self.time.clone()))
+        RecordFormat::AccessLog(Mapping::new(domain, descriptors, time))
     }
 }
 

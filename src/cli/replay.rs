@@ -16,7 +16,7 @@ use super::policies;
 use super::recorded::{self, LogSource, MappingArgs};
 use super::{CliError, DONE};
 use crate::policy::LoadOptions;
-use crate::replay::{LogFields, LogReader, RecordFormat, Replay, read_ahead};
+use crate::replay::{LogFields, LogReader, RecordFormat, Replay, TimeField, read_ahead};
 use crate::settings;
 use crate::store::MemoryConfig;
 use error::{NameList, ReplayError};
@@ -55,6 +55,10 @@ pub(super) struct ReplayArgs {
 
     #[command(flatten)]
     mapping: MappingArgs,
+
+    /// Access-log field with the time [default: time, start_time, timestamp or @timestamp]
+    #[arg(long, value_name = "FIELD", requires = "descriptor")]
+    time: Option<String>,
 
     /// Memory for the counters of each policy set, in bytes or with a unit
     #[arg(long, value_name = "BYTES", default_value = "1GiB", value_parser = settings::memory)]
@@ -110,7 +114,8 @@ pub(super) fn run(args: &ReplayArgs) -> Result<ExitCode, CliError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .build()
         .map_err(CliError::new)?;
-    let format = args.mapping.record_format();
+    let time = args.time.clone().map_or(TimeField::Usual, TimeField::Named);
+    let format = args.mapping.record_format(time);
     let reading = read(log, format, &mut replay, &progress);
     let read = runtime.block_on(reading);
     let read = read.map_err(|source| recorded::unreadable(&args.log, source))?;

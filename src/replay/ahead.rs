@@ -97,6 +97,7 @@ fn read(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::replay::time::TimeField;
 
     #[test]
     fn batches_hold_every_line_with_its_number() {
@@ -104,7 +105,10 @@ mod tests {
         let mut log = format!("{line}\n\nno JSON\n");
         log.push_str(&format!("{line}\n").repeat(2_000));
         let length = log.len() as u64;
-        let format = RecordFormat::Requests { domain: None };
+        let format = RecordFormat::Requests {
+            domain: None,
+            time: TimeField::Usual,
+        };
         let batches = read_ahead(io::Cursor::new(log), format, 1024).unwrap();
         let batches: Vec<LineBatch> = batches.map(Result::unwrap).collect();
         assert_eq!(batches.last().unwrap().bytes, length);

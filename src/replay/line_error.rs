@@ -27,9 +27,15 @@ pub enum LineError {
     /// `domain` is not a text.
     #[error("`domain` is not a text")]
     Domain,
-    /// `hits` is not a number.
-    #[error("`hits` is not a whole number")]
-    Hits,
+    /// The field of the hits is not a number.
+    #[error("`{0}` is not a whole number")]
+    Hits(&'static str),
+    /// `is_negative_hits` is not a truth value.
+    #[error("`is_negative_hits` is neither true nor false")]
+    IsNegativeHits,
+    /// `limit` is not a limit.
+    #[error("the `limit` of a descriptor needs `requests_per_unit` and the name of a `unit`")]
+    Limit,
     /// `descriptors` is not a list.
     #[error("`descriptors` is not a list")]
     Descriptors,

@@ -8,7 +8,7 @@ use super::fields::FieldNames;
 use super::line_error::LineError;
 use super::log_fields::LogFields;
 use super::template::DescriptorTemplate;
-use super::time;
+use super::time::{self, TimeField};
 use crate::clock::Timestamp;
 use crate::request::{Descriptor, Request};
 
@@ -20,18 +20,15 @@ const MAX_NAMES: usize = 100;
 pub struct Mapping {
     domain: Bytes,
     descriptors: Vec<DescriptorTemplate>,
-    time: Option<String>,
+    time: TimeField,
     wanted: FieldNames,
 }
 
 impl Mapping {
-    /// A mapping to `domain` and `descriptors`. `time` is the field with the time; `None` for the usual names.
-    pub fn new(domain: String, descriptors: Vec<DescriptorTemplate>, time: Option<String>) -> Self {
+    /// A mapping to `domain` and `descriptors`, with the time from its field.
+    pub fn new(domain: String, descriptors: Vec<DescriptorTemplate>, time: TimeField) -> Self {
         let mut wanted = FieldNames::default();
-        match &time {
-            Some(name) => wanted.add(name),
-            None => time::USUAL_NAMES.iter().for_each(|name| wanted.add(name)),
-        }
+        time.names().into_iter().for_each(|name| wanted.add(name));
         let fields = descriptors.iter().flat_map(DescriptorTemplate::fields);
         fields.for_each(|name| wanted.add(name));
         Self {
@@ -61,7 +58,7 @@ impl Mapping {
             seen.names = names(line);
         }
         seen.note(&fields);
-        let at = time::find(&fields, self.time.as_deref())?;
+        let at = time::find(&fields, &self.time)?;
         let templates = self.descriptors.iter();
         let descriptors: Vec<Descriptor> = templates
             .filter_map(|template| template.fill(&fields))
@@ -97,7 +94,8 @@ mod tests {
 
     fn mapping(value: &str, time: Option<&str>) -> Mapping {
         let template = DescriptorTemplate::new([("api_key", value)]).unwrap();
-        Mapping::new("t".to_owned(), vec![template], time.map(str::to_owned))
+        let time = time.map_or(TimeField::Usual, |name| TimeField::Named(name.to_owned()));
+        Mapping::new("t".to_owned(), vec![template], time)
     }
 
     #[test]

@@ -6,6 +6,7 @@ use super::line_error::LineError;
 use super::log_fields::LogFields;
 use super::mapping::Mapping;
 use super::requests;
+use super::time::TimeField;
 use crate::clock::Timestamp;
 use crate::request::Request;
 
@@ -21,10 +22,12 @@ pub struct Record {
 /// The format of the lines.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RecordFormat {
-    /// `{"time": …, "domain": …, "descriptors": …, "hits": …}`
+    /// `{"time": …, "domain": …, "descriptors": …, "hits": …}`, or a `RateLimitRequest` in JSON with a time.
     Requests {
         /// The domain of lines without one.
         domain: Option<String>,
+        /// Where the time is.
+        time: TimeField,
     },
     /// An access log: JSON, or the default text format of Envoy or Istio.
     AccessLog(Mapping),
@@ -53,7 +56,7 @@ impl LineDecoder {
     /// If the line cannot be used.
     pub fn decode(&mut self, line: &[u8]) -> Result<Option<Record>, LineError> {
         match &self.format {
-            RecordFormat::Requests { domain } => {
+            RecordFormat::Requests { domain, time } => {
                 // Only the column is reported, never the text.
                 let value: Value =
                     serde_json::from_slice(line).map_err(|error| LineError::NotJson {
@@ -61,7 +64,7 @@ impl LineDecoder {
                     })?;
                 match value {
                     Value::Object(fields) => {
-                        let (at, request) = requests::read(fields, domain.as_deref())?;
+                        let (at, request) = requests::read(fields, domain.as_deref(), time)?;
                         Ok(Some(Record { at, request }))
                     }
                     _ => Err(LineError::NotAnObject),

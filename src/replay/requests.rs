@@ -1,19 +1,22 @@
-//! Lines that are requests: `{"time": …, "domain": …, "descriptors": …, "hits": …}`.
+//! Lines that are requests: `{"time": …, "domain": …, "descriptors": …, "hits": …}`, or a `RateLimitRequest` in JSON with a
+//! time.
 
 use bytes::Bytes;
 use serde_json::{Map, Value};
 
+use super::costs;
 use super::line_error::LineError;
-use super::time;
+use super::time::{self, TimeField};
 use crate::clock::Timestamp;
-use crate::request::{Cost, Descriptor, Entry, Request};
+use crate::request::{Descriptor, Entry, Request};
 
 /// Reads a request; `domain` is the one of lines without a domain.
 pub(super) fn read(
     mut fields: Map<String, Value>,
     domain: Option<&str>,
+    time: &TimeField,
 ) -> Result<(Timestamp, Request), LineError> {
-    let at = time::find(&fields, None)?;
+    let at = time::find(&fields, time)?;
     let domain = match fields.remove("domain") {
         Some(Value::String(domain)) if !domain.is_empty() => domain,
         None => domain
@@ -21,24 +24,13 @@ pub(super) fn read(
             .to_owned(),
         Some(_) => return Err(LineError::Domain),
     };
-    let cost = match fields.get("hits").map(Value::as_u64) {
-        None => Cost::default(),
-        Some(Some(0)) => Cost::Peek,
-        Some(Some(hits)) => Cost::Hits(u32::try_from(hits).unwrap_or(u32::MAX)),
-        Some(None) => return Err(LineError::Hits),
-    };
+    let hits = costs::hits_of_line(&fields)?;
     let descriptors = match fields.remove("descriptors") {
         Some(Value::Array(descriptors)) => descriptors,
         None => return Err(LineError::Missing("descriptors".to_owned())),
         Some(_) => return Err(LineError::Descriptors),
     };
-    let descriptors = descriptors.into_iter().map(|descriptor| {
-        Ok(Descriptor {
-            entries: entries(descriptor)?,
-            cost,
-            limit: None,
-        })
-    });
+    let descriptors = descriptors.into_iter().map(|one| descriptor(one, hits));
     let descriptors: Vec<_> = descriptors.collect::<Result<_, LineError>>()?;
     if descriptors.is_empty() {
         return Err(LineError::NoDescriptors);
@@ -50,13 +42,28 @@ pub(super) fn read(
     Ok((at, request))
 }
 
-/// `[{"key": …, "value": …}, …]`, the same under `entries`, or `{"<key>": "<value>", …}`.
+/// Entries alone, or the message of the protocol with its own hits and limit: it has a list of `entries`.
+fn descriptor(value: Value, hits: u32) -> Result<Descriptor, LineError> {
+    match value {
+        Value::Object(mut fields) if fields.get("entries").is_some_and(Value::is_array) => {
+            Ok(Descriptor {
+                entries: entries(fields.remove("entries").unwrap_or_default())?,
+                cost: costs::of_descriptor(&fields, hits)?,
+                limit: costs::limit(&fields)?,
+            })
+        }
+        value => Ok(Descriptor {
+            entries: entries(value)?,
+            cost: costs::cost(hits, false),
+            limit: None,
+        }),
+    }
+}
+
+/// `[{"key": …, "value": …}, …]` or `{"<key>": "<value>", …}`.
 fn entries(descriptor: Value) -> Result<Vec<Entry>, LineError> {
     match descriptor {
         Value::Array(entries) => entries.into_iter().map(entry).collect(),
-        Value::Object(mut fields) if fields.get("entries").is_some_and(Value::is_array) => {
-            entries(fields.remove("entries").unwrap_or_default())
-        }
         Value::Object(fields) => fields
             .into_iter()
             .map(|(key, value)| {
@@ -90,9 +97,10 @@ fn text(value: Option<Value>) -> Option<Bytes> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::request::Cost;
 
     fn read(line: &str) -> Result<(Timestamp, Request), LineError> {
-        super::read(serde_json::from_str(line).unwrap(), None)
+        super::read(serde_json::from_str(line).unwrap(), None, &TimeField::Usual)
     }
 
     #[test]
@@ -113,6 +121,21 @@ mod tests {
         assert_eq!(keys, ["b", "a"], "in the order of the line");
         assert_eq!(read(messages).unwrap(), (at, request.clone()));
         assert_eq!(read(objects).unwrap(), (at, request));
+    }
+
+    #[test]
+    fn a_message_of_the_protocol_is_a_request() {
+        let line = r#"{"domain": "t", "hitsAddend": 3, "descriptors": [
+            {"entries": [{"key": "a", "value": "1"}]},
+            {"entries": [{"key": "b", "value": "2"}], "hitsAddend": "0",
+             "limit": {"requestsPerUnit": 5, "unit": "HOUR"}}]}"#;
+        assert!(read(line).is_err(), "it has no time");
+        let fields = serde_json::from_str(line).unwrap();
+        let (at, request) = super::read(fields, None, &TimeField::Ignored).unwrap();
+        assert_eq!(at, Timestamp::default());
+        let costs: Vec<_> = request.descriptors.iter().map(|one| one.cost).collect();
+        assert_eq!(costs, [Cost::Hits(3), Cost::Peek]);
+        assert_eq!(request.descriptors[1].limit.unwrap().requests_per_unit, 5);
     }
 
     #[test]

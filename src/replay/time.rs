@@ -7,26 +7,47 @@ use super::template::field;
 use crate::clock::Timestamp;
 
 /// The usual names of the time field.
-pub(super) const USUAL_NAMES: [&str; 4] = ["time", "start_time", "timestamp", "@timestamp"];
+const USUAL_NAMES: [&str; 4] = ["time", "start_time", "timestamp", "@timestamp"];
 
 /// Numbers from here on are milliseconds, those below seconds: the year 1973 in one, 5138 in the other.
 const FIRST_MILLIS: f64 = 1e11;
 /// Numbers from here on are microseconds.
 const FIRST_MICROS: f64 = 1e14;
 
-/// The time in the field `name`; `None` for the usual names.
-pub(super) fn find(
-    fields: &Map<String, Value>,
-    name: Option<&str>,
-) -> Result<Timestamp, LineError> {
-    let found = match name {
-        Some(name) => field(fields, name).map(|value| (name, value)),
-        None => USUAL_NAMES
-            .iter()
-            .find_map(|name| Some((*name, fields.get(*name)?))),
+/// Where the time of a line is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TimeField {
+    /// In `time`, `start_time`, `timestamp` or `@timestamp`.
+    Usual,
+    /// In the field of this name.
+    Named(String),
+    /// Nowhere: all lines are of the same time, 0.
+    Ignored,
+}
+
+impl TimeField {
+    /// The names that the field may have.
+    pub(super) fn names(&self) -> Vec<&str> {
+        match self {
+            Self::Usual => USUAL_NAMES.to_vec(),
+            Self::Named(name) => vec![name],
+            Self::Ignored => Vec::new(),
+        }
+    }
+}
+
+/// The time of a line.
+pub(super) fn find(fields: &Map<String, Value>, time: &TimeField) -> Result<Timestamp, LineError> {
+    let (found, name) = match time {
+        TimeField::Ignored => return Ok(Timestamp::default()),
+        TimeField::Named(name) => (field(fields, name).map(|value| (&**name, value)), &**name),
+        TimeField::Usual => {
+            let mut names = USUAL_NAMES.iter();
+            let found = names.find_map(|name| Some((*name, fields.get(*name)?)));
+            (found, "time")
+        }
     };
     let Some((name, value)) = found else {
-        let name = name.unwrap_or("time");
         return Err(LineError::Missing(name.to_owned()));
     };
     parse_timestamp(value).ok_or_else(|| LineError::Time(name.to_owned()))

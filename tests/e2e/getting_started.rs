@@ -1,6 +1,8 @@
 //! `docs/getting-started.md`, step by step.
 
+use std::env;
 use std::path::Path;
+use std::process::Command;
 
 use crate::envoy::{Envoy, Setup};
 use crate::http::{Request, statuses};
@@ -28,6 +30,41 @@ fn the_policy_is_the_file() {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/first_limit.yaml");
     let file = std::fs::read_to_string(file).expect("the policy");
     assert!(file.ends_with(&block("yaml")));
+}
+
+/// The commands of weir that end by themselves, one by one.
+#[test]
+fn the_commands_of_the_page_succeed() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let own = Path::new(env!("CARGO_BIN_EXE_weir"));
+    let own = own.parent().expect("its folder").to_owned();
+    let path = env::var_os("PATH").unwrap_or_default();
+    let path = env::join_paths([own].into_iter().chain(env::split_paths(&path)));
+    let path = path.expect("a path");
+    let server = Weir::start("first_limit");
+    let empty = tempfile::tempdir().expect("a folder");
+    let page = page();
+    let blocks = page.split("```sh\n").skip(1);
+    let lines = blocks.flat_map(|block| block.split("```").next().unwrap_or_default().lines());
+    let commands: Vec<&str> = lines
+        .filter(|line| line.starts_with("weir ") && !line.starts_with("weir serve "))
+        .collect();
+    assert_eq!(commands.len(), 4, "{commands:?}");
+    for command in commands {
+        let folder = match command.starts_with("weir init") {
+            true => empty.path(),
+            false => root,
+        };
+        let output = Command::new("sh")
+            .args(["-c", command])
+            .current_dir(folder)
+            .env("PATH", &path)
+            .env("WEIR_SERVER", server.address.to_string())
+            .output()
+            .expect("a shell");
+        assert!(output.status.success(), "{command}: {output:?}");
+    }
+    assert!(empty.path().join("policies/shop.yaml").exists());
 }
 
 #[test]

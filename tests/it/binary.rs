@@ -440,6 +440,7 @@ fn the_command_introduces_itself() {
         &["check", "--help"],
         &["query", "--help"],
         &["replay", "--help"],
+        &["compare", "--help"],
         &["keys", "show", "--help"],
         &["explain", "--help"],
         &["top", "--help"],

@@ -1,7 +1,8 @@
 //! `weir compare`, with servers whose policies are equal or not.
 
-use std::io::Write;
-use std::process::{Output, Stdio};
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
 
@@ -145,6 +146,87 @@ fn requests_can_come_through_a_pipe_and_from_an_access_log() {
         "{said}"
     );
     assert_eq!(output.status.code(), Some(2));
+}
+
+#[test]
+fn messages_of_the_protocol_are_requests() {
+    let (server, against) = (serve(5), serve(5));
+    let log = log(
+        r#"{"domain": "shop", "hitsAddend": 4, "descriptors": [{"entries": [{"key": "api_key", "value": "k"}]}]}
+{"domain": "shop", "descriptors": [{"entries": [{"key": "api_key", "value": "k"}], "hitsAddend": "0"}]}
+{"domain": "shop", "descriptors": [{"entries": [{"key": "api_key", "value": "k"}], "hits_addend": 2}]}
+"#,
+    );
+    let path = log.path().to_str().unwrap();
+    let (first, code) = report(&server, &against, &[path]);
+    assert_eq!((&first["same"], code), (&3.into(), Some(0)), "{first}");
+    // Six of five were charged, and the peek took nothing: the next four hits are refused, and a peek is, too.
+    let (second, _) = report(&server, &serve(5), &[path]);
+    assert_eq!(second["decisions_differ"], 2, "{second}");
+    assert_eq!(second["differences"][0]["first"], 1, "{second}");
+}
+
+#[test]
+fn options_that_would_have_no_effect_are_rejected() {
+    for more in [
+        &["--policies", "x", "log"][..],
+        &["--policies", "x", "--domain", "shop"],
+        &["--policies", "x", "--descriptor", "a={a}"],
+        &[],
+    ] {
+        let arguments = [&["compare", "--against", "127.0.0.1:1"][..], more].concat();
+        let output = weir(&arguments).output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{more:?}");
+        assert!(
+            stderr(&output).contains("Usage: weir compare"),
+            "{output:?}"
+        );
+    }
+}
+
+/// Each line is sent when it comes, and the report is of those that were sent.
+#[test]
+fn ctrl_c_ends_a_live_log_with_the_report() {
+    let (server, against) = (serve(5), serve(5));
+    let mut process = weir(&["compare", "-", "--format", "json"])
+        .args(["--server", &server.address, "--against", &against.address])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = process.stdin.take().unwrap();
+    stdin.write_all(lines(3).as_bytes()).unwrap();
+    // A process that has called both servers notices signals.
+    for serving in [&server, &against] {
+        while calls(serving) < 3 {
+            std::thread::yield_now();
+        }
+    }
+    let pid = process.id().to_string();
+    let sent = Command::new("kill").args(["-s", "INT", &pid]).status();
+    assert!(sent.unwrap().success());
+    let output = process.wait_with_output().unwrap();
+    drop(stdin);
+    let report: Value = serde_json::from_str(stdout(&output)).unwrap();
+    assert_eq!(report["same"], 3, "{report}");
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+}
+
+/// Calls that the server has answered.
+fn calls(serving: &Serving) -> u64 {
+    let mut stream = TcpStream::connect(&serving.http).unwrap();
+    stream
+        .write_all(b"GET /metrics HTTP/1.0\r\nHost: localhost\r\n\r\n")
+        .unwrap();
+    let mut text = String::new();
+    stream.read_to_string(&mut text).unwrap();
+    let samples = text
+        .lines()
+        .filter(|line| line.starts_with("weir_decisions_total"));
+    samples
+        .filter_map(|line| line.rsplit_once(' ')?.1.parse::<u64>().ok())
+        .sum()
 }
 
 #[test]

@@ -6,6 +6,7 @@
 //! - `binary`: the `weir` command, as a process
 //! - `calls`: `ShouldRateLimit` over the wire, good and bad
 //! - `commands`: `weir test` and `weir explain`, as processes
+//! - `compare`: `weir compare`, with two servers
 //! - `discovery`: health checks and reflection
 //! - `docs`: what the documentation shows
 //! - `doctor`: what `weir doctor` finds in a running server
@@ -13,6 +14,7 @@
 //! - `keys`: the counters of one client, and who may see and change them
 //! - `leases`: slots that are held, and what is charged together or not at all
 //! - `lifetime`: connections, workers and the server's end
+//! - `mistakes`: what people type who know another program, and the answers
 //! - `operations`: flags, endpoints, metrics and events as documented, the dashboard and the alerts
 //! - `overview`: rates and heavy hitters
 //! - `policies`: files that load, and files that are rejected, each with its diagnostics
