@@ -47,6 +47,20 @@ pub(super) fn escape_lines(text: &str) -> String {
     text.lines().map(visible).collect::<Vec<_>>().join("\n")
 }
 
+/// `1 request`, `2 requests`.
+pub(super) fn count(number: impl Into<f64>, noun: &str) -> String {
+    let number = number.into();
+    match number == 1.0 {
+        true => format!("1 {noun}"),
+        false => format!("{number} {noun}s"),
+    }
+}
+
+/// The same, of a whole number.
+pub(super) fn count_u64(number: u64, noun: &str) -> String {
+    count(number as f64, noun)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

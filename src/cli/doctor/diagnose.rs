@@ -25,17 +25,3 @@ pub(super) fn findings(seen: &Observations) -> Vec<Finding> {
     findings.sort_by_key(|finding| finding.symptom);
     findings
 }
-
-/// `1 request`, `2 requests`.
-fn count(number: impl Into<f64>, noun: &str) -> String {
-    let number = number.into();
-    match number == 1.0 {
-        true => format!("1 {noun}"),
-        false => format!("{number} {noun}s"),
-    }
-}
-
-/// A count of Envoy.
-fn count_u64(number: u64, noun: &str) -> String {
-    count(number as f64, noun)
-}

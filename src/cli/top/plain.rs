@@ -4,7 +4,7 @@ use indicatif::HumanBytes;
 
 use super::rank::{self, TopOrder, TopRow};
 use crate::api::{DomainOverview, Overview, StoreStatus, Top};
-use crate::cli::output::escape;
+use crate::cli::output::{count_u64, escape};
 use crate::cli::table::{Align, TextTable};
 use crate::telemetry::HistoryStep;
 
@@ -29,17 +29,17 @@ pub(super) fn summary(overview: &Overview) -> String {
     let status = &overview.status;
     let (version, stage) = (escape(&overview.version), status.stage.as_str());
     let (generation, rules) = (status.generation, overview.rules);
-    let rules = match rules {
-        1 => "1 rule".to_owned(),
-        many => format!("{many} rules"),
-    };
+    let rules = count_u64(rules as u64, "rule");
     format!("weir {version}, {stage}, policy {generation}, {rules}")
 }
 
 /// One line about its store.
 pub(super) fn store(store: &StoreStatus) -> String {
-    let (counters, bytes) = (store.counters, HumanBytes(store.bytes));
-    let mut text = format!("{counters} counters in memory, {bytes}");
+    let (counters, bytes) = (
+        count_u64(store.counters, "counter"),
+        HumanBytes(store.bytes),
+    );
+    let mut text = format!("{counters} in memory, {bytes}");
     if store.evicted_over_limit > 0 {
         text.push_str(&format!(
             ", {} evicted over their limit",

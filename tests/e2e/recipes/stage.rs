@@ -58,6 +58,8 @@ impl Stage {
             Some("redis-server") => ("", "Ready to accept connections"),
             _ => panic!("not a server that pages start: {command}"),
         };
+        // At that level Envoy does not say when it is ready.
+        let command = command.replace(" -l warning", "");
         let mut process = Process::start(&mut self.shell(&format!("exec {command} {more} 1>&2")));
         process.wait_for(|line| line.contains(ready).then_some(()));
         self.servers.push(process);

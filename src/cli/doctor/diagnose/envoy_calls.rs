@@ -1,9 +1,9 @@
 //! "Nothing is limited", as far as Envoy knows: its filter, the cluster of that filter, and answers that it did not get.
 
-use super::count_u64;
 use crate::cli::doctor::envoy::EnvoyView;
 use crate::cli::doctor::finding::{Finding, Symptom};
 use crate::cli::doctor::observations::Observations;
+use crate::cli::output::count_u64;
 
 const SYMPTOM: Symptom = Symptom::NothingIsLimited;
 

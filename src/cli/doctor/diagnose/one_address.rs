@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use super::count_u64;
 use crate::api::DomainTop;
 use crate::cli::doctor::finding::{Finding, Symptom};
 use crate::cli::doctor::observations::Observations;
+use crate::cli::output::count_u64;
 
 /// Hits below which one address is nothing special.
 const MIN_HITS: u64 = 50;

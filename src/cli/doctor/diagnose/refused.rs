@@ -1,9 +1,9 @@
 //! "Everything is refused": a limit of 0, one counter for everybody, and refusals without a limit.
 
-use super::{count, count_u64};
 use crate::api::DomainOverview;
 use crate::cli::doctor::finding::{Finding, Symptom};
 use crate::cli::doctor::observations::{Observations, ServerView};
+use crate::cli::output::{count, count_u64};
 
 const SYMPTOM: Symptom = Symptom::EverythingIsRefused;
 

@@ -1,10 +1,9 @@
 //! "Calls time out": Envoy's timeouts and circuit breaker, rejected calls, Redis, and slow decisions.
 
-use super::{count, count_u64};
 use crate::cli::doctor::envoy::EnvoyView;
 use crate::cli::doctor::finding::{Finding, Symptom};
 use crate::cli::doctor::observations::{Observations, ServerView};
-use crate::cli::output::escape;
+use crate::cli::output::{count, count_u64, escape};
 
 const SYMPTOM: Symptom = Symptom::CallsTimeOut;
 

@@ -1,9 +1,9 @@
 //! "Nothing is limited", as far as the server knows: policies, domains, descriptors, shadow mode.
 
-use super::count_u64;
 use crate::api::{DomainOverview, ServingStage};
 use crate::cli::doctor::finding::{Finding, Symptom};
 use crate::cli::doctor::observations::{Observations, ServerView};
+use crate::cli::output::{count, count_u64};
 
 const SYMPTOM: Symptom = Symptom::NothingIsLimited;
 
@@ -151,7 +151,7 @@ fn shadow_mode(
     let name = &domain.name;
     let of_domain = |metric| server.samples.sum_where(metric, "domain", name);
     if domain.shadow_mode {
-        let shadowed = super::count(of_domain("weir_decisions_shadowed_total"), "request");
+        let shadowed = count(of_domain("weir_decisions_shadowed_total"), "request");
         return Some(SYMPTOM.finding(
             format!("domain `{name}` is in shadow mode: it counts and refuses nothing"),
             [format!(
@@ -164,7 +164,7 @@ fn shadow_mode(
     let rules = domain.rules.iter().filter(|rule| rule.shadow_mode);
     let rules: Vec<&str> = rules.map(|rule| &*rule.name).collect();
     let first = rules.first()?;
-    let shadowed = super::count(of_domain("weir_rule_shadow_total"), "hit");
+    let shadowed = count(of_domain("weir_rule_shadow_total"), "hit");
     Some(SYMPTOM.finding(
         match rules.len() {
             1 => format!("rule `{first}` of domain `{name}` is in shadow mode"),
