@@ -232,7 +232,7 @@ fn commands_say_that_a_server_has_tls_or_that_it_has_none() {
     for (words, server, expected) in [
         (&query[..], grpc.clone(), "https:// if that port has TLS"),
         (&query, format!("https://{grpc}"), "is a CA itself"),
-        (&top, http.clone(), "use https://"),
+        (&top, http.clone(), "https:// if that port has TLS"),
         (&top, format!("https://{http}"), "is a CA itself"),
         (
             &top,
