@@ -38,8 +38,9 @@ fn envoy_accepts_the_bootstrap() {
     }
 }
 
-/// What `weir init` wrote, with an Envoy before weir and a service behind it; none if the test is to be skipped.
-fn running(args: &[&str]) -> Option<Envoy> {
+/// What `weir init` wrote, with an Envoy before weir and a service behind it, which `host` names; none if the test is to be
+/// skipped.
+fn running(host: &str, args: &[&str]) -> Option<Envoy> {
     program::ENVOY.or_skip()?;
     let folder = tempfile::tempdir().expect("a folder");
     let document = r#"{"paths": {"/items/{id}": {"get": {}}, "/login": {"post": {}}}}"#;
@@ -49,7 +50,7 @@ fn running(args: &[&str]) -> Option<Envoy> {
         let status = weir.current_dir(&folder).args(args).status();
         assert!(status.expect("weir runs").success(), "{args:?}");
     };
-    let upstream = echo::start().to_string();
+    let upstream = format!("{host}:{}", echo::start().port());
     let flags = ["init", "--domain=shop", "--upstream", &upstream];
     weir(&[&flags[..], args].concat());
     weir(&["check", "--deny-warnings", "policies"]);
@@ -74,7 +75,7 @@ fn statuses(envoy: &Envoy, request: &Request, requests: usize) -> Vec<u16> {
 #[test]
 fn what_is_written_limits_clients_and_addresses() {
     let limits = ["--limit=2 per day", "--anonymous=1 per day"];
-    let Some(envoy) = running(&limits) else {
+    let Some(envoy) = running("127.0.0.1", &limits) else {
         return;
     };
     let of = |key: &str| Request::new("GET /").header("x-api-key", key);
@@ -93,7 +94,7 @@ fn operations_of_an_openapi_document_are_limited_each() {
         "--limit=100 per day",
         "--per-operation=1 per day",
     ];
-    let Some(envoy) = running(&limits) else {
+    let Some(envoy) = running("localhost", &limits) else {
         return;
     };
     within(86_400, |tried| {
@@ -107,4 +108,11 @@ fn operations_of_an_openapi_document_are_limited_each() {
         assert_eq!(send("POST /login"), 200, "another operation");
         assert_eq!([send("GET /else"), send("GET /else")], [200, 200]);
     });
+    // What is not an operation matches a rule, too.
+    let doctor = Command::new(env!("CARGO_BIN_EXE_weir"))
+        .args(["doctor", "--server", &envoy.weir.http.to_string()])
+        .args(["--envoy", &envoy.admin.to_string()])
+        .output()
+        .expect("weir starts");
+    assert_eq!(String::from_utf8_lossy(&doctor.stdout), "no findings\n");
 }

@@ -135,7 +135,7 @@ tests:
         [
             ("@ENDPOINT@\n", endpoint),
             ("@DOMAIN@", self.domain),
-            ("@UPSTREAM_TYPE@", self.upstream.cluster_type()),
+            ("@UPSTREAM@", self.upstream.discovery()),
             ("@UPSTREAM_HOST@", &quoted(&self.upstream.host)),
             ("@UPSTREAM_PORT@", &self.upstream.port.to_string()),
             ("@HEADER@", self.header),

@@ -12,11 +12,12 @@ pub(super) struct Upstream {
 }
 
 impl Upstream {
-    /// The type of Envoy's cluster.
-    pub(super) fn cluster_type(&self) -> &'static str {
+    /// How Envoy's cluster finds it: the fields of the cluster, indented by four spaces.
+    pub(super) fn discovery(&self) -> &'static str {
         match self.host.parse::<IpAddr>() {
-            Ok(_) => "STATIC",
-            Err(_) => "STRICT_DNS",
+            Ok(_) => "    type: STATIC",
+            // Envoy tries the addresses of both families in turn: only one of those of localhost may be served.
+            Err(_) => "    type: LOGICAL_DNS\n    dns_lookup_family: ALL",
         }
     }
 }
@@ -54,15 +55,19 @@ mod tests {
 
     #[test]
     fn addresses_and_names_are_accepted() {
-        for (text, host, cluster_type) in [
-            ("127.0.0.1:3000", "127.0.0.1", "STATIC"),
-            ("[::1]:3000", "::1", "STATIC"),
-            ("localhost:3000", "localhost", "STRICT_DNS"),
-            ("orders.internal:3000", "orders.internal", "STRICT_DNS"),
+        for (text, host, discovery) in [
+            ("127.0.0.1:3000", "127.0.0.1", "type: STATIC"),
+            ("[::1]:3000", "::1", "type: STATIC"),
+            ("localhost:3000", "localhost", "type: LOGICAL_DNS"),
+            (
+                "orders.internal:3000",
+                "orders.internal",
+                "type: LOGICAL_DNS",
+            ),
         ] {
             let upstream: Upstream = text.parse().unwrap();
             assert_eq!((upstream.host.as_str(), upstream.port), (host, 3000));
-            assert_eq!(upstream.cluster_type(), cluster_type);
+            assert!(upstream.discovery().contains(discovery), "{text}");
         }
     }
 
