@@ -49,9 +49,9 @@ fn files_that_are_named_in_another_way_get_a_tip() {
 
 #[test]
 fn a_flag_that_is_nearly_right_keeps_the_tip_of_the_parser() {
-    let said = fails(&["serve", "--policie", "a"]);
+    let said = fails(&["serve", "--worker", "2"]);
     assert!(
-        said.contains("a similar argument exists: '--policies'"),
+        said.contains("a similar argument exists: '--workers'"),
         "{said}"
     );
 }
