@@ -8,22 +8,23 @@ mod connector;
 mod error;
 mod exchange;
 mod health;
+mod server_addr;
 mod tls;
 
 use std::fmt;
 use std::io;
-use std::str::FromStr;
 use std::time::Duration;
 
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::Channel;
 
 pub use admin::{AdminClient, AdminError, MediaType};
 pub use connector::{HostResolver, tcp_connector};
-pub use error::{ClientError, ParseServerAddrError};
+pub use error::ClientError;
 pub use exchange::{HttpStream, connect, exchange};
 pub use health::check_health;
+pub use server_addr::{ParseServerAddrError, ServerAddr};
 pub use tls::{TlsDialer, TlsOptions, TlsOptionsError};
 
 use crate::host_lookup;
@@ -36,19 +37,6 @@ use crate::proto::envoy::service::ratelimit::v3::rate_limit_service_client::Rate
 use crate::proto::envoy::service::ratelimit::v3::{RateLimitRequest, RateLimitResponse};
 use crate::proto::unit_number;
 use crate::request::{Cost, Descriptor, Override, Request, Unit};
-
-/// How the address of a server with TLS begins.
-const HTTPS: &str = "https://";
-
-/// How the address of a server without TLS may begin.
-const HTTP: &str = "http://";
-
-/// How the path of a server's socket begins.
-const UNIX: &str = "unix:";
-
-/// The address of a server: `HOST:PORT`, `https://HOST:PORT` or `unix:PATH`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ServerAddr(String);
 
 /// A connection to a rate-limit server.
 ///
@@ -129,53 +117,6 @@ impl fmt::Display for ReportedLimit {
     }
 }
 
-impl FromStr for ServerAddr {
-    type Err = ParseServerAddrError;
-
-    fn from_str(text: &str) -> Result<Self, ParseServerAddrError> {
-        let text = text.strip_prefix(HTTP).unwrap_or(text);
-        let is_address = match text.strip_prefix(UNIX) {
-            Some(path) => !path.is_empty(),
-            None => text
-                .strip_prefix(HTTPS)
-                .unwrap_or(text)
-                .rsplit_once(':')
-                .is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok()),
-        };
-        let address = Self(text.to_owned());
-        if is_address && address.endpoint().is_ok() {
-            Ok(address)
-        } else {
-            Err(ParseServerAddrError)
-        }
-    }
-}
-
-impl fmt::Display for ServerAddr {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl ServerAddr {
-    /// `HOST:PORT` of a server with TLS.
-    fn encrypted(&self) -> Option<&str> {
-        self.0.strip_prefix(HTTPS)
-    }
-
-    fn endpoint(&self) -> Result<Endpoint, tonic::transport::Error> {
-        if self.0.starts_with(UNIX) {
-            Endpoint::from_shared(self.0.clone())
-        } else if let Some(authority) = self.encrypted() {
-            // The scheme of the endpoint is of the connector's making, that of the origin is sent.
-            let origin = Endpoint::from_shared(self.0.clone())?.uri().clone();
-            Ok(Endpoint::from_shared(format!("http://{authority}"))?.origin(origin))
-        } else {
-            Endpoint::from_shared(format!("http://{}", self.0))
-        }
-    }
-}
-
 impl Client {
     /// Connects. `timeout` bounds connecting and every later call. A server with TLS must have a certificate of a CA
     /// that the system trusts.
@@ -230,7 +171,7 @@ async fn open_channel(
     let endpoint = server.endpoint().map_err(connect_error)?;
     let endpoint = endpoint.connect_timeout(timeout).timeout(timeout);
     let channel = match server.encrypted() {
-        None if server.0.starts_with(UNIX) => endpoint.connect().await,
+        None if server.is_unix() => endpoint.connect().await,
         None => endpoint.connect_with_connector(tcp_connector(None)).await,
         Some(authority) => {
             let dialer = tls.dialer(authority, b"h2");

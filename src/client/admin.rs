@@ -14,8 +14,8 @@ use hyper::{Method, Request, StatusCode};
 use serde_json::{Value, json};
 
 use super::exchange::{HttpStream, connect, exchange};
+use super::server_addr::{HTTP, HTTPS};
 use super::tls::{TlsDialer, TlsOptions, TlsOptionsError};
-use super::{HTTP, HTTPS};
 use crate::host_lookup;
 use crate::request::{self, Cost};
 

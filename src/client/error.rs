@@ -2,13 +2,6 @@
 
 use super::{ServerAddr, TlsOptionsError};
 
-/// The text is not the address of a server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "expected HOST:PORT, https://HOST:PORT or unix:PATH, such as 127.0.0.1:8081 or unix:/run/weir.sock"
-)]
-pub struct ParseServerAddrError;
-
 /// How to reach a server whose connections break.
 fn advice(server: &ServerAddr) -> &'static str {
     if server.encrypted().is_some() {

@@ -4,6 +4,7 @@
 
 mod count_prefix;
 mod descriptor;
+mod foreign_keys;
 mod lazy;
 mod limit;
 mod plan;
@@ -16,6 +17,7 @@ use crate::document::{
     Spanned, Text, scalar,
 };
 use descriptor::Descriptors;
+use foreign_keys::FOREIGN;
 use lazy::{Defaulted, Lazy};
 pub(super) use types::{ALGORITHMS, CHARGES, ON_STORE_ERROR, SETS, WEEKDAYS};
 
@@ -273,80 +275,6 @@ pub(super) static LANGUAGE: Language = Language {
     ignored: Some((REFERENCE, PolicyCode::MisplacedKey.code())),
     foreign: FOREIGN,
 };
-
-/// Keys of other rate limiters and of proxies, and what to write in their place.
-const FOREIGN: &[(&str, &str)] = &[
-    (
-        "status",
-        "the proxy sets the status: `rate_limited_status` in Envoy",
-    ),
-    (
-        "status_code",
-        "the proxy sets the status: `rate_limited_status` in Envoy",
-    ),
-    ("response_headers_to_add", "write `headers` in `response`"),
-    ("namespace", "a policy begins with `domain: name`"),
-    (
-        "conditions",
-        "a descriptor matches the entries that the proxy sends: write `key` and `value`",
-    ),
-    (
-        "variables",
-        "write a `key` without a value: each value has its own counter",
-    ),
-    ("max_value", "write `requests_per_unit`"),
-    (
-        "limit",
-        "write `rate_limit: {unit: minute, requests_per_unit: 10}`",
-    ),
-    ("limits", "write `rate_limit` with a list of limits"),
-    ("requests", "write `requests_per_unit`"),
-    (
-        "requests_per_second",
-        "write `requests_per_unit` and `unit: second`",
-    ),
-    (
-        "requests_per_minute",
-        "write `requests_per_unit` and `unit: minute`",
-    ),
-    (
-        "requests_per_hour",
-        "write `requests_per_unit` and `unit: hour`",
-    ),
-    (
-        "requests_per_day",
-        "write `requests_per_unit` and `unit: day`",
-    ),
-    (
-        "requests_per_week",
-        "write `requests_per_unit` and `unit: week`",
-    ),
-    (
-        "requests_per_month",
-        "write `requests_per_unit` and `unit: month`",
-    ),
-    (
-        "requests_per_year",
-        "write `requests_per_unit` and `unit: year`",
-    ),
-    ("rate", "write `requests_per_unit` and `unit`"),
-    ("seconds", "write `unit: second` and `unit_multiplier`"),
-    (
-        "period",
-        "write `unit`, and `unit_multiplier` for several units",
-    ),
-    (
-        "window",
-        "write `unit`, and `unit_multiplier` for several units",
-    ),
-    ("regex", "write `pattern` for a path, or `value` with `*`"),
-    ("prefix", "write `value` with `*` at the end"),
-    (
-        "actions",
-        "`actions` belong to the configuration of Envoy; a policy has `descriptors`",
-    ),
-    ("rate_limits", "`rate_limit` may be a list of limits"),
-];
 
 /// The keys that envoyproxy/ratelimit accepts at any level.
 const REFERENCE: &[&str] = &[

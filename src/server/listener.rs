@@ -1,20 +1,23 @@
 //! Where connections come from: a TCP port or a Unix socket.
 
+mod bind_error;
+mod listen_config;
+
 use std::convert::Infallible;
-use std::fmt;
 use std::fs;
 use std::io::{self, ErrorKind};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::pin::pin;
-use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use socket2::{Domain, Socket as Socket2, Type};
-use thiserror::Error;
 use tokio::net::{TcpListener, UnixListener};
+
+pub use bind_error::BindError;
+pub use listen_config::{ListenConfig, ListenConfigError};
 
 use super::http2::Rejection;
 use super::socket::Socket;
@@ -23,48 +26,6 @@ use super::tls::{EstablishedTls, Handshakes, TlsPort, TlsSocket};
 /// The first and the longest pause after an error that is not one connection's.
 const PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
-
-/// Where to listen: `HOST:PORT`, `:PORT` or `unix:PATH`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ListenConfig {
-    /// A host name or address, with a port; port 0 is any free one. Without a host, all addresses, of IPv6 and IPv4.
-    Tcp(String),
-    /// The path of a socket.
-    Unix(PathBuf),
-}
-
-impl FromStr for ListenConfig {
-    type Err = ListenConfigError;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        if let Some(path) = text.strip_prefix("unix:") {
-            return match path {
-                "" => Err(ListenConfigError),
-                path => Ok(Self::Unix(path.into())),
-            };
-        }
-        match text.rsplit_once(':') {
-            Some((_, port)) if port.parse::<u16>().is_ok() => Ok(Self::Tcp(text.to_owned())),
-            _ => Err(ListenConfigError),
-        }
-    }
-}
-
-impl fmt::Display for ListenConfig {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Tcp(address) => f.write_str(address),
-            Self::Unix(path) => write!(f, "unix:{}", path.display()),
-        }
-    }
-}
-
-/// The text is not an address to listen on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[error(
-    "expected HOST:PORT, :PORT or unix:PATH, such as 127.0.0.1:8081, :8081 or unix:/run/weir.sock"
-)]
-pub struct ListenConfigError;
 
 /// A bound socket.
 #[derive(Debug)]
@@ -312,75 +273,6 @@ fn is_of_one_connection(error: &io::Error) -> bool {
     )
 }
 
-/// Why an address cannot be bound. `flag` is the flag that chooses it.
-#[derive(Debug, Error)]
-pub enum BindError {
-    /// Another socket is bound to it.
-    #[error(
-        "cannot listen on {address}: it is in use; stop what uses it, or choose another address with {flag}"
-    )]
-    InUse {
-        /// The address.
-        address: ListenConfig,
-        /// The flag.
-        flag: &'static str,
-    },
-    /// It is an address of another machine.
-    #[error(
-        "cannot listen on {address}: this machine has no such address; choose another with {flag}"
-    )]
-    NotLocal {
-        /// The address.
-        address: ListenConfig,
-        /// The flag.
-        flag: &'static str,
-    },
-    /// It is an address of IPv6, which the system does not have.
-    #[error(
-        "cannot listen on {address}: this machine has no IPv6; {flag} with :PORT, without a host, listens on all addresses that it has"
-    )]
-    NoIpv6 {
-        /// The address.
-        address: ListenConfig,
-        /// The flag.
-        flag: &'static str,
-    },
-    /// The system does not permit it, such as a port below 1024.
-    #[error("cannot listen on {address}: not permitted; choose another address with {flag}")]
-    NotPermitted {
-        /// The address.
-        address: ListenConfig,
-        /// The flag.
-        flag: &'static str,
-    },
-    /// Any other error.
-    #[error("cannot listen on {address}, the address of {flag}")]
-    Other {
-        /// The address.
-        address: ListenConfig,
-        /// The flag.
-        flag: &'static str,
-        /// The error.
-        source: io::Error,
-    },
-}
-
-impl BindError {
-    pub(super) fn new(address: ListenConfig, source: io::Error, flag: &'static str) -> Self {
-        match source.kind() {
-            ErrorKind::AddrInUse => Self::InUse { address, flag },
-            ErrorKind::AddrNotAvailable => Self::NotLocal { address, flag },
-            ErrorKind::Unsupported => Self::NoIpv6 { address, flag },
-            ErrorKind::PermissionDenied => Self::NotPermitted { address, flag },
-            _ => Self::Other {
-                address,
-                flag,
-                source,
-            },
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::net::TcpStream;
@@ -398,15 +290,5 @@ mod tests {
         }
         let again = bind_tcp(&format!(":{}", address.port())).unwrap_err();
         assert_eq!(again.kind(), ErrorKind::AddrInUse);
-    }
-
-    #[test]
-    fn an_address_has_a_port() {
-        for fine in [":8081", "[::]:8081", "localhost:0", "unix:/x"] {
-            assert!(fine.parse::<ListenConfig>().is_ok(), "{fine}");
-        }
-        for wrong in ["", ":", "8081", ":x", "localhost", "unix:"] {
-            assert!(wrong.parse::<ListenConfig>().is_err(), "{wrong}");
-        }
     }
 }
