@@ -11,6 +11,7 @@
 mod authority;
 mod cluster;
 mod envoy_gateway;
+mod http;
 mod port;
 mod process;
 pub mod program;
@@ -24,6 +25,7 @@ pub mod transcript;
 pub use authority::{Authority, Issued};
 pub use cluster::Cluster;
 pub use envoy_gateway::envoy_gateway_environment;
+pub use http::http_get;
 pub use port::free_port;
 pub use process::{PATIENCE, Process, wait_until};
 pub use ratelimit::Ratelimit;

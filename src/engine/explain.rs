@@ -99,7 +99,7 @@ pub struct ExplainedEntry {
 pub enum MatchResult {
     /// The policy does not have the domain.
     UnknownDomain,
-    /// The walk reached no node: it ended before the last entry, or there is no entry.
+    /// No node: one of the entries matches none, or there is no entry.
     NotFound,
     /// A node without `rate_limit`.
     NoRule,

@@ -1,10 +1,10 @@
 //! `weir compare`, with servers whose policies are equal or not.
 
-use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::io::Write;
 use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
+use weir_harness::http_get;
 
 use crate::binary::{Serving, stderr, stdout, weir};
 
@@ -215,12 +215,7 @@ fn ctrl_c_ends_a_live_log_with_the_report() {
 
 /// Calls that the server has answered.
 fn calls(serving: &Serving) -> u64 {
-    let mut stream = TcpStream::connect(&serving.http).unwrap();
-    stream
-        .write_all(b"GET /metrics HTTP/1.0\r\nHost: localhost\r\n\r\n")
-        .unwrap();
-    let mut text = String::new();
-    stream.read_to_string(&mut text).unwrap();
+    let text = http_get(&serving.http, "/metrics");
     let samples = text
         .lines()
         .filter(|line| line.starts_with("weir_decisions_total"));

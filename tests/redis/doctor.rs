@@ -1,12 +1,10 @@
 //! `weir doctor` for an instance with counters in Redis: healthy, without its Redis, and with a wrong password.
 
-use std::io::{Read, Write};
-use std::net::TcpStream;
 use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
 use tempfile::TempDir;
-use weir_harness::{PATIENCE, Process, RedisServer, program, wait_until};
+use weir_harness::{PATIENCE, Process, RedisServer, http_get, program, wait_until};
 
 const POLICY: &str = "
 domain: t
@@ -77,14 +75,7 @@ impl Serving {
 
 /// `/api/overview`.
 fn overview(http: &str) -> Value {
-    let mut stream = TcpStream::connect(http).unwrap();
-    stream
-        .write_all(b"GET /api/overview HTTP/1.0\r\nHost: localhost\r\n\r\n")
-        .unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    let (_, body) = answer.split_once("\r\n\r\n").unwrap();
-    serde_json::from_str(body).unwrap()
+    serde_json::from_str(&http_get(http, "/api/overview")).unwrap()
 }
 
 fn findings(output: &Output) -> (Vec<String>, String) {

@@ -2,8 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{Read, Write};
-use std::net::TcpStream;
 use std::process::Command;
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -12,7 +10,7 @@ use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use weir::client::{Client, DescriptorStatus, ServerAddr, ServerAnswer};
 use weir::request::Request;
-use weir_harness::{Process, Ratelimit};
+use weir_harness::{Process, Ratelimit, http_get};
 
 const DAY_SECS: u64 = 86_400;
 
@@ -116,12 +114,7 @@ impl Both {
     /// The metrics of rules that are not 0, of the reference and of weir, by name and labels.
     pub(crate) fn rule_metrics(&self) -> [BTreeMap<String, String>; 2] {
         self.metrics.each_ref().map(|address| {
-            let mut stream = TcpStream::connect(address).unwrap();
-            stream
-                .write_all(b"GET /metrics HTTP/1.0\r\nHost: localhost\r\n\r\n")
-                .unwrap();
-            let mut text = String::new();
-            stream.read_to_string(&mut text).unwrap();
+            let text = http_get(address, "/metrics");
             let samples = text
                 .lines()
                 .filter(|line| line.starts_with("ratelimit_service_rate_limit_"))
