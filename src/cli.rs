@@ -103,7 +103,8 @@ enum Command {
     Top(top::TopArgs),
     /// Ask a running server, and its Envoy, why limits do not do what they should
     ///
-    /// Exits with 0 if it finds nothing, with 1 if it does, and with 2 if the server or Envoy cannot be asked.
+    /// Exits with 0 if it finds nothing, with 1 if it does, and with 2 if the server or Envoy cannot be asked. With --envoy, a
+    /// server that does not answer is a finding.
     Doctor(doctor::DoctorArgs),
     /// Run recorded traffic through policies and report what would be refused
     ///
